@@ -1,0 +1,246 @@
+//! The program as its author wrote it, typed: what [`crate::read`] makes of the grammar's tree.
+//!
+//! Nothing is resolved here; each part knows its span. Where the text could not be read, there is a `Missing` or the
+//! part is left out, and a problem was reported.
+
+pub(crate) mod connector;
+pub(crate) mod expr;
+
+use flow_model::span::Span;
+
+pub(crate) use connector::*;
+pub(crate) use expr::*;
+
+/// A name with its place.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Ident {
+    /// The name.
+    pub text: String,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// Names joined by dots: `chat.post_message`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Path {
+    /// At least one.
+    pub parts: Vec<Ident>,
+}
+
+/// A whole file.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct File {
+    pub items: Vec<Item>,
+}
+
+/// An item.
+#[derive(Clone, Debug)]
+pub(crate) enum Item {
+    Use(Use),
+    Const(Const),
+    Record(Record),
+    Enum(Enum),
+    Union(Union),
+    Error(Record),
+    Function(Function),
+    Connection(Connection),
+    Policy(Policy),
+    Connector(Connector),
+    Flow(Flow),
+}
+
+/// `use stripe, slack` and `use "./policies.flow" { patient }`
+#[derive(Clone, Debug)]
+pub(crate) struct Use {
+    pub span: Span,
+    pub what: UseWhat,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum UseWhat {
+    /// Connectors by name.
+    Connectors(Vec<Ident>),
+    /// Items of another file; without a list, all that it has.
+    File { path: Ident, names: Option<Vec<Ident>> },
+}
+
+/// `const name: T = value`
+#[derive(Clone, Debug)]
+pub(crate) struct Const {
+    pub span: Span,
+    pub doc: String,
+    pub name: Ident,
+    pub ty: Option<TypeExpr>,
+    pub value: Expr,
+}
+
+/// `record R { … }` and `error E { … }`
+#[derive(Clone, Debug)]
+pub(crate) struct Record {
+    pub span: Span,
+    pub doc: String,
+    pub name: Ident,
+    pub fields: Vec<Field>,
+}
+
+/// A field of a record, a configuration, or a parameter: `name: T from "json" = default @pii`.
+#[derive(Clone, Debug)]
+pub(crate) struct Field {
+    pub span: Span,
+    pub doc: String,
+    pub name: Ident,
+    pub ty: TypeExpr,
+    /// `from "jsonName"`
+    pub json_name: Option<Ident>,
+    pub default: Option<Expr>,
+    /// `min 1`, `max 10`, `pattern "…"`
+    pub bounds: Vec<(Ident, Expr)>,
+    /// `@pii`, `@unix`, `@unix_ms`, by name without the `@`.
+    pub attributes: Vec<Ident>,
+}
+
+/// `enum Tier { Pro, Standard }`
+#[derive(Clone, Debug)]
+pub(crate) struct Enum {
+    pub span: Span,
+    pub doc: String,
+    pub name: Ident,
+    pub variants: Vec<Ident>,
+}
+
+/// `union Shape on kind { circle => Circle }`
+#[derive(Clone, Debug)]
+pub(crate) struct Union {
+    pub span: Span,
+    pub doc: String,
+    pub name: Ident,
+    pub on: Ident,
+    /// Tag (a name or the content of a string) and type.
+    pub cases: Vec<(Ident, TypeExpr)>,
+}
+
+/// `fn name(a: T, b: U = default) -> R { … }`
+#[derive(Clone, Debug)]
+pub(crate) struct Function {
+    pub span: Span,
+    pub doc: String,
+    pub name: Ident,
+    pub params: Vec<Field>,
+    pub result: Option<TypeExpr>,
+    pub body: Block,
+}
+
+/// `connection name = connector { … } with policy`
+#[derive(Clone, Debug)]
+pub(crate) struct Connection {
+    pub span: Span,
+    pub doc: String,
+    pub name: Ident,
+    pub connector: Ident,
+    pub config: Vec<(Ident, Expr)>,
+    pub with: Vec<PolicyUse>,
+}
+
+/// `policy name { … }`
+#[derive(Clone, Debug)]
+pub(crate) struct Policy {
+    pub span: Span,
+    pub doc: String,
+    pub name: Ident,
+    pub body: Vec<PolicyEntry>,
+}
+
+/// `with patient` or `with { timeout: 10s }`
+#[derive(Clone, Debug)]
+pub(crate) struct PolicyUse {
+    pub span: Span,
+    pub what: PolicyUseWhat,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum PolicyUseWhat {
+    Named(Ident),
+    Inline(Vec<PolicyEntry>),
+}
+
+/// An entry of a policy: `timeout: 20s`, `retry: none`, `retry { on: A | B, times: 8, … }`, `breaker { … }`.
+#[derive(Clone, Debug)]
+pub(crate) struct PolicyEntry {
+    pub span: Span,
+    pub name: Ident,
+    pub value: PolicyValue,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum PolicyValue {
+    /// `name: value`
+    Expr(Expr),
+    /// `on: A | B`
+    Kinds(Vec<Ident>),
+    /// `opens_at: 5 per 1m`
+    Rate(Rate),
+    /// `name { … }`
+    Block(Vec<PolicyEntry>),
+}
+
+/// `100 per 10s`
+#[derive(Clone, Debug)]
+pub(crate) struct Rate {
+    pub span: Span,
+    pub count: Expr,
+    pub period: Expr,
+}
+
+/// `flow name(a: T) -> R fails E { on … statements }`
+#[derive(Clone, Debug)]
+pub(crate) struct Flow {
+    pub span: Span,
+    pub doc: String,
+    pub name: Ident,
+    pub params: Vec<Field>,
+    pub result: Option<TypeExpr>,
+    pub fails: Option<Vec<Path>>,
+    pub triggers: Vec<Trigger>,
+    pub body: Block,
+}
+
+/// `on … as name { … }`
+#[derive(Clone, Debug)]
+pub(crate) struct Trigger {
+    pub span: Span,
+    pub source: TriggerSource,
+    pub bind: Option<Ident>,
+    pub clauses: Vec<TriggerClause>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum TriggerSource {
+    /// `http POST "/leads"`; the method is upper case as written, the path is the content of the string.
+    Http { method: Ident, path: Ident },
+    /// `every 15m`
+    Every(Expr),
+    /// `payments.payment_intent.succeeded`: a connection, then the trigger's name.
+    Connection(Path),
+}
+
+/// A clause of a trigger.
+#[derive(Clone, Debug)]
+pub(crate) struct TriggerClause {
+    pub span: Span,
+    pub name: Ident,
+    pub value: TriggerClauseValue,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum TriggerClauseValue {
+    /// `body: Lead`
+    Type(TypeExpr),
+    /// `verify: stripe.signature(…)`, `within: 1h`, `dedupe: event.id`, `concurrency: 4`
+    Expr(Expr),
+    /// `verify: none because "…"`
+    NoneBecause(Option<Ident>),
+    /// `dedupe: event.id for 72h`
+    For(Expr, Expr),
+    /// `concurrency: 1 per event.id`, `at_most: 100 per 1m`
+    Per(Expr, Expr),
+}

@@ -1,0 +1,2 @@
+//! Flow text in, diagnostics and plans out.
+mod ast;

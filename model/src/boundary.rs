@@ -1,0 +1,1 @@
+//! Where data enters and leaves: JSON and typed values, both ways.

@@ -1,0 +1,139 @@
+//! Why a step or a run did not succeed.
+
+use std::{fmt, str::FromStr};
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::value::Value;
+
+/// The kind of a failure: what `catch` and `retry { on: … }` name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ErrorKind {
+    /// The request was wrong: repeating it unchanged fails again. Also a fault of an expression (division by zero).
+    Invalid,
+    /// The credential is missing, wrong or expired.
+    Unauthorized,
+    /// The credential is right and does not permit this.
+    Forbidden,
+    /// The thing named does not exist.
+    NotFound,
+    /// The state of the thing named does not permit this.
+    Conflict,
+    /// Too many requests.
+    RateLimited,
+    /// The system could not be reached or says that it can't answer now.
+    Unavailable,
+    /// No answer within the time allowed.
+    Timeout,
+    /// A business refusal, such as a declined card.
+    Rejected,
+    /// The answer does not fit the declared type.
+    Mismatch,
+    /// Whether the call took effect is not known, and it is not safe to repeat.
+    Interrupted,
+    /// An error declared by a program or a connector.
+    Declared(String),
+}
+
+impl ErrorKind {
+    /// The kinds that every connector maps to, in the order of the language reference.
+    pub const BUILT_IN: [Self; 11] = [
+        Self::Invalid,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::Conflict,
+        Self::RateLimited,
+        Self::Unavailable,
+        Self::Timeout,
+        Self::Rejected,
+        Self::Mismatch,
+        Self::Interrupted,
+    ];
+
+    /// The name as programs write it.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Invalid => "Invalid",
+            Self::Unauthorized => "Unauthorized",
+            Self::Forbidden => "Forbidden",
+            Self::NotFound => "NotFound",
+            Self::Conflict => "Conflict",
+            Self::RateLimited => "RateLimited",
+            Self::Unavailable => "Unavailable",
+            Self::Timeout => "Timeout",
+            Self::Rejected => "Rejected",
+            Self::Mismatch => "Mismatch",
+            Self::Interrupted => "Interrupted",
+            Self::Declared(name) => name,
+        }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Reads any name; one that is not built in is a declared error.
+impl FromStr for ErrorKind {
+    type Err = std::convert::Infallible;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let built_in = Self::BUILT_IN.into_iter().find(|kind| kind.name() == name);
+        Ok(built_in.unwrap_or_else(|| Self::Declared(name.to_owned())))
+    }
+}
+
+impl Serialize for ErrorKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for ErrorKind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Ok(name.parse().unwrap_or_else(|never: std::convert::Infallible| match never {}))
+    }
+}
+
+/// A failure with its cause in words and, for declared errors, its fields.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What `catch` matches.
+    pub kind: ErrorKind,
+    /// The cause as a person reads it; holds no secret.
+    pub message: String,
+    /// The fields of a declared error, and what the connector picked from the answer (`status`, `code`).
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub fields: IndexMap<String, Value>,
+}
+
+impl Failure {
+    /// A failure without fields.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), fields: IndexMap::new() }
+    }
+
+    /// The value that `catch { Kind as e => … }` binds: `kind`, `message`, then the fields.
+    pub fn to_value(&self) -> Value {
+        let mut record = IndexMap::new();
+        record.insert("kind".to_owned(), Value::String(self.kind.name().into()));
+        record.insert("message".to_owned(), Value::String(self.message.as_str().into()));
+        for (name, value) in &self.fields {
+            record.insert(name.clone(), value.clone());
+        }
+        Value::Record(record)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind, self.message)
+    }
+}
+
+impl std::error::Error for Failure {}

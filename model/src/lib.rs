@@ -1,0 +1,16 @@
+//! The nouns that all crates of Flow share.
+//!
+//! In: nothing. Out: spans, types, values, expressions, connector schemas, plans, failures and the registry of
+//! diagnostic codes. Left out on purpose: parsing, checking and execution; this crate does no I/O.
+
+pub mod boundary;
+pub mod diagnostic;
+pub mod expr;
+pub mod failure;
+pub mod function;
+pub mod plan;
+pub mod schema;
+pub mod span;
+pub mod ty;
+pub mod units;
+pub mod value;

@@ -1,0 +1,394 @@
+//! The plan of a flow: what the engine executes.
+//!
+//! A plan is self-contained: it holds the declarations of the operations that it calls, the types at its boundaries and
+//! the policies in force, so that a run can be pinned to it by digest. Its body is a directed acyclic graph. A *region* is
+//! a chain of nodes joined by [`Edge::Next`]; a node that contains others (`parallel`, `for`, `match`, …) has an
+//! [`Edge::Region`] to the first node of each of its regions. An empty region has no edge.
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+use petgraph::{
+    Direction,
+    graph::{DiGraph, NodeIndex},
+    visit::EdgeRef,
+};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    expr::{Expr, Pattern, Slot},
+    failure::ErrorKind,
+    schema::{Connector, Rate, VerifyCall},
+    span::Span,
+    ty::{Field, Type, Types},
+    units::Millis,
+};
+
+/// The version of this structure; a run keeps the plan that it began with, so older ones stay readable.
+pub const VERSION: u32 = 1;
+
+/// A flow, ready to run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Plan {
+    /// [`VERSION`] at the time of compilation.
+    pub version: u32,
+    /// The flow's name.
+    pub flow: String,
+    /// The flow's doc comment.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub doc: String,
+    /// Parameters in order, in slots `0..`; the payload of a trigger is in the trigger's own slot.
+    pub params: IndexMap<String, Field>,
+    /// What starts it.
+    pub triggers: Vec<Trigger>,
+    /// The type of what it returns.
+    pub result: Type,
+    /// The errors it can end with.
+    pub errors: Vec<ErrorKind>,
+    /// The body.
+    pub graph: DiGraph<Node, Edge>,
+    /// The first node, unless the body is empty.
+    pub entry: Option<NodeIndex>,
+    /// Connections by name, those that the flow uses.
+    pub connections: BTreeMap<String, Connection>,
+    /// Connectors by name, cut down to what the flow uses.
+    pub connectors: BTreeMap<String, Connector>,
+    /// The program's functions that the flow uses, by name.
+    pub functions: BTreeMap<String, Function>,
+    /// Named types that can occur at a boundary.
+    pub types: Types,
+    /// Names of the secrets that it needs.
+    pub secrets: Vec<String>,
+}
+
+impl Plan {
+    /// SHA-256 over the plan's JSON, in hexadecimal. Where the source stands has no part in it.
+    ///
+    /// # Panics
+    /// Never: a plan has no map with keys that JSON can't write.
+    pub fn digest(&self) -> String {
+        let json = serde_json::to_vec(self).expect("a plan is always writable as JSON");
+        hex::encode(Sha256::digest(json))
+    }
+
+    /// The node after `node` in its region.
+    pub fn next(&self, node: NodeIndex) -> Option<NodeIndex> {
+        self.graph
+            .edges_directed(node, Direction::Outgoing)
+            .find(|edge| matches!(edge.weight(), Edge::Next))
+            .map(|edge| edge.target())
+    }
+
+    /// The first node of a region of `node`; none when the region is empty.
+    pub fn region(&self, node: NodeIndex, index: u32) -> Option<NodeIndex> {
+        self.graph
+            .edges_directed(node, Direction::Outgoing)
+            .find(|edge| matches!(edge.weight(), Edge::Region(at) if *at == index))
+            .map(|edge| edge.target())
+    }
+}
+
+/// How nodes are joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Edge {
+    /// What follows in the same region.
+    Next,
+    /// The first node of a region, by the region's index.
+    Region(u32),
+}
+
+/// A node of the body.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Node {
+    /// The path that names it to people and in idempotency keys, unique in the plan: `order`, `shortages/orders.execute`,
+    /// `orders.execute#2`. Stable while the author changes nothing about the step's name and place.
+    pub path: String,
+    /// What it does.
+    pub kind: NodeKind,
+}
+
+/// What a node does. Region indexes are given for those that have regions; `slot` takes the node's value. A region's
+/// value is that of the [`NodeKind::Yield`] that it ends in, else null.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum NodeKind {
+    /// Evaluates a pure expression.
+    Let {
+        /// Takes the value.
+        slot: Slot,
+        /// The expression.
+        value: Expr,
+    },
+    /// Calls an operation.
+    Step(Box<Step>),
+    /// `if`: tries conditions in order; region `i` belongs to condition `i`, one more region is the `else`.
+    If {
+        /// Takes the region's value.
+        slot: Option<Slot>,
+        /// The conditions.
+        conditions: Vec<Expr>,
+    },
+    /// `match`: region `i` belongs to arm `i`.
+    Match {
+        /// Takes the region's value.
+        slot: Option<Slot>,
+        /// What is matched.
+        subject: Expr,
+        /// Patterns with their guards, tried in order.
+        arms: Vec<(Pattern, Option<Expr>)>,
+    },
+    /// `parallel`: all regions at the same time; their bindings are visible after it.
+    Parallel {
+        /// What the others do when one fails.
+        on_error: ParallelOnError,
+        /// How many regions there are, empty ones included.
+        regions: u32,
+    },
+    /// `for`: region 0 for each item, each in a scope of its own.
+    For {
+        /// Takes the list of values, or for `collect` the record `{ ok, failed }`.
+        slot: Option<Slot>,
+        /// Takes the item.
+        item: Slot,
+        /// The list.
+        items: Expr,
+        /// How many at the same time, at least 1.
+        concurrency: Expr,
+        /// What a failing item does.
+        on_error: ForOnError,
+    },
+    /// `try`, or `catch` and `optional` of a step: region 0 is the body, region `1 + i` belongs to arm `i`.
+    Try {
+        /// Takes the value of the region that ended it.
+        slot: Option<Slot>,
+        /// Tried in order; a failure that fits none goes on outwards.
+        arms: Vec<CatchArm>,
+        /// `optional`: the failure is logged and counted.
+        optional: bool,
+    },
+    /// Ends the region with a value.
+    Yield(Expr),
+    /// `respond`: answers the caller of the webhook.
+    Respond {
+        /// The status, an `Int`.
+        status: Expr,
+        /// The JSON body, if there is one.
+        body: Option<Expr>,
+    },
+    /// `return`: ends the run as completed.
+    Return(Expr),
+    /// `fail`: raises a failure, which an enclosing `try` may catch.
+    Fail {
+        /// The declared error.
+        error: ErrorKind,
+        /// Its fields.
+        fields: Vec<(String, Expr)>,
+    },
+    /// `sleep`: waits for a duration or until a timestamp.
+    Sleep(Expr),
+    /// `log`: writes a line to the run's history.
+    Log(Expr),
+    /// `dead_letter name { … }`: keeps what could not be delivered.
+    DeadLetter {
+        /// The name of the queue.
+        queue: String,
+        /// What is kept.
+        value: Expr,
+    },
+}
+
+/// A call of an operation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// Takes the result.
+    pub slot: Option<Slot>,
+    /// The connection, a key of the plan's connections.
+    pub connection: String,
+    /// The operation, a key of the connector's operations.
+    pub operation: String,
+    /// Arguments for all parameters in declared order, defaults put in, in their JSON form where that differs.
+    pub args: Vec<Expr>,
+    /// The author's idempotency key. Without one, keyed operations get a digest of run, path and loop indexes.
+    pub key: Option<Expr>,
+    /// The policy in force: step over connection over connector over the defaults.
+    pub policy: Policy,
+}
+
+/// Time limits and retries.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Policy {
+    /// How long one attempt may take. Default 30s.
+    pub timeout: Option<Millis>,
+    /// When and how to try again. Default: [`Retry::standard`] for what is safe to repeat, else never.
+    pub retry: Option<Retry>,
+}
+
+/// The time limit of an attempt when no policy says otherwise.
+pub const DEFAULT_TIMEOUT: Millis = Millis::seconds(30);
+
+/// When and how to try again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Retry {
+    /// The kinds of failure after which to try again.
+    pub on: Vec<ErrorKind>,
+    /// How many times after the first attempt; 0 is `retry: none`.
+    pub times: u32,
+    /// How long to wait.
+    pub backoff: Backoff,
+    /// How long all attempts and waits may take together.
+    pub budget: Option<Millis>,
+}
+
+impl Retry {
+    /// What is safe to repeat is tried again 4 times after `RateLimited`, `Unavailable` and `Timeout`, waiting 500ms to
+    /// 30s.
+    pub fn standard() -> Self {
+        Self {
+            on: vec![ErrorKind::RateLimited, ErrorKind::Unavailable, ErrorKind::Timeout],
+            times: 4,
+            backoff: Backoff::Exponential { first: Millis(500), most: Millis::seconds(30) },
+            budget: None,
+        }
+    }
+
+    /// `retry: none`
+    pub fn none() -> Self {
+        Self { on: Vec::new(), times: 0, backoff: Backoff::Fixed(Millis(0)), budget: None }
+    }
+}
+
+/// How long to wait before the next attempt. The wait is drawn evenly from zero to the bound (full jitter: M. Brooker,
+/// "Exponential Backoff and Jitter", AWS Architecture Blog, 2015), and is never shorter than what the server asks for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Backoff {
+    /// The bound doubles with each attempt.
+    Exponential {
+        /// The first bound.
+        first: Millis,
+        /// The greatest bound.
+        most: Millis,
+    },
+    /// The bound stays.
+    Fixed(Millis),
+}
+
+/// What the other branches of `parallel` do when one fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ParallelOnError {
+    /// They are cancelled.
+    Stop,
+    /// They finish first.
+    Wait,
+}
+
+/// What a failing item does to its `for`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ForOnError {
+    /// Fails the loop; items under way are cancelled.
+    Stop,
+    /// Goes into `failed`.
+    Collect,
+    /// Is left out, logged and counted.
+    Skip,
+}
+
+/// An arm of `catch`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CatchArm {
+    /// The kinds that it catches; empty catches all.
+    pub kinds: Vec<ErrorKind>,
+    /// Takes the failure as a record.
+    pub bind: Option<Slot>,
+    /// What must hold besides.
+    pub guard: Option<Expr>,
+}
+
+/// A `fn` of the program.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Function {
+    /// Slots of the parameters.
+    pub params: Vec<Slot>,
+    /// The value.
+    pub body: Expr,
+}
+
+/// A connector with its configuration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Connection {
+    /// The connector's name.
+    pub connector: String,
+    /// The configuration; `base_url` replaces the connector's base. Secrets are by name, `env` by [`Expr::Env`].
+    pub config: IndexMap<String, Expr>,
+}
+
+/// What starts a flow.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Trigger {
+    /// The kind with its own settings.
+    pub kind: TriggerKind,
+    /// Takes the payload: for `http`, the record `{ body, headers, query, method, path }`; for `every`, `{ scheduled_at }`.
+    pub bind: Option<Slot>,
+    /// The type of the payload.
+    pub payload: Type,
+    /// The key by which a repeated event is known: over the payload in `bind`'s slot, or over
+    /// [`Ambient::Item`](crate::expr::Ambient::Item) where the connector declares it.
+    pub dedupe: Option<Dedupe>,
+    /// `concurrency: N` and `concurrency: N per key`.
+    pub concurrency: Option<Concurrency>,
+    /// `at_most: N per period`
+    pub at_most: Option<Rate>,
+    /// `within:`: the deadline of the run.
+    pub within: Option<Millis>,
+}
+
+/// How a repeated event is known.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Dedupe {
+    /// The key; its text is compared.
+    pub key: Expr,
+    /// How long keys are remembered. Default 72h.
+    pub window: Millis,
+}
+
+/// How many runs of a trigger may be under way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Concurrency {
+    /// How many.
+    pub limit: u32,
+    /// For each value of this expression, when there is one.
+    pub per: Option<Expr>,
+}
+
+/// The kind of a trigger.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum TriggerKind {
+    /// `on http POST "/leads"`
+    Http {
+        /// The method.
+        method: String,
+        /// The path; begins with `/`.
+        path: String,
+        /// The type that the JSON body must have.
+        body: Option<Type>,
+        /// How requests are verified; `None` is `verify: none because "…"`.
+        verify: Option<VerifyCall>,
+    },
+    /// `on every 15m`
+    Every(Millis),
+    /// `on payments.payment_intent.succeeded`: a webhook of a connection, received at `/hooks/<connection>`.
+    Webhook {
+        /// The connection.
+        connection: String,
+        /// The trigger's name in the connector.
+        trigger: String,
+        /// How deliveries are verified; `None` is `verify: none because "…"`.
+        verify: Option<VerifyCall>,
+    },
+}
+
+/// Where the nodes of a plan stand in the source: kept beside the plan, so that formatting does not change its digest.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct SourceMap {
+    /// A span for each node, by node index.
+    pub nodes: Vec<Span>,
+}
