@@ -391,4 +391,6 @@ pub enum TriggerKind {
 pub struct SourceMap {
     /// A span for each node, by node index.
     pub nodes: Vec<Span>,
+    /// What the author called each slot of the flow; slots that the compiler made have no name.
+    pub slots: BTreeMap<Slot, String>,
 }
