@@ -76,7 +76,8 @@ pub enum Form {
 impl Signature {
     /// Reads `List.map(self: List<T>, f: (T) -> U) -> List<U>`, `Money.minor(amount: Int, currency: String) -> Money`,
     /// `List.length: Int` (a property of `List<T>`; of any `T` for a generic type), `String.split(self: String, by:
-    /// String, limit?: Int) -> List<String>`. Single upper-case letters are type variables.
+    /// String, limit?: Int) -> List<String>`. Single upper-case letters are type variables; some stand for certain
+    /// types only, see [`admits`].
     ///
     /// # Errors
     /// Says what does not read.
@@ -116,6 +117,31 @@ impl Signature {
     }
 }
 
+/// Says whether a type variable may stand for a type: `N` for what can be added up (`Int`, `Decimal`, `Money`,
+/// `Duration`, `Size`), `K` for what has an order (those, and `String`, `Timestamp`, `Date`, `Zoned`, `Bool`), every
+/// other letter for any type.
+pub fn admits(variable: &str, ty: &Type) -> bool {
+    let adds = matches!(ty, Type::Int | Type::Decimal | Type::Money(_) | Type::Duration | Type::Size | Type::Unknown);
+    match variable {
+        "N" => adds,
+        "K" => {
+            adds || matches!(
+                ty,
+                Type::String
+                    | Type::OneOf(_)
+                    | Type::Email
+                    | Type::Url
+                    | Type::Uuid
+                    | Type::Timestamp
+                    | Type::Date
+                    | Type::Zoned
+                    | Type::Bool
+            )
+        }
+        _ => true,
+    }
+}
+
 fn named(name: &str, text: &str) -> Result<Type, String> {
     Ok(match name {
         "Bool" => Type::Bool,
@@ -125,6 +151,7 @@ fn named(name: &str, text: &str) -> Result<Type, String> {
         "Bytes" => Type::Bytes,
         "Money" => Type::Money(None),
         "Timestamp" => Type::Timestamp,
+        "Zoned" => Type::Zoned,
         "Date" => Type::Date,
         "Duration" => Type::Duration,
         "Size" => Type::Size,

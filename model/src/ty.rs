@@ -30,6 +30,9 @@ pub enum Type {
     Money(Option<String>),
     /// A point in time; RFC 3339 in JSON.
     Timestamp,
+    /// A point in time as the clocks of a time zone show it, `2026-01-31T11:00:00+01:00[Europe/Berlin]` in JSON
+    /// (RFC 9557): what `timestamp.in("Europe/Berlin")` yields.
+    Zoned,
     /// A calendar day; `2026-01-31` in JSON.
     Date,
     /// A length of time; `"90s"` in JSON.
@@ -108,6 +111,7 @@ impl fmt::Display for Type {
             Self::Bytes => f.write_str("Bytes"),
             Self::Money(_) => f.write_str("Money"),
             Self::Timestamp => f.write_str("Timestamp"),
+            Self::Zoned => f.write_str("Zoned"),
             Self::Date => f.write_str("Date"),
             Self::Duration => f.write_str("Duration"),
             Self::Size => f.write_str("Size"),

@@ -4,11 +4,11 @@
 //! needs a type). The tagged form is what the journal and the plan hold: it needs no type to be read back, and what
 //! JSON has no form for is an object with a single key that begins with `$` (`{"$decimal": "19.99"}`).
 
-use std::{fmt, sync::Arc};
+use std::{cmp::Ordering, fmt, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use indexmap::IndexMap;
-use jiff::{Timestamp, civil};
+use jiff::{Timestamp, Zoned, civil};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::SerializeMap};
 use serde_json::Value as Json;
@@ -34,6 +34,8 @@ pub enum Value {
     Money(Money),
     /// A point in time.
     Timestamp(Timestamp),
+    /// A point in time as the clocks of a time zone show it.
+    Zoned(Zoned),
     /// A calendar day.
     Date(civil::Date),
     /// A length of time.
@@ -95,6 +97,7 @@ impl Value {
             Self::Bytes(_) => "bytes",
             Self::Money(_) => "money",
             Self::Timestamp(_) => "a timestamp",
+            Self::Zoned(_) => "a time in a time zone",
             Self::Date(_) => "a date",
             Self::Duration(_) => "a duration",
             Self::Size(_) => "a size",
@@ -119,9 +122,12 @@ impl Value {
                 Json::Object(fields.iter().map(|(name, value)| (name.clone(), value.to_json())).collect())
             }
             Self::Money(money) => serde_json::json!({ "amount": money.amount.to_string(), "currency": money.currency }),
-            Self::Bytes(_) | Self::Timestamp(_) | Self::Date(_) | Self::Duration(_) | Self::Secret(_) => {
-                Json::String(self.to_string())
-            }
+            Self::Bytes(_)
+            | Self::Timestamp(_)
+            | Self::Zoned(_)
+            | Self::Date(_)
+            | Self::Duration(_)
+            | Self::Secret(_) => Json::String(self.to_string()),
         }
     }
 
@@ -143,6 +149,41 @@ impl Value {
                     .collect::<Result<_, String>>()?,
             ),
         })
+    }
+
+    /// Which of two values comes first, as `<` and `sort_by` see it: numbers by size, text by code points, `false`
+    /// before `true`, times by the instant. None where the two have no order: of different kinds, or money in two
+    /// currencies.
+    pub fn order(&self, other: &Self) -> Option<Ordering> {
+        match (self, other) {
+            (Self::Bool(a), Self::Bool(b)) => Some(a.cmp(b)),
+            (Self::Int(a), Self::Int(b)) => Some(a.cmp(b)),
+            (Self::Decimal(a), Self::Decimal(b)) => Some(a.cmp(b)),
+            (Self::Int(a), Self::Decimal(b)) => Some(Decimal::from(*a).cmp(b)),
+            (Self::Decimal(a), Self::Int(b)) => Some(a.cmp(&Decimal::from(*b))),
+            (Self::String(a), Self::String(b)) => Some(a.cmp(b)),
+            (Self::Money(a), Self::Money(b)) => (a.currency == b.currency).then(|| a.amount.cmp(&b.amount)),
+            (Self::Timestamp(a), Self::Timestamp(b)) => Some(a.cmp(b)),
+            (Self::Zoned(a), Self::Zoned(b)) => Some(a.timestamp().cmp(&b.timestamp())),
+            (Self::Date(a), Self::Date(b)) => Some(a.cmp(b)),
+            (Self::Duration(a), Self::Duration(b)) => Some(a.cmp(b)),
+            (Self::Size(a), Self::Size(b)) => Some(a.cmp(b)),
+            _ => None,
+        }
+    }
+
+    /// Says whether two values are equal as `==` sees it: `1 == 1.0`, records whatever the order of their fields.
+    pub fn equals(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::List(a), Self::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.equals(b)),
+            (Self::Record(a), Self::Record(b)) => {
+                a.len() == b.len() && a.iter().all(|(name, value)| b.get(name).is_some_and(|other| value.equals(other)))
+            }
+            (Self::Null, Self::Null) => true,
+            (Self::Bytes(a), Self::Bytes(b)) => a == b,
+            (Self::Secret(a), Self::Secret(b)) => a == b,
+            _ => self.order(other) == Some(Ordering::Equal),
+        }
     }
 
     fn from_tagged(json: Json) -> Result<Self, String> {
@@ -179,6 +220,7 @@ impl Value {
                 Self::Money(Money { amount: amount.parse().ok()?, currency: currency.to_owned() })
             }
             "$timestamp" => Self::Timestamp(text?.parse().ok()?),
+            "$zoned" => Self::Zoned(text?.parse().ok()?),
             "$date" => Self::Date(text?.parse().ok()?),
             "$duration" => Self::Duration(Millis(content.as_u64()?)),
             "$size" => Self::Size(content.as_u64()?),
@@ -218,6 +260,7 @@ impl fmt::Display for Value {
             Self::Bytes(bytes) => f.write_str(&STANDARD.encode(bytes)),
             Self::Money(money) => write!(f, "{} {}", money.amount, money.currency),
             Self::Timestamp(value) => value.fmt(f),
+            Self::Zoned(value) => value.fmt(f),
             Self::Date(value) => value.fmt(f),
             Self::Duration(value) => value.fmt(f),
             Self::Size(value) => write!(f, "{value}B"),
@@ -259,6 +302,7 @@ impl Serialize for Value {
             Self::Bytes(bytes) => tag(serializer, "$bytes", &STANDARD.encode(bytes)),
             Self::Money(money) => tag(serializer, "$money", &format!("{} {}", money.amount, money.currency)),
             Self::Timestamp(value) => tag(serializer, "$timestamp", &value.to_string()),
+            Self::Zoned(value) => tag(serializer, "$zoned", &value.to_string()),
             Self::Date(value) => tag(serializer, "$date", &value.to_string()),
             Self::Duration(value) => tag(serializer, "$duration", value),
             Self::Size(value) => tag(serializer, "$size", value),
@@ -287,6 +331,7 @@ mod tests {
             ("bytes", Value::Bytes([0u8, 255].as_slice().into())),
             ("money", Value::Money(Money { amount: "5.00".parse().unwrap(), currency: "EUR".into() })),
             ("at", Value::Timestamp("2026-01-31T10:00:00.5Z".parse().unwrap())),
+            ("local", Value::Zoned("2026-10-25T02:30:00+01:00[Europe/Berlin]".parse().unwrap())),
             ("day", Value::Date("2026-01-31".parse().unwrap())),
             ("wait", Value::Duration(Millis(1500))),
             ("size", Value::Size(4_000_000)),
@@ -300,6 +345,21 @@ mod tests {
     fn the_tagged_form_reads_back_every_kind_of_value() {
         let written = serde_json::to_string(&every_kind()).unwrap();
         assert_eq!(serde_json::from_str::<Value>(&written).unwrap(), every_kind(), "{written}");
+    }
+
+    #[test]
+    fn values_compare_as_programs_see_them() {
+        let money = |amount: &str, currency: &str| {
+            Value::Money(Money { amount: amount.parse().unwrap(), currency: currency.into() })
+        };
+        assert!(Value::Int(1).equals(&Value::Decimal("1.00".parse().unwrap())));
+        assert!(money("5", "EUR").equals(&money("5.00", "EUR")));
+        assert_eq!(money("5", "EUR").order(&money("6", "USD")), None);
+        assert_eq!(Value::Int(2).order(&Value::Decimal("1.5".parse().unwrap())), Some(Ordering::Greater));
+        let ab = Value::record([("a", Value::Int(1)), ("b", Value::Null)]);
+        let ba = Value::record([("b", Value::Null), ("a", Value::Decimal(Decimal::ONE))]);
+        assert!(ab.equals(&ba) && !ab.equals(&Value::record([("a", Value::Int(1))])));
+        assert_eq!(Value::Int(1).order(&Value::text("1")), None);
     }
 
     #[test]
