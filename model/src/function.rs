@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 use crate::{failure::Failure, ty::Type, value::Value};
 
 /// A standard function.
+#[derive(Clone, Copy)]
 pub struct StandardFunction {
     /// How it is called, as in the reference: see [`Signature::parse`].
     pub signature: &'static str,
