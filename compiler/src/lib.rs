@@ -1,2 +1,3 @@
 //! Flow text in, diagnostics and plans out.
 mod ast;
+mod names;

@@ -53,6 +53,23 @@ codes! {
     E0102 "syntax" Error "the text is not Flow here",
     E0103 "nesting" Error "brackets are nested too deep",
     E0104 "file-too-large" Error "the file is too large",
+    E0201 "unknown-name" Error "there is nothing of that name",
+    E0202 "duplicate-name" Error "the name is declared twice",
+    E0203 "reserved-name" Error "the name has a meaning already",
+    E0204 "naming-style" Error "the name is not written in the style of its kind",
+    E0205 "unknown-type" Error "there is no such type",
+    E0206 "wrong-kind-of-name" Error "the name stands for something else",
+    E0207 "unknown-connector" Error "there is no such connector",
+    E0208 "file-not-found" Error "a file that is used can't be read",
+    E0209 "file-cycle" Error "files use each other in a circle",
+    E0210 "type-arguments" Error "the type has the wrong number of types in `<…>`",
+    E0211 "field-attribute" Error "the attribute is unknown or does not belong to the field's type",
+    E0212 "field-bound" Error "the bound on the field can't be checked",
+    E0213 "endless-type" Error "no value of the type can be made",
+    E0214 "not-declared-there" Error "the file does not declare the name",
+    W0201 "unused-use" Warning "nothing of this `use` is needed",
+    W0202 "unused-connection" Warning "the connection is used nowhere",
+    W0203 "unused-item" Warning "the item is used nowhere",
 }
 
 impl fmt::Display for Code {

@@ -1,0 +1,26 @@
+//! Names joined by dots, as text and as a place.
+
+use flow_model::span::Span;
+
+use crate::ast::{Ident, Path};
+
+impl Path {
+    /// The path as it is written: `chat.post_message`.
+    pub(crate) fn text(&self) -> String {
+        let parts: Vec<&str> = self.parts.iter().map(|part| part.text.as_str()).collect();
+        parts.join(".")
+    }
+
+    /// Where it stands.
+    pub(crate) fn span(&self) -> Span {
+        match (self.parts.first(), self.parts.last()) {
+            (Some(first), Some(last)) => first.span.to(last.span),
+            _ => Span::default(),
+        }
+    }
+
+    /// The last name of it.
+    pub(crate) fn last(&self) -> Option<&Ident> {
+        self.parts.last()
+    }
+}
