@@ -232,15 +232,8 @@ impl Value {
 
 /// Reads the text of a JSON number exactly.
 fn number_value(text: &str) -> Result<Value, String> {
-    if let Ok(value) = text.parse::<i64>() {
-        return Ok(Value::Int(value));
-    }
-    let decimal = if text.contains(['e', 'E']) {
-        Decimal::from_scientific(text).ok()
-    } else {
-        Decimal::from_str_exact(text).ok()
-    };
-    decimal.map(Value::Decimal).ok_or_else(|| format!("the number {text} does not fit an exact decimal of 28 digits"))
+    crate::boundary::exact_number(text)
+        .ok_or_else(|| format!("the number {text} does not fit an exact decimal of 28 digits"))
 }
 
 fn decimal_json(value: Decimal) -> Json {

@@ -1,1 +1,0 @@
-//! Where data enters and leaves: JSON and typed values, both ways.
