@@ -1,19 +1,16 @@
 //! JSON in, a value of the declared type out.
 
-use std::{cell::RefCell, collections::HashMap, sync::Arc};
-
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use indexmap::IndexMap;
 use jiff::{Timestamp, Zoned};
-use regex::Regex;
 use rust_decimal::Decimal;
 use serde_json::Value as Json;
 
-use super::{Mismatch, constant, number, shorten, text};
+use super::{Mismatch, bounds::within, constant, number, raw::Raw, shorten, text};
 use crate::{
     expr::Expr,
     failure::Failure,
-    ty::{Bounds, Field, Format, Type, TypeDef, Types},
+    ty::{Field, Format, Type, TypeDef, Types},
     value::{Money, Value},
 };
 
@@ -81,12 +78,12 @@ impl<'a> Decoder<'a> {
             Some(content) => {
                 read(content).ok_or_else(|| Mismatch::here(expected, format!("the text {}", quoted(content))))
             }
-            None => Err(Mismatch::here(expected, raw.kind())),
+            None => Err(raw.not(expected)),
         };
         let checked = |expected: &str, check: fn(&str) -> bool| match text() {
             Some(content) if check(content) => Ok(Value::text(content)),
             Some(_) => Err(Mismatch::here(expected, "another text")),
-            None => Err(Mismatch::here(expected, raw.kind())),
+            None => Err(raw.not(expected)),
         };
         match ty {
             Type::Unknown | Type::Json | Type::Variable(_) => raw.any(),
@@ -103,7 +100,7 @@ impl<'a> Decoder<'a> {
             Type::String | Type::Text(_) => text().map(Value::text).ok_or_else(|| raw.not("a string")),
             Type::Int => {
                 let number = raw.number().ok_or_else(|| raw.not("an integer"))?;
-                let integer = match number.as_ref().map(|number| exact_integer(number)) {
+                let integer = match number.as_ref().map(exact_integer) {
                     Some(Some(integer)) => integer,
                     _ => return Err(raw.not("an integer of 64 bits")),
                 };
@@ -283,138 +280,6 @@ impl<'a> Decoder<'a> {
     }
 }
 
-/// What is read: JSON, or a value that holds JSON.
-#[derive(Clone, Copy)]
-enum Raw<'a> {
-    Json(&'a Json),
-    Value(&'a Value),
-}
-
-impl<'a> Raw<'a> {
-    fn is_null(self) -> bool {
-        matches!(self, Self::Json(Json::Null) | Self::Value(Value::Null))
-    }
-
-    fn boolean(self) -> Option<bool> {
-        match self {
-            Self::Json(Json::Bool(value)) => Some(*value),
-            Self::Value(Value::Bool(value)) => Some(*value),
-            _ => None,
-        }
-    }
-
-    fn text(self) -> Option<&'a str> {
-        match self {
-            Self::Json(Json::String(text)) => Some(text),
-            Self::Value(Value::String(text)) => Some(text),
-            _ => None,
-        }
-    }
-
-    /// None when this is no number, `Some(None)` when it is one that a decimal can't hold.
-    fn number(self) -> Option<Option<Decimal>> {
-        match self {
-            Self::Json(Json::Number(number)) => Some(number::decimal(&number.to_string())),
-            Self::Value(Value::Int(number)) => Some(Some(Decimal::from(*number))),
-            Self::Value(Value::Decimal(number)) => Some(Some(*number)),
-            _ => None,
-        }
-    }
-
-    fn items(self) -> Option<Vec<Raw<'a>>> {
-        match self {
-            Self::Json(Json::Array(items)) => Some(items.iter().map(Raw::Json).collect()),
-            Self::Value(Value::List(items)) => Some(items.iter().map(Raw::Value).collect()),
-            _ => None,
-        }
-    }
-
-    fn entries(self) -> Option<Vec<(&'a str, Raw<'a>)>> {
-        match self {
-            Self::Json(Json::Object(map)) => {
-                Some(map.iter().map(|(name, value)| (name.as_str(), Raw::Json(value))).collect())
-            }
-            Self::Value(Value::Record(map)) => {
-                Some(map.iter().map(|(name, value)| (name.as_str(), Raw::Value(value))).collect())
-            }
-            _ => None,
-        }
-    }
-
-    fn get(self, name: &str) -> Option<Raw<'a>> {
-        match self {
-            Self::Json(Json::Object(map)) => map.get(name).map(Raw::Json),
-            Self::Value(Value::Record(map)) => map.get(name).map(Raw::Value),
-            _ => None,
-        }
-    }
-
-    /// Any JSON, as the type `Json` holds it.
-    fn any(self) -> Result<Value, Mismatch> {
-        match self {
-            Self::Value(value) => Ok(value.clone()),
-            Self::Json(Json::Number(number)) => {
-                number::exact(&number.to_string()).ok_or_else(|| self.not("a number of at most 28 digits"))
-            }
-            Self::Json(Json::Array(items)) => {
-                let any = |(index, item)| Raw::Json(item).any().map_err(|mismatch| mismatch.at(index));
-                items.iter().enumerate().map(any).collect::<Result<_, _>>().map(Value::List)
-            }
-            Self::Json(Json::Object(map)) => {
-                let any = |(name, field): (&String, &'a Json)| match Raw::Json(field).any() {
-                    Ok(value) => Ok((name.clone(), value)),
-                    Err(mismatch) => Err(mismatch.below(name)),
-                };
-                map.iter().map(any).collect::<Result<_, _>>().map(Value::Record)
-            }
-            Self::Json(Json::Null) => Ok(Value::Null),
-            Self::Json(Json::Bool(value)) => Ok(Value::Bool(*value)),
-            Self::Json(Json::String(text)) => Ok(Value::text(text.as_str())),
-        }
-    }
-
-    /// The value, where it is one of the type already and of a kind that JSON does not have.
-    fn as_is(self, ty: &Type) -> Option<Value> {
-        let Self::Value(value) = self else { return None };
-        let same = match (value, ty) {
-            (Value::Bytes(_), Type::Bytes)
-            | (Value::Timestamp(_), Type::Timestamp)
-            | (Value::Zoned(_), Type::Zoned)
-            | (Value::Date(_), Type::Date)
-            | (Value::Duration(_), Type::Duration)
-            | (Value::Size(_), Type::Size)
-            | (Value::Secret(_), Type::Secret(_)) => true,
-            (Value::Money(money), Type::Money(currency)) => {
-                currency.as_ref().is_none_or(|code| *code == money.currency)
-            }
-            _ => false,
-        };
-        same.then(|| value.clone())
-    }
-
-    fn kind(self) -> &'static str {
-        match self {
-            Self::Value(value) => value.kind(),
-            Self::Json(Json::Null) => "null",
-            Self::Json(Json::Bool(_)) => "a boolean",
-            Self::Json(Json::Number(_)) => "a number",
-            Self::Json(Json::String(_)) => "a string",
-            Self::Json(Json::Array(_)) => "a list",
-            Self::Json(Json::Object(_)) => "a record",
-        }
-    }
-
-    /// Says that this is not what is expected.
-    fn not(self, expected: &str) -> Mismatch {
-        let found = match self {
-            Self::Json(Json::Number(number)) => format!("the number {}", shorten(&number.to_string())),
-            Self::Value(value @ (Value::Int(_) | Value::Decimal(_))) => format!("the number {value}"),
-            _ => self.kind().to_owned(),
-        };
-        Mismatch::here(expected, found)
-    }
-}
-
 fn exact_integer(number: &Decimal) -> Option<i64> {
     number::integer(*number)
 }
@@ -462,54 +327,4 @@ fn masked(mismatch: Mismatch) -> Mismatch {
         found => found,
     };
     Mismatch { found, ..mismatch }
-}
-
-fn within(value: &Value, bounds: &Bounds) -> Result<(), Mismatch> {
-    if bounds.is_empty() || *value == Value::Null {
-        return Ok(());
-    }
-    let (measure, unit) = match value {
-        Value::Int(number) => (Decimal::from(*number), ""),
-        Value::Decimal(number) => (*number, ""),
-        Value::Money(money) => (money.amount, ""),
-        Value::Size(bytes) => (Decimal::from(*bytes), " bytes"),
-        Value::Duration(length) => (Decimal::from(length.0), " milliseconds"),
-        Value::String(text) => (Decimal::from(text.chars().count()), " characters"),
-        Value::Bytes(bytes) => (Decimal::from(bytes.len()), " bytes"),
-        Value::List(items) => (Decimal::from(items.len()), " items"),
-        Value::Record(fields) => (Decimal::from(fields.len()), " entries"),
-        _ => return Ok(()),
-    };
-    let found = || if unit.is_empty() { format!("the number {measure}") } else { format!("{measure}{unit}") };
-    if let Some(min) = bounds.min.filter(|min| measure < *min) {
-        return Err(Mismatch::here(format!("at least {min}{unit}"), found()));
-    }
-    if let Some(max) = bounds.max.filter(|max| measure > *max) {
-        return Err(Mismatch::here(format!("at most {max}{unit}"), found()));
-    }
-    if let (Some(pattern), Value::String(text)) = (&bounds.pattern, value) {
-        if !matches_whole(pattern, text) {
-            return Err(Mismatch::here(format!("text that matches `{pattern}`"), "another text"));
-        }
-    }
-    Ok(())
-}
-
-/// Says whether the whole text matches. A pattern that is no regular expression, which the checks keep out, matches
-/// nothing.
-fn matches_whole(pattern: &str, text: &str) -> bool {
-    /// Patterns come from declarations, so there are few; the bound is for programs that are loaded again and again.
-    const MOST: usize = 256;
-    thread_local! {
-        static COMPILED: RefCell<HashMap<Arc<str>, Option<Regex>>> = RefCell::default();
-    }
-    COMPILED.with_borrow_mut(|compiled| {
-        if !compiled.contains_key(pattern) {
-            if compiled.len() >= MOST {
-                compiled.clear();
-            }
-            compiled.insert(pattern.into(), Regex::new(&format!(r"\A(?:{pattern})\z")).ok());
-        }
-        compiled.get(pattern).is_some_and(|regex| regex.as_ref().is_some_and(|regex| regex.is_match(text)))
-    })
 }

@@ -7,11 +7,13 @@
 //! Left out on purpose: evaluation. Defaults that are not constant are computed by whom the caller names
 //! ([`Decoder::with_defaults`]).
 
+mod bounds;
 mod constant;
 mod decode;
 mod encode;
 mod number;
 mod parse;
+mod raw;
 mod text;
 
 use std::fmt;
