@@ -1,1 +1,7 @@
-//! placeholder
+//! Plans in, durable runs out.
+//!
+//! In: compiled plans, standard functions, the environment and native operations, all handed in by `cli`. Out: runs that
+//! survive crashes, and their history. This is the only crate with async code. Left out on purpose: the language; nothing
+//! here knows how a program is written.
+
+pub mod eval;
