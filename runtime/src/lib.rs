@@ -4,4 +4,6 @@
 //! survive crashes, and their history. This is the only crate with async code. Left out on purpose: the language; nothing
 //! here knows how a program is written.
 
+pub mod connector;
 pub mod eval;
+pub mod secret;
