@@ -1,0 +1,1 @@
+//! Native operations that need no crate of their own.
