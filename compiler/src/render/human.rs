@@ -1,0 +1,146 @@
+//! Diagnostics for people, drawn by miette.
+//!
+//! A line with severity, code and message, then the source around the labels, file by file beginning with the one that
+//! has the mistake, then the help.
+
+use std::fmt::{self, Write as _};
+
+use flow_model::{
+    diagnostic::{Diagnostic, Severity},
+    span::{FileId, Files},
+};
+use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceCode, ThemeCharacters, ThemeStyles};
+
+use super::{
+    Sources,
+    excerpt::{Excerpt, Mark, Rank, visible, visible_lines},
+};
+
+/// How diagnostics are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style {
+    /// Whether to use terminal colours.
+    pub color: Color,
+    /// Columns of the terminal; less than 40 counts as 40.
+    pub width: usize,
+}
+
+/// Whether to use terminal colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Color {
+    /// ANSI escapes.
+    Always,
+    /// Plain text.
+    Never,
+}
+
+/// The least width that a drawing fits into.
+const NARROWEST: usize = 40;
+
+/// What line numbers and borders take of the width.
+const GUTTER: usize = 12;
+
+/// Writes diagnostics in the order given, with an empty line after each.
+pub fn human(files: &Files, diagnostics: &[Diagnostic], style: Style) -> String {
+    let sources = Sources::new(files);
+    let width = style.width.max(NARROWEST);
+    let styles = match style.color {
+        Color::Always => ThemeStyles::ansi(),
+        Color::Never => ThemeStyles::none(),
+    };
+    let theme = GraphicalTheme { characters: ThemeCharacters::unicode(), styles };
+    let handler = GraphicalReportHandler::new_themed(theme)
+        .without_syntax_highlighting()
+        .without_cause_chain()
+        .with_context_lines(1)
+        .with_width(width);
+    let mut text = String::new();
+    for diagnostic in diagnostics {
+        heading(&mut text, diagnostic, style.color);
+        let files = files_of(diagnostic);
+        let last = files.len().saturating_sub(1);
+        for (at, file) in files.into_iter().enumerate() {
+            let help = (at == last).then_some(diagnostic.help.as_deref()).flatten();
+            let part = Part { excerpt: excerpt(&sources, diagnostic, file, width - GUTTER), help: help.map(visible_lines) };
+            // Writing to a `String` can't fail, and the excerpt has all that the labels refer to.
+            let mut drawn = String::new();
+            let _: fmt::Result = handler.render_report(&mut drawn, &part);
+            // The first line is for the message, which stands in the heading.
+            for line in drawn.split_once('\n').map_or("", |(_, rest)| rest).lines() {
+                text.push_str(line.trim_end());
+                text.push('\n');
+            }
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// `error[E0601]: …`
+fn heading(text: &mut String, diagnostic: &Diagnostic, color: Color) {
+    let (word, paint) = match diagnostic.severity() {
+        Severity::Error => ("error", "\u{1b}[1;31m"),
+        Severity::Warning => ("warning", "\u{1b}[1;33m"),
+    };
+    let (code, message) = (diagnostic.code, visible(&diagnostic.message));
+    let _: fmt::Result = match color {
+        Color::Always => writeln!(text, "{paint}{word}[{code}]\u{1b}[0m\u{1b}[1m: {message}\u{1b}[0m"),
+        Color::Never => writeln!(text, "{word}[{code}]: {message}"),
+    };
+}
+
+/// The files that a diagnostic is about, that of the mistake first.
+fn files_of(diagnostic: &Diagnostic) -> Vec<FileId> {
+    let mut files = Vec::new();
+    for label in &diagnostic.labels {
+        if !files.contains(&label.span.file) {
+            files.push(label.span.file);
+        }
+    }
+    files
+}
+
+fn excerpt(sources: &Sources<'_>, diagnostic: &Diagnostic, file: FileId, width: usize) -> Option<Excerpt> {
+    let marks: Vec<Mark<'_>> = diagnostic
+        .labels
+        .iter()
+        .enumerate()
+        .filter(|(_, label)| label.span.file == file)
+        .map(|(at, label)| Mark {
+            start: label.span.start as usize,
+            end: label.span.end as usize,
+            text: &label.text,
+            rank: if at == 0 { Rank::Main } else { Rank::Other },
+        })
+        .collect();
+    Some(Excerpt::new(sources.path(file), sources.index(file)?, &marks, width))
+}
+
+/// What miette draws of one diagnostic in one file.
+#[derive(Debug)]
+struct Part {
+    excerpt: Option<Excerpt>,
+    help: Option<String>,
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Ok(())
+    }
+}
+
+impl std::error::Error for Part {}
+
+impl miette::Diagnostic for Part {
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.excerpt.as_ref().map(|excerpt| excerpt as &dyn SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        self.excerpt.as_ref().map(|excerpt| Box::new(excerpt.labels()) as Box<dyn Iterator<Item = LabeledSpan>>)
+    }
+}

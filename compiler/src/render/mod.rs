@@ -1,0 +1,39 @@
+//! How are diagnostics shown?
+//!
+//! In: diagnostics as data, and the files that they are about. Out: text for people ([`human`]) and JSON for programs
+//! ([`json`]). Each file is indexed once, so both take time in proportion to what they write.
+
+mod excerpt;
+mod human;
+mod index;
+mod json;
+
+use std::cell::OnceCell;
+
+use flow_model::span::{FileId, Files};
+
+pub use human::{Color, Style, human};
+pub use json::json;
+
+use index::Index;
+
+/// The files with an index for each, made when it is first needed.
+struct Sources<'a> {
+    files: &'a Files,
+    indexes: Vec<OnceCell<Index<'a>>>,
+}
+
+impl<'a> Sources<'a> {
+    fn new(files: &'a Files) -> Self {
+        Self { files, indexes: files.iter().map(|_| OnceCell::new()).collect() }
+    }
+
+    fn path(&self, file: FileId) -> &'a str {
+        self.files.get(file).map_or("?", |source| &source.path)
+    }
+
+    fn index(&self, file: FileId) -> Option<&Index<'a>> {
+        let source = self.files.get(file)?;
+        Some(self.indexes.get(file.0 as usize)?.get_or_init(|| Index::new(&source.text)))
+    }
+}
