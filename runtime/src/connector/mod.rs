@@ -4,10 +4,14 @@
 //! before the next attempt, and whether the request can have taken effect. Retries, time between attempts and the
 //! journal belong to the engine.
 
+mod native;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use flow_model::{failure::Failure, plan::Plan, units::Millis, value::Value};
+
+pub use self::native::{NativeCall, NativeFailure, NativeOperation, NativeTable};
 
 /// One attempt of a step, as data.
 #[derive(Clone, Debug)]

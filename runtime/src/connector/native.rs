@@ -1,0 +1,161 @@
+//! Operations that HTTP can't describe: Rust behind one trait, found by connector and operation.
+//!
+//! The declaration in Flow stays the schema: arguments were checked against it, and what comes back is read as the
+//! declared result, field by field under its JSON names.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use async_trait::async_trait;
+use flow_model::{
+    failure::{ErrorKind, Failure},
+    units::Millis,
+    value::Value,
+};
+use indexmap::IndexMap;
+
+use super::Reached;
+use crate::secret::SecretText;
+
+/// The code of an operation that is declared `native`.
+#[async_trait]
+pub trait NativeOperation: Send + Sync {
+    /// Carries out one attempt. Retries belong to the engine, and so does the time limit: dropping the future abandons
+    /// the attempt.
+    ///
+    /// # Errors
+    /// Why there is no result. A plain [`Failure`] converts: it counts as the system's answer.
+    async fn call(&self, call: NativeCall<'_>) -> Result<Value, NativeFailure>;
+}
+
+/// A call of a native operation.
+#[derive(Clone, Copy)]
+pub struct NativeCall<'a> {
+    pub(super) config: &'a IndexMap<String, Value>,
+    pub(super) args: &'a IndexMap<String, Value>,
+    pub(super) secrets: &'a BTreeMap<String, SecretText>,
+    pub(super) key: &'a str,
+    pub(super) timeout: Millis,
+}
+
+impl<'a> NativeCall<'a> {
+    /// A setting of the connection; null when it is not set. A secret is its name: see [`Self::secret`].
+    pub fn config(&self, name: &str) -> &'a Value {
+        self.config.get(name).unwrap_or(&Value::Null)
+    }
+
+    /// The text of a secret setting.
+    ///
+    /// # Errors
+    /// `Unauthorized` when the setting holds no secret.
+    pub fn secret(&self, name: &str) -> Result<&'a SecretText, Failure> {
+        match self.config(name) {
+            Value::Secret(secret) => self.secrets.get(&**secret),
+            _ => None,
+        }
+        .ok_or_else(|| Failure::new(ErrorKind::Unauthorized, format!("the setting `{name}` holds no secret")))
+    }
+
+    /// An argument by the name of its parameter; null when it was left out.
+    pub fn arg(&self, name: &str) -> &'a Value {
+        self.args.get(name).unwrap_or(&Value::Null)
+    }
+
+    /// An argument that is text.
+    ///
+    /// # Errors
+    /// `Invalid` when it is something else.
+    pub fn text(&self, name: &str) -> Result<&'a str, Failure> {
+        let value = self.arg(name);
+        value.as_str().ok_or_else(|| {
+            Failure::new(ErrorKind::Invalid, format!("`{name}` should be a string and is {}", value.kind()))
+        })
+    }
+
+    /// An argument that is bytes, or text in place of bytes (UTF-8).
+    ///
+    /// # Errors
+    /// `Invalid` when it is something else.
+    pub fn bytes(&self, name: &str) -> Result<&'a [u8], Failure> {
+        match self.arg(name) {
+            Value::Bytes(bytes) => Ok(bytes),
+            Value::String(text) => Ok(text.as_bytes()),
+            other => Err(Failure::new(
+                ErrorKind::Invalid,
+                format!("`{name}` should be bytes or a string and is {}", other.kind()),
+            )),
+        }
+    }
+
+    /// The idempotency key: the same for all attempts of the step.
+    pub fn key(&self) -> &'a str {
+        self.key
+    }
+
+    /// How long the attempt may take.
+    pub fn timeout(&self) -> Millis {
+        self.timeout
+    }
+}
+
+/// Why a native operation has no result.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NativeFailure {
+    /// The cause.
+    pub failure: Failure,
+    /// Whether the call can have taken effect.
+    pub reached: Reached,
+    /// The least wait before the next attempt that the system asks for.
+    pub retry_after: Option<Millis>,
+}
+
+impl NativeFailure {
+    /// A failure of a call that has not left: nothing can have happened.
+    pub fn never(failure: Failure) -> Self {
+        Self { failure, reached: Reached::Never, retry_after: None }
+    }
+
+    /// A failure after which it is not known whether the call took effect.
+    pub fn perhaps(failure: Failure) -> Self {
+        Self { failure, reached: Reached::Perhaps, retry_after: None }
+    }
+}
+
+/// The system has answered with this failure.
+impl From<Failure> for NativeFailure {
+    fn from(failure: Failure) -> Self {
+        Self { failure, reached: Reached::Answered, retry_after: None }
+    }
+}
+
+/// Which code carries out which native operation.
+#[derive(Clone, Default)]
+pub struct NativeTable(BTreeMap<(String, String), Arc<dyn NativeOperation>>);
+
+impl NativeTable {
+    /// An empty table.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Binds an operation of a connector to its code.
+    #[must_use]
+    pub fn with(mut self, connector: &str, operation: &str, code: impl NativeOperation + 'static) -> Self {
+        self.insert(connector, operation, Arc::new(code));
+        self
+    }
+
+    /// Binds an operation of a connector to its code; the last one wins.
+    pub fn insert(&mut self, connector: &str, operation: &str, code: Arc<dyn NativeOperation>) {
+        self.0.insert((connector.to_owned(), operation.to_owned()), code);
+    }
+
+    /// The code of an operation.
+    pub fn get(&self, connector: &str, operation: &str) -> Option<&Arc<dyn NativeOperation>> {
+        self.0.get(&(connector.to_owned(), operation.to_owned()))
+    }
+
+    /// All bound operations: connector and operation, in order.
+    pub fn operations(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.keys().map(|(connector, operation)| (connector.as_str(), operation.as_str()))
+    }
+}
