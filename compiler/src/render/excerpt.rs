@@ -17,7 +17,11 @@ use super::index::Index;
 /// The most lines that a label is drawn over.
 const TALLEST: usize = 6;
 
+/// Labels that are at most so many lines apart are shown in one piece.
+const NEAR: usize = 3;
+
 /// A label: its bytes in the file, its text, and whether it is the main place.
+#[derive(Clone, Copy)]
 pub(super) struct Mark<'a> {
     pub start: usize,
     pub end: usize,
@@ -32,6 +36,25 @@ pub(super) enum Rank {
     Main,
     /// What has to do with it.
     Other,
+}
+
+/// Puts labels together that are shown in one piece, in the order of the file, the piece with the main place first.
+pub(super) fn pieces<'a>(index: &Index<'_>, mut marks: Vec<Mark<'a>>) -> Vec<Vec<Mark<'a>>> {
+    marks.sort_by_key(|mark| mark.start);
+    let mut pieces: Vec<(usize, Vec<Mark<'a>>)> = Vec::new();
+    for mark in marks {
+        let shown = Shown::new(index, &mark);
+        match pieces.last_mut() {
+            Some((last, piece)) if shown.first <= *last + NEAR => {
+                *last = shown.last.max(*last);
+                piece.push(mark);
+            }
+            _ => pieces.push((shown.last, vec![mark])),
+        }
+    }
+    let mut pieces: Vec<Vec<Mark<'a>>> = pieces.into_iter().map(|(_, piece)| piece).collect();
+    pieces.sort_by_key(|piece| !piece.iter().any(|mark| mark.rank == Rank::Main));
+    pieces
 }
 
 /// Lines of a file as they are shown.
@@ -68,8 +91,10 @@ impl Excerpt {
         let wanted: BTreeSet<usize> = marks
             .iter()
             .flat_map(|mark| mark.first.saturating_sub(1)..=mark.last + 1)
+            .chain(gaps(&marks))
             .filter(|line| index.range(*line).is_some())
             .collect();
+        let wanted = trimmed(index, &marks, wanted);
         let mut excerpt = Self { name: visible(name), text: String::new(), lines: Vec::new(), labels: Vec::new() };
         let mut windows = Vec::new();
         for number in wanted {
@@ -90,7 +115,7 @@ impl Excerpt {
         };
         for mark in &marks {
             let (Some(start), Some(end)) = (place(mark.first, mark.start), place(mark.last, mark.end)) else { continue };
-            let text = (!mark.text.is_empty()).then(|| visible(mark.text));
+            let text = (!mark.text.is_empty()).then(|| visible_lines(mark.text));
             let length = end.saturating_sub(start);
             let span = match mark.rank {
                 Rank::Main => LabeledSpan::new_primary_with_span(text, (start, length)),
@@ -152,6 +177,29 @@ impl SourceCode for Excerpt {
             last - first + 1,
         )))
     }
+}
+
+/// The lines between marks of one piece.
+fn gaps<'a>(marks: &'a [Shown<'a>]) -> impl Iterator<Item = usize> + 'a {
+    marks.windows(2).flat_map(|pair| match pair {
+        [left, right] if right.first <= left.last + NEAR => left.last..right.first,
+        _ => 0..0,
+    })
+}
+
+/// Leaves out empty lines at both ends that have no mark.
+fn trimmed(index: &Index<'_>, marks: &[Shown<'_>], mut lines: BTreeSet<usize>) -> BTreeSet<usize> {
+    let is_idle = |line: usize| {
+        let blank = index.range(line).is_none_or(|(start, end)| slice(index, start, end).trim().is_empty());
+        blank && marks.iter().all(|mark| line < mark.first || line > mark.last)
+    };
+    while lines.first().is_some_and(|line| is_idle(*line)) {
+        lines.pop_first();
+    }
+    while lines.last().is_some_and(|line| is_idle(*line)) {
+        lines.pop_last();
+    }
+    lines
 }
 
 /// A mark on whole characters, on few lines.

@@ -13,7 +13,7 @@ use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceCode, Th
 
 use super::{
     Sources,
-    excerpt::{Excerpt, Mark, Rank, visible, visible_lines},
+    excerpt::{Excerpt, Mark, Rank, pieces, visible, visible_lines},
 };
 
 /// How diagnostics are drawn.
@@ -57,14 +57,13 @@ pub fn human(files: &Files, diagnostics: &[Diagnostic], style: Style) -> String 
     let mut text = String::new();
     for diagnostic in diagnostics {
         heading(&mut text, diagnostic, style.color);
-        let files = files_of(diagnostic);
-        let last = files.len().saturating_sub(1);
-        for (at, file) in files.into_iter().enumerate() {
-            let help = (at == last).then_some(diagnostic.help.as_deref()).flatten();
-            let part = Part { excerpt: excerpt(&sources, diagnostic, file, width - GUTTER), help: help.map(visible_lines) };
-            // Writing to a `String` can't fail, and the excerpt has all that the labels refer to.
+        let mut excerpts = excerpts(&sources, diagnostic, width - GUTTER).into_iter().peekable();
+        let mut help = diagnostic.help.as_deref().map(visible_lines);
+        while let Some(excerpt) = excerpts.next() {
+            let help = if excerpts.peek().is_none() { help.take() } else { None };
+            // Writing to a `String` can't fail, and the excerpt has all that its labels refer to.
             let mut drawn = String::new();
-            let _: fmt::Result = handler.render_report(&mut drawn, &part);
+            let _: fmt::Result = handler.render_report(&mut drawn, &Part { excerpt, help });
             // The first line is for the message, which stands in the heading.
             for line in drawn.split_once('\n').map_or("", |(_, rest)| rest).lines() {
                 text.push_str(line.trim_end());
@@ -100,26 +99,29 @@ fn files_of(diagnostic: &Diagnostic) -> Vec<FileId> {
     files
 }
 
-fn excerpt(sources: &Sources<'_>, diagnostic: &Diagnostic, file: FileId, width: usize) -> Option<Excerpt> {
-    let marks: Vec<Mark<'_>> = diagnostic
-        .labels
-        .iter()
-        .enumerate()
-        .filter(|(_, label)| label.span.file == file)
-        .map(|(at, label)| Mark {
+/// What is shown of each file.
+fn excerpts(sources: &Sources<'_>, diagnostic: &Diagnostic, width: usize) -> Vec<Excerpt> {
+    let mut excerpts = Vec::new();
+    for file in files_of(diagnostic) {
+        let Some(index) = sources.index(file) else { continue };
+        let marks = diagnostic.labels.iter().enumerate().filter(|(_, label)| label.span.file == file);
+        let marks = marks.map(|(at, label)| Mark {
             start: label.span.start as usize,
             end: label.span.end as usize,
             text: &label.text,
             rank: if at == 0 { Rank::Main } else { Rank::Other },
-        })
-        .collect();
-    Some(Excerpt::new(sources.path(file), sources.index(file)?, &marks, width))
+        });
+        for piece in pieces(index, marks.collect()) {
+            excerpts.push(Excerpt::new(sources.path(file), index, &piece, width));
+        }
+    }
+    excerpts
 }
 
 /// What miette draws of one diagnostic in one file.
 #[derive(Debug)]
 struct Part {
-    excerpt: Option<Excerpt>,
+    excerpt: Excerpt,
     help: Option<String>,
 }
 
@@ -137,10 +139,10 @@ impl miette::Diagnostic for Part {
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        self.excerpt.as_ref().map(|excerpt| excerpt as &dyn SourceCode)
+        Some(&self.excerpt)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        self.excerpt.as_ref().map(|excerpt| Box::new(excerpt.labels()) as Box<dyn Iterator<Item = LabeledSpan>>)
+        Some(Box::new(self.excerpt.labels()))
     }
 }

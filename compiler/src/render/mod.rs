@@ -17,6 +17,9 @@ pub use json::json;
 
 use index::Index;
 
+#[cfg(test)]
+mod tests;
+
 /// The files with an index for each, made when it is first needed.
 struct Sources<'a> {
     files: &'a Files,
