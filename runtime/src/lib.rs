@@ -7,3 +7,4 @@
 pub mod connector;
 pub mod eval;
 pub mod secret;
+pub mod trigger;

@@ -1,0 +1,3 @@
+//! What starts runs from outside: requests, webhooks and schedules.
+
+pub mod verify;
