@@ -6,5 +6,6 @@
 
 pub mod connector;
 pub mod eval;
+pub mod machine;
 pub mod secret;
 pub mod trigger;

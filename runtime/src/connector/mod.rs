@@ -42,7 +42,7 @@ pub struct Attempt {
 }
 
 /// Whether a request can have taken effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Reached {
     /// It has not left: nothing can have happened, and repeating it is safe whatever it does.
     Never,

@@ -19,7 +19,7 @@ use std::{cell::Cell, collections::BTreeMap};
 
 use flow_model::{
     boundary,
-    expr::{Ambient, BinaryOp, Expr, ListPart, MatchArm, RecordPart, Slot, UnaryOp},
+    expr::{Ambient, BinaryOp, Expr, ListPart, MatchArm, Pattern, RecordPart, Slot, UnaryOp},
     failure::{ErrorKind, Failure},
     function::Argument,
     plan,
@@ -79,7 +79,7 @@ impl Evaluator<'_> {
     }
 
     /// Says whether a value fits a pattern, and binds what the pattern names.
-    pub(crate) fn fits(&self, pattern: &flow_model::expr::Pattern, value: &Value, slots: &mut dyn Slots) -> bool {
+    pub(crate) fn fits(pattern: &Pattern, value: &Value, slots: &mut dyn Slots) -> bool {
         pattern::fits(pattern, value, slots)
     }
 }

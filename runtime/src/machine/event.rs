@@ -1,0 +1,255 @@
+//! What happens to a run, and what follows from it.
+//!
+//! Events are the run's only input: the journal holds them, and applying them in their order to a new machine gives the
+//! same run again. Records are what the machine concludes; they are journaled beside the events so that people can read a
+//! history without running it, and so that a replay can be compared with what was concluded then.
+
+use std::collections::BTreeMap;
+
+use flow_model::{
+    failure::Failure,
+    units::{Instant, Millis},
+    value::Value,
+};
+use serde::{Deserialize, Serialize};
+
+use super::Place;
+use crate::connector::Reached;
+
+/// What happened. Each is journaled before anything that follows from it is done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Event {
+    /// The run was accepted.
+    Started(Start),
+    /// An attempt of a call that is not safe to repeat is about to leave.
+    Began {
+        /// The step.
+        place: Place,
+        /// Counts from 1.
+        attempt: u32,
+    },
+    /// An attempt has ended.
+    Attempted {
+        /// The step.
+        place: Place,
+        /// Counts from 1.
+        attempt: u32,
+        /// Its result.
+        outcome: Result<Value, Failure>,
+        /// Whether the call can have taken effect.
+        reached: Reached,
+        /// The least wait that the server asks for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_after: Option<Millis>,
+        /// A random number, drawn by the host: the jitter of the wait that follows a failure.
+        draw: u32,
+    },
+    /// The process ended while an attempt of a call that is not safe to repeat was under way.
+    Lost {
+        /// The step.
+        place: Place,
+        /// Counts from 1.
+        attempt: u32,
+    },
+    /// A timer is due.
+    Fired {
+        /// The step or `sleep` that waits.
+        place: Place,
+    },
+    /// The run's deadline has passed.
+    Expired,
+    /// Someone cancelled the run.
+    Cancelled {
+        /// Why, in words.
+        reason: String,
+    },
+    /// Someone decided about a step whose outcome is not known.
+    Resolved {
+        /// The step.
+        place: Place,
+        /// What is to be done.
+        decision: Decision,
+    },
+}
+
+/// How a run began.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Start {
+    /// Which of the plan's triggers; none when it was started with parameters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<usize>,
+    /// The trigger's payload, or the record of parameters.
+    pub payload: Value,
+    /// The environment variables that the body reads and that are set: a run sees the same ones to its end.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+}
+
+/// What is to be done about a step whose outcome is not known.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Decision {
+    /// The call did not take effect: make it.
+    Retry,
+    /// The call took effect, and this was its result.
+    Result(Value),
+    /// The run goes on as if the step had failed with this.
+    Fail(Failure),
+}
+
+/// What the machine concludes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Record {
+    /// A step is to be performed.
+    Scheduled {
+        /// The step.
+        place: Place,
+        /// The connection.
+        connection: String,
+        /// The operation.
+        operation: String,
+        /// Whether a call may be repeated.
+        repeat: Repeat,
+    },
+    /// A step or `sleep` waits for a time.
+    Waits {
+        /// The step or `sleep`.
+        place: Place,
+        /// Until when.
+        until: Instant,
+    },
+    /// A step is over without a result.
+    StepFailed {
+        /// The step.
+        place: Place,
+        /// Why.
+        failure: Failure,
+    },
+    /// A step's outcome is not known, and nothing in the program deals with that.
+    Undecided {
+        /// The step.
+        place: Place,
+        /// What is known.
+        failure: Failure,
+    },
+    /// A step is no longer needed, because its run or branch has ended.
+    Dropped {
+        /// The step or `sleep`.
+        place: Place,
+    },
+    /// A failure did no harm, because the program says so: `optional`, `on error skip`.
+    PassedOver {
+        /// Where.
+        place: Place,
+        /// What.
+        failure: Failure,
+    },
+    /// The caller of the webhook has its answer.
+    Responded(Response),
+    /// `log`
+    Logged {
+        /// Where.
+        place: Place,
+        /// The line.
+        text: String,
+    },
+    /// `dead_letter`
+    DeadLettered {
+        /// Where.
+        place: Place,
+        /// The queue.
+        queue: String,
+        /// What is kept.
+        value: Value,
+    },
+    /// The run is over.
+    Ended(Outcome),
+}
+
+/// Whether a call may be made again without doing more than once what it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Repeat {
+    /// Reads, idempotent calls and those that take a key.
+    Safe,
+    /// All others.
+    Unsafe,
+}
+
+/// What `respond` says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Response {
+    /// The HTTP status.
+    pub status: u16,
+    /// The JSON body, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Value>,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// With a value.
+    Completed(Value),
+    /// With a failure that nothing caught.
+    Failed {
+        /// Why.
+        failure: Failure,
+        /// Where; none for the run as a whole.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        place: Option<Place>,
+    },
+    /// By someone's wish.
+    Cancelled {
+        /// Why, in words.
+        reason: String,
+    },
+}
+
+/// What the host has to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Journal this, before any other action of the same event is carried out.
+    Record(Record),
+    /// Make an attempt.
+    Perform(Call),
+    /// Stop an attempt: nobody waits for it.
+    Abort(Place),
+    /// Report [`Event::Fired`] at that time, not before.
+    Wake {
+        /// The step or `sleep`.
+        place: Place,
+        /// When.
+        until: Instant,
+    },
+}
+
+/// An attempt to be made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// The step.
+    pub place: Place,
+    /// Counts from 1.
+    pub attempt: u32,
+    /// The connection, a key of the plan's connections.
+    pub connection: String,
+    /// The operation.
+    pub operation: String,
+    /// A value for each parameter.
+    pub args: Vec<Value>,
+    /// The idempotency key, the same for all attempts.
+    pub key: String,
+    /// How long the attempt may take.
+    pub timeout: Millis,
+    /// Whether the call may be repeated.
+    pub repeat: Repeat,
+    /// Whether [`Event::Began`] was applied for this attempt.
+    pub progress: Progress,
+}
+
+/// Whether an attempt that is not safe to repeat may have left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// It has not.
+    Waiting,
+    /// It may have.
+    Begun,
+}

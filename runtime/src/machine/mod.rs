@@ -1,0 +1,396 @@
+//! What does a run do next?
+//!
+//! In: a plan, and the events of one run in the order of its journal. Out: records to journal and actions for the host.
+//! The machine is deterministic: it reads no clock, draws no random number and does no I/O, so that the same events give
+//! the same run, whenever they are applied. One event is applied at a time; the branches that it sets free are then
+//! advanced in the order in which they were opened, each until it waits.
+//!
+//! Left out on purpose: how calls are made, timers kept and journals written (see [`crate::engine`]).
+
+mod event;
+mod fork;
+mod node;
+mod place;
+mod raise;
+mod replay;
+mod scope;
+mod step;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use flow_model::{
+    expr::Expr,
+    failure::{ErrorKind, Failure},
+    plan::Plan,
+    units::Instant,
+    value::Value,
+};
+use petgraph::graph::NodeIndex;
+
+pub use self::{
+    event::{Action, Call, Decision, Event, Outcome, Progress, Record, Repeat, Response, Start},
+    place::Place,
+    replay::{Diverged, Said, replay},
+};
+use self::{
+    fork::Fork,
+    raise::Raised,
+    scope::{Scopes, View},
+    step::CallState,
+};
+use crate::eval::{Evaluator, Library, Slots as _};
+
+/// The version of the interpreter: how the machine gets from events to records. A journal that another version wrote is
+/// replayed only where both conclude the same.
+pub const VERSION: u32 = 1;
+
+/// One run.
+#[derive(Debug)]
+pub struct Machine {
+    run: String,
+    plan: Arc<Plan>,
+    library: Library,
+    env: BTreeMap<String, String>,
+    now: Instant,
+    deadline: Option<Instant>,
+    scopes: Scopes,
+    threads: BTreeMap<ThreadId, Thread>,
+    forks: BTreeMap<ForkId, Fork>,
+    pending: BTreeMap<Place, Pending>,
+    ready: VecDeque<ThreadId>,
+    next_id: u64,
+    answered: bool,
+    outcome: Option<Outcome>,
+    actions: Vec<Action>,
+}
+
+type ThreadId = u64;
+type ForkId = u64;
+type ScopeId = u64;
+
+/// One place where the run goes on: its body, a branch of `parallel`, an item of `for`.
+#[derive(Debug)]
+struct Thread {
+    scope: ScopeId,
+    /// Indexes of the loops around it.
+    indexes: Vec<u64>,
+    /// The fork that it belongs to and its index there.
+    parent: Option<(ForkId, usize)>,
+    /// The regions that it is in, innermost last.
+    stack: Vec<Region>,
+    waits: Waits,
+}
+
+#[derive(Debug)]
+enum Waits {
+    Nothing,
+    For(Place),
+    Fork(ForkId),
+}
+
+/// A region under way: the next node, and what the region is for.
+#[derive(Clone, Copy, Debug)]
+struct Region {
+    at: Option<NodeIndex>,
+    role: Role,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Role {
+    /// The body of the flow, a branch or an item: the thread ends with it.
+    Whole,
+    /// A region of `if`, `match`, or an arm of `catch`: its value is that of this node.
+    Part(NodeIndex),
+    /// The body of this `try`.
+    Guarded(NodeIndex),
+}
+
+/// What the run waits for at a place.
+#[derive(Debug)]
+enum Pending {
+    /// The outcome of an attempt.
+    Call(CallState),
+    /// The time of the next attempt.
+    Retry(CallState, Instant),
+    /// The end of a `sleep`.
+    Sleep(ThreadId, Instant),
+    /// Someone's decision.
+    Undecided(CallState, Failure),
+}
+
+impl Pending {
+    fn until(&self) -> Option<Instant> {
+        match self {
+            Self::Retry(_, until) | Self::Sleep(_, until) => Some(*until),
+            Self::Call(_) | Self::Undecided(..) => None,
+        }
+    }
+}
+
+/// Whether a thread can be advanced further.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Went {
+    On,
+    Nowhere,
+}
+
+/// What a run is doing.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Status {
+    /// Calls are under way.
+    Running,
+    /// It waits for timers alone; the earliest is due then.
+    Waiting(Instant),
+    /// It waits for someone's decision about these steps, and perhaps for timers.
+    Undecided {
+        /// The steps, and what is known of them.
+        steps: Vec<(Place, Failure)>,
+        /// When the earliest timer is due.
+        until: Option<Instant>,
+    },
+    /// It is over.
+    Ended,
+}
+
+impl Machine {
+    /// A run that nothing has happened to.
+    pub fn new(run: impl Into<String>, plan: Arc<Plan>, library: Library) -> Self {
+        Self {
+            run: run.into(),
+            plan,
+            library,
+            env: BTreeMap::new(),
+            now: Instant::default(),
+            deadline: None,
+            scopes: Scopes::default(),
+            threads: BTreeMap::new(),
+            forks: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            ready: VecDeque::new(),
+            next_id: 0,
+            answered: false,
+            outcome: None,
+            actions: Vec::new(),
+        }
+    }
+
+    /// Applies an event that happened at a time. Events that no longer matter (an attempt that was dropped, a timer of a
+    /// branch that has ended) lead to nothing.
+    pub fn apply(&mut self, event: &Event, now: Instant) -> Vec<Action> {
+        self.now = now;
+        if self.outcome.is_none() {
+            match event {
+                Event::Started(start) => self.start(start),
+                Event::Began { place, attempt } => self.began(place, *attempt),
+                Event::Attempted { place, attempt, outcome, reached, retry_after, draw } => {
+                    self.attempted(place, *attempt, outcome, step::Hints { reached: *reached, retry_after: *retry_after, draw: *draw });
+                }
+                Event::Lost { place, attempt } => self.lost(place, *attempt),
+                Event::Fired { place } => self.fired(place),
+                Event::Expired => self.expired(),
+                Event::Cancelled { reason } => self.end(Outcome::Cancelled { reason: reason.clone() }),
+                Event::Resolved { place, decision } => self.resolved(place, decision),
+            }
+            self.advance();
+        }
+        std::mem::take(&mut self.actions)
+    }
+
+    /// The plan that the run is pinned to.
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// How the run ended, if it did.
+    pub fn outcome(&self) -> Option<&Outcome> {
+        self.outcome.as_ref()
+    }
+
+    /// When the run has to be over, if there is such a time.
+    pub fn deadline(&self) -> Option<Instant> {
+        if self.outcome.is_some() { None } else { self.deadline }
+    }
+
+    /// What the run is doing.
+    pub fn status(&self) -> Status {
+        if self.outcome.is_some() {
+            return Status::Ended;
+        }
+        if self.pending.values().any(|pending| matches!(pending, Pending::Call(_))) {
+            return Status::Running;
+        }
+        let until = self.pending.values().filter_map(Pending::until).min();
+        let undecided = |(place, pending): (&Place, &Pending)| match pending {
+            Pending::Undecided(_, failure) => Some((place.clone(), failure.clone())),
+            _ => None,
+        };
+        let steps: Vec<_> = self.pending.iter().filter_map(undecided).collect();
+        match until {
+            Some(until) if steps.is_empty() => Status::Waiting(until),
+            until => Status::Undecided { steps, until },
+        }
+    }
+
+    /// Attempts that were asked for and have not ended, by place.
+    pub fn calls(&self) -> Vec<Call> {
+        let call = |(place, pending): (&Place, &Pending)| match pending {
+            Pending::Call(call) => Some(self.call(place, call)),
+            _ => None,
+        };
+        self.pending.iter().filter_map(call).collect()
+    }
+
+    /// Timers that were asked for and have not fired, by place.
+    pub fn timers(&self) -> Vec<(Place, Instant)> {
+        self.pending.iter().filter_map(|(place, pending)| Some((place.clone(), pending.until()?))).collect()
+    }
+
+    fn start(&mut self, start: &Start) {
+        let plan = Arc::clone(&self.plan);
+        self.env.clone_from(&start.env);
+        let scope = self.scopes.open(None);
+        let trigger = start.trigger.and_then(|index| plan.triggers.get(index));
+        self.deadline = trigger.and_then(|trigger| trigger.within).map(|within| self.now.after(within));
+        if let Some(slot) = trigger.and_then(|trigger| trigger.bind) {
+            self.scopes.view(scope).set(slot, start.payload.clone());
+        }
+        for ((name, field), slot) in plan.params.iter().zip(0..) {
+            let given = if trigger.is_none() { start.payload.get(name).cloned() } else { None };
+            let value = match (given, &field.default) {
+                (Some(value), _) => Ok(value),
+                (None, Some(default)) => self.eval(scope, default),
+                (None, None) => Ok(Value::Null),
+            };
+            match value {
+                Ok(value) => self.scopes.view(scope).set(flow_model::expr::Slot(slot), value),
+                Err(failure) => return self.end(Outcome::Failed { failure, place: None }),
+            }
+        }
+        let region = Region { at: plan.entry, role: Role::Whole };
+        self.open_thread(Thread { scope, indexes: Vec::new(), parent: None, stack: vec![region], waits: Waits::Nothing });
+    }
+
+    fn open_thread(&mut self, thread: Thread) -> ThreadId {
+        let id = self.fresh();
+        self.threads.insert(id, thread);
+        self.ready.push_back(id);
+        id
+    }
+
+    fn fresh(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    /// Advances threads until all wait.
+    fn advance(&mut self) {
+        while let Some(thread) = self.ready.pop_front() {
+            while self.outcome.is_none() && self.step(thread) == Went::On {}
+        }
+    }
+
+    fn eval(&mut self, scope: ScopeId, expr: &Expr) -> Result<Value, Failure> {
+        let plan = Arc::clone(&self.plan);
+        let evaluator = Evaluator {
+            library: &self.library,
+            functions: &plan.functions,
+            types: &plan.types,
+            env: &self.env,
+            ambient: &|_| None,
+        };
+        evaluator.eval(expr, &mut self.scopes.view(scope))
+    }
+
+    fn condition(&mut self, scope: ScopeId, expr: &Expr) -> Result<bool, Failure> {
+        match self.eval(scope, expr)? {
+            Value::Bool(value) => Ok(value),
+            other => {
+                let message = format!("a condition must be `true` or `false`, not {}", other.kind());
+                Err(Failure::new(ErrorKind::Invalid, message))
+            }
+        }
+    }
+
+    fn scope_of(&mut self, thread: ThreadId) -> View<'_> {
+        let scope = self.threads.get(&thread).map_or(0, |thread| thread.scope);
+        self.scopes.view(scope)
+    }
+
+    fn place(&self, thread: ThreadId, node: NodeIndex) -> Place {
+        Place {
+            path: self.plan.graph.node_weight(node).map(|node| node.path.clone()).unwrap_or_default(),
+            indexes: self.threads.get(&thread).map(|thread| thread.indexes.clone()).unwrap_or_default(),
+        }
+    }
+
+    fn record(&mut self, record: Record) {
+        self.actions.push(Action::Record(record));
+    }
+
+    fn expired(&mut self) {
+        if self.deadline.is_some_and(|deadline| deadline <= self.now) {
+            let failure = Failure::new(ErrorKind::Timeout, "the run was not over within its time");
+            self.end(Outcome::Failed { failure, place: None });
+        }
+    }
+
+    /// Ends the run: whatever is under way is dropped.
+    fn end(&mut self, outcome: Outcome) {
+        for place in self.pending.keys().cloned().collect::<Vec<_>>() {
+            self.drop_pending(&place);
+        }
+        self.threads.clear();
+        self.forks.clear();
+        self.ready.clear();
+        self.scopes = Scopes::default();
+        self.record(Record::Ended(outcome.clone()));
+        self.outcome = Some(outcome);
+    }
+
+    fn drop_pending(&mut self, place: &Place) {
+        let Some(pending) = self.pending.remove(place) else { return };
+        self.record(Record::Dropped { place: place.clone() });
+        if matches!(pending, Pending::Call(_)) {
+            self.actions.push(Action::Abort(place.clone()));
+        }
+    }
+
+    /// Drops a thread and all that it has opened.
+    fn drop_thread(&mut self, id: ThreadId) {
+        let Some(thread) = self.threads.remove(&id) else { return };
+        self.ready.retain(|ready| *ready != id);
+        match thread.waits {
+            Waits::Nothing => {}
+            Waits::For(place) => self.drop_pending(&place),
+            Waits::Fork(fork) => self.drop_fork(fork),
+        }
+    }
+
+    fn raise_at(&mut self, thread: ThreadId, place: Place, failure: Failure) {
+        if self.raise(thread, Raised { failure, place }) == Went::On {
+            self.ready.push_back(thread);
+        }
+    }
+
+    /// Lets a thread go on with what follows the node that it waited at.
+    fn wake(&mut self, thread: ThreadId) {
+        if let Some(woken) = self.threads.get_mut(&thread) {
+            woken.waits = Waits::Nothing;
+            self.pass(thread);
+            self.ready.push_back(thread);
+        }
+    }
+
+    /// Moves a thread to the node after the one that it is at.
+    fn pass(&mut self, thread: ThreadId) {
+        let plan = Arc::clone(&self.plan);
+        if let Some(region) = self.threads.get_mut(&thread).and_then(|thread| thread.stack.last_mut()) {
+            region.at = region.at.and_then(|node| plan.next(node));
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! What does each kind of node do?
+
+use std::sync::Arc;
+
+use flow_model::{
+    expr::{Expr, Pattern, Slot},
+    failure::{ErrorKind, Failure},
+    plan::NodeKind,
+    units::Instant,
+    value::Value,
+};
+use petgraph::graph::NodeIndex;
+
+use super::{
+    Action, Machine, Outcome, Pending, Raised, Record, Region, Response, Role, ThreadId, Waits, Went,
+};
+use crate::eval::{Evaluator, Slots as _};
+
+impl Machine {
+    /// Advances a thread by one node.
+    pub(super) fn step(&mut self, thread: ThreadId) -> Went {
+        let region = self.threads.get(&thread).and_then(|thread| thread.stack.last()).copied();
+        match region {
+            None => Went::Nowhere,
+            Some(Region { at: None, .. }) => self.leave(thread, Value::Null),
+            Some(Region { at: Some(node), .. }) => match self.enter(thread, node) {
+                Ok(went) => went,
+                Err(raised) => self.raise(thread, raised),
+            },
+        }
+    }
+
+    fn enter(&mut self, thread: ThreadId, node: NodeIndex) -> Result<Went, Raised> {
+        let plan = Arc::clone(&self.plan);
+        let Some(weight) = plan.graph.node_weight(node) else { return Ok(self.leave(thread, Value::Null)) };
+        match &weight.kind {
+            NodeKind::Let { slot, value } => {
+                let value = self.value(thread, node, value)?;
+                self.scope_of(thread).set(*slot, value);
+                self.pass(thread);
+                Ok(Went::On)
+            }
+            NodeKind::Step(step) => self.schedule(thread, node, step),
+            NodeKind::If { conditions, .. } => {
+                let region = self.first_that_holds(thread, node, conditions)?;
+                Ok(self.open(thread, node, region, Role::Part(node)))
+            }
+            NodeKind::Match { subject, arms, .. } => {
+                let region = self.first_that_fits(thread, node, subject, arms)?;
+                Ok(self.open(thread, node, region, Role::Part(node)))
+            }
+            NodeKind::Parallel { on_error, regions } => Ok(self.open_parallel(thread, node, *on_error, *regions)),
+            NodeKind::For { item, items, concurrency, on_error, .. } => {
+                let items = self.value(thread, node, items)?;
+                let concurrency = self.value(thread, node, concurrency)?;
+                self.open_for(thread, node, *item, items, &concurrency, *on_error).map_err(|failure| self.fault(thread, node, failure))
+            }
+            NodeKind::Try { .. } => Ok(self.open(thread, node, 0, Role::Guarded(node))),
+            NodeKind::Yield(value) => {
+                let value = self.value(thread, node, value)?;
+                Ok(self.leave(thread, value))
+            }
+            NodeKind::Respond { status, body } => self.respond(thread, node, status, body.as_ref()),
+            NodeKind::Return(value) => {
+                let value = self.value(thread, node, value)?;
+                self.end(Outcome::Completed(value));
+                Ok(Went::Nowhere)
+            }
+            NodeKind::Fail { error, fields } => Err(self.failure(thread, node, error, fields)?),
+            NodeKind::Sleep(until) => self.sleep(thread, node, until),
+            NodeKind::Log(text) => {
+                let text = self.value(thread, node, text)?.to_string();
+                let place = self.place(thread, node);
+                self.record(Record::Logged { place, text });
+                self.pass(thread);
+                Ok(Went::On)
+            }
+            NodeKind::DeadLetter { queue, value } => {
+                let value = self.value(thread, node, value)?;
+                let place = self.place(thread, node);
+                self.record(Record::DeadLettered { place, queue: queue.clone(), value });
+                self.pass(thread);
+                Ok(Went::On)
+            }
+        }
+    }
+
+    /// Computes an expression of a node; a fault names the node.
+    pub(super) fn value(&mut self, thread: ThreadId, node: NodeIndex, expr: &Expr) -> Result<Value, Raised> {
+        let scope = self.threads.get(&thread).map_or(0, |thread| thread.scope);
+        self.eval(scope, expr).map_err(|failure| self.fault(thread, node, failure))
+    }
+
+    /// A fault of an expression, with the node's place in its message.
+    pub(super) fn fault(&self, thread: ThreadId, node: NodeIndex, mut failure: Failure) -> Raised {
+        let place = self.place(thread, node);
+        failure.message = format!("`{place}`: {}", failure.message);
+        Raised { failure, place }
+    }
+
+    fn invalid(&self, thread: ThreadId, node: NodeIndex, message: impl Into<String>) -> Raised {
+        self.fault(thread, node, Failure::new(ErrorKind::Invalid, message))
+    }
+
+    fn open(&mut self, thread: ThreadId, node: NodeIndex, region: u32, role: Role) -> Went {
+        let at = self.plan.region(node, region);
+        if let Some(thread) = self.threads.get_mut(&thread) {
+            thread.stack.push(Region { at, role });
+        }
+        Went::On
+    }
+
+    /// Ends the innermost region of a thread with a value.
+    pub(super) fn leave(&mut self, thread: ThreadId, value: Value) -> Went {
+        let region = self.threads.get_mut(&thread).and_then(|thread| thread.stack.pop());
+        match region.map(|region| region.role) {
+            None => Went::Nowhere,
+            Some(Role::Part(node) | Role::Guarded(node)) => {
+                self.set_result(thread, node, value);
+                self.pass(thread);
+                Went::On
+            }
+            Some(Role::Whole) => {
+                match self.threads.get(&thread).and_then(|thread| thread.parent) {
+                    Some((fork, index)) => self.child_ended(fork, index, thread, Ok(value)),
+                    None => self.end(Outcome::Completed(value)),
+                }
+                Went::Nowhere
+            }
+        }
+    }
+
+    /// Binds the value of a node, where the plan has a slot for it.
+    pub(super) fn set_result(&mut self, thread: ThreadId, node: NodeIndex, value: Value) {
+        let slot = match self.plan.graph.node_weight(node).map(|node| &node.kind) {
+            Some(
+                NodeKind::If { slot, .. }
+                | NodeKind::Match { slot, .. }
+                | NodeKind::For { slot, .. }
+                | NodeKind::Try { slot, .. },
+            ) => *slot,
+            Some(NodeKind::Step(step)) => step.slot,
+            _ => None,
+        };
+        if let Some(slot) = slot {
+            self.scope_of(thread).set(slot, value);
+        }
+    }
+
+    fn first_that_holds(&mut self, thread: ThreadId, node: NodeIndex, conditions: &[Expr]) -> Result<u32, Raised> {
+        let scope = self.threads.get(&thread).map_or(0, |thread| thread.scope);
+        for (condition, region) in conditions.iter().zip(0..) {
+            if self.condition(scope, condition).map_err(|failure| self.fault(thread, node, failure))? {
+                return Ok(region);
+            }
+        }
+        Ok(u32::try_from(conditions.len()).unwrap_or(u32::MAX))
+    }
+
+    fn first_that_fits(
+        &mut self,
+        thread: ThreadId,
+        node: NodeIndex,
+        subject: &Expr,
+        arms: &[(Pattern, Option<Expr>)],
+    ) -> Result<u32, Raised> {
+        let scope = self.threads.get(&thread).map_or(0, |thread| thread.scope);
+        let subject = self.value(thread, node, subject)?;
+        for ((pattern, guard), region) in arms.iter().zip(0..) {
+            if !Evaluator::fits(pattern, &subject, &mut self.scopes.view(scope)) {
+                continue;
+            }
+            let holds = match guard {
+                None => true,
+                Some(guard) => self.condition(scope, guard).map_err(|failure| self.fault(thread, node, failure))?,
+            };
+            if holds {
+                return Ok(region);
+            }
+        }
+        Err(self.invalid(thread, node, format!("no arm of `match` fits {}", subject.kind())))
+    }
+
+    fn respond(
+        &mut self,
+        thread: ThreadId,
+        node: NodeIndex,
+        status: &Expr,
+        body: Option<&Expr>,
+    ) -> Result<Went, Raised> {
+        let status = match self.value(thread, node, status)? {
+            Value::Int(status @ 200..=599) => u16::try_from(status).unwrap_or(500),
+            other => {
+                let message = format!("the status of `respond` must be from 200 to 599, not {other}");
+                return Err(self.invalid(thread, node, message));
+            }
+        };
+        let body = body.map(|body| self.value(thread, node, body)).transpose()?;
+        if self.answered {
+            return Err(self.invalid(thread, node, "the caller has been answered before"));
+        }
+        self.answered = true;
+        self.record(Record::Responded(Response { status, body }));
+        self.pass(thread);
+        Ok(Went::On)
+    }
+
+    fn failure(
+        &mut self,
+        thread: ThreadId,
+        node: NodeIndex,
+        error: &ErrorKind,
+        fields: &[(String, Expr)],
+    ) -> Result<Raised, Raised> {
+        let place = self.place(thread, node);
+        let mut failure = Failure::new(error.clone(), "");
+        for (name, value) in fields {
+            failure.fields.insert(name.clone(), self.value(thread, node, value)?);
+        }
+        let words = ["message", "reason"].iter().find_map(|name| failure.fields.get(*name)?.as_str());
+        failure.message = words.map_or_else(|| format!("`{place}` ended in `fail {error}`"), str::to_owned);
+        Ok(Raised { failure, place })
+    }
+
+    fn sleep(&mut self, thread: ThreadId, node: NodeIndex, until: &Expr) -> Result<Went, Raised> {
+        let until = match self.value(thread, node, until)? {
+            Value::Duration(by) => self.now.after(by),
+            Value::Timestamp(at) => ceiling(at),
+            Value::Zoned(at) => ceiling(at.timestamp()),
+            other => {
+                let message = format!("`sleep` takes a duration or a timestamp, not {}", other.kind());
+                return Err(self.invalid(thread, node, message));
+            }
+        };
+        if until <= self.now {
+            self.pass(thread);
+            return Ok(Went::On);
+        }
+        let place = self.place(thread, node);
+        self.record(Record::Waits { place: place.clone(), until });
+        self.actions.push(Action::Wake { place: place.clone(), until });
+        self.wait(thread, place, Pending::Sleep(thread, until));
+        Ok(Went::Nowhere)
+    }
+
+    /// Makes a thread wait at a place.
+    pub(super) fn wait(&mut self, thread: ThreadId, place: super::Place, pending: Pending) {
+        if let Some(thread) = self.threads.get_mut(&thread) {
+            thread.waits = Waits::For(place.clone());
+        }
+        self.pending.insert(place, pending);
+    }
+
+    /// Binds a value in the scope of a thread.
+    pub(super) fn bind(&mut self, thread: ThreadId, slot: Option<Slot>, value: impl FnOnce() -> Value) {
+        if let Some(slot) = slot {
+            self.scope_of(thread).set(slot, value());
+        }
+    }
+}
+
+/// The first whole millisecond that is not before a timestamp: nothing wakes early.
+fn ceiling(at: jiff::Timestamp) -> Instant {
+    let millis = at.as_millisecond();
+    if at > Instant(millis).timestamp() { Instant(millis.saturating_add(1)) } else { Instant(millis) }
+}

@@ -1,0 +1,132 @@
+//! Where does a failure go?
+//!
+//! Outwards, from region to region and from a branch to the thread that opened it, until a `try` catches it, a `for`
+//! collects or skips it, or the run ends with it.
+
+use std::sync::Arc;
+
+use flow_model::{
+    failure::Failure,
+    plan::{CatchArm, ForOnError, NodeKind},
+    value::Value,
+};
+use petgraph::graph::NodeIndex;
+
+use super::{Machine, Outcome, Place, Record, Region, Role, ThreadId, Went, fork::ForkKind};
+
+/// A failure on its way, and where it came from.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Raised {
+    pub(super) failure: Failure,
+    pub(super) place: Place,
+}
+
+/// What a `try` does with a failure.
+enum Caught {
+    /// The arm with this index takes it.
+    Arm(u32),
+    /// `optional` without an arm that fits: the value is null.
+    Null,
+    No,
+}
+
+impl Machine {
+    /// Takes a failure outwards until it is caught, and says whether this thread can go on.
+    pub(super) fn raise(&mut self, thread: ThreadId, mut raised: Raised) -> Went {
+        let plan = Arc::clone(&self.plan);
+        loop {
+            let region = self.threads.get_mut(&thread).and_then(|thread| thread.stack.pop());
+            let node = match region.map(|region| region.role) {
+                Some(Role::Part(_)) => continue,
+                Some(Role::Guarded(node)) => node,
+                Some(Role::Whole) => {
+                    match self.threads.get(&thread).and_then(|thread| thread.parent) {
+                        Some((fork, index)) => self.child_ended(fork, index, thread, Err(raised)),
+                        None => {
+                            self.end(Outcome::Failed { failure: raised.failure, place: Some(raised.place) });
+                        }
+                    }
+                    return Went::Nowhere;
+                }
+                None => return Went::Nowhere,
+            };
+            match self.catches(thread, node, &raised.failure) {
+                Ok(Caught::No) => {}
+                Ok(Caught::Arm(index)) => {
+                    self.pass_over(node, &raised);
+                    let region = Region { at: plan.region(node, index + 1), role: Role::Part(node) };
+                    if let Some(thread) = self.threads.get_mut(&thread) {
+                        thread.stack.push(region);
+                        thread.waits = super::Waits::Nothing;
+                    }
+                    return Went::On;
+                }
+                Ok(Caught::Null) => {
+                    self.pass_over(node, &raised);
+                    if let Some(thread) = self.threads.get_mut(&thread) {
+                        thread.waits = super::Waits::Nothing;
+                    }
+                    self.set_result(thread, node, Value::Null);
+                    self.pass(thread);
+                    return Went::On;
+                }
+                // The guard itself has failed: that is what goes on outwards.
+                Err(failure) => raised = self.fault(thread, node, failure),
+            }
+        }
+    }
+
+    fn pass_over(&mut self, node: NodeIndex, raised: &Raised) {
+        if matches!(self.plan.graph.node_weight(node).map(|node| &node.kind), Some(NodeKind::Try { optional: true, .. })) {
+            self.record(Record::PassedOver { place: raised.place.clone(), failure: raised.failure.clone() });
+        }
+    }
+
+    fn catches(&mut self, thread: ThreadId, node: NodeIndex, failure: &Failure) -> Result<Caught, Failure> {
+        let plan = Arc::clone(&self.plan);
+        let Some(NodeKind::Try { arms, optional, .. }) = plan.graph.node_weight(node).map(|node| &node.kind) else {
+            return Ok(Caught::No);
+        };
+        for (arm, index) in arms.iter().zip(0..) {
+            if self.arm_fits(thread, arm, failure)? {
+                return Ok(Caught::Arm(index));
+            }
+        }
+        Ok(if *optional { Caught::Null } else { Caught::No })
+    }
+
+    fn arm_fits(&mut self, thread: ThreadId, arm: &CatchArm, failure: &Failure) -> Result<bool, Failure> {
+        if !arm.kinds.is_empty() && !arm.kinds.contains(&failure.kind) {
+            return Ok(false);
+        }
+        self.bind(thread, arm.bind, || failure.to_value());
+        let scope = self.threads.get(&thread).map_or(0, |thread| thread.scope);
+        arm.guard.as_ref().map_or(Ok(true), |guard| self.condition(scope, guard))
+    }
+
+    /// Says whether something in the program deals with a failure of this thread. A guard that fails itself counts: the
+    /// failure goes no further.
+    pub(super) fn is_caught(&mut self, thread: ThreadId, failure: &Failure) -> bool {
+        let mut at = Some(thread);
+        while let Some(thread) = at {
+            let guarded = self.threads.get(&thread).map(|thread| {
+                let nodes = thread.stack.iter().rev().filter_map(|region| match region.role {
+                    Role::Guarded(node) => Some(node),
+                    Role::Whole | Role::Part(_) => None,
+                });
+                nodes.collect::<Vec<_>>()
+            });
+            for node in guarded.unwrap_or_default() {
+                if !matches!(self.catches(thread, node, failure), Ok(Caught::No)) {
+                    return true;
+                }
+            }
+            let fork = self.threads.get(&thread).and_then(|thread| thread.parent).and_then(|(fork, _)| self.forks.get(&fork));
+            if let Some(ForkKind::For { on_error: ForOnError::Collect | ForOnError::Skip, .. }) = fork.map(|fork| &fork.kind) {
+                return true;
+            }
+            at = fork.map(|fork| fork.owner);
+        }
+        false
+    }
+}

@@ -1,0 +1,64 @@
+//! Does a journal give the same run again?
+
+use std::{collections::VecDeque, sync::Arc};
+
+use flow_model::{plan::Plan, units::Instant};
+
+use super::{Action, Event, Machine, Record};
+use crate::eval::Library;
+
+/// A journal and the machine disagree: the journal was written by another version, or was changed.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("entry {entry} of the journal does not follow from those before it: {message}")]
+pub struct Diverged {
+    /// The entry, counted from 0.
+    pub entry: usize,
+    /// What the two say.
+    pub message: String,
+}
+
+/// What an entry of a journal says.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub enum Said {
+    /// Something happened.
+    Event(Event),
+    /// The machine concluded something.
+    Record(Record),
+}
+
+/// Applies the events of a journal to a new machine, and compares what it concludes with the journal's records.
+///
+/// # Errors
+/// Says which entry does not follow.
+pub fn replay<'e>(
+    run: &str,
+    plan: Arc<Plan>,
+    library: Library,
+    entries: impl IntoIterator<Item = (Instant, &'e Said)>,
+) -> Result<Machine, Diverged> {
+    let mut machine = Machine::new(run, plan, library);
+    let mut concluded: VecDeque<Record> = VecDeque::new();
+    let mut count = 0;
+    for (entry, (at, said)) in entries.into_iter().enumerate() {
+        count = entry + 1;
+        match (said, concluded.pop_front()) {
+            (Said::Event(event), None) => concluded.extend(records(machine.apply(event, at))),
+            (Said::Record(record), Some(expected)) if *record == expected => {}
+            (said, expected) => {
+                let expected = expected.map_or("an event".to_owned(), |record| format!("{record:?}"));
+                return Err(Diverged { entry, message: format!("it should be {expected} and is {said:?}") });
+            }
+        }
+    }
+    match concluded.pop_front() {
+        None => Ok(machine),
+        Some(record) => Err(Diverged { entry: count, message: format!("{record:?} is missing") }),
+    }
+}
+
+fn records(actions: Vec<Action>) -> impl Iterator<Item = Record> {
+    actions.into_iter().filter_map(|action| match action {
+        Action::Record(record) => Some(record),
+        Action::Perform(_) | Action::Abort(_) | Action::Wake { .. } => None,
+    })
+}

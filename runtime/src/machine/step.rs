@@ -1,0 +1,250 @@
+//! How is a step performed: attempts, retries, and what is done when the outcome is not known?
+//!
+//! A failed attempt is recorded, then a timer, then comes the next attempt. The wait is drawn evenly from zero to a bound
+//! that grows with each attempt (full jitter: M. Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015),
+//! and is never shorter than what the server asks for. A call that is not safe to repeat is repeated only when its request
+//! never left.
+
+use std::sync::Arc;
+
+use flow_model::{
+    failure::{ErrorKind, Failure},
+    plan::{Backoff, DEFAULT_TIMEOUT, NodeKind, Retry, Step},
+    units::{Instant, Millis},
+    value::Value,
+};
+use petgraph::graph::NodeIndex;
+
+use super::{Action, Call, Decision, Machine, Pending, Place, Progress, Raised, Record, Repeat, ThreadId, Went};
+use crate::connector::Reached;
+
+/// The longest wait that a server may ask for; a longer one is taken as this.
+const MOST_RETRY_AFTER: Millis = Millis::seconds(3600);
+
+/// A step under way.
+#[derive(Debug)]
+pub(super) struct CallState {
+    thread: ThreadId,
+    node: NodeIndex,
+    /// Counts from 1.
+    attempt: u32,
+    /// When the first attempt was asked for.
+    since: Instant,
+    args: Vec<Value>,
+    key: String,
+    repeat: Repeat,
+    progress: Progress,
+}
+
+/// What the host knows about an attempt besides its outcome.
+#[derive(Clone, Copy)]
+pub(super) struct Hints {
+    pub(super) reached: Reached,
+    pub(super) retry_after: Option<Millis>,
+    pub(super) draw: u32,
+}
+
+impl Machine {
+    /// Asks for the first attempt of a step.
+    pub(super) fn schedule(&mut self, thread: ThreadId, node: NodeIndex, step: &Step) -> Result<Went, Raised> {
+        let place = self.place(thread, node);
+        let args = step.args.iter().map(|arg| self.value(thread, node, arg)).collect::<Result<Vec<_>, _>>()?;
+        let key = match &step.key {
+            None => place.key(&self.run),
+            Some(key) => match self.value(thread, node, key)? {
+                Value::Null => {
+                    let failure = Failure::new(ErrorKind::Invalid, "the idempotency key is null");
+                    return Err(self.fault(thread, node, failure));
+                }
+                key => key.to_string(),
+            },
+        };
+        let Some(repeat) = self.repeat(step) else {
+            let message = format!("the plan has no operation `{}.{}`", step.connection, step.operation);
+            return Err(self.fault(thread, node, Failure::new(ErrorKind::Invalid, message)));
+        };
+        let progress = Progress::Waiting;
+        let call = CallState { thread, node, attempt: 1, since: self.now, args, key, repeat, progress };
+        self.record(Record::Scheduled {
+            place: place.clone(),
+            connection: step.connection.clone(),
+            operation: step.operation.clone(),
+            repeat,
+        });
+        self.actions.push(Action::Perform(self.call(&place, &call)));
+        self.wait(thread, place, Pending::Call(call));
+        Ok(Went::Nowhere)
+    }
+
+    fn repeat(&self, step: &Step) -> Option<Repeat> {
+        let connection = self.plan.connections.get(&step.connection)?;
+        let operation = self.plan.connectors.get(&connection.connector)?.operations.get(&step.operation)?;
+        Some(if operation.is_repeatable() { Repeat::Safe } else { Repeat::Unsafe })
+    }
+
+    fn step_of(&self, node: NodeIndex) -> Option<&Step> {
+        match &self.plan.graph.node_weight(node)?.kind {
+            NodeKind::Step(step) => Some(step),
+            _ => None,
+        }
+    }
+
+    pub(super) fn call(&self, place: &Place, call: &CallState) -> Call {
+        let step = self.step_of(call.node);
+        Call {
+            place: place.clone(),
+            attempt: call.attempt,
+            connection: step.map(|step| step.connection.clone()).unwrap_or_default(),
+            operation: step.map(|step| step.operation.clone()).unwrap_or_default(),
+            args: call.args.clone(),
+            key: call.key.clone(),
+            timeout: step.and_then(|step| step.policy.timeout).unwrap_or(DEFAULT_TIMEOUT),
+            repeat: call.repeat,
+            progress: call.progress,
+        }
+    }
+
+    pub(super) fn began(&mut self, place: &Place, attempt: u32) {
+        if let Some(Pending::Call(call)) = self.pending.get_mut(place)
+            && call.attempt == attempt
+        {
+            call.progress = Progress::Begun;
+        }
+    }
+
+    fn take_call(&mut self, place: &Place, attempt: u32) -> Option<CallState> {
+        match self.pending.get(place) {
+            Some(Pending::Call(call)) if call.attempt == attempt => {}
+            _ => return None,
+        }
+        match self.pending.remove(place) {
+            Some(Pending::Call(call)) => Some(call),
+            _ => None,
+        }
+    }
+
+    pub(super) fn attempted(
+        &mut self,
+        place: &Place,
+        attempt: u32,
+        outcome: &Result<Value, Failure>,
+        hints: Hints,
+    ) {
+        let Some(call) = self.take_call(place, attempt) else { return };
+        match outcome {
+            Ok(value) => self.succeed(&call, value.clone()),
+            Err(failure) if call.repeat == Repeat::Unsafe && hints.reached == Reached::Perhaps => {
+                let message = format!("no answer came back, so what the call did is not known ({})", failure.message);
+                self.interrupt(place, call, &message);
+            }
+            Err(failure) => match self.retry_at(&call, failure, hints) {
+                Some(until) => {
+                    self.record(Record::Waits { place: place.clone(), until });
+                    self.actions.push(Action::Wake { place: place.clone(), until });
+                    self.pending.insert(place.clone(), Pending::Retry(call, until));
+                }
+                None => self.fail_step(place, &call, failure.clone()),
+            },
+        }
+    }
+
+    pub(super) fn lost(&mut self, place: &Place, attempt: u32) {
+        if let Some(call) = self.take_call(place, attempt) {
+            self.interrupt(place, call, "the process ended during the call, so what the call did is not known");
+        }
+    }
+
+    fn succeed(&mut self, call: &CallState, value: Value) {
+        self.set_result(call.thread, call.node, value);
+        self.wake(call.thread);
+    }
+
+    fn fail_step(&mut self, place: &Place, call: &CallState, failure: Failure) {
+        self.record(Record::StepFailed { place: place.clone(), failure: failure.clone() });
+        self.raise_at(call.thread, place.clone(), failure);
+    }
+
+    /// Ends a step whose outcome is not known with `Interrupted`, if the program deals with that; otherwise the step
+    /// waits for a decision, and the rest of the run goes on.
+    fn interrupt(&mut self, place: &Place, call: CallState, message: &str) {
+        let failure = Failure::new(ErrorKind::Interrupted, message);
+        if self.is_caught(call.thread, &failure) {
+            return self.fail_step(place, &call, failure);
+        }
+        self.record(Record::Undecided { place: place.clone(), failure: failure.clone() });
+        self.pending.insert(place.clone(), Pending::Undecided(call, failure));
+    }
+
+    pub(super) fn resolved(&mut self, place: &Place, decision: &Decision) {
+        if !matches!(self.pending.get(place), Some(Pending::Undecided(..))) {
+            return;
+        }
+        let Some(Pending::Undecided(mut call, _)) = self.pending.remove(place) else { return };
+        match decision {
+            Decision::Retry => {
+                call.since = self.now;
+                self.perform_again(place, call);
+            }
+            Decision::Result(value) => self.succeed(&call, value.clone()),
+            Decision::Fail(failure) => self.fail_step(place, &call, failure.clone()),
+        }
+    }
+
+    pub(super) fn fired(&mut self, place: &Place) {
+        if self.pending.get(place).and_then(Pending::until).is_none_or(|until| until > self.now) {
+            return;
+        }
+        match self.pending.remove(place) {
+            Some(Pending::Sleep(thread, _)) => self.wake(thread),
+            Some(Pending::Retry(call, _)) => self.perform_again(place, call),
+            _ => {}
+        }
+    }
+
+    fn perform_again(&mut self, place: &Place, mut call: CallState) {
+        call.attempt += 1;
+        call.progress = Progress::Waiting;
+        self.actions.push(Action::Perform(self.call(place, &call)));
+        self.pending.insert(place.clone(), Pending::Call(call));
+    }
+
+    /// When to make the next attempt, if there is to be one.
+    fn retry_at(&self, call: &CallState, failure: &Failure, hints: Hints) -> Option<Instant> {
+        let plan = Arc::clone(&self.plan);
+        let policy = match &plan.graph.node_weight(call.node)?.kind {
+            NodeKind::Step(step) => step.policy.retry.clone(),
+            _ => None,
+        };
+        let retry = policy.unwrap_or_else(|| match call.repeat {
+            Repeat::Safe => Retry::standard(),
+            Repeat::Unsafe => Retry::none(),
+        });
+        let may = call.repeat == Repeat::Safe || hints.reached == Reached::Never;
+        if !may || call.attempt > retry.times || !retry.on.contains(&failure.kind) {
+            return None;
+        }
+        let asked = hints.retry_after.unwrap_or_default().min(MOST_RETRY_AFTER);
+        let until = self.now.after(jittered(bound(&retry.backoff, call.attempt), hints.draw).max(asked));
+        match retry.budget {
+            Some(budget) if until.since(call.since) > budget => None,
+            _ => Some(until),
+        }
+    }
+}
+
+/// The longest wait after an attempt.
+fn bound(backoff: &Backoff, attempt: u32) -> Millis {
+    match backoff {
+        Backoff::Fixed(wait) => *wait,
+        Backoff::Exponential { first, most } => {
+            let doubled = 1u64.checked_shl(attempt.saturating_sub(1)).unwrap_or(u64::MAX);
+            Millis(first.0.saturating_mul(doubled)).min(*most)
+        }
+    }
+}
+
+/// The part of a bound that a random number stands for: all of it for the greatest.
+fn jittered(bound: Millis, draw: u32) -> Millis {
+    let part = u128::from(bound.0) * u128::from(draw) / u128::from(u32::MAX);
+    Millis(u64::try_from(part).unwrap_or(bound.0))
+}
