@@ -1,1 +1,12 @@
-//! Native operations that need no crate of their own.
+//! Native operations: which code carries out what the declarations call `native`.
+//!
+//! Code that needs no large library stands here; the rest has crates of its own in `stdlib/native`.
+
+mod files;
+
+use flow_runtime::connector::NativeTable;
+
+/// The code of all native operations of the catalog.
+pub fn native_table() -> NativeTable {
+    files::register(NativeTable::new())
+}
