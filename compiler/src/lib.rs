@@ -8,6 +8,7 @@ mod ast;
 pub mod draw;
 mod graph;
 mod names;
+mod read;
 pub mod render;
 mod types;
 

@@ -1,0 +1,149 @@
+//! Connector declarations.
+
+use flow_grammar::{Kind, Node};
+
+use super::Reader;
+use crate::ast;
+
+impl Reader<'_> {
+    /// A connector, unless its name could not be read.
+    pub(super) fn connector(&mut self, node: Node<'_>, doc: String) -> Option<ast::Connector> {
+        let mut connector = ast::Connector {
+            span: self.span(node),
+            doc,
+            name: self.name(node)?,
+            config: Vec::new(),
+            http: None,
+            errors: None,
+            types: Vec::new(),
+            operations: Vec::new(),
+            triggers: Vec::new(),
+            verifications: Vec::new(),
+        };
+        self.documented(node, |reader, member, doc| -> Option<()> {
+            match member.kind() {
+                Kind::ConfigSection => {
+                    connector.config.extend(member.child(Kind::Fields).map(|fields| reader.fields(fields))?);
+                }
+                Kind::HttpSection => {
+                    let properties = reader.properties_below(member);
+                    match &mut connector.http {
+                        None => connector.http = Some((reader.span(member), properties)),
+                        Some((first, _)) => reader.second(member, *first, "`http`"),
+                    }
+                }
+                Kind::ErrorsSection => {
+                    let errors = reader.errors(member);
+                    match &mut connector.errors {
+                        None => connector.errors = Some(errors),
+                        Some(first) => reader.second(member, first.span, "`errors`"),
+                    }
+                }
+                Kind::Operation => connector.operations.push(reader.operation(member, doc)?),
+                Kind::Webhook => connector.triggers.push(ast::WebhookTrigger {
+                    span: reader.span(member),
+                    doc,
+                    name: reader.path(member.child(Kind::Path)?),
+                    payload: reader.type_or_missing(member),
+                    properties: reader.properties_below(member),
+                }),
+                Kind::Verification => connector.verifications.push(ast::Verification {
+                    span: reader.span(member),
+                    doc,
+                    name: reader.name(member)?,
+                    params: reader.params(member),
+                    properties: reader.properties_below(member),
+                }),
+                _ => connector.types.push(reader.item(member, doc)?),
+            }
+            None
+        });
+        Some(connector)
+    }
+
+    fn second(&mut self, node: Node<'_>, first: flow_model::span::Span, what: &str) {
+        let keyword = self.keyword(node);
+        let diagnostic = flow_model::diagnostic::Diagnostic::new(
+            flow_model::diagnostic::Code::E0102,
+            format!("a connector has one {what} section"),
+            keyword,
+            "this is the second",
+        );
+        let first = flow_model::span::Span::new(first.file, first.start, first.start + keyword.len());
+        self.report(diagnostic.label(first, "the first is here").help("put both into one"));
+    }
+
+    fn errors(&mut self, node: Node<'_>) -> ast::Errors {
+        let mut errors = ast::Errors { span: self.span(node), rules: Vec::new(), properties: Vec::new() };
+        for child in node.children() {
+            match child.kind() {
+                Kind::ErrorRule => errors.rules.extend(self.error_rule(child)),
+                Kind::Property => errors.properties.extend(self.property(child)),
+                _ => {}
+            }
+        }
+        errors
+    }
+
+    fn error_rule(&mut self, node: Node<'_>) -> Option<ast::ErrorRule> {
+        let mut conditions = Vec::new();
+        for child in node.children() {
+            let span = self.span(child);
+            let digits = |text: &str| text.trim_end_matches('x').parse().ok();
+            conditions.extend(match child.kind() {
+                Kind::Status => digits(self.text_of(child)).map(|status| ast::ErrorCondition::Status(span, status)),
+                Kind::StatusClass => {
+                    digits(self.text_of(child)).map(|class| ast::ErrorCondition::StatusClass(span, class))
+                }
+                Kind::ConnectionCondition => Some(ast::ErrorCondition::Connection(span)),
+                Kind::WhenCondition => Some(ast::ErrorCondition::When(self.expr_below(child))),
+                _ => None,
+            });
+        }
+        Some(ast::ErrorRule { span: self.span(node), conditions, kind: self.name(node)? })
+    }
+
+    fn operation(&mut self, node: Node<'_>, doc: String) -> Option<ast::Operation> {
+        if let Some(body) = node.child(Kind::Block) {
+            let brace = self.span(body);
+            let brace = flow_model::span::Span::new(brace.file, brace.start, brace.start + 1);
+            self.later(brace, "an operation with statements in place of a `request`");
+        }
+        Some(ast::Operation {
+            span: self.span(node),
+            doc,
+            name: self.path(node.child(Kind::Path)?),
+            params: self.params(node),
+            result: self.result(node),
+            properties: self.properties_below(node),
+        })
+    }
+
+    fn properties_below(&mut self, node: Node<'_>) -> Vec<ast::Property> {
+        let Some(properties) = node.child(Kind::Properties) else { return Vec::new() };
+        let properties = properties.children().filter(|child| child.kind() == Kind::Property);
+        properties.filter_map(|property| self.property(property)).collect()
+    }
+
+    fn property(&mut self, node: Node<'_>) -> Option<ast::Property> {
+        let span = self.span(node);
+        let Some(name) = self.name(node) else {
+            let name = ast::Ident { text: self.word_at(span).to_owned(), span };
+            return Some(ast::Property { span, name, value: ast::PropertyValue::Flag });
+        };
+        let value = if let Some(request) = node.child(Kind::Request) {
+            ast::PropertyValue::Request {
+                method: self.name(request)?,
+                path: self.text_expr(request.child(Kind::Text)?),
+                parts: self.properties_below(request),
+            }
+        } else if let Some(each) = node.child(Kind::Each) {
+            ast::PropertyValue::Each(self.expr_below(each))
+        } else if let Some(rate) = self.rate(node) {
+            ast::PropertyValue::Rate(rate)
+        } else {
+            ast::PropertyValue::Expr(self.expr_below(node))
+        };
+        Some(ast::Property { span, name, value })
+    }
+}

@@ -1,0 +1,199 @@
+//! Blocks and statements.
+
+use flow_grammar::{Kind, Node};
+use flow_model::{
+    diagnostic::{Code, Diagnostic},
+    span::Span,
+};
+
+use super::Reader;
+use crate::ast;
+
+impl Reader<'_> {
+    /// The block among a node's children.
+    pub(super) fn block_below(&mut self, node: Node<'_>) -> ast::Block {
+        match node.child(Kind::Block) {
+            Some(block) => self.block(block),
+            None => self.no_block(self.span(node)),
+        }
+    }
+
+    /// A block where none could be read.
+    pub(super) fn no_block(&self, span: Span) -> ast::Block {
+        ast::Block { span, statements: Vec::new(), value: None }
+    }
+
+    /// A block, or the body of a flow. A control expression that it ends in is its value.
+    pub(super) fn block(&mut self, node: Node<'_>) -> ast::Block {
+        let mut statements = Vec::new();
+        let mut value = None;
+        for child in node.children() {
+            match child.kind() {
+                Kind::Value => value = Some(Box::new(self.expr_below(child))),
+                Kind::Trigger if !statements.is_empty() => {
+                    let keyword = self.keyword(child);
+                    self.syntax(
+                        keyword,
+                        "the triggers of a flow stand before its statements",
+                        "comes after a statement",
+                        "move it to the top of the flow",
+                    );
+                }
+                Kind::Trigger => {}
+                // What stands in a saga is read as if it stood there without, so that its names are known.
+                Kind::SagaStatement => {
+                    self.later(self.keyword(child), "`saga`");
+                    let inner = self.block_below(child);
+                    statements.extend(inner.statements);
+                }
+                _ => statements.extend(self.statement(child)),
+            }
+        }
+        if value.is_none() && matches!(statements.last().map(|last| &last.kind), Some(ast::StatementKind::Control(_))) {
+            value = match statements.pop() {
+                Some(ast::Statement { kind: ast::StatementKind::Control(expr), .. }) => Some(Box::new(expr)),
+                _ => None,
+            };
+        }
+        ast::Block { span: self.span(node), statements, value }
+    }
+
+    fn statement(&mut self, node: Node<'_>) -> Option<ast::Statement> {
+        let kind = match node.kind() {
+            Kind::LetStatement => {
+                let value = self.expr_below(node);
+                let ty = node.child(Kind::Annotation).and_then(|annotation| self.type_below(annotation));
+                let otherwise = node.child(Kind::Otherwise).map(|otherwise| self.otherwise(otherwise));
+                match self.name(node) {
+                    Some(name) => ast::StatementKind::Let { name, ty, value, otherwise },
+                    None => ast::StatementKind::Control(value),
+                }
+            }
+            Kind::StepStatement => ast::StatementKind::Step(Box::new(self.step(node))),
+            Kind::ReturnStatement => ast::StatementKind::Return(node.child(Kind::Expr).map(|expr| self.expr(expr))),
+            Kind::FailStatement => ast::StatementKind::Fail(self.fail(node)?),
+            Kind::RespondStatement => ast::StatementKind::Respond {
+                status: self.expr_below(node),
+                body: node.child(Kind::RespondBody).map(|body| self.expr_below(body)),
+            },
+            Kind::LogStatement => ast::StatementKind::Log(self.expr_below(node)),
+            Kind::DeadLetterStatement => {
+                ast::StatementKind::DeadLetter { queue: self.name(node)?, value: self.expr_below(node) }
+            }
+            Kind::SleepStatement => ast::StatementKind::Sleep(self.expr_below(node)),
+            Kind::EmitStatement => {
+                self.later(self.keyword(node), "`emit`");
+                return None;
+            }
+            Kind::ControlStatement => {
+                let control = node.children().next()?;
+                ast::StatementKind::Control(self.primary(control))
+            }
+            _ => return None,
+        };
+        Some(ast::Statement { span: self.span(node), kind })
+    }
+
+    fn step(&mut self, node: Node<'_>) -> ast::Step {
+        let mut step = ast::Step {
+            span: self.span(node),
+            name: node.child(Kind::StepName).and_then(|name| self.name(name)),
+            call: ast::Expr { span: self.span(node), kind: ast::ExprKind::Missing },
+            with: Vec::new(),
+            otherwise: None,
+            catch: None,
+            optional: None,
+        };
+        let mut last: (usize, Option<Node<'_>>) = (0, None);
+        for part in node.children() {
+            let rank = match part.kind() {
+                Kind::PolicyUse => 1,
+                Kind::Otherwise => 2,
+                Kind::Catch | Kind::Optional => 3,
+                Kind::Undo => 4,
+                _ => 0,
+            };
+            match part.kind() {
+                Kind::Expr => step.call = self.expr(part),
+                Kind::PolicyUse => step.with.extend(self.policy_use(part)),
+                Kind::Otherwise => step.otherwise = Some(self.otherwise(part)),
+                Kind::Catch => step.catch = Some(self.catch(part)),
+                Kind::Optional => step.optional = Some(self.span(part)),
+                Kind::Undo => self.later(self.keyword(part), "`undo`"),
+                Kind::Wait => self.later(self.keyword(part), "`wait`"),
+                Kind::ForSpan => self.later(self.keyword(part), "a `for` after a step"),
+                _ => {}
+            }
+            if rank > 0 {
+                if let (before, Some(earlier)) = last
+                    && (rank < before || (rank == before && rank > 1))
+                {
+                    self.out_of_order(part, earlier, rank == before);
+                }
+                last = (rank, Some(part));
+            }
+        }
+        step
+    }
+
+    fn out_of_order(&mut self, clause: Node<'_>, earlier: Node<'_>, same: bool) {
+        let (here, there) = (self.keyword(clause), self.keyword(earlier));
+        let word = self.word_at(here);
+        let other = self.word_at(there);
+        let diagnostic = if same && word == other {
+            Diagnostic::new(Code::E0102, format!("a step has one `{word}`"), here, "this is the second")
+                .help("keep one of them")
+        } else if same {
+            Diagnostic::new(Code::E0102, format!("a step has `{other}` or `{word}`"), here, "this is the second")
+                .help("`optional` makes any failure null; keep `catch` alone to tell failures apart")
+        } else {
+            Diagnostic::new(Code::E0102, format!("`{word}` stands before `{other}`"), here, "comes too late")
+                .help("the order is `with`, `else`, `catch` or `optional`, `undo`")
+        };
+        self.report(diagnostic.label(there, format!("`{other}` is here")));
+    }
+
+    fn otherwise(&mut self, node: Node<'_>) -> ast::Otherwise {
+        for child in node.children() {
+            match child.kind() {
+                Kind::FailStatement => {
+                    if let Some(fail) = self.fail(child) {
+                        return ast::Otherwise::Fail(fail);
+                    }
+                }
+                Kind::ReturnStatement => {
+                    let value = child.child(Kind::Expr).map(|expr| self.expr(expr));
+                    return ast::Otherwise::Return(self.span(child), value);
+                }
+                _ => {}
+            }
+        }
+        ast::Otherwise::Value(self.arm_value(node))
+    }
+
+    fn fail(&mut self, node: Node<'_>) -> Option<ast::Fail> {
+        let error = self.path(node.child(Kind::Path)?);
+        let args = node.child(Kind::Args).map(|args| self.args(args)).unwrap_or_default();
+        Some(ast::Fail { span: self.span(node), error, args })
+    }
+
+    /// The arms of a `catch`.
+    pub(super) fn catch(&mut self, node: Node<'_>) -> Vec<ast::CatchArm> {
+        let arms = node.children().filter(|child| child.kind() == Kind::CatchArm);
+        arms.map(|arm| {
+            let kinds = arm.children().filter(|child| child.kind() == Kind::Path).map(|path| self.path(path)).collect();
+            let bind = arm.child(Kind::Bind).and_then(|bind| self.name(bind));
+            let guard = arm.child(Kind::Guard).map(|guard| self.expr_below(guard));
+            ast::CatchArm { span: self.span(arm), kinds, bind, guard, value: self.arm_value(arm) }
+        })
+        .collect()
+    }
+
+    /// The value of an arm, of a lambda or after `else`: an expression, or a block.
+    pub(super) fn arm_value(&mut self, node: Node<'_>) -> ast::Expr {
+        match node.child(Kind::Block) {
+            Some(block) => ast::Expr { span: self.span(block), kind: ast::ExprKind::Block(self.block(block)) },
+            None => self.expr_below(node),
+        }
+    }
+}
