@@ -1,1 +1,38 @@
-//! placeholder
+//! The command `flowc`: arguments, files, terminal.
+//!
+//! This is where compiler, runtime and connectors meet, and the only reader of the environment and of files that are
+//! named on the command line. Left out on purpose: the language and the execution of plans.
+
+mod args;
+mod commands;
+mod exit;
+mod program;
+mod suggest;
+mod trouble;
+mod ui;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::{args::Command, exit::Exit, trouble::Trouble};
+
+/// Does what the command line asks for.
+pub fn main() -> ExitCode {
+    let cli = args::Cli::parse();
+    ui::choose_color(cli.color);
+    let exit = perform(&cli.command).unwrap_or_else(|trouble| {
+        ui::say_trouble(&trouble);
+        trouble.exit()
+    });
+    exit.into()
+}
+
+fn perform(command: &Command) -> Result<Exit, Trouble> {
+    match command {
+        Command::Check(args) => commands::check::check(args),
+        Command::Graph(args) => commands::graph::graph(args),
+        Command::Explain(args) => commands::explain::explain(args),
+        _ => unreachable!(),
+    }
+}

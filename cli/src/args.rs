@@ -1,0 +1,311 @@
+//! The command line: what can be asked of `flowc`, and the help of each command.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::styling};
+
+use crate::exit;
+
+/// The colours of `--help`.
+const STYLES: styling::Styles = styling::Styles::styled()
+    .header(styling::AnsiColor::Green.on_default().bold())
+    .usage(styling::AnsiColor::Green.on_default().bold())
+    .literal(styling::AnsiColor::Cyan.on_default().bold())
+    .placeholder(styling::AnsiColor::Cyan.on_default());
+
+/// Checks, runs and serves Flow programs.
+///
+/// A program is a `.flow` file that says when something happens, what is called and where the data goes. `flowc check`
+/// proves as much as can be proved before anything runs; `flowc run` and `flowc serve` execute it durably: what a run
+/// has done is on disk before it goes on, and a run that was interrupted continues where it was.
+#[derive(Debug, Parser)]
+#[command(name = "flowc", version, styles = STYLES, max_term_width = 100, after_help = exit::TABLE)]
+#[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    /// When to use colour
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = "Global options")]
+    pub(crate) color: Color,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless `NO_COLOR` is set
+    Auto,
+    /// Also into files and pipes
+    Always,
+    /// Not at all
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Check(Check),
+    Run(Run),
+    Serve(Serve),
+    Runs(Runs),
+    Graph(Graph),
+    Explain(Explain),
+}
+
+/// Find mistakes in programs without running them.
+///
+/// Each `.flow` file is checked as a program, with the files that it uses; of a folder, every `.flow` file below it.
+/// All mistakes are reported in one go, on standard output.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc check order.flow
+  flowc check .                     every .flow file below the current folder
+  flowc check --format json flows/ | jq '.diagnostics[].code'
+
+Exits with 0 when there are no errors (warnings do not count), 1 when there are, 2 when a path can't be read.
+`flowc explain E0301` tells more about a code.")]
+pub(crate) struct Check {
+    /// Files, or folders to search for `.flow` files
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// How diagnostics are written
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(crate) format: Format,
+}
+
+/// Human or machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Human,
+    /// For programs
+    Json,
+}
+
+/// Run a flow once and print its result.
+///
+/// The steps are shown on standard error while they happen; the result, as JSON, is all that is written to standard
+/// output. The run is durable: its history stays in the data folder, and `flowc serve` continues it if it is
+/// interrupted.
+///
+/// The input is an object with the flow's parameters. A flow without parameters that is started by a trigger takes the
+/// trigger's payload in its place; no signature is asked for then.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc run packing.flow
+  flowc run refunds.flow --flow refund --input '{\"payment\": \"pi_123\", \"amount\": 500}'
+  flowc run receipt.flow --input @event.json
+  jq .lead contact.json | flowc run leads.flow --input -
+
+Exits with 0 when the run completed, 3 when it failed, 4 when it waits for a decision, 130 when it was interrupted;
+`flowc --help` lists all exit codes.")]
+pub(crate) struct Run {
+    /// The program, or a folder with a `main.flow`
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Which flow, where the program has several
+    #[arg(long, value_name = "NAME")]
+    pub(crate) flow: Option<String>,
+    /// The parameters: JSON, `@file`, or `-` for standard input
+    #[arg(long, value_name = "JSON|@FILE|-", allow_hyphen_values = true)]
+    pub(crate) input: Option<String>,
+    /// Which trigger the input is a payload of, where the flow has several
+    #[arg(long, value_name = "TRIGGER")]
+    pub(crate) trigger: Option<String>,
+    #[command(flatten)]
+    pub(crate) data: Data,
+}
+
+/// Listen for triggers and run the flows that they start.
+///
+/// Prints the address and the routes, continues every run that was interrupted, then takes webhooks and schedules until
+/// SIGTERM or Ctrl-C: no new work is taken then, steps that are under way may finish, and what remains continues at the
+/// next start. Every file of a folder is a program, unless the folder has a `main.flow`: then that is the program.
+///
+/// An event is acknowledged only after its run is on disk. Secrets come from the environment: `secret("stripe/webhook")`
+/// is the variable STRIPE_WEBHOOK. All that is missing is reported before anything starts.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  STRIPE_WEBHOOK=whsec_… SLACK_BOT_TOKEN=xoxb-… flowc serve receipt.flow
+  flowc serve flows/ --listen 0.0.0.0:8080
+  flowc serve receipt.flow --listen 127.0.0.1:0 --log json
+
+Webhooks of a connection are received at POST /hooks/<connection>, `on http` at its own path.
+Exits with 0 after a clean stop, 1 when a program has errors, 6 when something is missing or the address is taken.")]
+pub(crate) struct Serve {
+    /// A program, or a folder with programs
+    #[arg(value_name = "PATH")]
+    pub(crate) path: PathBuf,
+    /// The address to listen on; port 0 takes any free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:4711")]
+    pub(crate) listen: SocketAddr,
+    /// How the log on standard error is written; the variable FLOW_LOG sets its level (`info`, `debug`)
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(crate) log: Format,
+    #[command(flatten)]
+    pub(crate) data: Data,
+}
+
+/// Where runs are kept.
+#[derive(Debug, Args)]
+pub(crate) struct Data {
+    /// The folder that holds runs and their history [default: `.flow` beside the program]
+    #[arg(long = "data", value_name = "DIR")]
+    pub(crate) folder: Option<PathBuf>,
+}
+
+/// Look at runs and their history.
+///
+/// Works also while `flowc serve` uses the data folder.
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true, disable_help_subcommand = true)]
+pub(crate) struct Runs {
+    #[command(subcommand)]
+    pub(crate) command: RunsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunsCommand {
+    List(RunsList),
+    Show(RunsShow),
+}
+
+/// List runs, newest first.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc runs list                   the runs in ./.flow
+  flowc runs list receipt.flow --state failed
+  flowc runs list --data /var/lib/flow --format json | jq '.[].id'")]
+pub(crate) struct RunsList {
+    /// The program, or its folder
+    #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
+    pub(crate) program: PathBuf,
+    /// Only the runs of this flow
+    #[arg(long, value_name = "NAME")]
+    pub(crate) flow: Option<String>,
+    /// Only the runs in this state
+    #[arg(long, value_name = "STATE")]
+    pub(crate) state: Option<State>,
+    /// How many at most
+    #[arg(long, value_name = "N", default_value = "50")]
+    pub(crate) limit: usize,
+    /// How they are written
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) data: Data,
+}
+
+/// The state of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum State {
+    /// Not at its end yet
+    Running,
+    /// Ended with a result
+    Completed,
+    /// Ended with an error
+    Failed,
+    /// Stopped on request
+    Cancelled,
+    /// A call may or may not have taken effect, and is not safe to repeat
+    NeedsDecision,
+}
+
+/// Show a run: its input, each step with its attempts and times, and its end.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc runs show 01JD3Q9GZ1M4C1Q2VE5S6T7U8V
+  flowc runs show T7U8V receipt.flow         the beginning or the end of an id is enough
+  flowc runs show T7U8V --format json | jq '.steps[] | select(.state == \"failed\")'")]
+pub(crate) struct RunsShow {
+    /// The run's id, or as much of its beginning or end as tells it from others
+    #[arg(value_name = "RUN")]
+    pub(crate) run: String,
+    /// The program, or its folder
+    #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
+    pub(crate) program: PathBuf,
+    /// How it is written
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) data: Data,
+}
+
+/// Draw a flow as a graph.
+///
+/// The drawing is written to standard output as text: Mermaid, which many wikis and forges show as a picture, or DOT of
+/// Graphviz.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc graph order.flow
+  flowc graph orders.flow --flow fulfil_order --format dot | dot -Tsvg > order.svg")]
+pub(crate) struct Graph {
+    /// The program, or a folder with a `main.flow`
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The notation
+    #[arg(long, value_name = "FORMAT", default_value = "mermaid")]
+    pub(crate) format: Drawing,
+    /// Which flow, where the program has several
+    #[arg(long, value_name = "NAME")]
+    pub(crate) flow: Option<String>,
+}
+
+/// A notation for graphs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Drawing {
+    /// A Mermaid flowchart
+    Mermaid,
+    /// Graphviz
+    Dot,
+}
+
+/// Explain a diagnostic code: the rule, why it is there, an example and its correction.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc explain E0601
+  flowc explain unsafe-retry        by its name
+  flowc explain                     all codes with their titles")]
+pub(crate) struct Explain {
+    /// The code or its name; without it, all codes are listed
+    #[arg(value_name = "CODE")]
+    pub(crate) code: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn each_command_has_examples_and_a_line_about_itself() {
+        fn look(command: &clap::Command, below: &str) {
+            for command in command.get_subcommands() {
+                let name = format!("{below} {}", command.get_name());
+                assert!(command.get_about().is_some(), "{name}: no line about itself");
+                if command.has_subcommands() {
+                    look(command, &name);
+                } else {
+                    let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+                    assert!(after.contains("Examples:\n") && after.contains(&name), "{name}: no example");
+                }
+                for argument in command.get_arguments().filter(|argument| argument.get_id() != "help") {
+                    assert!(argument.get_help().is_some(), "{name}: {} has no help", argument.get_id());
+                }
+            }
+        }
+        look(&Cli::command(), "flowc");
+    }
+}

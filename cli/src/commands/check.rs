@@ -1,0 +1,129 @@
+//! `flowc check`: what is wrong with programs?
+
+use std::{collections::BTreeSet, path::PathBuf};
+
+use flow_compiler::{Checked, render};
+use flow_model::diagnostic::{Diagnostic, Severity};
+use serde_json::{Value as Json, json};
+
+use crate::{
+    args,
+    exit::Exit,
+    program,
+    trouble::Trouble,
+    ui::{self, CARE, Stream, WELL, WRONG, styled},
+};
+
+/// Checks each file as a program and shows what is wrong.
+///
+/// # Errors
+/// A path does not exist or can't be read; the files that can are checked all the same.
+pub(crate) fn check(args: &args::Check) -> Result<Exit, Trouble> {
+    let files = program::find(&args.paths)?;
+    let report = Report::of(&files);
+    match args.format {
+        args::Format::Human => report.show()?,
+        args::Format::Json => ui::print(&format!("{:#}\n", report.json()))?,
+    }
+    Ok(report.exit())
+}
+
+/// What was found in all files.
+struct Report {
+    files: usize,
+    checked: Vec<Checked>,
+    unread: Vec<Trouble>,
+}
+
+impl Report {
+    /// Checks the files. What several programs say about a file that they share is kept once.
+    fn of(files: &[PathBuf]) -> Self {
+        let catalog = program::catalog();
+        let mut seen = BTreeSet::new();
+        let mut report = Self { files: files.len(), checked: Vec::new(), unread: Vec::new() };
+        for file in files {
+            match program::check(file, &catalog) {
+                Ok(mut checked) => {
+                    let Checked { files, diagnostics, .. } = &mut checked;
+                    diagnostics.retain(|diagnostic| {
+                        let span = diagnostic.span();
+                        let path = files.get(span.file).map(|file| file.path.clone());
+                        seen.insert((path, span.start, span.end, diagnostic.code, diagnostic.message.clone()))
+                    });
+                    report.checked.push(checked);
+                }
+                Err(trouble) => report.unread.push(trouble),
+            }
+        }
+        report
+    }
+
+    fn count(&self, severity: Severity) -> usize {
+        let all = self.checked.iter().flat_map(|checked| &checked.diagnostics);
+        all.filter(|diagnostic: &&Diagnostic| diagnostic.severity() == severity).count()
+    }
+
+    fn exit(&self) -> Exit {
+        let unread = self.unread.iter().map(Trouble::exit).find(|exit| *exit != Exit::Program);
+        match unread {
+            Some(exit) => exit,
+            None if self.unread.is_empty() && self.count(Severity::Error) == 0 => Exit::Done,
+            None => Exit::Program,
+        }
+    }
+
+    fn show(&self) -> Result<(), Trouble> {
+        let style = ui::drawing(Stream::Out);
+        for checked in &self.checked {
+            if !checked.diagnostics.is_empty() {
+                ui::print(&render::human(&checked.files, &checked.diagnostics, style))?;
+            }
+        }
+        self.unread.iter().for_each(ui::say_trouble);
+        ui::print(&self.summary())
+    }
+
+    /// `2 errors and 1 warning in 3 files`, or that there is nothing to say.
+    fn summary(&self) -> String {
+        let files = ui::count(self.files, "file");
+        let errors = self.count(Severity::Error) + self.unread.len();
+        let warnings = self.count(Severity::Warning);
+        let counted = |style, number, noun| (number > 0).then(|| styled(style, ui::count(number, noun)));
+        let parts: Vec<String> =
+            [counted(WRONG, errors, "error"), counted(CARE, warnings, "warning")].into_iter().flatten().collect();
+        if parts.is_empty() {
+            format!("{} {files} checked\n", styled(WELL, "no problems:"))
+        } else {
+            format!("{} in {files}\n", parts.join(" and "))
+        }
+    }
+
+    /// The compiler's shape for one program, for all of them; `unread` are paths that could not be checked.
+    fn json(&self) -> Json {
+        let diagnostics: Vec<Json> = self
+            .checked
+            .iter()
+            .filter_map(|checked| {
+                let mut report = render::json(&checked.files, &checked.diagnostics);
+                match report.get_mut("diagnostics").map(Json::take) {
+                    Some(Json::Array(diagnostics)) => Some(diagnostics),
+                    _ => None,
+                }
+            })
+            .flatten()
+            .collect();
+        let unread: Vec<Json> = self
+            .unread
+            .iter()
+            .map(|trouble| json!({ "message": trouble.message(), "help": trouble.helps().first() }))
+            .collect();
+        json!({
+            "version": 1,
+            "files": self.files,
+            "errors": self.count(Severity::Error) + self.unread.len(),
+            "warnings": self.count(Severity::Warning),
+            "diagnostics": diagnostics,
+            "unread": unread,
+        })
+    }
+}

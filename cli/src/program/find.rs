@@ -1,0 +1,70 @@
+//! Which files are meant by paths on the command line?
+
+use std::path::{Path, PathBuf};
+
+use walkdir::{DirEntry, WalkDir};
+
+use super::disk;
+use crate::{
+    exit::Exit,
+    trouble::{Trouble, said},
+};
+
+/// Folders that hold nothing a person wrote.
+const PASSED_OVER: [&str; 2] = ["node_modules", "target"];
+
+/// The files that paths stand for, in order, each once: a file is itself, a folder every `.flow` file below it. Hidden
+/// folders below it are passed over, and symbolic links to folders are not followed.
+///
+/// # Errors
+/// A path does not exist, or a folder can't be read or has no `.flow` files.
+pub(crate) fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Trouble> {
+    let mut found: Vec<PathBuf> = Vec::new();
+    for path in paths {
+        let files = if path.is_dir() { below(path)? } else { vec![existing(path)?] };
+        for file in files {
+            if !found.contains(&file) {
+                found.push(file);
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn existing(path: &Path) -> Result<PathBuf, Trouble> {
+    match path.symlink_metadata() {
+        Ok(_) => Ok(path.to_owned()),
+        Err(_) => Err(disk::missing(path)),
+    }
+}
+
+fn below(folder: &Path) -> Result<Vec<PathBuf>, Trouble> {
+    let mut files = Vec::new();
+    for entry in WalkDir::new(folder).sort_by_file_name().into_iter().filter_entry(is_wanted) {
+        let entry = entry.map_err(|error| unreadable(folder, error))?;
+        let path = entry.path();
+        if path.extension().is_some_and(|extension| extension == "flow") && path.is_file() {
+            files.push(path.strip_prefix(".").unwrap_or(path).to_owned());
+        }
+    }
+    if files.is_empty() {
+        return Err(Trouble::new(Exit::Usage, format!("there are no `.flow` files below `{}`", folder.display()))
+            .help("name a file, or a folder that has some"));
+    }
+    Ok(files)
+}
+
+fn is_wanted(entry: &DirEntry) -> bool {
+    let name = entry.file_name().to_string_lossy();
+    let is_folder = entry.file_type().is_dir();
+    entry.depth() == 0 || !(is_folder && (name.starts_with('.') || PASSED_OVER.contains(&name.as_ref())))
+}
+
+fn unreadable(folder: &Path, error: walkdir::Error) -> Trouble {
+    let path = error.path().unwrap_or(folder).to_owned();
+    let reason = match error.io_error() {
+        Some(error) => said(error),
+        None => "the folders go round in a circle".to_owned(),
+    };
+    Trouble::new(Exit::Usage, format!("`{}` can't be read: {reason}", path.display()))
+}

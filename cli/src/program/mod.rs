@@ -1,0 +1,77 @@
+//! Programs: from paths on the command line to plans.
+//!
+//! In: paths of files and folders. Out: what the compiler says about them, with the catalog of connectors and the files
+//! that they use. Left out on purpose: what becomes of the plans.
+
+mod disk;
+mod find;
+mod flow;
+pub(crate) mod needs;
+
+use std::path::{Path, PathBuf};
+
+use flow_compiler::{Catalog, Checked, Program};
+use flow_model::diagnostic::Severity;
+
+pub(crate) use self::{find::find, flow::choose};
+use crate::{
+    exit::Exit,
+    trouble::Trouble,
+    ui::{self, Stream},
+};
+
+/// What all programs can refer to.
+pub(crate) fn catalog() -> Catalog {
+    Catalog { connectors: flow_stdlib::catalog(), functions: flow_stdlib::functions() }
+}
+
+/// Checks the program in a file.
+///
+/// # Errors
+/// The file can't be read, or has nothing in it.
+pub(crate) fn check(path: &Path, catalog: &Catalog) -> Result<Checked, Trouble> {
+    let text = disk::read(path)?;
+    if text.iter().all(u8::is_ascii_whitespace) {
+        return Err(Trouble::new(Exit::Program, format!("`{}` is empty", path.display()))
+            .help("write a flow, for example `flow hello { return \"hello\" }`"));
+    }
+    Ok(flow_compiler::check(&path.to_string_lossy(), &text, catalog, &disk::Disk))
+}
+
+/// Checks the program in a file that is to be run or drawn; its warnings are shown on standard error.
+///
+/// # Errors
+/// The file can't be read, or the program has errors; they are shown.
+pub(crate) fn load(path: &Path) -> Result<Program, Trouble> {
+    let checked = check(path, &catalog())?;
+    if !checked.diagnostics.is_empty() {
+        ui::say(&flow_compiler::render::human(&checked.files, &checked.diagnostics, ui::drawing(Stream::Err)));
+    }
+    checked.program.ok_or_else(|| {
+        let errors = checked.diagnostics.iter().filter(|found| found.severity() == Severity::Error).count();
+        Trouble::new(Exit::Program, format!("`{}` has {}", path.display(), ui::count(errors, "error")))
+    })
+}
+
+/// Where the runs of a program are kept: `.flow` beside it, unless another folder was chosen. A folder is beside itself.
+pub(crate) fn data_folder(chosen: Option<&Path>, program: &Path) -> PathBuf {
+    match chosen {
+        Some(folder) => folder.to_owned(),
+        None if program.is_dir() => program.join(".flow"),
+        None => program.with_file_name(".flow"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_kept_beside_the_program() {
+        assert_eq!(data_folder(None, Path::new("a/b.flow")), Path::new("a/.flow"));
+        assert_eq!(data_folder(None, Path::new("b.flow")), Path::new(".flow"));
+        assert_eq!(data_folder(Some(Path::new("d")), Path::new("a/b.flow")), Path::new("d"));
+        let folder = env!("CARGO_MANIFEST_DIR");
+        assert_eq!(data_folder(None, Path::new(folder)), Path::new(folder).join(".flow"));
+    }
+}

@@ -1,0 +1,146 @@
+//! What does a plan need from the environment: which secrets, and which variables?
+//!
+//! A plan is walked in its JSON form, where an expression is an expression whatever holds it. Constants are not entered
+//! except for secrets, so that data can't be taken for an expression.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use flow_model::plan::Plan;
+use serde_json::Value as Json;
+
+use crate::{exit::Exit, trouble::Trouble, ui};
+
+/// What plans need, each name once.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Needs {
+    /// Secrets by name.
+    secrets: BTreeSet<String>,
+    /// Variables that `env("NAME")` reads without a default.
+    variables: BTreeSet<String>,
+}
+
+impl Needs {
+    /// Adds what is needed to receive the triggers of a flow and to run it.
+    pub(crate) fn add(&mut self, plan: &Plan) {
+        self.secrets.extend(plan.secrets.iter().cloned());
+        self.walk(&json(plan));
+    }
+
+    /// Adds what is needed to run a flow that no trigger starts: its webhooks are not received, so their secrets need
+    /// not be known.
+    pub(crate) fn add_without_triggers(&mut self, plan: &Plan) {
+        let mut plan = plan.clone();
+        plan.triggers.clear();
+        for connector in plan.connectors.values_mut() {
+            connector.triggers.clear();
+            connector.verifications.clear();
+        }
+        self.walk(&json(&plan));
+        self.secrets.retain(|name| plan.secrets.contains(name));
+    }
+
+    fn walk(&mut self, json: &Json) {
+        match json {
+            Json::Array(items) => items.iter().for_each(|item| self.walk(item)),
+            Json::Object(fields) => {
+                for (name, content) in fields {
+                    match (name.as_str(), content) {
+                        ("Literal", constant) => self.constant(constant),
+                        ("Env", Json::Array(parts)) => match parts.as_slice() {
+                            [Json::String(variable), Json::Null] => {
+                                self.variables.insert(variable.clone());
+                            }
+                            [Json::String(_), default] => self.walk(default),
+                            _ => self.walk(content),
+                        },
+                        _ => self.walk(content),
+                    }
+                }
+            }
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
+        }
+    }
+
+    fn constant(&mut self, json: &Json) {
+        match json {
+            Json::Array(items) => items.iter().for_each(|item| self.constant(item)),
+            Json::Object(fields) => match (fields.get("$secret"), fields.len()) {
+                (Some(Json::String(name)), 1) => {
+                    self.secrets.insert(name.clone());
+                }
+                _ => fields.values().for_each(|field| self.constant(field)),
+            },
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
+        }
+    }
+
+    /// Checks that everything is there.
+    ///
+    /// # Errors
+    /// Names all that is missing, with the variable that each is read from.
+    pub(crate) fn check(&self, variables: &BTreeMap<String, String>) -> Result<(), Trouble> {
+        let is_set = |name: &str| variables.get(name).is_some_and(|text| !text.is_empty());
+        let secrets: Vec<&String> = self.secrets.iter().filter(|name| !is_set(&variable(name))).collect();
+        let plain: Vec<&String> = self.variables.iter().filter(|name| !variables.contains_key(*name)).collect();
+        if secrets.is_empty() && plain.is_empty() {
+            return Ok(());
+        }
+        let parts = [(secrets.len(), "secret"), (plain.len(), "variable")];
+        let counted: Vec<String> =
+            parts.iter().filter(|(number, _)| *number > 0).map(|(number, noun)| ui::count(*number, noun)).collect();
+        let verb = if secrets.len() + plain.len() == 1 { "is" } else { "are" };
+        let mut lines = vec!["set in the environment:".to_owned()];
+        lines.extend(secrets.iter().map(|name| format!("  {}  for `secret(\"{name}\")`", variable(name))));
+        lines.extend(plain.iter().map(|name| format!("  {name}  for `env(\"{name}\")`")));
+        Err(Trouble::new(Exit::Environment, format!("{} {verb} missing", counted.join(" and ")))
+            .help(lines.join("\n")))
+    }
+}
+
+/// The environment variable that holds a secret: `stripe/webhook` is `STRIPE_WEBHOOK`.
+pub(crate) fn variable(secret: &str) -> String {
+    secret.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
+}
+
+fn json(plan: &Plan) -> Json {
+    serde_json::to_value(plan).expect("a plan is always writable as JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(json: Json) -> Needs {
+        let mut needs = Needs::default();
+        needs.walk(&json);
+        needs
+    }
+
+    #[test]
+    fn variables_without_default_and_secrets_are_found_wherever_they_stand() {
+        let needs = found(serde_json::json!({
+            "graph": [{ "Let": { "slot": 1, "value": { "Env": ["A", null] } } }],
+            "config": { "x": { "Env": ["B", { "Env": ["C", null] }] }, "y": { "Literal": { "$secret": "s/one" } } },
+            "list": { "Literal": [{ "$secret": "s/two" }, { "Env": ["data", null] }] },
+        }));
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+        assert_eq!(needs, Needs { secrets: names(&["s/one", "s/two"]), variables: names(&["A", "C"]) });
+    }
+
+    #[test]
+    fn all_that_is_missing_is_named_at_once() {
+        let needs = Needs {
+            secrets: ["stripe/webhook".to_owned(), "slack/bot_token".to_owned()].into(),
+            variables: ["REGION".to_owned()].into(),
+        };
+        let set = BTreeMap::from([("SLACK_BOT_TOKEN".to_owned(), String::new())]);
+        let trouble = needs.check(&set).unwrap_err();
+        assert_eq!(trouble.message(), "2 secrets and 1 variable are missing");
+        let help = trouble.helps().join("");
+        for name in ["STRIPE_WEBHOOK", "SLACK_BOT_TOKEN", "REGION"] {
+            assert!(help.contains(name), "{help}");
+        }
+        let all = ["STRIPE_WEBHOOK", "SLACK_BOT_TOKEN", "REGION"].map(|name| (name.to_owned(), "x".to_owned()));
+        assert!(needs.check(&all.into()).is_ok());
+    }
+}
