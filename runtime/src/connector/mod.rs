@@ -4,14 +4,27 @@
 //! before the next attempt, and whether the request can have taken effect. Retries, time between attempts and the
 //! journal belong to the engine.
 
+mod answer;
+mod config;
+mod form;
+mod http;
+mod limit;
 mod native;
+mod perform;
+mod request;
+mod template;
+mod vault;
+mod wait;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use flow_model::{failure::Failure, plan::Plan, units::Millis, value::Value};
 
-pub use self::native::{NativeCall, NativeFailure, NativeOperation, NativeTable};
+pub use self::{
+    native::{NativeCall, NativeFailure, NativeOperation, NativeTable},
+    perform::{Connectors, LONGEST_ANSWER},
+};
 
 /// One attempt of a step, as data.
 #[derive(Clone, Debug)]

@@ -1,0 +1,258 @@
+//! What an answer means: a result of the declared type, or a failure of a kind.
+
+use flow_model::{
+    boundary::{self, Decoder, Limits, Mismatch},
+    expr::{Ambient, Expr},
+    failure::{ErrorKind, Failure},
+    plan::Plan,
+    schema::{Connector, ErrorCondition, Operation, Request},
+    ty::Type,
+    value::Value,
+};
+use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
+use serde_json::Value as Json;
+
+use super::Reached;
+use crate::eval::{Environment, Evaluator, Frame, Library};
+
+/// How long a message may be; systems that answer with a page of text would fill the history.
+const LONGEST_MESSAGE: usize = 1000;
+
+/// An answer as it came.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: AnswerBody,
+}
+
+/// The body of an answer.
+pub(super) enum AnswerBody {
+    /// All of it.
+    Whole(Vec<u8>),
+    /// Longer than what is read into memory, by this limit.
+    TooLarge(u64),
+    /// The connection broke before its end; only of answers whose status says enough.
+    Broken,
+}
+
+/// What expressions over an answer see.
+pub(super) struct Reader<'a> {
+    pub(super) library: &'a Library,
+    pub(super) env: &'a dyn Environment,
+    pub(super) plan: &'a Plan,
+    pub(super) connector: &'a Connector,
+    /// The configuration; secrets are by name.
+    pub(super) config: Value,
+    pub(super) args: Frame,
+}
+
+/// The body, read as far as possible.
+enum Content {
+    Empty,
+    Json(Json),
+    Text(String),
+    /// Neither JSON nor text.
+    Binary,
+    /// Why it can't be read.
+    Unreadable(String),
+}
+
+impl Reader<'_> {
+    /// Judges an answer: the result, or the failure with whether the call can have taken effect.
+    pub(super) fn judge(
+        &self,
+        operation: &Operation,
+        request: &Request,
+        answer: &Answer,
+    ) -> (Result<Value, Failure>, Reached) {
+        let content = content(answer);
+        let body = match &content {
+            Content::Json(json) => boundary::decode(json, &Type::Json, &self.connector.types),
+            Content::Text(text) => Ok(Value::text(text.as_str())),
+            Content::Empty | Content::Binary | Content::Unreadable(_) => Ok(Value::Null),
+        };
+        let seen = body.clone().unwrap_or(Value::Null);
+        if let Some(kind) = self.failure_kind(answer, &seen) {
+            let reached = match (&kind, answer.status.as_u16()) {
+                // Said by a gateway that lost the system behind it (RFC 9110, section 15.6; 520 and 524 are Cloudflare's).
+                (ErrorKind::Unavailable | ErrorKind::Timeout, 502 | 504 | 520 | 524) => Reached::Perhaps,
+                _ => Reached::Answered,
+            };
+            return (Err(self.failure(kind, answer, &seen)), reached);
+        }
+        let result = self.result(operation, request, answer, content, body);
+        let mismatch = |cause| {
+            let message = format!("the answer of `{}` does not fit: {cause}", self.connector.name);
+            with_status(Failure::new(ErrorKind::Mismatch, shorten(&message)), answer.status)
+        };
+        (result.map_err(mismatch), Reached::Answered)
+    }
+
+    /// What the server asks for by the declared expression, as text.
+    pub(super) fn declared_wait(&self, answer: &Answer) -> Option<String> {
+        let expr = self.connector.http.as_ref()?.retry_after.as_ref()?;
+        let body = match content(answer) {
+            Content::Json(json) => boundary::decode(&json, &Type::Json, &self.connector.types).unwrap_or(Value::Null),
+            _ => Value::Null,
+        };
+        match self.eval(expr, answer, &body) {
+            Ok(Value::Null) | Err(_) => None,
+            Ok(Value::Duration(wait)) => Some((wait.0.div_ceil(1000)).to_string()),
+            Ok(value) => Some(value.to_string()),
+        }
+    }
+
+    fn failure_kind(&self, answer: &Answer, body: &Value) -> Option<ErrorKind> {
+        let status = answer.status.as_u16();
+        let fits = |condition: &ErrorCondition| match condition {
+            ErrorCondition::Status(code) => *code == status,
+            ErrorCondition::StatusClass(class) => *class == status / 100,
+            ErrorCondition::Connection => false,
+            // A condition over an answer of another form than expected does not hold.
+            ErrorCondition::When(expr) => matches!(self.eval(expr, answer, body), Ok(Value::Bool(true))),
+        };
+        let declared = self.connector.errors.rules.iter().find(|(condition, _)| fits(condition));
+        declared.map(|(_, kind)| kind.clone()).or_else(|| usual_kind(status))
+    }
+
+    fn failure(&self, kind: ErrorKind, answer: &Answer, body: &Value) -> Failure {
+        let pick = |expr: &Option<Expr>| match expr.as_ref().map(|expr| self.eval(expr, answer, body)) {
+            Some(Ok(value)) if value != Value::Null => Some(value.to_string()),
+            _ => None,
+        };
+        let said = match pick(&self.connector.errors.message) {
+            Some(message) => format!(": {message}"),
+            None if answer.status.is_redirection() => {
+                ": it redirects, and redirects are not followed: set `base_url`".to_owned()
+            }
+            None => String::new(),
+        };
+        let message = format!("`{}` answered {}{said}", self.connector.name, answer.status);
+        let mut failure = with_status(Failure::new(kind, message), answer.status);
+        if let Some(code) = pick(&self.connector.errors.code) {
+            failure.fields.insert("code".to_owned(), Value::text(code));
+        }
+        failure
+    }
+
+    fn result(
+        &self,
+        operation: &Operation,
+        request: &Request,
+        answer: &Answer,
+        content: Content,
+        body: Result<Value, Mismatch>,
+    ) -> Result<Value, String> {
+        let ty = &operation.result;
+        if *ty == Type::Null {
+            return Ok(Value::Null);
+        }
+        match &answer.body {
+            AnswerBody::TooLarge(most) => return Err(format!("it is longer than {most} bytes")),
+            AnswerBody::Broken => return Err("it broke off".to_owned()),
+            AnswerBody::Whole(bytes) if *ty == Type::Bytes && request.answer.is_none() => {
+                return Ok(Value::Bytes(bytes.as_slice().into()));
+            }
+            AnswerBody::Whole(_) => {}
+        }
+        let words = |mismatch: Mismatch| mismatch.to_string();
+        let defaults = |expr: &Expr| self.eval(expr, answer, &Value::Null);
+        let decoder = Decoder::new(&self.connector.types).with_defaults(&defaults);
+        if let Some(expr) = &request.answer {
+            if let Content::Unreadable(cause) = content {
+                return Err(cause);
+            }
+            let picked = self.eval(expr, answer, &body.map_err(words)?).map_err(|failure| failure.message)?;
+            return decoder.value(&picked, ty).map_err(words);
+        }
+        match content {
+            Content::Json(json) => decoder.json(&json, ty).map_err(words),
+            Content::Empty => decoder.json(&Json::Null, ty).map_err(words),
+            Content::Text(text) if matches!(ty.non_null(), Type::String) => Ok(Value::text(text)),
+            Content::Text(_) | Content::Binary => Err("it is not JSON".to_owned()),
+            Content::Unreadable(cause) => Err(cause),
+        }
+    }
+
+    fn eval(&self, expr: &Expr, answer: &Answer, body: &Value) -> Result<Value, Failure> {
+        let ambient = |ambient| {
+            Some(match ambient {
+                Ambient::Config => self.config.clone(),
+                Ambient::Body => body.clone(),
+                Ambient::Status => Value::Int(i64::from(answer.status.as_u16())),
+                Ambient::Headers => headers(&answer.headers),
+                Ambient::Query | Ambient::Item => return None,
+            })
+        };
+        let evaluator = Evaluator {
+            library: self.library,
+            functions: &self.plan.functions,
+            types: &self.connector.types,
+            env: self.env,
+            ambient: &ambient,
+        };
+        evaluator.eval(expr, &mut self.args.clone())
+    }
+}
+
+/// The kind of a status for which nothing is declared: see [`flow_model::schema::Errors`]. Redirects are not followed,
+/// since the credential must not go to another host.
+fn usual_kind(status: u16) -> Option<ErrorKind> {
+    Some(match status {
+        200..=299 => return None,
+        401 => ErrorKind::Unauthorized,
+        403 => ErrorKind::Forbidden,
+        404 | 410 => ErrorKind::NotFound,
+        408 => ErrorKind::Timeout,
+        409 => ErrorKind::Conflict,
+        429 => ErrorKind::RateLimited,
+        500.. => ErrorKind::Unavailable,
+        _ => ErrorKind::Invalid,
+    })
+}
+
+fn with_status(mut failure: Failure, status: StatusCode) -> Failure {
+    failure.fields.insert("status".to_owned(), Value::Int(i64::from(status.as_u16())));
+    failure
+}
+
+/// A message as it may be shown and kept: without control characters, and not too long.
+pub(super) fn shorten(message: &str) -> String {
+    let mut clean: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if let Some((end, _)) = clean.char_indices().nth(LONGEST_MESSAGE) {
+        clean.truncate(end);
+        clean.push('…');
+    }
+    clean
+}
+
+/// Headers as expressions see them: lower-case names, repeated ones joined by commas.
+pub(crate) fn headers(headers: &HeaderMap) -> Value {
+    let joined = |name| {
+        let values: Vec<_> =
+            headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+        Value::text(values.join(", "))
+    };
+    Value::Record(headers.keys().map(|name| (name.as_str().to_owned(), joined(name))).collect())
+}
+
+fn content(answer: &Answer) -> Content {
+    let AnswerBody::Whole(bytes) = &answer.body else {
+        return Content::Unreadable("it has no readable body".to_owned());
+    };
+    if bytes.is_empty() {
+        return Content::Empty;
+    }
+    let media_type = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match boundary::parse(bytes, Limits::default()) {
+        Ok(json) if !(essence.starts_with("text/") && json.is_string()) => Content::Json(json),
+        Err(error) if essence.ends_with("json") || essence.is_empty() => {
+            Content::Unreadable(format!("it is not JSON: {error}"))
+        }
+        _ => match std::str::from_utf8(bytes) {
+            Ok(text) => Content::Text(text.to_owned()),
+            Err(_) => Content::Binary,
+        },
+    }
+}

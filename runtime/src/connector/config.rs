@@ -1,0 +1,54 @@
+//! The configuration of a connection: what the program sets, with the connector's defaults, checked against the types
+//! that the connector declares.
+
+use flow_model::{
+    boundary::Decoder,
+    expr::Expr,
+    failure::{ErrorKind, Failure},
+    plan::Connection,
+    schema::Connector,
+    ty::Type,
+    value::Value,
+};
+use indexmap::IndexMap;
+
+/// The field that every connector over HTTP has besides its own: it replaces the base of all requests.
+pub(super) const BASE_URL: &str = "base_url";
+
+/// Computes the configuration; secrets are by name.
+///
+/// # Errors
+/// `Invalid` when a setting is missing or is not of its type: an environment variable that is no URL.
+pub(super) fn settings(
+    name: &str,
+    connection: &Connection,
+    connector: &Connector,
+    eval: &dyn Fn(&Expr) -> Result<Value, Failure>,
+) -> Result<IndexMap<String, Value>, Failure> {
+    let wrong = |setting: &str, cause: String| {
+        Failure::new(ErrorKind::Invalid, format!("the setting `{setting}` of the connection `{name}`: {cause}"))
+    };
+    let mut settings = IndexMap::new();
+    let base_url = (BASE_URL.to_owned(), Type::Url.optional());
+    let declared = connector.config.iter().map(|(name, field)| (name.clone(), field.ty.clone()));
+    let fields: IndexMap<String, Type> = std::iter::once(base_url).chain(declared).collect();
+    for (setting, ty) in fields {
+        let default = connector.config.get(&setting).and_then(|field| field.default.as_ref());
+        let value = match connection.config.get(&setting).or(default) {
+            Some(expr) => eval(expr).map_err(|failure| wrong(&setting, failure.message))?,
+            None if ty.is_nullable() => Value::Null,
+            None => return Err(wrong(&setting, "it has no value".to_owned())),
+        };
+        let value = typed(value, &ty, connector).map_err(|cause| wrong(&setting, cause))?;
+        settings.insert(setting, value);
+    }
+    Ok(settings)
+}
+
+/// A secret is there by name, whatever the type of its text.
+fn typed(value: Value, ty: &Type, connector: &Connector) -> Result<Value, String> {
+    match (value, ty.non_null()) {
+        (secret @ Value::Secret(_), Type::Secret(_)) => Ok(secret),
+        (value, _) => Decoder::new(&connector.types).value(&value, ty).map_err(|mismatch| mismatch.to_string()),
+    }
+}

@@ -1,0 +1,148 @@
+//! Sends a request and reads its answer: within its time, into a bounded amount of memory, to one host.
+
+use std::error::Error as _;
+
+use flow_model::{
+    failure::{ErrorKind, Failure},
+    units::Millis,
+};
+use reqwest::{Client, ClientBuilder, Response, redirect, retry};
+use tokio::time::{Instant, timeout_at};
+
+use super::{
+    Reached,
+    answer::{Answer, AnswerBody},
+    request::Prepared,
+};
+
+/// How long it may take to reach a server.
+const CONNECT: Millis = Millis::seconds(10);
+
+/// How long an unused connection is kept: less than servers usually do, since one that the server closes while a request
+/// is on its way loses that request.
+const IDLE: Millis = Millis::seconds(15);
+
+/// The clients. Neither follows redirects, reads proxies from the environment or repeats a request.
+pub(super) struct Clients {
+    /// Keeps connections open.
+    kept: Client,
+    /// Opens a connection for each request: for what can't be repeated when a kept one turns out to be dead.
+    fresh: Client,
+    /// The longest answer that is read, in bytes.
+    longest: u64,
+}
+
+/// No answer came.
+pub(super) struct Lost {
+    /// `Timeout` or `Unavailable`, with the cause in words.
+    pub(super) failure: Failure,
+    /// Whether the request can have taken effect.
+    pub(super) reached: Reached,
+}
+
+impl Clients {
+    /// Clients that read answers up to so many bytes.
+    pub(super) fn new(longest: u64) -> Self {
+        Self { kept: client(usize::MAX), fresh: client(0), longest }
+    }
+
+    /// Sends a request and reads its answer. A request that is `repeatable` may use a connection that was open before.
+    pub(super) async fn send(&self, prepared: Prepared, repeatable: bool, timeout: Millis) -> Result<Answer, Lost> {
+        let client = if repeatable { &self.kept } else { &self.fresh };
+        let host = host(&prepared.url);
+        let deadline = Instant::now() + timeout.duration();
+        let late = || Failure::new(ErrorKind::Timeout, format!("`{host}` did not answer within {timeout}"));
+        let request = client
+            .request(prepared.method, prepared.url)
+            .headers(prepared.headers)
+            .body(prepared.body)
+            .build()
+            .map_err(|error| Lost {
+                failure: Failure::new(ErrorKind::Invalid, format!("the request can't be built: {}", cause(error))),
+                reached: Reached::Never,
+            })?;
+        let response = match timeout_at(deadline, client.execute(request)).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => return Err(lost(&host, error)),
+            Err(_) => return Err(Lost { failure: late(), reached: Reached::Perhaps }),
+        };
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = match timeout_at(deadline, self.read(response)).await {
+            Ok(Ok(body)) => body,
+            // The status of a refusal says enough; that of a success does not, for the result is lost.
+            Ok(Err(_)) | Err(_) if !status.is_success() => AnswerBody::Broken,
+            Ok(Err(error)) => {
+                let message = format!("the answer of `{host}` broke off: {}", cause(error));
+                return Err(Lost { failure: Failure::new(ErrorKind::Unavailable, message), reached: Reached::Perhaps });
+            }
+            Err(_) => return Err(Lost { failure: late(), reached: Reached::Perhaps }),
+        };
+        Ok(Answer { status, headers, body })
+    }
+
+    /// Reads the body, decompressed, and stops where it gets too long.
+    async fn read(&self, mut response: Response) -> Result<AnswerBody, reqwest::Error> {
+        let fits = |length: usize| u64::try_from(length).is_ok_and(|length| length <= self.longest);
+        if response.content_length().is_some_and(|length| length > self.longest) {
+            return Ok(AnswerBody::TooLarge(self.longest));
+        }
+        let mut bytes = Vec::new();
+        while let Some(chunk) = response.chunk().await? {
+            if !fits(bytes.len() + chunk.len()) {
+                return Ok(AnswerBody::TooLarge(self.longest));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(AnswerBody::Whole(bytes))
+    }
+}
+
+fn client(idle_connections: usize) -> Client {
+    let settings = || {
+        ClientBuilder::new()
+            .user_agent(concat!("flowc/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            .retry(retry::never())
+            .no_proxy()
+            .connect_timeout(CONNECT.duration())
+            .pool_idle_timeout(IDLE.duration())
+            .pool_max_idle_per_host(idle_connections)
+    };
+    // On a machine without any certificate authority only `http` works; an `https` call says then what is missing.
+    settings()
+        .build()
+        .or_else(|_| settings().tls_certs_only([]).build())
+        .expect("a client without certificates needs nothing from the machine")
+}
+
+fn lost(host: &str, error: reqwest::Error) -> Lost {
+    if error.is_connect() {
+        let message = format!("`{host}` can't be reached: {}", cause(error));
+        return Lost { failure: Failure::new(ErrorKind::Unavailable, message), reached: Reached::Never };
+    }
+    let message = format!("the connection to `{host}` was lost: {}", cause(error));
+    Lost { failure: Failure::new(ErrorKind::Unavailable, message), reached: Reached::Perhaps }
+}
+
+/// The innermost cause in words: the outer ones say only that a request failed, and would show its URL.
+fn cause(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut words = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        words = inner.to_string();
+        source = inner.source();
+    }
+    match words.split_once(" (os error") {
+        Some((words, _)) => words.to_lowercase(),
+        None => words,
+    }
+}
+
+fn host(url: &url::Url) -> String {
+    match (url.host_str(), url.port()) {
+        (Some(host), Some(port)) => format!("{host}:{port}"),
+        (host, _) => host.unwrap_or_default().to_owned(),
+    }
+}

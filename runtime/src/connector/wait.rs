@@ -1,0 +1,122 @@
+//! When a server asks to be tried again, in all the ways in which servers write that.
+
+use std::time::SystemTime;
+
+use flow_model::units::{Instant, Millis};
+use http::{HeaderMap, StatusCode, header::DATE};
+use jiff::Timestamp;
+use rust_decimal::{Decimal, prelude::ToPrimitive};
+
+/// The longest wait that is taken over from a server: a day. What asks for more is a mistake or no longer a retry.
+pub(super) const LONGEST: Millis = Millis::seconds(86_400);
+
+/// Numbers from a year before now on are points in time; smaller ones are waits, however long.
+const YEAR: i64 = 366 * 86_400_000;
+
+/// No clock that is right shows less: 2020-01-01.
+const LEAST_NOW: i64 = 1_577_836_800_000;
+
+/// Headers with the time at which the limit is reset.
+const RESETS: [&str; 4] = ["x-ratelimit-reset", "x-rate-limit-reset", "ratelimit-reset", "x-ratelimit-reset-after"];
+
+/// Headers with the number of requests that are left.
+const REMAINING: [&str; 3] = ["x-ratelimit-remaining", "x-rate-limit-remaining", "ratelimit-remaining"];
+
+/// The least wait before the next attempt that a failed answer asks for: the longest of `Retry-After` (RFC 9110, section
+/// 10.2.3), of what the connector declares, and of the reset of a limit that is used up; between zero and [`LONGEST`].
+/// Points in time are compared with the server's own `Date`, where it sends one, so that its clock and ours need not
+/// agree.
+pub(super) fn asked(status: StatusCode, headers: &HeaderMap, declared: Option<&str>, now: Instant) -> Option<Millis> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let now = text(DATE.as_str()).and_then(http_date).unwrap_or(now);
+    let used_up = status == StatusCode::TOO_MANY_REQUESTS || REMAINING.iter().any(|name| text(name) == Some("0"));
+    let resets = RESETS.iter().filter(|_| used_up).filter_map(|name| text(name));
+    let waits = declared.into_iter().chain(text("retry-after")).chain(resets);
+    waits.filter_map(|text| wait(text.trim(), now)).max()
+}
+
+/// Reads seconds (also with a fraction), a point in time as epoch seconds or milliseconds, an HTTP date or RFC 3339.
+fn wait(text: &str, now: Instant) -> Option<Millis> {
+    if let Some(at) = http_date(text).or_else(|| Some(Instant(text.parse::<Timestamp>().ok()?.as_millisecond()))) {
+        return Some(at.since(now).min(LONGEST));
+    }
+    let number: Decimal = text.parse().ok()?;
+    let thousand = Decimal::from(1000);
+    let (now, epoch) = (Decimal::from(now.0), Decimal::from(now.0.max(LEAST_NOW) - YEAR));
+    let most = Decimal::from(LONGEST.0);
+    let millis = if number >= epoch {
+        number - now
+    } else if number >= epoch / thousand {
+        number * thousand - now
+    } else {
+        number.clamp(Decimal::ZERO, most) * thousand
+    };
+    millis.clamp(Decimal::ZERO, most).ceil().to_u64().map(Millis)
+}
+
+fn http_date(text: &str) -> Option<Instant> {
+    let time = httpdate::parse_http_date(text).ok()?;
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_millis()).ok().map(Instant)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2026-01-31T10:00:00Z
+    const NOW: Instant = Instant(1_769_853_600_000);
+
+    fn asked_by(status: u16, headers: &[(&str, &str)]) -> Option<Millis> {
+        let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+        asked(StatusCode::from_u16(status).unwrap(), &headers, None, NOW)
+    }
+
+    #[test]
+    fn each_written_form_is_read_and_clamped() {
+        for (text, expected) in [
+            ("7", Some(Millis::seconds(7))),
+            ("0", Some(Millis(0))),
+            ("-5", Some(Millis(0))),
+            ("1.5", Some(Millis(1500))),
+            ("315360000", Some(LONGEST)),
+            ("99999999", Some(LONGEST)),
+            ("99999999999999999999999999", Some(LONGEST)),
+            ("-99999999999999999999999999", Some(Millis(0))),
+            ("1769853660", Some(Millis::seconds(60))),
+            ("1769853660000", Some(Millis::seconds(60))),
+            ("1769853000", Some(Millis(0))),
+            ("Sat, 31 Jan 2026 10:01:00 GMT", Some(Millis::seconds(60))),
+            ("Sat, 31 Jan 2026 09:00:00 GMT", Some(Millis(0))),
+            ("Thu, 31 Jan 2036 10:00:00 GMT", Some(LONGEST)),
+            ("2026-01-31T10:00:30Z", Some(Millis::seconds(30))),
+            ("soon", None),
+            ("", None),
+            ("1e9999", None),
+            ("NaN", None),
+        ] {
+            assert_eq!(asked_by(503, &[("retry-after", text)]), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_longest_of_several_waits_wins() {
+        let headers = [("retry-after", "2"), ("x-ratelimit-reset", "1769853605")];
+        assert_eq!(asked_by(429, &headers), Some(Millis::seconds(5)));
+    }
+
+    #[test]
+    fn a_reset_counts_only_when_the_limit_is_used_up() {
+        let reset = ("x-ratelimit-reset", "30");
+        assert_eq!(asked_by(500, &[reset]), None);
+        assert_eq!(asked_by(500, &[reset, ("x-ratelimit-remaining", "12")]), None);
+        assert_eq!(asked_by(403, &[reset, ("x-ratelimit-remaining", "0")]), Some(Millis::seconds(30)));
+        assert_eq!(asked_by(429, &[reset]), Some(Millis::seconds(30)));
+    }
+
+    #[test]
+    fn the_clock_of_the_server_counts_for_its_dates() {
+        let headers = [("date", "Sat, 31 Jan 2026 08:00:00 GMT"), ("retry-after", "Sat, 31 Jan 2026 08:00:09 GMT")];
+        assert_eq!(asked_by(503, &headers), Some(Millis::seconds(9)));
+    }
+}
