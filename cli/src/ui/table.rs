@@ -1,33 +1,66 @@
-//! Columns of text.
+//! Columns under each other.
 
-/// Writes rows in columns, each as wide as its widest cell; colours are put on afterwards by `paint`, which gets the row,
-/// the column and the padded cell.
-pub(crate) fn columns(rows: &[Vec<String>], paint: impl Fn(usize, usize, &str) -> String) -> String {
-    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..count).map(width).collect();
-    let mut text = String::new();
-    for (at, row) in rows.iter().enumerate() {
-        let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
-            let last = column + 1 == row.len();
-            let padded = if last { cell.clone() } else { format!("{cell:<width$}") };
-            paint(at, column, &padded)
-        });
-        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
-        text.push('\n');
+use super::{QUIET, styled};
+
+/// Writes rows under a heading, each column as wide as its widest cell. Cells may be styled; the last column is not
+/// filled up.
+pub(crate) fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> String {
+    let mut widths = heading.map(width);
+    for row in rows {
+        for (widest, cell) in widths.iter_mut().zip(row) {
+            *widest = (*widest).max(width(cell));
+        }
+    }
+    let mut text = line(&heading.map(|title| styled(QUIET, title)), &widths);
+    for row in rows {
+        text.push_str(&line(row, &widths));
     }
     text
+}
+
+fn line<const N: usize>(cells: &[String; N], widths: &[usize; N]) -> String {
+    let mut text = String::new();
+    for (index, (cell, widest)) in cells.iter().zip(widths).enumerate() {
+        text.push_str(cell);
+        if index + 1 < N {
+            text.push_str(&" ".repeat(widest - width(cell) + 2));
+        }
+    }
+    text.push('\n');
+    text
+}
+
+/// The characters of a text that are seen, styles left out. Wide characters count as one: names in Flow are ASCII.
+pub(crate) fn width(text: &str) -> usize {
+    anstream::adapter::strip_str(text).to_string().chars().count()
+}
+
+/// Cuts what is beyond `most` characters, with `…` in place of the last. Styles must not be inside.
+pub(crate) fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        None => text.to_owned(),
+        Some(_) => {
+            let end = text.char_indices().nth(most.saturating_sub(1)).map_or(0, |(end, _)| end);
+            format!("{}…", text.get(..end).unwrap_or_default())
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ui::WELL;
 
     #[test]
-    fn cells_of_a_column_begin_at_the_same_place() {
-        let rows = [["a", "bb", "c"], ["long", "b", ""]].map(|row| row.map(str::to_owned).to_vec());
-        assert_eq!(columns(&rows, |_, _, cell| cell.to_owned()), "a     bb  c\nlong  b\n");
+    fn columns_are_aligned_by_what_is_seen() {
+        let rows = [[styled(WELL, "completed"), "a".to_owned()], ["failed".to_owned(), "b".to_owned()]];
+        let text = anstream::adapter::strip_str(&table(["STATE", "FLOW"], &rows)).to_string();
+        assert_eq!(text, "STATE      FLOW\ncompleted  a\nfailed     b\n");
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut_with_a_mark() {
+        assert_eq!(cut("überlang", 4), "übe…");
+        assert_eq!(cut("kurz", 4), "kurz");
     }
 }
