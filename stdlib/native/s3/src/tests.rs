@@ -1,0 +1,224 @@
+//! Against a server that speaks the protocol and verifies signatures: `s3s-fs`.
+
+use flow_model::{failure::ErrorKind, value::Value};
+use flow_runtime::{
+    connector::{NativeFailure, Reached},
+    secret::SecretText,
+};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto::Builder,
+};
+use s3s::{auth::SimpleAuth, service::S3ServiceBuilder};
+use s3s_fs::FileSystem;
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+    task::JoinHandle,
+};
+
+use super::*;
+use crate::account::Addressing;
+
+const KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
+const KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+
+/// A server with the bucket `receipts`.
+struct Server {
+    folder: TempDir,
+    url: String,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn server() -> Server {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("receipts")).unwrap();
+    let mut builder = S3ServiceBuilder::new(FileSystem::new(folder.path()).unwrap());
+    builder.set_auth(SimpleAuth::from_single(KEY_ID, KEY));
+    let service = builder.build();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let task = tokio::spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            let service = service.clone();
+            tokio::spawn(async move {
+                let server = Builder::new(TokioExecutor::new());
+                server.serve_connection(TokioIo::new(socket), service).await.ok();
+            });
+        }
+    });
+    Server { folder, url, task }
+}
+
+fn account(url: &str) -> Account {
+    Account {
+        region: "eu-west-1".to_owned(),
+        access_key_id: SecretText::new(KEY_ID),
+        secret_access_key: SecretText::new(KEY),
+        endpoint: Some(url.to_owned()),
+        addressing: Addressing::Path,
+    }
+}
+
+fn kind<T: std::fmt::Debug>(outcome: Result<T, NativeFailure>) -> ErrorKind {
+    outcome.unwrap_err().failure.kind
+}
+
+#[tokio::test]
+async fn an_object_is_stored_read_replaced_and_deleted() {
+    let server = server().await;
+    let client = account(&server.url).client();
+    let key = "2023/11/14/pi 3Oç+&=?#.txt";
+    let stored = object::put(&client, "receipts", key, b"paid".to_vec(), Some("text/plain")).await.unwrap();
+    assert_eq!(stored.get("bucket"), Some(&Value::text("receipts")));
+    assert_eq!(stored.get("key"), Some(&Value::text(key)));
+    // The MD5 of `paid`, which is what the tag of a small object is.
+    assert_eq!(stored.get("etag"), Some(&Value::text("76e084771e78c194efd0e2d5b8920bea")));
+    assert_eq!(std::fs::read(server.folder.path().join("receipts").join(key)).unwrap(), b"paid");
+
+    let read = object::get(&client, "receipts", key).await.unwrap();
+    assert_eq!(read.get("body"), Some(&Value::Bytes(b"paid".as_slice().into())));
+    assert_eq!(read.get("content_type"), Some(&Value::text("text/plain")));
+
+    object::put(&client, "receipts", key, Vec::new(), None).await.unwrap();
+    let read = object::get(&client, "receipts", key).await.unwrap();
+    assert_eq!(read.get("body"), Some(&Value::Bytes([].as_slice().into())));
+
+    assert_eq!(object::delete(&client, "receipts", key).await.unwrap(), Value::Null);
+    assert_eq!(object::delete(&client, "receipts", key).await.unwrap(), Value::Null);
+    assert_eq!(kind(object::get(&client, "receipts", key).await), ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn what_is_not_there_and_who_may_not_are_told_apart() {
+    let server = server().await;
+    let client = account(&server.url).client();
+    let lost = object::get(&client, "receipts", "none").await.unwrap_err();
+    assert_eq!((lost.failure.kind.clone(), lost.reached), (ErrorKind::NotFound, Reached::Answered));
+    assert_eq!(lost.failure.fields.get("code"), Some(&Value::text("NoSuchKey")));
+    let lost = object::delete(&client, "elsewhere", "a").await.unwrap_err().failure;
+    assert_eq!((lost.kind, lost.fields.get("code")), (ErrorKind::NotFound, Some(&Value::text("NoSuchBucket"))));
+
+    let wrong = Account { secret_access_key: SecretText::new("wrong"), ..account(&server.url) }.client();
+    let refused = object::put(&wrong, "receipts", "a", vec![1], None).await.unwrap_err();
+    assert_eq!(refused.failure.kind, ErrorKind::Unauthorized);
+    assert_eq!(refused.failure.fields.get("code"), Some(&Value::text("SignatureDoesNotMatch")));
+    assert!(!server.folder.path().join("receipts/a").exists());
+
+    let stranger = Account { access_key_id: SecretText::new("AKIANOBODY"), ..account(&server.url) }.client();
+    let refused = object::get(&stranger, "receipts", "a").await.unwrap_err().failure;
+    assert!(matches!(refused.kind, ErrorKind::Unauthorized | ErrorKind::Forbidden), "{refused}");
+}
+
+#[tokio::test]
+async fn names_that_would_mean_something_else_do_not_leave() {
+    let server = server().await;
+    let client = account(&server.url).client();
+    for (bucket, key) in [("receipts", ""), ("", "a")] {
+        let unsent = object::put(&client, bucket, key, vec![1], None).await.unwrap_err();
+        assert_eq!((unsent.failure.kind.clone(), unsent.reached), (ErrorKind::Invalid, Reached::Never), "{unsent:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_object_is_read_up_to_the_limit_and_refused_beyond() {
+    let server = server().await;
+    let client = account(&server.url).client();
+    let path = server.folder.path().join("receipts/large");
+    std::fs::write(&path, vec![b'x'; object::MOST_BYTES]).unwrap();
+    let read = object::get(&client, "receipts", "large").await.unwrap();
+    assert!(matches!(read.get("body"), Some(Value::Bytes(bytes)) if bytes.len() == object::MOST_BYTES));
+    std::fs::write(&path, vec![b'x'; object::MOST_BYTES + 1]).unwrap();
+    let refused = object::get(&client, "receipts", "large").await.unwrap_err().failure;
+    assert_eq!(refused.kind, ErrorKind::Invalid);
+    assert!(refused.message.contains("5 MiB") && refused.message.contains("5242881"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_was_never_reached() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let lost = object::put(&account(&url).client(), "receipts", "a", vec![1], None).await.unwrap_err();
+    assert_eq!((lost.failure.kind.clone(), lost.reached), (ErrorKind::Unavailable, Reached::Never), "{lost:?}");
+    let nowhere = account("http://host.invalid");
+    let lost = object::put(&nowhere.client(), "receipts", "a", vec![1], None).await.unwrap_err();
+    assert_eq!((lost.failure.kind.clone(), lost.reached), (ErrorKind::Unavailable, Reached::Never), "{lost:?}");
+}
+
+/// A server that reads a request and then does as the test says, counting requests.
+async fn scripted(answer: &'static [u8]) -> (String, JoinHandle<usize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let task = tokio::spawn(async move {
+        let mut requests = 0;
+        // The second connection, made by the test itself, ends the count.
+        loop {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut buffer = vec![0; 4096];
+            let length = socket.read(&mut buffer).await.unwrap();
+            if buffer.get(..length) == Some(b"end") {
+                return requests;
+            }
+            requests += 1;
+            socket.write_all(answer).await.unwrap();
+        }
+    });
+    (url, task)
+}
+
+async fn requests(url: &str, task: JoinHandle<usize>) -> usize {
+    let mut socket = tokio::net::TcpStream::connect(url.trim_start_matches("http://")).await.unwrap();
+    socket.write_all(b"end").await.unwrap();
+    task.await.unwrap()
+}
+
+#[tokio::test]
+async fn a_lost_answer_may_have_taken_effect_and_is_not_asked_for_again() {
+    let (url, task) = scripted(b"").await;
+    let lost = object::put(&account(&url).client(), "receipts", "a", vec![1], None).await.unwrap_err();
+    assert_eq!((lost.failure.kind.clone(), lost.reached), (ErrorKind::Unavailable, Reached::Perhaps), "{lost:?}");
+    assert_eq!(requests(&url, task).await, 1);
+}
+
+#[tokio::test]
+async fn an_overloaded_server_is_asked_once_and_its_wait_is_passed_on() {
+    let answer = b"HTTP/1.1 503 Slow Down\r\nRetry-After: 3\r\nContent-Length: 81\r\nConnection: close\r\n\r\n\
+        <Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error> ";
+    let (url, task) = scripted(answer).await;
+    let slow = object::put(&account(&url).client(), "receipts", "a", vec![1], None).await.unwrap_err();
+    assert_eq!(slow.failure.kind, ErrorKind::RateLimited, "{slow:?}");
+    assert_eq!(slow.retry_after, Some(flow_model::units::Millis::seconds(3)));
+    assert_eq!(requests(&url, task).await, 1);
+}
+
+#[tokio::test]
+async fn clients_are_kept_by_everything_that_makes_them() {
+    let clients = Clients::default();
+    let first = account("http://127.0.0.1:1");
+    clients.of(first.clone());
+    clients.of(first.clone());
+    assert_eq!(clients.len(), 1);
+    clients.of(Account { secret_access_key: SecretText::new("rotated"), ..first.clone() });
+    clients.of(Account { region: "us-east-1".to_owned(), ..first.clone() });
+    clients.of(Account { addressing: Addressing::Host, ..first });
+    assert_eq!(clients.len(), 4);
+    for port in 0..100 {
+        clients.of(account(&format!("http://127.0.0.1:{port}")));
+    }
+    assert_eq!(clients.len(), 64);
+}
+
+#[test]
+fn every_operation_is_bound() {
+    let table = bind(NativeTable::new());
+    let bound: Vec<_> = table.operations().collect();
+    assert_eq!(bound, [("s3", "objects.delete"), ("s3", "objects.get"), ("s3", "objects.put")]);
+}
