@@ -23,7 +23,7 @@ use flow_runtime::connector::{NativeCall, NativeFailure, NativeOperation, Native
 const MOST_READ: u64 = 16 << 20;
 
 /// Binds the operations of `files` to their code.
-pub(super) fn register(table: NativeTable) -> NativeTable {
+pub(super) fn bind(table: NativeTable) -> NativeTable {
     table.with("files", "write", Write).with("files", "read", Read)
 }
 
