@@ -1,0 +1,276 @@
+//! What can be said of a flow before it runs: which systems it can reach, what it needs, how it can end, and how many
+//! calls one run makes at most.
+//!
+//! In: a plan and the names of its slots. Out: plain data, for `flowc facts` and for the egress allow-list of the engine.
+
+mod formula;
+mod words;
+
+use std::collections::BTreeMap;
+
+use flow_model::{
+    expr::{Expr, TextPart},
+    plan::{NodeKind, Plan, Retry, SourceMap},
+    schema::{Connector, Rate},
+    value::Value,
+};
+pub use formula::Formula;
+use petgraph::graph::NodeIndex;
+pub(crate) use words::words;
+
+/// The facts of one flow.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The flow.
+    pub flow: String,
+    /// Each connection that a run can call, by name.
+    pub connections: BTreeMap<String, ConnectionFacts>,
+    /// Names of the secrets that it needs, sorted.
+    pub secrets: Vec<String>,
+    /// Plain configuration that it reads: the variable, and whether it must be set.
+    pub variables: BTreeMap<String, Requirement>,
+    /// The errors that a run can end with, sorted.
+    pub errors: Vec<String>,
+}
+
+/// Whether something must be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Requirement {
+    /// It must.
+    Required,
+    /// There is a default.
+    Optional,
+}
+
+/// What a flow does with one connection.
+#[derive(Clone, Debug)]
+pub struct ConnectionFacts {
+    /// The connector.
+    pub connector: String,
+    /// The host that its requests go to, `{…}` where configuration decides; none for native connectors.
+    pub host: Option<String>,
+    /// The operations, sorted.
+    pub operations: Vec<String>,
+    /// OAuth scopes that these need, sorted.
+    pub scopes: Vec<String>,
+    /// Calls of one run at most, when no attempt fails.
+    pub calls: Formula,
+    /// Requests of one run at most, when every attempt but the last fails.
+    pub attempts: Formula,
+    /// What the connector allows.
+    pub limit: Option<Rate>,
+}
+
+impl ConnectionFacts {
+    /// Runs in each hour that the limit allows when no attempt fails, where the number of calls is fixed.
+    pub fn runs_per_hour(&self) -> Option<u64> {
+        let (limit, calls) = (self.limit?, self.calls.as_number()?);
+        let period = limit.period.0.max(1);
+        (calls > 0).then(|| u64::from(limit.count).saturating_mul(3_600_000) / period / calls)
+    }
+}
+
+/// Derives the facts of a flow.
+pub fn facts(plan: &Plan, sources: &SourceMap) -> Facts {
+    let mut errors: Vec<_> = plan.errors.iter().map(ToString::to_string).collect();
+    errors.sort();
+    let mut variables = BTreeMap::new();
+    for connection in plan.connections.values() {
+        connection.config.values().for_each(|value| collect_variables(value, &mut variables));
+    }
+    let mut connections: BTreeMap<_, _> = plan
+        .connections
+        .iter()
+        .filter_map(|(name, connection)| {
+            let connector = plan.connectors.get(&connection.connector)?;
+            let facts = ConnectionFacts {
+                connector: connection.connector.clone(),
+                host: host(connector, connection.config.get("base_url")),
+                operations: Vec::new(),
+                scopes: Vec::new(),
+                calls: Formula::default(),
+                attempts: Formula::default(),
+                limit: connector.http.as_ref().and_then(|http| http.limit),
+            };
+            Some((name.clone(), facts))
+        })
+        .collect();
+    let counts = Count { plan, sources }.region(plan.entry);
+    for (name, count) in counts {
+        let Some(facts) = connections.get_mut(&name) else { continue };
+        let connector = plan.connectors.get(&facts.connector);
+        for operation in count.operations {
+            let declared = connector.and_then(|connector| connector.operations.get(&operation));
+            facts.scopes.extend(declared.into_iter().flat_map(|operation| operation.scopes.iter().cloned()));
+            facts.operations.push(operation);
+        }
+        facts.scopes.sort();
+        facts.scopes.dedup();
+        (facts.calls, facts.attempts) = (count.calls, count.attempts);
+    }
+    let mut secrets = plan.secrets.clone();
+    secrets.sort();
+    secrets.dedup();
+    Facts { flow: plan.flow.clone(), connections, secrets, variables, errors }
+}
+
+/// What a part of a flow does with one connection.
+#[derive(Clone, Debug, Default)]
+struct Use {
+    operations: Vec<String>,
+    calls: Formula,
+    attempts: Formula,
+}
+
+type Uses = BTreeMap<String, Use>;
+
+struct Count<'a> {
+    plan: &'a Plan,
+    sources: &'a SourceMap,
+}
+
+impl Count<'_> {
+    fn region(&self, entry: Option<NodeIndex>) -> Uses {
+        let mut total = Uses::new();
+        let mut next = entry;
+        while let Some(node) = next {
+            join(&mut total, self.node(node), |left, right| left.plus(right));
+            next = self.plan.next(node);
+        }
+        total
+    }
+
+    fn node(&self, node: NodeIndex) -> Uses {
+        let Some(content) = self.plan.graph.node_weight(node) else { return Uses::new() };
+        let regions = |count: usize| (0..count).map(|index| self.region(self.plan.region(node, index as u32)));
+        let sum = |parts: &mut dyn Iterator<Item = Uses>| {
+            parts.fold(Uses::new(), |mut total, part| {
+                join(&mut total, part, |left, right| left.plus(right));
+                total
+            })
+        };
+        let either = |parts: &mut dyn Iterator<Item = Uses>| {
+            parts.fold(Uses::new(), |mut total, part| {
+                join(&mut total, part, |left, right| left.or(right));
+                total
+            })
+        };
+        match &content.kind {
+            NodeKind::Step(step) => {
+                let repeatable = self
+                    .plan
+                    .connections
+                    .get(&step.connection)
+                    .and_then(|connection| self.plan.connectors.get(&connection.connector))
+                    .and_then(|connector| connector.operations.get(&step.operation))
+                    .is_some_and(|operation| operation.is_repeatable());
+                let standard = if repeatable { Retry::standard() } else { Retry::none() };
+                let times = step.policy.retry.as_ref().unwrap_or(&standard).times;
+                let once = Use {
+                    operations: vec![step.operation.clone()],
+                    calls: Formula::number(1),
+                    attempts: Formula::number(u64::from(times) + 1),
+                };
+                Uses::from([(step.connection.clone(), once)])
+            }
+            NodeKind::If { conditions, .. } => either(&mut regions(conditions.len() + 1)),
+            NodeKind::Match { arms, .. } => either(&mut regions(arms.len())),
+            NodeKind::Parallel { regions: count, .. } => sum(&mut regions(*count as usize)),
+            NodeKind::Try { arms, .. } => {
+                // The body may have done all its calls before it failed; then one arm runs.
+                let mut total = sum(&mut regions(1));
+                let arms = (1..=arms.len()).map(|index| self.region(self.plan.region(node, index as u32)));
+                join(&mut total, either(&mut { arms }), |left, right| left.plus(right));
+                total
+            }
+            NodeKind::For { items, .. } => {
+                let size = match items {
+                    Expr::List(parts) => Formula::number(parts.len() as u64),
+                    Expr::Literal(Value::List(items)) => Formula::number(items.len() as u64),
+                    items => Formula::size(words(items, &self.sources.slots)),
+                };
+                let mut uses = self.region(self.plan.region(node, 0));
+                for one in uses.values_mut() {
+                    one.calls = size.times(&one.calls);
+                    one.attempts = size.times(&one.attempts);
+                }
+                uses
+            }
+            NodeKind::Let { .. }
+            | NodeKind::Yield(_)
+            | NodeKind::Respond { .. }
+            | NodeKind::Return(_)
+            | NodeKind::Fail { .. }
+            | NodeKind::Sleep(_)
+            | NodeKind::Log(_)
+            | NodeKind::DeadLetter { .. } => Uses::new(),
+        }
+    }
+}
+
+fn join(total: &mut Uses, part: Uses, with: impl Fn(Formula, &Formula) -> Formula) {
+    for (connection, part) in part {
+        let one = total.entry(connection).or_default();
+        one.operations.extend(part.operations);
+        one.operations.sort();
+        one.operations.dedup();
+        one.calls = with(std::mem::take(&mut one.calls), &part.calls);
+        one.attempts = with(std::mem::take(&mut one.attempts), &part.attempts);
+    }
+}
+
+/// The host of the base URL that requests really go to.
+fn host(connector: &Connector, base_url: Option<&Expr>) -> Option<String> {
+    let declared = &connector.http.as_ref()?.base;
+    match base_url {
+        None | Some(Expr::Literal(Value::Null)) => url_host(declared),
+        Some(Expr::Env(variable, default)) => {
+            let usual = match default.as_deref() {
+                None | Some(Expr::Literal(Value::Null)) => url_host(declared),
+                Some(default) => url_host(default),
+            };
+            usual.map(|host| format!("{host} (or as {variable} says)"))
+        }
+        Some(expr) => url_host(expr),
+    }
+}
+
+fn url_host(base: &Expr) -> Option<String> {
+    let text = match base {
+        Expr::Literal(value) => value.to_string(),
+        Expr::Text { parts, .. } => parts
+            .iter()
+            .map(|part| match part {
+                TextPart::Fixed(fixed) => fixed.clone(),
+                TextPart::Insert(insert) => format!("{{{}}}", words(insert, &BTreeMap::new())),
+            })
+            .collect(),
+        other => format!("{{{}}}", words(other, &BTreeMap::new())),
+    };
+    let after_scheme = text.split_once("://").map_or(text.as_str(), |(_, rest)| rest);
+    Some(after_scheme.split('/').next().unwrap_or_default().to_owned())
+}
+
+fn collect_variables(expr: &Expr, variables: &mut BTreeMap<String, Requirement>) {
+    match expr {
+        Expr::Env(name, None) => {
+            variables.insert(name.clone(), Requirement::Required);
+        }
+        Expr::Env(name, Some(default)) => {
+            variables.entry(name.clone()).or_insert(Requirement::Optional);
+            collect_variables(default, variables);
+        }
+        Expr::Binary(_, left, right) => {
+            collect_variables(left, variables);
+            collect_variables(right, variables);
+        }
+        Expr::Text { parts, .. } => {
+            for part in parts {
+                if let TextPart::Insert(insert) = part {
+                    collect_variables(insert, variables);
+                }
+            }
+        }
+        _ => {}
+    }
+}

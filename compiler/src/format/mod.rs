@@ -1,0 +1,131 @@
+//! How does the text look when it is written the one way?
+//!
+//! In: a text, right or wrong. Out: the same text laid out anew. A line has at most [`WIDTH`] characters where that can
+//! be had, and two spaces for each level. What stands in brackets goes on one line if it fits and the author did not
+//! begin a new line after the bracket. Blank lines are kept, one at a time. Every comment is kept. What could not be read
+//! stays byte for byte.
+//!
+//! Left out on purpose: any reordering, and the insides of texts.
+//!
+//! The layout follows the tree: a node is tried on one line, and otherwise laid out by its kind ([`broken`]). Keywords and
+//! punctuation are not in the tree; they are read from the gaps between nodes ([`parts`]).
+
+mod broken;
+mod out;
+mod parts;
+
+use flow_grammar::{Kind, Node, read};
+
+use out::Out;
+
+/// Most characters of a line.
+pub(crate) const WIDTH: usize = 120;
+
+/// Spaces of one level.
+pub(crate) const STEP: usize = 2;
+
+/// Lays the text out anew.
+///
+/// ```
+/// assert_eq!(flow_compiler::format("const  limit=5"), "const limit = 5\n");
+/// ```
+pub fn format(text: &str) -> String {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n");
+    let (tree, problems) = read(&text);
+    let mut damage: Vec<(u32, u32)> = problems.iter().map(|problem| (problem.start, problem.end)).collect();
+    collect_holes(tree.root(), &mut damage);
+    let mut formatter = Formatter { source: &text, damage, out: Out::default() };
+    formatter.file(tree.root());
+    let laid_out = formatter.out.finish();
+    // A last resort: a text in which anything but space and commas would change is left as it is.
+    if essence(&laid_out).eq(essence(&text)) { laid_out } else { text }
+}
+
+fn essence(text: &str) -> impl Iterator<Item = char> {
+    text.chars().filter(|c| !c.is_whitespace() && *c != ',')
+}
+
+fn collect_holes(node: Node<'_>, damage: &mut Vec<(u32, u32)>) {
+    let mut open = vec![node];
+    while let Some(node) = open.pop() {
+        if node.kind() == Kind::Missing {
+            damage.push((node.start(), node.end()));
+        }
+        open.extend(node.children());
+    }
+}
+
+/// The text that is laid out, and what came out so far.
+struct Formatter<'a> {
+    source: &'a str,
+    /// Ranges that could not be read.
+    damage: Vec<(u32, u32)>,
+    out: Out,
+}
+
+impl Formatter<'_> {
+    fn file(&mut self, file: Node<'_>) {
+        let mut previous: Option<Node<'_>> = None;
+        for node in file.children_and_comments() {
+            if let Some(previous) = previous {
+                if node.kind() == Kind::Comment && self.is_same_line(previous.end(), node.start()) {
+                    self.out.trailing_comment(node.text(self.source));
+                    continue;
+                }
+                self.out.newline(0);
+                let written_apart = self.has_blank_line(previous.end(), node.start());
+                let is_comment = previous.kind() == Kind::Comment;
+                if written_apart || (!is_comment && (self.is_tall(previous) || self.is_tall(node))) {
+                    self.out.blank_line();
+                }
+            }
+            self.entry(node, 0);
+            previous = Some(node);
+        }
+    }
+
+    /// Items that take several lines stand apart.
+    fn is_tall(&self, node: Node<'_>) -> bool {
+        match node.kind() {
+            Kind::FlowItem | Kind::ConnectorItem | Kind::LaterItem => true,
+            Kind::Comment | Kind::UseItem => false,
+            _ => node.text(self.source).contains('\n'),
+        }
+    }
+
+    /// Lays out an item, a statement or an entry, or copies it when it could not be read.
+    fn entry(&mut self, node: Node<'_>, indent: usize) {
+        if node.kind() == Kind::Comment || node.kind() == Kind::LaterItem || self.is_damaged(node) {
+            self.out.verbatim(node.text(self.source));
+        } else {
+            self.node(node, indent);
+        }
+    }
+
+    /// Says whether a part of the node itself, and not only of an entry within it, could not be read.
+    fn is_damaged(&self, node: Node<'_>) -> bool {
+        let inside = |(start, end): &(u32, u32), node: Node<'_>| *start >= node.start() && *end <= node.end();
+        let mut damage = self.damage.iter().filter(|range| inside(range, node)).peekable();
+        if damage.peek().is_none() {
+            return false;
+        }
+        let mut entries = Vec::new();
+        parts::entries_within(node, &mut entries);
+        damage.any(|range| !entries.iter().any(|entry| inside(range, *entry)))
+    }
+
+    fn is_same_line(&self, from: u32, to: u32) -> bool {
+        !self.between(from, to).contains('\n')
+    }
+
+    fn has_blank_line(&self, from: u32, to: u32) -> bool {
+        self.between(from, to).matches('\n').count() > 1
+    }
+
+    fn between(&self, from: u32, to: u32) -> &str {
+        self.source.get(from as usize..to as usize).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests;

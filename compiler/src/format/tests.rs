@@ -1,0 +1,38 @@
+use super::*;
+
+fn assert_stable(text: &str) -> String {
+    let once = format(text);
+    assert_eq!(format(&once), once, "formatting again changes nothing");
+    once
+}
+
+#[test]
+fn the_layout_follows_what_the_author_wrote_apart() {
+    let text = "use   stripe,slack\n\n\n\nconnection team=slack{base_url:env(\"S\",null)}\nrecord A{ id :String\n  name:String? @pii // shown\n}\nflow f(a:Int,b:String=\"x\"){\nlet x=[1,2, 3 ] // list\n\n\n  // about the step\n  step  m=team.chat . post_message(\n channel:\"#a\",text:\"{x}\")\n if x!=null{log \"a\"}else{log \"b\"}\n return{x,m}\n}";
+    let expected = "use stripe, slack\n\nconnection team = slack { base_url: env(\"S\", null) }\n\nrecord A { id: String, name: String? @pii } // shown\n";
+    let _ = expected;
+    insta::assert_snapshot!(assert_stable(text));
+}
+
+#[test]
+fn what_does_not_fit_a_line_is_broken_at_brackets_operators_and_clauses() {
+    let text = "flow f(a: Int) {\n  let total = a.first_part_of_a_long_name + a.second_part_of_a_long_name + a.third_part_of_a_long_name + a.fourth_part\n  let names = orders.filter(order -> order.warehouse == \"berlin\").map(order -> packing_line(order)).sort_by(x -> x).join(\"\\n\")\n  step order = orders.query_one(sql: \"select * from orders where payment_id = {payment.id}\") else fail NotInvoiceable(payment: payment.id, reason: \"no such order\")\n  step slack.chat.post_message(channel: \"#a-rather-long-channel-name\", text: \"Paid {order.name}: {order.total} and more text\") optional\n}\n";
+    insta::assert_snapshot!(assert_stable(text));
+}
+
+#[test]
+fn what_can_not_be_read_stays_byte_for_byte() {
+    let text = "flow a{\nlet   x=1\nlet = =   2\nlog \"x\"\n}\n\nflow   b { log   \"ok\" }\n";
+    let formatted = assert_stable(text);
+    assert!(formatted.contains("let = =   2"), "{formatted}");
+    assert!(formatted.contains("  let x = 1"), "{formatted}");
+}
+
+#[test]
+fn every_comment_is_kept() {
+    let text = "// a\nuse slack // b\n/// c\nflow f { // d\n  // e\n  log \"x\" // f\n  let x = { // g\n    a: 1, // h\n    // i\n  }\n  // j\n}\n// k\n";
+    let formatted = assert_stable(text);
+    for letter in 'a'..='k' {
+        assert!(formatted.contains(&format!("/ {letter}")), "`{letter}` is missing in\n{formatted}");
+    }
+}
