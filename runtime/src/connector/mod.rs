@@ -13,6 +13,8 @@ mod native;
 mod perform;
 mod request;
 mod template;
+#[cfg(test)]
+mod tests;
 mod vault;
 mod wait;
 

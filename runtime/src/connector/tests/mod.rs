@@ -1,0 +1,8 @@
+//! Operations against real servers on this machine: what is sent, what answers mean, and what faults become.
+
+mod answers;
+mod faults;
+mod native;
+mod requests;
+mod secrets;
+mod world;

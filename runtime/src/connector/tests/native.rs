@@ -1,0 +1,82 @@
+//! Native operations: what they are given, and what becomes of what they return.
+
+use async_trait::async_trait;
+use flow_model::{
+    expr::Expr,
+    failure::{ErrorKind, Failure},
+    schema::{Call, Effect},
+    ty::Type,
+    units::Millis,
+    value::Value,
+};
+
+use super::world::{CANARY, World, fields, operation};
+use crate::connector::{NativeCall, NativeFailure, NativeOperation, NativeTable, Reached};
+
+/// What the code of the test does, by its argument.
+struct Code;
+
+#[async_trait]
+impl NativeOperation for Code {
+    async fn call(&self, call: NativeCall<'_>) -> Result<Value, NativeFailure> {
+        match call.text("what")? {
+            "show" => {
+                assert_eq!(call.config("token"), &Value::Secret("crm/token".into()));
+                assert_eq!(call.secret("token")?.reveal(), CANARY);
+                assert_eq!(call.bytes("what")?, b"show");
+                assert_eq!((call.arg("none"), call.config("none")), (&Value::Null, &Value::Null));
+                assert_eq!(call.timeout(), Millis::seconds(20));
+                Ok(Value::record([("id", Value::text(call.key())), ("more", Value::Null)]))
+            }
+            "misfit" => Ok(Value::record([("id", Value::Int(1))])),
+            "leak" => Err(Failure::new(ErrorKind::Rejected, format!("bad {CANARY}")).into()),
+            "away" => Err(NativeFailure::never(Failure::new(ErrorKind::Unavailable, "away"))),
+            "panic" => panic!("a mistake"),
+            _ => std::future::pending().await,
+        }
+    }
+}
+
+fn world() -> World {
+    let mut world = World::at("http://127.0.0.1:1");
+    let result = Type::Record(fields([("id", Type::String)]));
+    world.declare(operation(fields([("what", Type::String)]), result, Effect::Create, Call::Native));
+    world.native = NativeTable::new().with("crm", "op", Code);
+    world
+}
+
+#[tokio::test]
+async fn code_is_given_settings_secrets_arguments_and_the_key() {
+    let attempt = world().call(vec![Value::text("show")]).await;
+    assert_eq!(attempt.outcome, Ok(Value::record([("id", Value::text("key-1"))])));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_code_does_ends_as_an_attempt() {
+    for (what, kind, reached, message) in [
+        ("misfit", ErrorKind::Mismatch, Reached::Answered, "`id` should be a string and is the number 1"),
+        ("leak", ErrorKind::Rejected, Reached::Answered, "bad <secret crm/token>"),
+        ("away", ErrorKind::Unavailable, Reached::Never, "away"),
+        ("panic", ErrorKind::Unavailable, Reached::Perhaps, "has a mistake and stopped"),
+        ("hang", ErrorKind::Timeout, Reached::Perhaps, "did not end within 20s"),
+    ] {
+        let attempt = world().call(vec![Value::text(what)]).await;
+        let failure = attempt.outcome.unwrap_err();
+        assert_eq!((failure.kind, attempt.reached), (kind, reached), "{what}");
+        assert!(failure.message.ends_with(message), "{}", failure.message);
+    }
+}
+
+#[tokio::test]
+async fn an_operation_without_code_and_a_missing_secret_are_named() {
+    let mut without = world();
+    without.native = NativeTable::new();
+    let attempt = without.call(vec![Value::text("show")]).await;
+    assert_eq!(attempt.reached, Reached::Never);
+    assert!(attempt.outcome.unwrap_err().message.contains("`crm.op`"));
+
+    let mut unset = world();
+    unset.config.insert("token".into(), Expr::Literal(Value::Secret("crm/other".into())));
+    let attempt = unset.call(vec![Value::text("show")]).await;
+    assert_eq!(attempt.outcome.unwrap_err().kind, ErrorKind::Unauthorized);
+}
