@@ -101,11 +101,6 @@ impl Out {
         }
     }
 
-    /// The last character that is not space.
-    pub(crate) fn last(&self) -> Option<char> {
-        self.text.trim_end().chars().last()
-    }
-
     /// The whole text, with one line end at its end.
     pub(crate) fn finish(self) -> String {
         let mut text = self.text.trim_end().to_owned();
