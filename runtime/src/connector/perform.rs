@@ -222,7 +222,8 @@ impl Connectors {
         let call = NativeCall { config: &config, args: &args, secrets: &secrets, key: &invocation.key, timeout };
         let guarded = AssertUnwindSafe(code.call(call)).catch_unwind();
         let result = match tokio::time::timeout(timeout.duration(), guarded).await {
-            Ok(Ok(result)) => result.and_then(|value| Ok(typed(found, value)?)),
+            Ok(Ok(Ok(value))) => typed(found, value).map_err(NativeFailure::from),
+            Ok(Ok(Err(failure))) => Err(failure),
             Ok(Err(_)) => {
                 let message = format!("the code of `{connector}.{operation}` has a mistake and stopped");
                 Err(NativeFailure::perhaps(Failure::new(ErrorKind::Unavailable, message)))
