@@ -5,26 +5,44 @@
 //! that a problem points into the literal. [`Type::Unknown`] stands for what was reported already and fits everything.
 //! Left out on purpose: statements and flows ([`crate::graph`]), and what types names have ([`crate::names`]).
 
+mod argument;
+mod block;
+mod call;
+mod convert;
+mod definition;
+mod exhaustive;
+mod expect;
+mod fit;
+mod literal;
+mod member;
+mod name;
+mod narrow;
+mod operator;
+mod pattern;
+mod record;
+mod scope;
+mod standard;
+
 use flow_model::{
-    diagnostic::Diagnostic,
+    diagnostic::{Code, Diagnostic},
     expr::{Ambient, Expr, Slot},
-    function::StandardFunction,
+    span::Span,
     ty::Type,
+    value::Value,
 };
 
-use crate::{ast, names::Names};
-
-/// What the names of functions and constants stand for: the standard functions, and the program's own as far as they
-/// were needed. One for each program; it outlives the elaborators.
-pub(crate) struct Definitions {}
-
-impl Definitions {
-    /// Knows the standard functions.
-    pub(crate) fn new(standard: &[StandardFunction]) -> Self {
-        let _ = standard;
-        Self {}
-    }
-}
+pub(crate) use self::{
+    argument::Parameter,
+    definition::Definitions,
+    expect::{Because, Origin, Source, Want},
+    fit::{has_wire_form, holds_secret, join},
+    narrow::{either, present},
+    scope::{Binding, Found, Frame, Kind, Place, Scope},
+};
+use crate::{
+    ast::{self, ExprKind},
+    names::Names,
+};
 
 /// An expression of the plan and its type.
 #[derive(Clone, Debug)]
@@ -33,22 +51,51 @@ pub(crate) struct Typed {
     pub expr: Expr,
     /// What values it has.
     pub ty: Type,
+    /// What gave it its type, for messages.
+    pub origin: Option<Origin>,
+}
+
+impl Typed {
+    /// An expression of a type.
+    pub(crate) fn new(expr: Expr, ty: Type) -> Self {
+        Self { expr, ty, origin: None }
+    }
+
+    /// What stands in for an expression with a problem that was reported.
+    pub(crate) fn unknown() -> Self {
+        Self::new(Expr::Literal(Value::Null), Type::Unknown)
+    }
 }
 
 /// Elaborates expressions that stand in one scope: a flow, a function, a template, a default.
 ///
 /// Slots are given out in order, from 0: bind the parameters first.
 pub(crate) struct Elaborator<'a> {
-    names: &'a Names<'a>,
-    definitions: &'a Definitions,
+    pub(crate) names: &'a Names<'a>,
+    pub(crate) definitions: &'a Definitions,
+    pub(crate) scope: Scope,
     within: Option<String>,
-    problems: Vec<Diagnostic>,
+    ambient: Vec<(Ambient, Type)>,
+    pub(crate) problems: Vec<Diagnostic>,
+    /// Constants and functions that the expressions use, with the places.
+    uses: Vec<(String, Span)>,
+    /// Whether a part could not be read: then a binding that seems unused may be used there.
+    pub(crate) has_gaps: bool,
 }
 
 impl<'a> Elaborator<'a> {
     /// An elaborator with nothing in scope but the names of the program.
     pub(crate) fn new(names: &'a Names<'a>, definitions: &'a Definitions) -> Self {
-        Self { names, definitions, within: None, problems: Vec::new() }
+        Self {
+            names,
+            definitions,
+            scope: Scope::default(),
+            within: None,
+            ambient: Vec::new(),
+            problems: Vec::new(),
+            uses: Vec::new(),
+            has_gaps: false,
+        }
     }
 
     /// Looks types up in a connector first, whose declaration the expressions are part of.
@@ -60,24 +107,96 @@ impl<'a> Elaborator<'a> {
     /// Gives a meaning to `config`, `body`, `status`, `headers` or `query`, and with [`Ambient::Item`] to what is
     /// implied before `.member`.
     pub(crate) fn ambient(&mut self, which: Ambient, ty: Type) {
-        let _ = (which, ty);
+        self.ambient.push((which, ty));
     }
 
-    /// Brings a name into scope in the next slot.
+    /// Brings a parameter into scope in the next slot. It is not reported when nothing uses it.
     pub(crate) fn bind(&mut self, name: &ast::Ident, ty: Type) -> Slot {
-        let _ = (name, ty);
-        Slot(0)
+        let slot = self.scope.fresh();
+        let binding = Binding { slot, ty, span: name.span, kind: Kind::Parameter, used: true };
+        self.scope.bind(&name.text, binding);
+        slot
     }
 
-    /// Elaborates an expression whose place expects a type, or any. The result has the expected type, or `Unknown`, or
-    /// is `Never`; a conversion is put in where values of its own type are written differently.
+    /// Elaborates an expression whose place expects a type, or any. The result has a type that fits, or `Unknown`, and
+    /// the expression converts where values of the two types differ.
     pub(crate) fn expr(&mut self, expr: &ast::Expr, expected: Option<&Type>) -> Typed {
-        let _ = (expr, expected, &self.definitions, self.names);
-        Typed { expr: Expr::Literal(flow_model::value::Value::Null), ty: Type::Unknown }
+        self.check(expr, Want { ty: expected, because: None })
     }
 
     /// The problems that were found.
     pub(crate) fn finish(self) -> Vec<Diagnostic> {
         self.problems
+    }
+
+    /// Elaborates an expression and fits it to what its place wants.
+    pub(crate) fn check(&mut self, expr: &ast::Expr, want: Want<'_>) -> Typed {
+        let typed = self.infer(expr, want);
+        self.fit(typed, want, expr.span)
+    }
+
+    /// The type that is written.
+    pub(crate) fn written_type(&mut self, written: &ast::TypeExpr) -> Type {
+        self.names.ty(written, self.within.as_deref(), &mut self.problems)
+    }
+
+    /// Elaborates an expression; what is wanted guides it but need not fit yet.
+    fn infer(&mut self, expr: &ast::Expr, want: Want<'_>) -> Typed {
+        match &expr.kind {
+            ExprKind::Missing => {
+                self.has_gaps = true;
+                Typed::unknown()
+            }
+            ExprKind::Literal(value) => self.literal(value, want),
+            ExprKind::Text(parts) => self.text(expr, parts, want),
+            ExprKind::Name(name) => self.name(name, expr.span, want),
+            ExprKind::ImpliedMember(name) => self.implied_member(expr.span, name),
+            ExprKind::Member { of, name, null_safe } => self.member(expr, of, name, *null_safe),
+            ExprKind::Index { of, index } => self.index(of, index),
+            ExprKind::Call { callee, types, args } => self.call(expr, callee, types, args, want),
+            ExprKind::Record(entries) => self.record(expr, entries, want),
+            ExprKind::List(entries) => self.list(entries, want),
+            ExprKind::Unary(op, operand) => self.unary(*op, operand, want),
+            ExprKind::Binary { op, op_span, left, right } => self.binary(*op, *op_span, left, right, want),
+            ExprKind::Convert(value, ty) => self.convert(expr, value, ty),
+            ExprKind::Range(..) => self.misplaced(
+                expr.span,
+                "a range stands only in a pattern",
+                "a range",
+                "compare with `<` and `>=`, or use `match`",
+            ),
+            ExprKind::Lambda { params, body } => self.lambda(expr.span, params, body, want),
+            ExprKind::If { arms, otherwise } => self.pure_if(expr.span, arms, otherwise.as_ref(), want),
+            ExprKind::Match { subject, arms } => self.pure_match(expr.span, subject, arms, want),
+            ExprKind::Block(block) => self.pure_block(block, want),
+            ExprKind::For(_) | ExprKind::Parallel { .. } | ExprKind::Try { .. } => self.effect_here(expr),
+        }
+    }
+
+    /// Reports an expression that has no meaning where it stands.
+    fn misplaced(&mut self, span: Span, message: &str, label: &str, help: &str) -> Typed {
+        self.problems.push(Diagnostic::new(Code::E0315, message, span, label).help(help));
+        Typed::unknown()
+    }
+
+    /// Reports `for`, `parallel` or `try` within a pure expression.
+    fn effect_here(&mut self, expr: &ast::Expr) -> Typed {
+        let word = match &expr.kind {
+            ExprKind::For(_) => "for",
+            ExprKind::Parallel { .. } => "parallel",
+            _ => "try",
+        };
+        let keyword = Span { end: expr.span.start + word.len() as u32, ..expr.span };
+        self.problems.push(
+            Diagnostic::new(
+                Code::E0402,
+                format!("`{word}` can't stand within an expression"),
+                keyword,
+                "has steps, so it is a statement",
+            )
+            .help(format!("bind its value first: `let name = {word} …`, in a flow")),
+        );
+        self.has_gaps = true;
+        Typed::unknown()
     }
 }

@@ -1,0 +1,194 @@
+//! Which argument goes to which parameter?
+//!
+//! In: arguments as written, and parameters in declared order. Out: the argument of each parameter, or none where it is
+//! left out; too many, unknown, doubled and missing ones are reported. A bare name that equals a parameter's name goes to
+//! that one; other arguments without a name go to the parameters that are left, in order.
+
+use flow_model::{
+    diagnostic::{Code, Diagnostic, Edit},
+    expr::Expr,
+    span::Span,
+    ty::{Field, Type},
+    value::Value,
+};
+use indexmap::IndexMap;
+
+use super::{Because, Elaborator, Want, name::count, record::listed};
+use crate::{
+    ast::{Arg, ExprKind},
+    names::similar,
+};
+
+/// What a parameter takes.
+#[derive(Clone, Debug)]
+pub(crate) struct Parameter {
+    /// The type.
+    pub ty: Type,
+    /// Whether it must be given.
+    pub required: bool,
+    /// Where it is declared.
+    pub span: Option<Span>,
+}
+
+impl Parameter {
+    /// The parameter that a field declares, at a place.
+    pub(crate) fn of(field: &Field, span: Option<Span>) -> Self {
+        Self { ty: field.ty.clone(), required: field.default.is_none() && !field.ty.is_nullable(), span }
+    }
+}
+
+/// What is called, for messages.
+#[derive(Clone, Debug)]
+pub(crate) struct Callee {
+    /// In backticks.
+    pub name: String,
+    /// Where it is named in the call.
+    pub span: Span,
+    /// Where it is declared.
+    pub declared: Option<Span>,
+}
+
+/// What a parameter gets that is left out: its default, or null.
+pub(crate) fn left_out(field: &Field) -> Expr {
+    field.default.clone().unwrap_or(Expr::Literal(Value::Null))
+}
+
+impl Elaborator<'_> {
+    /// Finds the argument of each parameter, in the parameters' order; none when the call can't be understood.
+    pub(crate) fn bind_arguments<'w>(
+        &mut self,
+        callee: &Callee,
+        call: Span,
+        args: &'w [Arg],
+        params: &IndexMap<String, Parameter>,
+    ) -> Option<Vec<Option<&'w Arg>>> {
+        let mut bound: Vec<Option<&Arg>> = vec![None; params.len()];
+        let mut positional = Vec::new();
+        let mut understood = true;
+        for arg in args {
+            let name = match (&arg.name, &arg.value.kind) {
+                (Some(name), _) => Some(name.text.as_str()),
+                (None, ExprKind::Name(name)) if params.contains_key(name) => Some(name.as_str()),
+                (None, _) => None,
+            };
+            match name.map(|name| (name, params.get_index_of(name))) {
+                None => positional.push(arg),
+                Some((name, Some(index))) => match bound.get_mut(index) {
+                    Some(place @ None) => *place = Some(arg),
+                    Some(Some(first)) => {
+                        let first = first.span;
+                        self.given_twice(name, arg.span, first);
+                    }
+                    None => {}
+                },
+                Some((_, None)) => {
+                    understood = false;
+                    self.unknown_argument(callee, arg, params);
+                }
+            }
+        }
+        let mut free: Vec<usize> = (0..params.len()).filter(|index| bound.get(*index).is_some_and(Option::is_none)).collect();
+        free.reverse();
+        for arg in positional {
+            match free.pop().and_then(|index| bound.get_mut(index)) {
+                Some(place) => *place = Some(arg),
+                None => {
+                    understood = false;
+                    self.too_many(callee, arg, params.len());
+                }
+            }
+        }
+        let missing: Vec<&String> = params
+            .iter()
+            .zip(&bound)
+            .filter(|((_, param), arg)| arg.is_none() && param.required)
+            .map(|((name, _), _)| name)
+            .collect();
+        if understood && !missing.is_empty() {
+            self.missing_arguments(callee, call, &missing, params);
+        } else if !understood {
+            for arg in bound.iter().flatten() {
+                self.infer(&arg.value, Want::default());
+            }
+            return None;
+        }
+        Some(bound)
+    }
+
+    /// Checks an argument against its parameter.
+    pub(crate) fn argument(&mut self, name: &str, param: &Parameter, arg: &Arg) -> Expr {
+        let because = param.span.map(|span| Because { span, text: format!("`{name}` is declared `{}`", param.ty) });
+        self.check(&arg.value, Want { ty: Some(&param.ty), because: because.as_ref() }).expr
+    }
+
+    fn given_twice(&mut self, name: &str, span: Span, first: Span) {
+        self.problems.push(
+            Diagnostic::new(Code::E0308, format!("`{name}` is given twice"), span, "again")
+                .label(first, "first here")
+                .help("leave one out"),
+        );
+    }
+
+    fn unknown_argument(&mut self, callee: &Callee, arg: &Arg, params: &IndexMap<String, Parameter>) {
+        let Some(name) = &arg.name else { return };
+        self.infer(&arg.value, Want::default());
+        let problem = Diagnostic::new(
+            Code::E0306,
+            format!("{} has no parameter `{}`", callee.name, name.text),
+            name.span,
+            "no such parameter",
+        );
+        let problem = match callee.declared {
+            Some(span) => problem.label(span, "declared here"),
+            None => problem,
+        };
+        self.problems.push(match similar(&name.text, params.keys().map(String::as_str)) {
+            Some(near) => problem
+                .help(format!("did you mean `{near}`? The parameters are {}", listed(params.keys())))
+                .fix(format!("write `{near}`"), vec![Edit { span: name.span, text: near.to_owned() }]),
+            None if params.is_empty() => problem.help("it takes none"),
+            None => problem.help(format!("the parameters are {}", listed(params.keys()))),
+        });
+    }
+
+    fn too_many(&mut self, callee: &Callee, arg: &Arg, takes: usize) {
+        self.infer(&arg.value, Want::default());
+        let message = match takes {
+            0 => format!("{} takes no arguments", callee.name),
+            _ => format!("{} takes {}", callee.name, count(takes, "argument")),
+        };
+        let problem = Diagnostic::new(Code::E0306, message, arg.span, "one too many");
+        self.problems.push(
+            match callee.declared {
+                Some(span) => problem.label(span, "declared here"),
+                None => problem,
+            }
+            .help("leave it out"),
+        );
+    }
+
+    fn missing_arguments(
+        &mut self,
+        callee: &Callee,
+        call: Span,
+        missing: &[&String],
+        params: &IndexMap<String, Parameter>,
+    ) {
+        let what = if missing.len() == 1 { "the argument" } else { "the arguments" };
+        let list = listed(missing.iter().copied());
+        let mut problem = Diagnostic::new(
+            Code::E0307,
+            format!("{} needs {what} {list}", callee.name),
+            Span { start: callee.span.start, ..call },
+            "not given",
+        );
+        for (name, span) in missing.iter().filter_map(|name| Some((name, params.get(*name)?.span?))) {
+            problem = problem.label(span, format!("`{name}` has no default"));
+        }
+        let add: Vec<String> = missing
+            .iter()
+            .filter_map(|name| Some(format!("`{name}: …` of type `{}`", params.get(*name)?.ty)))
+            .collect();
+        self.problems.push(problem.help(format!("add {}", add.join(", "))));
+    }
+}

@@ -1,0 +1,303 @@
+//! What do functions and constants stand for?
+//!
+//! In: the standard functions, and the program's own as written. Out: their types and bodies, each elaborated once, when
+//! it is first needed. What is defined by itself is found by [`Definitions::check_all`], which reports the circle once;
+//! until then such a name has the type that is written, or an unknown one.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
+
+use flow_model::{
+    diagnostic::{Code, Diagnostic},
+    expr::Expr,
+    function::{Form, Signature, StandardFunction},
+    plan,
+    span::Span,
+    ty::{Field, Type, Types},
+    value::Value,
+};
+use indexmap::IndexMap;
+
+use super::{Elaborator, Kind, Typed, Want, expect::Because, scope::Binding, standard};
+use crate::names::Names;
+
+/// What the names of functions and constants stand for: the standard functions, and the program's own as far as they
+/// were needed. One for each program; it outlives the elaborators.
+pub(crate) struct Definitions {
+    standard: BTreeMap<String, Signature>,
+    known: RefCell<Known>,
+}
+
+/// What was elaborated.
+#[derive(Default)]
+struct Known {
+    definitions: BTreeMap<String, Definition>,
+    /// Names whose elaboration is under way, outermost first.
+    open: Vec<String>,
+    problems: Vec<Diagnostic>,
+}
+
+/// A constant or function.
+struct Definition {
+    /// The type of its value.
+    ty: Type,
+    /// Slots of the parameters and the body; constants have no parameters.
+    function: plan::Function,
+    /// Constants and functions that it uses, with the places.
+    uses: Vec<(String, Span)>,
+}
+
+/// How many definitions deep a type is inferred; a longer chain must write types.
+const DEEPEST: usize = 64;
+
+impl Definitions {
+    /// Knows the standard functions.
+    ///
+    /// # Panics
+    /// When a signature of the table does not read, which a test of the table shows.
+    pub(crate) fn new(standard: &[StandardFunction]) -> Self {
+        let read = |function: &StandardFunction| {
+            let signature = Signature::parse(function.signature).expect("the signatures of the library read");
+            (signature.name.clone(), signature)
+        };
+        Self { standard: standard.iter().map(read).collect(), known: RefCell::default() }
+    }
+
+    /// A standard function by type and name: `Money.minor`.
+    pub(super) fn standard(&self, name: &str) -> Option<&Signature> {
+        self.standard.get(name)
+    }
+
+    /// Functions that are called on a type itself: the rest of their names.
+    pub(super) fn statics(&self, head: &str) -> Vec<String> {
+        let prefix = format!("{head}.");
+        self.standard
+            .values()
+            .filter(|signature| signature.form == Form::Static)
+            .filter_map(|signature| signature.name.strip_prefix(&prefix).map(str::to_owned))
+            .collect()
+    }
+
+    /// The method or property of a type.
+    pub(super) fn member(&self, types: &Types, ty: &Type, name: &str) -> Option<&Signature> {
+        standard::heads(types, ty)
+            .iter()
+            .filter_map(|head| self.standard.get(&format!("{head}.{name}")))
+            .find(|signature| signature.form != Form::Static)
+    }
+
+    /// The names of all methods and properties of a type.
+    pub(super) fn members(&self, types: &Types, ty: &Type) -> Vec<String> {
+        let mut names = BTreeSet::new();
+        for head in standard::heads(types, ty) {
+            let prefix = format!("{head}.");
+            let of_head = self.standard.values().filter(|signature| signature.form != Form::Static);
+            names.extend(of_head.filter_map(|signature| signature.name.strip_prefix(&prefix).map(str::to_owned)));
+        }
+        names.into_iter().collect()
+    }
+
+    /// The function or constant of the program by that name, as plans hold it; elaborated if it was not yet.
+    pub(crate) fn function(&self, names: &Names<'_>, name: &str) -> Option<plan::Function> {
+        self.need(names, name);
+        self.known.borrow().definitions.get(name).map(|definition| definition.function.clone())
+    }
+
+    /// Elaborates all constants and functions, and hands out all problems that were found in them.
+    pub(crate) fn check_all(&self, names: &Names<'_>) -> Vec<Diagnostic> {
+        for name in names.consts.keys().chain(names.functions.keys()) {
+            self.need(names, name);
+        }
+        let mut problems = std::mem::take(&mut self.known.borrow_mut().problems);
+        problems.extend(self.circles(names));
+        problems
+    }
+
+    /// The type of a constant, or of a function's result; what is open is taken at its word.
+    fn need(&self, names: &Names<'_>, name: &str) -> Type {
+        let written = match (names.consts.get(name), names.functions.get(name)) {
+            (Some(constant), _) => constant.ty.clone(),
+            (None, Some(function)) => function.result.clone(),
+            (None, None) => return Type::Unknown,
+        };
+        {
+            let known = self.known.borrow();
+            if let Some(definition) = known.definitions.get(name) {
+                return definition.ty.clone();
+            }
+            if known.open.len() >= DEEPEST || known.open.iter().any(|open| open == name) {
+                return written.unwrap_or(Type::Unknown);
+            }
+        }
+        self.known.borrow_mut().open.push(name.to_owned());
+        let mut elaborator = Elaborator::new(names, self);
+        let (ty, function) = match (names.consts.get(name), names.functions.get(name)) {
+            (Some(constant), _) => {
+                let because = constant.ast.ty.as_ref().map(|ty| written_reason(ty.span, constant.ty.as_ref()));
+                let want = Want { ty: constant.ty.as_ref(), because: because.as_ref() };
+                let value = elaborator.check(&constant.ast.value, want);
+                (value.ty, plan::Function { params: Vec::new(), body: value.expr })
+            }
+            (None, Some(function)) => elaborator.function_body(&function.params, function.result.as_ref(), function.ast),
+            (None, None) => (Type::Unknown, plan::Function { params: Vec::new(), body: Expr::Literal(Value::Null) }),
+        };
+        let ty = written.unwrap_or(ty);
+        let mut known = self.known.borrow_mut();
+        known.open.pop();
+        known.problems.append(&mut elaborator.problems);
+        let uses = std::mem::take(&mut elaborator.uses);
+        known.definitions.insert(name.to_owned(), Definition { ty: ty.clone(), function, uses });
+        ty
+    }
+
+    /// Reports each circle of definitions once, at the one that stands first.
+    fn circles(&self, names: &Names<'_>) -> Vec<Diagnostic> {
+        let known = self.known.borrow();
+        let mut done: BTreeSet<&str> = BTreeSet::new();
+        let mut problems = Vec::new();
+        for start in known.definitions.keys() {
+            if done.contains(start.as_str()) {
+                continue;
+            }
+            let Some(circle) = circle(&known.definitions, start) else { continue };
+            done.extend(circle.iter().map(|(name, _)| *name));
+            problems.push(report_circle(names, &circle));
+        }
+        problems
+    }
+}
+
+/// The shortest way from a definition back to itself: each name with the place where the one before uses it.
+fn circle<'k>(definitions: &'k BTreeMap<String, Definition>, start: &'k str) -> Option<Vec<(&'k str, Span)>> {
+    let mut came_from: BTreeMap<&str, (&str, Span)> = BTreeMap::new();
+    let mut queue = std::collections::VecDeque::from([start]);
+    while let Some(name) = queue.pop_front() {
+        let Some(definition) = definitions.get(name) else { continue };
+        for (used, span) in &definition.uses {
+            if used == start {
+                let mut way = vec![(start, *span)];
+                let mut at = name;
+                while at != start {
+                    let (from, span) = came_from.get(at)?;
+                    way.push((at, *span));
+                    at = from;
+                }
+                way.reverse();
+                return Some(way);
+            }
+            if definitions.contains_key(used) && !came_from.contains_key(used.as_str()) {
+                came_from.insert(used, (name, *span));
+                queue.push_back(used);
+            }
+        }
+    }
+    None
+}
+
+fn report_circle(names: &Names<'_>, circle: &[(&str, Span)]) -> Diagnostic {
+    let (last, _) = circle.last().copied().unwrap_or_default();
+    let is_function = names.functions.contains_key(last);
+    let declared = match (names.consts.get(last), names.functions.get(last)) {
+        (Some(constant), _) => constant.ast.name.span,
+        (None, Some(function)) => function.ast.name.span,
+        (None, None) => Span::default(),
+    };
+    let verb = if is_function { "calls" } else { "is defined by" };
+    let message = match circle.len() {
+        1 => format!("`{last}` {verb} itself"),
+        _ => {
+            let way: Vec<String> = circle.iter().map(|(name, _)| format!("`{name}`")).collect();
+            format!("`{last}` {verb} itself: `{last}` → {}", way.join(" → "))
+        }
+    };
+    let mut problem = Diagnostic::new(Code::E0314, message, declared, "declared here");
+    for (name, span) in circle {
+        problem = problem.label(*span, format!("needs `{name}`"));
+    }
+    problem.help(if is_function {
+        "a function always ends, so none may call itself: go through a list with `map`, `fold` or `for`"
+    } else {
+        "give one of them a value that needs no other"
+    })
+}
+
+/// The label of a type that is written.
+fn written_reason(span: Span, ty: Option<&Type>) -> Because {
+    let text = ty.map_or_else(|| "declared here".to_owned(), |ty| format!("declared `{ty}`"));
+    Because { span, text }
+}
+
+impl Elaborator<'_> {
+    /// A constant: what it is for short values, a call of a function without parameters for others, so that a plan
+    /// holds a long value once.
+    pub(super) fn constant(&mut self, name: &str, span: Span) -> Typed {
+        self.uses.push((name.to_owned(), span));
+        let ty = self.definitions.need(self.names, name);
+        let known = self.definitions.known.borrow();
+        let expr = match known.definitions.get(name).map(|definition| &definition.function.body) {
+            Some(Expr::Literal(value)) => Expr::Literal(value.clone()),
+            _ => Expr::Call(name.to_owned(), Vec::new()),
+        };
+        Typed::new(expr, ty)
+    }
+
+    /// The parameters of a function of the program and the type of its result.
+    pub(super) fn function_head(&mut self, name: &str, span: Span) -> (IndexMap<String, Field>, Type) {
+        self.uses.push((name.to_owned(), span));
+        let names = self.names;
+        let params = names.functions.get(name).map(|function| function.params.clone()).unwrap_or_default();
+        (params, self.definitions.need(names, name))
+    }
+
+    fn function_body(
+        &mut self,
+        params: &IndexMap<String, Field>,
+        result: Option<&Type>,
+        written: &crate::ast::Function,
+    ) -> (Type, plan::Function) {
+        self.scope.push();
+        let mut slots = Vec::new();
+        for (name, field) in params {
+            let slot = self.scope.fresh();
+            let span = written.params.iter().find(|param| param.name.text == *name).map(|param| param.name.span);
+            let binding = Binding {
+                slot,
+                ty: field.ty.clone(),
+                span: span.unwrap_or(written.name.span),
+                kind: Kind::Parameter,
+                used: false,
+            };
+            self.scope.bind(name, binding);
+            slots.push(slot);
+        }
+        let because = written.result.as_ref().map(|ty| written_reason(ty.span, result));
+        let body = self.pure_block(&written.body, Want { ty: result, because: because.as_ref() });
+        let body = match written.body.value.as_deref() {
+            Some(value) => self.fit(body, Want { ty: result, because: because.as_ref() }, value.span),
+            None => self.without_value(body, result, written),
+        };
+        self.close();
+        (body.ty, plan::Function { params: slots, body: body.expr })
+    }
+
+    /// A function whose body does not end in a value.
+    fn without_value(&mut self, body: Typed, result: Option<&Type>, written: &crate::ast::Function) -> Typed {
+        if !matches!(body.ty, Type::Unknown) && !self.has_gaps {
+            let end = Span { start: written.body.span.end.saturating_sub(1), ..written.body.span };
+            let mut problem = Diagnostic::new(
+                Code::E0301,
+                format!("`{}` has no value", written.name.text),
+                written.name.span,
+                "declared here",
+            )
+            .label(end, "ends without a value");
+            if let (Some(result), Some(ty)) = (result, &written.result) {
+                problem = problem.label(ty.span, format!("should be `{result}`"));
+            }
+            self.problems.push(problem.help("end the body in the expression that is its value"));
+        }
+        Typed::unknown()
+    }
+}

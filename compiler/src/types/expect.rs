@@ -1,0 +1,230 @@
+//! What does a place want, why, and what is said when a value does not fit?
+//!
+//! In: an elaborated expression and the want of its place. Out: the expression with its conversion, or one problem that
+//! names the cause: the parameter that is declared so, the field that may be null, the secret.
+
+use flow_model::{
+    diagnostic::{Code, Diagnostic},
+    expr::Expr,
+    span::Span,
+    ty::{Type, TypeDef, Types},
+    value::Value,
+};
+
+use super::{Elaborator, Typed, fit};
+
+/// What a place wants of an expression.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Want<'t> {
+    /// The type, if there is one.
+    pub ty: Option<&'t Type>,
+    /// Where that is said, if it is said elsewhere.
+    pub because: Option<&'t Because>,
+}
+
+impl<'t> Want<'t> {
+    /// Wants a type without a reason that could be shown.
+    pub(crate) fn of(ty: &'t Type) -> Self {
+        Self { ty: Some(ty), because: None }
+    }
+
+    /// Wants the same with null left out, as far as it is known.
+    pub(super) fn non_null(self) -> Self {
+        Self { ty: self.ty.map(Type::non_null), ..self }
+    }
+
+    /// The type without null, if one is wanted that says anything.
+    pub(super) fn shape(self) -> Option<&'t Type> {
+        self.ty.map(Type::non_null).filter(|ty| !matches!(ty, Type::Unknown | Type::Variable(_)))
+    }
+}
+
+/// Where it is said what a place wants.
+#[derive(Clone, Debug)]
+pub(crate) struct Because {
+    /// The place.
+    pub span: Span,
+    /// What is said there: "`text` is declared `Mrkdwn`".
+    pub text: String,
+}
+
+/// What gave a value its type.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origin {
+    /// The place.
+    pub span: Span,
+    /// What is there.
+    pub source: Source,
+}
+
+/// What gives values their types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// A field's declaration.
+    Field,
+    /// A parameter's declaration.
+    Parameter,
+    /// A binding.
+    Binding,
+    /// The result of an operation, as declared.
+    Operation,
+}
+
+impl Origin {
+    fn label(self, ty: &Type) -> String {
+        match self.source {
+            Source::Field => format!("the field is declared `{ty}`"),
+            Source::Parameter => format!("the parameter is declared `{ty}`"),
+            Source::Binding => format!("bound here, of type `{ty}`"),
+            Source::Operation => format!("the operation's result is `{ty}`"),
+        }
+    }
+}
+
+impl Elaborator<'_> {
+    /// Fits a value to what its place wants, or reports why it does not fit.
+    pub(crate) fn fit(&mut self, typed: Typed, want: Want<'_>, span: Span) -> Typed {
+        let Some(wanted) = want.ty else { return typed };
+        match fit::fit(&self.names.types, &typed.ty, wanted) {
+            Some(fit) => {
+                let expr = fit::apply(fit, typed.expr, &typed.ty);
+                // What is narrower than wanted stays known as that: a text of two, a record with more fields.
+                let ty = if fit == fit::Fit::Same { typed.ty } else { converted(wanted, &typed.ty) };
+                Typed { expr, ty, origin: typed.origin }
+            }
+            None => {
+                let problem = self.mismatch(&typed, wanted, span);
+                self.problems.push(match want.because {
+                    Some(because) => problem.label(because.span, because.text.clone()),
+                    None => problem,
+                });
+                Typed::unknown()
+            }
+        }
+    }
+
+    /// Wants a value that is not null; reports one that may be.
+    pub(crate) fn non_null(&mut self, typed: Typed, span: Span, what: &str) -> Typed {
+        if !matches!(typed.ty, Type::Optional(_) | Type::Null) {
+            return typed;
+        }
+        let label = format!("may be null: `{}`", typed.ty);
+        let mut problem = Diagnostic::new(Code::E0302, format!("{what} may be null"), span, label);
+        if let Some(origin) = typed.origin.filter(|origin| origin.span != span) {
+            problem = problem.label(origin.span, origin.label(&typed.ty));
+        }
+        self.problems.push(problem.help(NULL_HELP));
+        Typed { ty: Type::Unknown, ..typed }
+    }
+
+    fn mismatch(&self, typed: &Typed, wanted: &Type, span: Span) -> Diagnostic {
+        let types = &self.names.types;
+        let found = &typed.ty;
+        if matches!(found, Type::Null) {
+            return Diagnostic::new(Code::E0302, format!("`{wanted}` can't be null"), span, "null")
+                .help(format!("give a value, or declare the place `{}`", wanted.clone().optional()));
+        }
+        if found.is_nullable() && !wanted.is_nullable() && fit::fit(types, found.non_null(), wanted).is_some() {
+            let mut problem = Diagnostic::new(
+                Code::E0302,
+                format!("`{wanted}` is expected, and this may be null"),
+                span,
+                format!("may be null: `{found}`"),
+            );
+            if let Some(origin) = typed.origin.filter(|origin| origin.span != span) {
+                problem = problem.label(origin.span, origin.label(found));
+            }
+            return problem.help(NULL_HELP);
+        }
+        match (fit::holds_secret(types, found), fit::holds_secret(types, wanted)) {
+            (true, false) => return secret(&format!("`{wanted}` is expected here, which can be seen"), span),
+            (false, true) if matches!(wanted.non_null(), Type::Secret(_)) => {
+                return Diagnostic::new(Code::E0604, "a secret is expected here", span, format!("of type `{found}`"))
+                    .help("write `secret(\"name\")`: the value is read from the environment or a secret store");
+            }
+            _ => {}
+        }
+        let mut problem =
+            Diagnostic::new(Code::E0301, format!("`{wanted}` is expected"), span, format!("of type `{found}`"));
+        if let Some(origin) = typed.origin.filter(|origin| origin.span != span) {
+            problem = problem.label(origin.span, origin.label(found));
+        }
+        match self.advice(typed, wanted) {
+            Some(help) => problem.help(help),
+            None => problem,
+        }
+    }
+
+    /// What to do about a value of one type where another is wanted.
+    fn advice(&self, typed: &Typed, wanted: &Type) -> Option<String> {
+        let types = &self.names.types;
+        let found = typed.ty.non_null();
+        match (found, wanted.non_null()) {
+            (Type::Json, to) => Some(format!("convert it: `… as {to}`, which is null where it does not fit")),
+            (Type::String, to @ (Type::Email | Type::Url | Type::Uuid | Type::Timestamp | Type::Date | Type::Zoned)) => {
+                Some(format!("check it: `… as {to}`, which is null where it does not fit"))
+            }
+            (Type::String, Type::Int | Type::Decimal) => Some(format!(
+                "convert it: `… as {}`, which is null where it does not fit",
+                wanted.non_null()
+            )),
+            (Type::String, Type::OneOf(_)) => {
+                Some(format!("check it: `… as {}`, which is null where it does not fit", wanted.non_null()))
+            }
+            (from, Type::String) if fit::fit(types, from, &Type::Json).is_some() => match &typed.expr {
+                Expr::Literal(value @ (Value::Int(_) | Value::Decimal(_) | Value::Bool(_))) => {
+                    Some(format!("write it as text: \"{value}\""))
+                }
+                _ => Some("insert it into a text: \"{…}\"".to_owned()),
+            },
+            (Type::Int | Type::Decimal, Type::Money(_)) => Some("write the currency: `5.00 EUR`".to_owned()),
+            (Type::Int, Type::Duration) => Some("write the unit: `30s`, `5m`, `2h`".to_owned()),
+            (Type::Int, Type::Size) => Some("write the unit: `64kB`, `8MiB`".to_owned()),
+            (Type::Money(_), Type::Decimal) => Some("take its `.amount`".to_owned()),
+            (Type::Stream(_), Type::List(_)) => Some("go through it with `for`".to_owned()),
+            (from, Type::List(item)) if fit::fit(types, from, item).is_some() => {
+                Some("put it into a list: `[…]`".to_owned())
+            }
+            (from, to) => self.missing_field(from, to),
+        }
+    }
+
+    /// The first field in which a record falls short of another.
+    fn missing_field(&self, from: &Type, to: &Type) -> Option<String> {
+        let types = &self.names.types;
+        let (given, wanted) = (types.fields(from)?, types.fields(to)?);
+        wanted.iter().find_map(|(name, field)| match given.get(name) {
+            None if field.ty.is_nullable() && field.default.is_none() => None,
+            None => Some(format!("`{from}` has no field `{name}`: build a record `{{ {name}: … }}`")),
+            Some(other) if fit::fit(types, &other.ty, &field.ty).is_some() => None,
+            Some(other) => Some(format!("its field `{name}` is `{}` where `{}` is expected", other.ty, field.ty)),
+        })
+    }
+}
+
+/// What to do about a null.
+pub(crate) const NULL_HELP: &str =
+    "say what holds then: `… ?? other`, `let x = … else fail E()`, or ask `if x != null { … }` first";
+
+/// Reports a secret that would be seen.
+pub(crate) fn secret(message: &str, span: Span) -> Diagnostic {
+    Diagnostic::new(Code::E0602, message, span, "a secret").help(
+        "a secret goes into parameters that are declared `Secret` and nowhere else: not into text, logs or results",
+    )
+}
+
+/// The wanted type; when a value can't be null, the type without null.
+fn converted(wanted: &Type, found: &Type) -> Type {
+    if found.is_nullable() { wanted.clone() } else { wanted.non_null().clone() }
+}
+
+/// The variants of an enum, if the type is one.
+pub(super) fn variants<'t>(types: &'t Types, ty: &'t Type) -> Option<(&'t str, &'t [String])> {
+    match ty {
+        Type::Named(name) => match types.get(name)? {
+            TypeDef::Enum(variants) => Some((name, variants)),
+            _ => None,
+        },
+        _ => None,
+    }
+}

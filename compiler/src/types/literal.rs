@@ -1,0 +1,183 @@
+//! Numbers, texts and the like, checked against what their place wants.
+//!
+//! In: a literal and the wanted type. Out: the value, already of that type: `"a@b.c"` is an `Email` where one is wanted,
+//! `5` a `Decimal`. A text that its type does not allow is reported within the literal.
+
+use flow_model::{
+    boundary,
+    diagnostic::{Code, Diagnostic, Edit},
+    expr::{Expr, TextPart},
+    span::Span,
+    ty::{Language, Type},
+    value::Value,
+};
+
+use super::{Elaborator, Typed, Want, expect, fit};
+use crate::{ast, names::similar};
+
+impl Elaborator<'_> {
+    /// A literal other than text.
+    pub(super) fn literal(&mut self, value: &Value, want: Want<'_>) -> Typed {
+        let literal = |value: Value, ty: Type| Typed::new(Expr::Literal(value), ty);
+        match (value, want.shape()) {
+            (Value::Int(number), Some(Type::Decimal)) => literal(Value::Decimal((*number).into()), Type::Decimal),
+            (value, _) => literal(value.clone(), literal_type(value)),
+        }
+    }
+
+    /// A text literal.
+    pub(super) fn text(&mut self, expr: &ast::Expr, parts: &[ast::TextPart], want: Want<'_>) -> Typed {
+        let language = match want.shape() {
+            Some(Type::Text(language)) => Some(*language),
+            _ => None,
+        };
+        let Some(fixed) = fixed(parts) else {
+            let parts = parts.iter().map(|part| self.part(part)).collect();
+            let ty = language.map_or(Type::String, Type::Text);
+            return Typed::new(Expr::Text { parts, language }, ty);
+        };
+        self.fixed_text(&fixed, expr.span, language, want)
+    }
+
+    fn part(&mut self, part: &ast::TextPart) -> TextPart {
+        let insert = match part {
+            ast::TextPart::Fixed(text) => return TextPart::Fixed(text.clone()),
+            ast::TextPart::Insert(insert) => insert,
+        };
+        let typed = self.infer(insert, Want::default());
+        let types = &self.names.types;
+        if fit::holds_secret(types, &typed.ty) {
+            self.problems.push(expect::secret("a secret can't be part of a text", insert.span));
+        } else if matches!(typed.ty, Type::Optional(_) | Type::Null) {
+            self.non_null(typed, insert.span, "what a text holds");
+            return TextPart::Fixed(String::new());
+        } else if matches!(typed.ty, Type::Function(..) | Type::File | Type::Stream(_)) {
+            self.problems.push(
+                Diagnostic::new(
+                    Code::E0301,
+                    format!("`{}` can't be written as text", typed.ty),
+                    insert.span,
+                    format!("of type `{}`", typed.ty),
+                )
+                .help("insert a text, a number, a time or a record"),
+            );
+        }
+        TextPart::Insert(typed.expr)
+    }
+
+    /// Text without insertions.
+    fn fixed_text(&mut self, text: &str, span: Span, language: Option<Language>, want: Want<'_>) -> Typed {
+        if let Some(language) = language {
+            let parts = vec![TextPart::Fixed(text.to_owned())];
+            return Typed::new(Expr::Text { parts, language: Some(language) }, Type::Text(language));
+        }
+        let value = |value: Value, ty: &Type| Typed::new(Expr::Literal(value), ty.clone());
+        let Some(shape) = want.shape() else { return value(Value::text(text), &Type::String) };
+        let read = match shape {
+            Type::Email => boundary::is_email(text).then(|| Value::text(text)),
+            Type::Url => boundary::is_url(text).then(|| Value::text(text)),
+            Type::Uuid => boundary::is_uuid(text).then(|| Value::text(text)),
+            Type::Timestamp => text.parse().ok().map(Value::Timestamp),
+            Type::Date => text.parse().ok().filter(|_| text.len() == 10).map(Value::Date),
+            Type::Zoned => text.parse().ok().map(Value::Zoned),
+            Type::OneOf(texts) => texts.iter().any(|one| one == text).then(|| Value::text(text)),
+            Type::Bytes => Some(Value::Bytes(text.as_bytes().into())),
+            _ => {
+                if let Some((name, variants)) = expect::variants(&self.names.types, shape)
+                    && variants.iter().any(|variant| variant == text)
+                {
+                    let fix = format!("{name}.{text}");
+                    self.problems.push(
+                        Diagnostic::new(
+                            Code::E0301,
+                            format!("a variant of `{name}` is written without quotes"),
+                            span,
+                            "a text",
+                        )
+                        .help(format!("write `{fix}`"))
+                        .fix(format!("write `{fix}`"), vec![Edit { span, text: fix }]),
+                    );
+                    return Typed::unknown();
+                }
+                return value(Value::text(text), &Type::String);
+            }
+        };
+        match read {
+            Some(read) => value(read, shape),
+            None => {
+                let problem = self.bad_text(text, span, shape);
+                self.problems.push(match want.because {
+                    Some(because) => problem.label(because.span, because.text.clone()),
+                    None => problem,
+                });
+                Typed::unknown()
+            }
+        }
+    }
+
+    /// Reports a text that is none of those that its type allows.
+    fn bad_text(&self, text: &str, span: Span, wanted: &Type) -> Diagnostic {
+        let (message, form) = match wanted {
+            Type::Email => ("this is not an e-mail address", "write it as `name@example.com`"),
+            Type::Url => ("this is not an absolute URL", "write it as `https://example.com/path`"),
+            Type::Uuid => ("this is not a UUID", "write it as `0190a5b2-7c3e-7d4a-9c1f-2b8e6f0d4a53`"),
+            Type::Timestamp => ("this is not a timestamp", "write it as `2026-01-31T10:00:00Z`"),
+            Type::Date => ("this is not a day", "write it as `2026-01-31`"),
+            Type::Zoned => ("this is no time in a time zone", "write it as `2026-01-31T11:00:00+01:00[Europe/Berlin]`"),
+            _ => return self.no_alternative(text, span, wanted),
+        };
+        Diagnostic::new(Code::E0311, message, span, format!("`{wanted}` is expected")).help(form)
+    }
+
+    fn no_alternative(&self, text: &str, span: Span, wanted: &Type) -> Diagnostic {
+        let texts = fit::texts(&self.names.types, wanted).unwrap_or_default();
+        let problem = Diagnostic::new(
+            Code::E0311,
+            format!("{text:?} is none of the texts that are allowed"),
+            span,
+            format!("`{wanted}` is expected"),
+        );
+        match similar(text, texts.iter().map(String::as_str)) {
+            Some(near) => problem
+                .help(format!("did you mean {near:?}?"))
+                .fix(format!("write {near:?}"), vec![Edit { span, text: format!("{near:?}") }]),
+            None => problem.help(format!("write one of {}", quoted(texts))),
+        }
+    }
+}
+
+/// The texts in quotes, joined by commas.
+pub(super) fn quoted(texts: &[String]) -> String {
+    let texts: Vec<String> = texts.iter().map(|text| format!("{text:?}")).collect();
+    texts.join(", ")
+}
+
+/// The type of a literal by itself.
+pub(super) fn literal_type(value: &Value) -> Type {
+    match value {
+        Value::Null => Type::Null,
+        Value::Bool(_) => Type::Bool,
+        Value::Int(_) => Type::Int,
+        Value::Decimal(_) => Type::Decimal,
+        Value::String(_) => Type::String,
+        Value::Bytes(_) => Type::Bytes,
+        Value::Money(money) => Type::Money(Some(money.currency.clone())),
+        Value::Timestamp(_) => Type::Timestamp,
+        Value::Zoned(_) => Type::Zoned,
+        Value::Date(_) => Type::Date,
+        Value::Duration(_) => Type::Duration,
+        Value::Size(_) => Type::Size,
+        Value::List(_) | Value::Record(_) | Value::Secret(_) => Type::Json,
+    }
+}
+
+/// The text of a literal without insertions.
+pub(crate) fn fixed(parts: &[ast::TextPart]) -> Option<String> {
+    parts
+        .iter()
+        .map(|part| match part {
+            ast::TextPart::Fixed(text) => Some(text.as_str()),
+            ast::TextPart::Insert(_) => None,
+        })
+        .collect()
+}

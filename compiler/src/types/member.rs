@@ -1,0 +1,311 @@
+//! `a.b`, `a?.b` and `a[i]`: what is below a value?
+//!
+//! In: a value and a name or index. Out: the field, the property of a standard type, the variant of an enum. Reading
+//! from `Json`, from a map or by index may yield null. A value that may itself be null is reported with the place that
+//! made it so.
+
+use flow_model::{
+    diagnostic::{Code, Diagnostic, Edit},
+    expr::{BinaryOp, Expr},
+    function::Form,
+    span::Span,
+    ty::{Type, TypeDef},
+    value::Value,
+};
+
+use super::{Elaborator, Origin, Source, Typed, Want, expect, fit, record::listed};
+use crate::{
+    ast::{self, ExprKind, Ident},
+    names::similar,
+};
+
+impl Elaborator<'_> {
+    /// `a.b`, `a?.b`, `Tier.Pro`
+    pub(super) fn member(&mut self, expr: &ast::Expr, of: &ast::Expr, name: &Ident, null_safe: bool) -> Typed {
+        if let Some(variant) = self.variant(of, name) {
+            return variant;
+        }
+        if let ExprKind::Name(connection) = &of.kind
+            && self.is_connection(connection, of.span)
+        {
+            return self.misplaced(
+                expr.span,
+                &format!("an operation of `{connection}` is not a value"),
+                "not called",
+                &format!("call it in a step: `step x = {connection}.{}(…)`", name.text),
+            );
+        }
+        let value = self.infer(of, Want::default());
+        self.member_below(value, of, name, null_safe)
+    }
+
+    /// Says whether a name stands for a connection here: one that no binding hides.
+    pub(crate) fn is_connection(&self, name: &str, at: Span) -> bool {
+        !self.scope.has(name) && self.names.connections.contains_key(name) && self.names.sees(at.file, name)
+    }
+
+    fn member_below(&mut self, value: Typed, of: &ast::Expr, name: &Ident, null_safe: bool) -> Typed {
+        let nullable = matches!(value.ty, Type::Optional(_) | Type::Null);
+        match (nullable, null_safe) {
+            (true, false) => {
+                if fit::holds_secret(&self.names.types, &value.ty) {
+                    return self.member_of(value, of.span, name, false);
+                }
+                let dot = Span { start: of.span.end, end: of.span.end, ..of.span };
+                let typed = self.non_null(value, of.span, &format!("what has the member `{}`", name.text));
+                if let Some(problem) = self.problems.last_mut() {
+                    problem.help = Some(format!(
+                        "write `?.{}`, which is null then; or say before what holds: `?? other`, `else fail E()`",
+                        name.text
+                    ));
+                    problem.fixes.clear();
+                    *problem = problem
+                        .clone()
+                        .fix(format!("write `?.{}`", name.text), vec![Edit { span: dot, text: "?".to_owned() }]);
+                }
+                typed
+            }
+            (false, true) if !Self::can_be_null(&value.ty) => {
+                let label = format!("of type `{}`", value.ty);
+                self.problems.push(
+                    Diagnostic::new(Code::W0301, "`?.` follows a value that is never null", of.span, label)
+                        .help(format!("write `.{}`", name.text)),
+                );
+                self.member_of(value, of.span, name, false)
+            }
+            (true, true) => {
+                let inner = Typed { ty: value.ty.non_null().clone(), ..value };
+                let member = self.member_of(inner, of.span, name, true);
+                let ty = member.ty.clone().optional();
+                self.narrowed(Typed { ty, ..member })
+            }
+            _ => self.member_of(value, of.span, name, null_safe),
+        }
+    }
+
+    /// A member of a value that is not null, or that `?.` guards.
+    pub(super) fn member_of(&mut self, value: Typed, span: Span, name: &Ident, null_safe: bool) -> Typed {
+        let names = self.names;
+        let read = |value: Typed, ty: Type, origin: Option<Origin>| {
+            let expr = Expr::Member { of: Box::new(value.expr), name: name.text.clone(), null_safe };
+            Typed { expr, ty, origin }
+        };
+        match &value.ty {
+            Type::Unknown | Type::Never => return Typed::unknown(),
+            Type::Json => {
+                let typed = read(value, Type::Json.optional(), None);
+                return self.narrowed(typed);
+            }
+            Type::Secret(_) => {
+                self.problems.push(expect::secret("a secret has no members", span));
+                return Typed::unknown();
+            }
+            Type::Optional(inner) if matches!(**inner, Type::Secret(_)) => {
+                self.problems.push(expect::secret("a secret has no members", span));
+                return Typed::unknown();
+            }
+            _ => {}
+        }
+        if let Some(field) = names.types.fields(&value.ty).and_then(|fields| fields.get(&name.text)) {
+            let ty = field.ty.clone();
+            let origin = self
+                .field_span(&value.ty, &name.text)
+                .map(|span| Origin { span: *span, source: Source::Field })
+                .or(value.origin);
+            let typed = read(value, ty, origin);
+            return self.narrowed(typed);
+        }
+        if let Some(ty) = self.shared_member(&value.ty, &name.text) {
+            let typed = read(value, ty, None);
+            return self.narrowed(typed);
+        }
+        if let Some(signature) = self.definitions.member(&names.types, &value.ty, &name.text) {
+            if signature.form == Form::Property {
+                return self.property(signature, value, null_safe);
+            }
+            return self.misplaced(
+                name.span,
+                &format!("`{}` is a function and is not called", name.text),
+                "a function",
+                &format!("call it: `.{}(…)`", name.text),
+            );
+        }
+        let problem = self.no_member(&value, name);
+        self.problems.push(problem);
+        Typed::unknown()
+    }
+
+    /// What all cases of a union have: a field of the same type, or the text that tells them apart.
+    fn shared_member(&self, ty: &Type, name: &str) -> Option<Type> {
+        let Type::Named(union) = ty else { return None };
+        let types = &self.names.types;
+        let Some(TypeDef::Union { on, cases }) = types.get(union) else { return None };
+        let mut shared: Option<Type> = None;
+        for case in cases.values() {
+            let Some(field) = types.fields(case).and_then(|fields| fields.get(name)) else {
+                return (name == on).then(|| Type::OneOf(cases.keys().cloned().collect()));
+            };
+            shared = match shared {
+                None => Some(field.ty.clone()),
+                Some(ty) => Some(fit::join(types, &ty, &field.ty)?),
+            };
+        }
+        shared
+    }
+
+    fn no_member(&self, value: &Typed, name: &Ident) -> Diagnostic {
+        let types = &self.names.types;
+        let problem = Diagnostic::new(
+            Code::E0303,
+            format!("`{}` has no member `{}`", value.ty, name.text),
+            name.span,
+            "no such member",
+        );
+        let problem = match &value.ty {
+            Type::Named(declared) => match self.names.type_spans.get(declared) {
+                Some(span) => problem.label(*span, "declared here"),
+                None => problem,
+            },
+            _ => match value.origin {
+                Some(origin) => problem.label(origin.span, format!("of type `{}`", value.ty)),
+                None => problem,
+            },
+        };
+        if let Type::Map(_) = value.ty {
+            return problem.help(format!("read an entry of a map with `[\"{}\"]`, which is null where there is none", name.text));
+        }
+        let mut members: Vec<String> = types.fields(&value.ty).map(|fields| fields.keys().cloned().collect()).unwrap_or_default();
+        let has_fields = !members.is_empty();
+        let standard = self.definitions.members(types, &value.ty);
+        let near = similar(&name.text, members.iter().chain(&standard).map(String::as_str)).map(str::to_owned);
+        match near {
+            Some(near) => problem
+                .help(format!("did you mean `{near}`?"))
+                .fix(format!("write `{near}`"), vec![Edit { span: name.span, text: near }]),
+            None => {
+                if !has_fields {
+                    members = standard;
+                }
+                match (members.is_empty(), &value.ty) {
+                    (true, _) => problem,
+                    (false, Type::Named(union)) if matches!(types.get(union), Some(TypeDef::Union { .. })) => {
+                        problem.help("tell the cases apart with `match`")
+                    }
+                    (false, _) => problem.help(format!("it has {}", listed(&members))),
+                }
+            }
+        }
+    }
+
+    /// A variant of an enum: `Tier.Pro`, `crm.Stage.Won`.
+    fn variant(&mut self, of: &ast::Expr, name: &Ident) -> Option<Typed> {
+        let full = match &of.kind {
+            ExprKind::Name(one) if !self.scope.has(one) => {
+                let own = self.within.as_ref().map(|connector| format!("{connector}.{one}"));
+                own.filter(|own| self.names.types.get(own).is_some())
+                    .or_else(|| self.names.sees(of.span.file, one).then(|| one.clone()))?
+            }
+            ExprKind::Member { of: connector, name: one, null_safe: false } => match &connector.kind {
+                ExprKind::Name(connector) if !self.scope.has(connector) => format!("{connector}.{}", one.text),
+                _ => return None,
+            },
+            _ => return None,
+        };
+        let names = self.names;
+        let TypeDef::Enum(variants) = names.types.get(&full)? else { return None };
+        if variants.contains(&name.text) {
+            return Some(Typed::new(Expr::Literal(Value::text(name.text.as_str())), Type::Named(full)));
+        }
+        let mut problem = Diagnostic::new(
+            Code::E0303,
+            format!("`{full}` has no variant `{}`", name.text),
+            name.span,
+            "no such variant",
+        );
+        if let Some(span) = names.type_spans.get(&full) {
+            problem = problem.label(*span, "declared here");
+        }
+        self.problems.push(match similar(&name.text, variants.iter().map(String::as_str)) {
+            Some(near) => problem
+                .help(format!("did you mean `{near}`?"))
+                .fix(format!("write `{near}`"), vec![Edit { span: name.span, text: near.to_owned() }]),
+            None => problem.help(format!("its variants are {}", listed(variants))),
+        });
+        Some(Typed::unknown())
+    }
+
+    /// `a[i]`
+    pub(super) fn index(&mut self, of: &ast::Expr, index: &ast::Expr) -> Typed {
+        let value = self.infer(of, Want::default());
+        let value = self.non_null(value, of.span, "what is indexed");
+        let (key, ty) = match &value.ty {
+            Type::List(item) => (Type::Int, (**item).clone().optional()),
+            Type::Map(item) => (Type::String, (**item).clone().optional()),
+            Type::Json => {
+                let key = self.infer(index, Want::default());
+                if !matches!(key.ty, Type::Int | Type::Unknown) && !fit::is_text(&self.names.types, &key.ty) {
+                    self.problems.push(
+                        Diagnostic::new(
+                            Code::E0301,
+                            "`Json` is read by a position or a name",
+                            index.span,
+                            format!("of type `{}`", key.ty),
+                        )
+                        .help("give an `Int` or a `String`"),
+                    );
+                }
+                return Typed::new(Expr::Index(Box::new(value.expr), Box::new(key.expr)), Type::Json.optional());
+            }
+            Type::Unknown | Type::Never => {
+                self.infer(index, Want::default());
+                return Typed::unknown();
+            }
+            other => {
+                let help = match &index.kind {
+                    ExprKind::Text(parts) if self.names.types.fields(other).is_some() => {
+                        super::literal::fixed(parts).map(|name| format!("write `.{name}`"))
+                    }
+                    _ => None,
+                };
+                self.problems.push(
+                    Diagnostic::new(
+                        Code::E0301,
+                        "only lists, maps and `Json` are read by index",
+                        of.span,
+                        format!("of type `{other}`"),
+                    )
+                    .help(help.unwrap_or_else(|| "read a field with `.name`".to_owned())),
+                );
+                return Typed::unknown();
+            }
+        };
+        let key = self.check(index, Want::of(&key));
+        Typed::new(Expr::Index(Box::new(value.expr), Box::new(key.expr)), ty)
+    }
+
+    /// Guards a call on a value that may be null: `x?.f()` is null when `x` is.
+    pub(super) fn guarded(&mut self, value: Typed, call: impl FnOnce(&mut Self, Typed) -> Typed) -> Typed {
+        let slot = self.scope.fresh();
+        let inner = Typed { expr: Expr::Slot(slot), ty: value.ty.non_null().clone(), origin: value.origin };
+        let result = call(self, inner);
+        let is_null =
+            Expr::Binary(BinaryOp::Equal, Box::new(Expr::Slot(slot)), Box::new(Expr::Literal(Value::Null)));
+        let then = Expr::If(Box::new(is_null), Box::new(Expr::Literal(Value::Null)), Box::new(result.expr));
+        let expr = Expr::Let { slot, value: Box::new(value.expr), then: Box::new(then) };
+        Typed { expr, ty: result.ty.optional(), origin: None }
+    }
+}
+
+/// The names of a chain `a.b.c`, if the expression is one.
+pub(crate) fn names_of(expr: &ast::Expr) -> Option<Vec<Ident>> {
+    match &expr.kind {
+        ExprKind::Name(name) => Some(vec![Ident { text: name.clone(), span: expr.span }]),
+        ExprKind::Member { of, name, null_safe: false } => {
+            let mut names = names_of(of)?;
+            names.push(name.clone());
+            Some(names)
+        }
+        _ => None,
+    }
+}
+
