@@ -19,7 +19,7 @@ pub(super) const BASE_URL: &str = "base_url";
 ///
 /// # Errors
 /// `Invalid` when a setting is missing or is not of its type: an environment variable that is no URL.
-pub(super) fn settings(
+pub(crate) fn settings(
     name: &str,
     connection: &Connection,
     connector: &Connector,

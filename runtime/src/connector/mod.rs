@@ -5,7 +5,7 @@
 //! journal belong to the engine.
 
 mod answer;
-mod config;
+pub(crate) mod config;
 mod form;
 mod http;
 mod limit;
