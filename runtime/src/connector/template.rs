@@ -173,3 +173,30 @@ fn segment(value: &Value) -> Result<String, Failure> {
 fn invalid(message: impl Into<String>) -> Failure {
     Failure::new(ErrorKind::Invalid, message)
 }
+
+#[cfg(test)]
+mod tests {
+    use percent_encoding::percent_decode_str;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_text_is_one_segment_of_the_path_or_refused(text in r"(\PC|[./\\%?#;@:]){0,12}") {
+            if let Ok(written) = segment(&Value::text(text.as_str())) {
+                let base = base_url("https://crm.example/api").unwrap();
+                let mut url = base.clone();
+                url.set_path(&format!("/api/v1/{written}/x"));
+                prop_assert_eq!(url.origin(), base.origin());
+                prop_assert_eq!(url.query(), None);
+                prop_assert_eq!(url.fragment(), None);
+                let segments: Vec<&str> = url.path_segments().unwrap().collect();
+                prop_assert_eq!(segments.len(), 4);
+                prop_assert_eq!(percent_decode_str(segments[2]).decode_utf8().unwrap(), text);
+            } else {
+                prop_assert!(text.is_empty() || text.split(['/', '\\']).any(|part| part == "." || part == ".."));
+            }
+        }
+    }
+}

@@ -201,6 +201,7 @@ mod tests {
     use base64::engine::general_purpose::{STANDARD, URL_SAFE};
     use flow_model::failure::ErrorKind;
     use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -256,5 +257,36 @@ mod tests {
             clean.fields.get("code"),
             Some(&Value::List(vec![Value::text("<secret stripe/api_key>"), Value::Int(1)]))
         );
+    }
+
+    proptest! {
+        #[test]
+        fn no_encoding_lets_a_secret_through(
+            secret in "\\PC{6,24}",
+            (before, after) in ("[a-z \"\\\\%+]{0,9}", "[a-z \"\\\\%+]{0,9}"),
+        ) {
+            let mut redactor = Redactor::default();
+            redactor.add("s", &SecretText::new(secret.as_str()));
+            let whole = format!("{before}{secret}{after}");
+            let form: String = url::form_urlencoded::byte_serialize(whole.as_bytes()).collect();
+            prop_assert!(!redactor.text(&whole).contains(&secret));
+            for encoded in [
+                utf8_percent_encode(&whole, NON_ALPHANUMERIC).to_string(),
+                form,
+                serde_json::to_string(&whole).unwrap(),
+                STANDARD.encode(&whole),
+                URL_SAFE.encode(&whole),
+                hex::encode(&whole),
+            ] {
+                prop_assert!(redactor.text(&encoded).contains("<secret s>"), "{}", encoded);
+            }
+        }
+
+        #[test]
+        fn any_text_is_cleaned_without_a_panic(text in "(\\PC|[%\\\\u0-9a-f]){0,40}", secret in "\\PC{4,8}") {
+            let mut redactor = Redactor::default();
+            redactor.add("s", &SecretText::new(secret.as_str()));
+            prop_assert!(!redactor.text(&text).contains(&secret));
+        }
     }
 }
