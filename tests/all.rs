@@ -1,3 +1,9 @@
 //! All tests that look at more than one crate, in one binary: it links once and its tests run side by side.
 
+mod cases;
+mod e2e;
+mod examples;
+mod functions;
+mod natives;
+mod programs;
 mod tidy;
