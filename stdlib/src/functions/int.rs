@@ -5,10 +5,8 @@ use flow_model::{failure::Failure, function::StandardFunction, value::Value};
 use super::{
     argument::{Arguments, invalid},
     entry,
+    list::limited,
 };
-
-/// The most items that `List.range` makes.
-const MOST_ITEMS: i64 = 1_000_000;
 
 pub(super) const FUNCTIONS: &[StandardFunction] = &[
     entry("Int.abs(self: Int) -> Int", "The number without its sign.", &["(-5).abs() == 5"], |args| {
@@ -56,9 +54,7 @@ pub(super) const FUNCTIONS: &[StandardFunction] = &[
         &["List.range(1, 4) == [1, 2, 3]", "List.range(4, 1).is_empty"],
         |args| {
             let (from, to) = (args.int(0)?, args.int(1)?);
-            if to.saturating_sub(from) > MOST_ITEMS {
-                return Err(invalid(format!("`List.range` makes at most {MOST_ITEMS} items")));
-            }
+            limited("List.range", usize::try_from(to.saturating_sub(from)).unwrap_or(0))?;
             Ok(Value::List((from..to).map(Value::Int).collect()))
         },
     ),

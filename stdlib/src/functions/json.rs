@@ -8,7 +8,7 @@ pub(super) const FUNCTIONS: &[StandardFunction] = &[
     entry(
         "Json.parse(text: String) -> Json?",
         "What a JSON text holds; null where it is no JSON, is nested deeper than 128, or has a number that a decimal of 28 digits can't hold.",
-        &[r#"(Json.parse("[1, 2]") as List<Int>) == [1, 2]"#, r#"Json.parse("{{") == null"#],
+        &[r#"(Json.parse("[1, 2]") as List<Int>) == [1, 2]"#, r#"Json.parse("[1,") == null"#],
         |args| {
             let read = serde_json::from_str(args.text(0)?).ok().and_then(|json| Value::from_json(&json).ok());
             Ok(read.unwrap_or(Value::Null))

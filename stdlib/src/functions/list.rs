@@ -17,6 +17,9 @@ use super::{
     entry,
 };
 
+/// The most items that a function makes of fewer.
+const MOST_ITEMS: usize = 1_000_000;
+
 pub(super) const FUNCTIONS: &[StandardFunction] = &[
     entry("List.length: Int", "The number of items.", &["[1, 2].length == 2"], |args| Ok(length(args.list(0)?.len()))),
     entry("List.is_empty: Bool", "Says whether there is no item.", &["not [1].is_empty"], |args| {
@@ -91,7 +94,10 @@ pub(super) const FUNCTIONS: &[StandardFunction] = &[
             let mut all = Vec::new();
             for item in args.list(0)? {
                 match item {
-                    Value::List(items) => all.extend_from_slice(items),
+                    Value::List(items) => {
+                        limited("flatten", all.len() + items.len())?;
+                        all.extend_from_slice(items);
+                    }
                     other => return Err(invalid(format!("`flatten` needs lists, got {}", other.kind()))),
                 }
             }
@@ -193,6 +199,11 @@ pub(super) const FUNCTIONS: &[StandardFunction] = &[
         },
     ),
 ];
+
+/// Refuses to make more items than memory should hold.
+pub(super) fn limited(function: &str, items: usize) -> Result<(), Failure> {
+    if items > MOST_ITEMS { Err(invalid(format!("`{function}` makes at most {MOST_ITEMS} items"))) } else { Ok(()) }
+}
 
 /// The part of a sequence between two positions, of which negative ones count from the end: start and end, in order.
 pub(super) fn bounds(count: usize, from: i64, to: i64) -> (usize, usize) {

@@ -11,7 +11,7 @@ use flow_model::{
 use super::{
     argument::{Arguments, invalid, length, or_null},
     entry,
-    list::{extreme, grouped, identity, sorted, sum},
+    list::{extreme, grouped, identity, limited, sorted, sum},
 };
 
 pub(super) const FUNCTIONS: &[StandardFunction] = &[
@@ -41,9 +41,12 @@ pub(super) const FUNCTIONS: &[StandardFunction] = &[
         &["[1, 2].flat_map(x -> [x, x * 10]) == [1, 10, 2, 20]"],
         |args| {
             let mut all = Vec::new();
-            for made in made(args)? {
-                match made {
-                    Value::List(items) => all.extend(items),
+            for item in args.list(0)? {
+                match args.call(1, std::slice::from_ref(item))? {
+                    Value::List(items) => {
+                        limited("flat_map", all.len() + items.len())?;
+                        all.extend(items);
+                    }
                     other => return Err(invalid(format!("`flat_map` needs lists, got {}", other.kind()))),
                 }
             }

@@ -65,7 +65,10 @@ const fn entry(
 }
 
 #[cfg(test)]
-mod tests {
+mod tests;
+
+#[cfg(test)]
+mod entries {
     use std::collections::BTreeSet;
 
     use flow_model::function::Signature;
