@@ -5,7 +5,12 @@
 //! here knows how a program is written.
 
 pub mod connector;
+pub mod engine;
 pub mod eval;
+pub mod journal;
 pub mod machine;
 pub mod secret;
+pub mod store;
+pub mod timer;
 pub mod trigger;
+pub mod worker;

@@ -289,12 +289,7 @@ impl<'e, 'a> Walk<'e, 'a> {
         function.call(arguments)
     }
 
-    fn call_function(
-        &self,
-        function: &plan::Function,
-        args: &[Expr],
-        slots: &mut dyn Slots,
-    ) -> Result<Value, Failure> {
+    fn call_function(&self, function: &plan::Function, args: &[Expr], slots: &mut dyn Slots) -> Result<Value, Failure> {
         let mut frame = Frame::new();
         for (param, arg) in function.params.iter().zip(args) {
             frame.set(*param, self.eval(arg, slots)?);
@@ -302,13 +297,7 @@ impl<'e, 'a> Walk<'e, 'a> {
         self.eval(&function.body, &mut frame)
     }
 
-    fn call_lambda(
-        &self,
-        params: &[Slot],
-        body: &Expr,
-        values: &[Value],
-        below: &dyn Slots,
-    ) -> Result<Value, Failure> {
+    fn call_lambda(&self, params: &[Slot], body: &Expr, values: &[Value], below: &dyn Slots) -> Result<Value, Failure> {
         let mut overlay = Overlay::new(below);
         for (param, value) in params.iter().zip(values) {
             overlay.set(*param, value.clone());

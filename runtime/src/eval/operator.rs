@@ -97,9 +97,7 @@ fn subtract(left: Value, right: Value) -> Result<Value, Failure> {
         (Value::Size(a), Value::Size(b)) => {
             a.checked_sub(b).map(Value::Size).ok_or_else(|| invalid("a size can't be less than zero"))
         }
-        (Value::Timestamp(at), Value::Duration(by)) => {
-            moved(OP, at, by, Timestamp::checked_sub).map(Value::Timestamp)
-        }
+        (Value::Timestamp(at), Value::Duration(by)) => moved(OP, at, by, Timestamp::checked_sub).map(Value::Timestamp),
         (Value::Zoned(at), Value::Duration(by)) => {
             let moved = moved(OP, at.timestamp(), by, Timestamp::checked_sub)?;
             Ok(Value::Zoned(moved.to_zoned(at.time_zone().clone())))

@@ -53,12 +53,7 @@ fn insertion(walk: &Walk<'_, '_>, expr: &Expr, slots: &mut dyn Slots) -> Result<
     }
 }
 
-fn insert(
-    text: &mut String,
-    params: &mut Vec<Value>,
-    language: Option<Language>,
-    value: Value,
-) -> Result<(), Failure> {
+fn insert(text: &mut String, params: &mut Vec<Value>, language: Option<Language>, value: Value) -> Result<(), Failure> {
     match language {
         None => write!(text, "{value}").expect("writing to a string does not fail"),
         Some(Language::Sql) => {

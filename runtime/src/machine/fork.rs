@@ -114,13 +114,7 @@ impl Machine {
     }
 
     /// Takes the end of a branch or an item.
-    pub(super) fn child_ended(
-        &mut self,
-        id: ForkId,
-        index: usize,
-        thread: ThreadId,
-        result: Result<Value, Raised>,
-    ) {
+    pub(super) fn child_ended(&mut self, id: ForkId, index: usize, thread: ThreadId, result: Result<Value, Raised>) {
         let child = self.threads.remove(&thread);
         let Some(fork) = self.forks.get_mut(&id) else { return };
         fork.running.remove(&index);

@@ -188,7 +188,12 @@ impl Machine {
                 Event::Started(start) => self.start(start),
                 Event::Began { place, attempt } => self.began(place, *attempt),
                 Event::Attempted { place, attempt, outcome, reached, retry_after, draw } => {
-                    self.attempted(place, *attempt, outcome, step::Hints { reached: *reached, retry_after: *retry_after, draw: *draw });
+                    self.attempted(
+                        place,
+                        *attempt,
+                        outcome,
+                        step::Hints { reached: *reached, retry_after: *retry_after, draw: *draw },
+                    );
                 }
                 Event::Lost { place, attempt } => self.lost(place, *attempt),
                 Event::Fired { place } => self.fired(place),
@@ -199,6 +204,19 @@ impl Machine {
             self.advance();
         }
         std::mem::take(&mut self.actions)
+    }
+
+    /// Says whether an event can still matter. Outcomes of attempts always do: they belong into the history.
+    pub fn expects(&self, event: &Event, now: Instant) -> bool {
+        match event {
+            Event::Started(_) | Event::Attempted { .. } => true,
+            _ if self.outcome.is_some() => false,
+            Event::Fired { place } => {
+                self.pending.get(place).and_then(Pending::until).is_some_and(|until| until <= now)
+            }
+            Event::Expired => self.deadline.is_some_and(|deadline| deadline <= now),
+            Event::Began { .. } | Event::Lost { .. } | Event::Cancelled { .. } | Event::Resolved { .. } => true,
+        }
     }
 
     /// The plan that the run is pinned to.
@@ -213,7 +231,7 @@ impl Machine {
 
     /// When the run has to be over, if there is such a time.
     pub fn deadline(&self) -> Option<Instant> {
-        if self.outcome.is_some() { None } else { self.deadline }
+        self.deadline
     }
 
     /// What the run is doing.
@@ -272,7 +290,13 @@ impl Machine {
             }
         }
         let region = Region { at: plan.entry, role: Role::Whole };
-        self.open_thread(Thread { scope, indexes: Vec::new(), parent: None, stack: vec![region], waits: Waits::Nothing });
+        self.open_thread(Thread {
+            scope,
+            indexes: Vec::new(),
+            parent: None,
+            stack: vec![region],
+            waits: Waits::Nothing,
+        });
     }
 
     fn open_thread(&mut self, thread: Thread) -> ThreadId {

@@ -11,9 +11,7 @@ use flow_model::{
 };
 use petgraph::graph::NodeIndex;
 
-use super::{
-    Action, Machine, Outcome, Pending, Raised, Record, Region, Response, Role, ThreadId, Waits, Went,
-};
+use super::{Action, Machine, Outcome, Pending, Raised, Record, Region, Response, Role, ThreadId, Waits, Went};
 use crate::eval::{Evaluator, Slots as _};
 
 impl Machine {
@@ -53,7 +51,8 @@ impl Machine {
             NodeKind::For { item, items, concurrency, on_error, .. } => {
                 let items = self.value(thread, node, items)?;
                 let concurrency = self.value(thread, node, concurrency)?;
-                self.open_for(thread, node, *item, items, &concurrency, *on_error).map_err(|failure| self.fault(thread, node, failure))
+                self.open_for(thread, node, *item, items, &concurrency, *on_error)
+                    .map_err(|failure| self.fault(thread, node, failure))
             }
             NodeKind::Try { .. } => Ok(self.open(thread, node, 0, Role::Guarded(node))),
             NodeKind::Yield(value) => {

@@ -77,7 +77,10 @@ impl Machine {
     }
 
     fn pass_over(&mut self, node: NodeIndex, raised: &Raised) {
-        if matches!(self.plan.graph.node_weight(node).map(|node| &node.kind), Some(NodeKind::Try { optional: true, .. })) {
+        if matches!(
+            self.plan.graph.node_weight(node).map(|node| &node.kind),
+            Some(NodeKind::Try { optional: true, .. })
+        ) {
             self.record(Record::PassedOver { place: raised.place.clone(), failure: raised.failure.clone() });
         }
     }
@@ -121,8 +124,11 @@ impl Machine {
                     return true;
                 }
             }
-            let fork = self.threads.get(&thread).and_then(|thread| thread.parent).and_then(|(fork, _)| self.forks.get(&fork));
-            if let Some(ForkKind::For { on_error: ForOnError::Collect | ForOnError::Skip, .. }) = fork.map(|fork| &fork.kind) {
+            let fork =
+                self.threads.get(&thread).and_then(|thread| thread.parent).and_then(|(fork, _)| self.forks.get(&fork));
+            if let Some(ForkKind::For { on_error: ForOnError::Collect | ForOnError::Skip, .. }) =
+                fork.map(|fork| &fork.kind)
+            {
                 return true;
             }
             at = fork.map(|fork| fork.owner);

@@ -123,13 +123,7 @@ impl Machine {
         }
     }
 
-    pub(super) fn attempted(
-        &mut self,
-        place: &Place,
-        attempt: u32,
-        outcome: &Result<Value, Failure>,
-        hints: Hints,
-    ) {
+    pub(super) fn attempted(&mut self, place: &Place, attempt: u32, outcome: &Result<Value, Failure>, hints: Hints) {
         let Some(call) = self.take_call(place, attempt) else { return };
         match outcome {
             Ok(value) => self.succeed(&call, value.clone()),

@@ -1,0 +1,141 @@
+//! How is one attempt made?
+//!
+//! Under a permit, within its time, and so that a panic in a connector is a failed attempt and nothing more.
+
+use std::{panic::AssertUnwindSafe, sync::Arc};
+
+use flow_model::{
+    failure::{ErrorKind, Failure},
+    plan::Plan,
+    units::Millis,
+};
+use futures::FutureExt as _;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::{
+    Happening, Inner, RunId,
+    drive::{Message, Stage},
+};
+use crate::{
+    connector::{Attempt, Invocation, Reached},
+    machine::{Call, Event, Repeat},
+};
+
+/// How much longer than its time a call may take before it is given up: performers keep the time themselves, and know
+/// better how far it came.
+const BEYOND: Millis = Millis::seconds(5);
+
+impl Inner {
+    /// Makes an attempt and reports its outcome. Without a permit, a call waits for one first; if it is not safe to repeat,
+    /// it then asks to be recorded as begun, and does not leave yet.
+    pub(super) async fn fly(
+        self: Arc<Self>,
+        run: RunId,
+        plan: Arc<Plan>,
+        call: Call,
+        permit: Option<OwnedSemaphorePermit>,
+    ) {
+        let permit = match permit {
+            Some(permit) => permit,
+            None => {
+                let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else { return };
+                if call.repeat == Repeat::Unsafe {
+                    self.land(&run, &call);
+                    let (place, attempt) = (call.place, call.attempt);
+                    return self.post(&run, Message::Permitted { place, attempt, permit });
+                }
+                permit
+            }
+        };
+        if call.repeat == Repeat::Safe && !self.leave(&run, &call) {
+            return;
+        }
+        let (place, attempt) = (call.place.clone(), call.attempt);
+        let now = self.settings.clock.now();
+        self.tell(&run, &plan.flow, now, Happening::AttemptStarted { place: place.clone(), attempt });
+        let flow = plan.flow.clone();
+        let answer = self.perform(plan, &call).await;
+        drop(permit);
+        let Attempt { outcome, retry_after, reached } = self.bounded(answer, &call);
+        tracing::debug!(%run, flow, %place, attempt, ok = outcome.is_ok(), "attempt ended");
+        self.land(&run, &call);
+        let draw = rand::random();
+        self.post(&run, Message::Event(Event::Attempted { place, attempt, outcome, reached, retry_after, draw }));
+    }
+
+    async fn perform(&self, plan: Arc<Plan>, call: &Call) -> Attempt {
+        let invocation = Invocation {
+            plan,
+            connection: call.connection.clone(),
+            operation: call.operation.clone(),
+            args: call.args.clone(),
+            key: call.key.clone(),
+            timeout: call.timeout,
+        };
+        let clock = &self.settings.clock;
+        let over = clock.now().after(call.timeout).after(BEYOND);
+        let unknown = |kind, message: String| Attempt {
+            outcome: Err(Failure::new(kind, message)),
+            retry_after: None,
+            reached: Reached::Perhaps,
+        };
+        tokio::select! {
+            answer = AssertUnwindSafe(self.settings.performer.perform(invocation)).catch_unwind() => {
+                answer.unwrap_or_else(|_| {
+                    tracing::error!(connection = call.connection, operation = call.operation, "a connector panicked");
+                    let message = format!("the connector of `{}` broke down", call.connection);
+                    unknown(ErrorKind::Unavailable, message)
+                })
+            }
+            () = clock.sleep_until(over) => {
+                unknown(ErrorKind::Timeout, format!("no answer within {}", call.timeout))
+            }
+        }
+    }
+
+    /// Refuses a result that is too large for the journal.
+    fn bounded(&self, mut attempt: Attempt, call: &Call) -> Attempt {
+        let most = self.settings.limits.result;
+        if let Ok(value) = &attempt.outcome
+            && serde_json::to_vec(value).map_or(0, |json| json.len()) > most
+        {
+            let message = format!("the result of `{}` has more than {most} bytes", call.operation);
+            attempt.outcome = Err(Failure::new(ErrorKind::Mismatch, message));
+        }
+        attempt
+    }
+
+    /// Marks a call as having left; says no when it was dropped meanwhile.
+    fn leave(&self, run: &RunId, call: &Call) -> bool {
+        if self.is_closing() {
+            return false;
+        }
+        match self.state().cells.get_mut(run).and_then(|cell| cell.flights.get_mut(&call.place)) {
+            Some(flight) => {
+                flight.stage = Stage::Away;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Takes a call off the list of those under way.
+    fn land(&self, run: &RunId, call: &Call) {
+        if let Some(cell) = self.state().cells.get_mut(run) {
+            cell.flights.remove(&call.place);
+        }
+    }
+
+    /// Ends calls that wait for a permit: they have not left.
+    pub(super) fn stop_waiting_calls(&self) {
+        for cell in self.state().cells.values_mut() {
+            cell.flights.retain(|_, flight| {
+                let waits = flight.stage == Stage::Queued;
+                if waits {
+                    flight.handle.abort();
+                }
+                !waits
+            });
+        }
+    }
+}

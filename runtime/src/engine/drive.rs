@@ -1,0 +1,363 @@
+//! How does a run go on when something has happened?
+//!
+//! What happens is put into the run's inbox. One task at a time drives a run: it takes the inbox, applies it, writes, and
+//! carries out what follows, until the inbox is empty. Then the run stays in memory without a task, or is put out of it.
+
+use std::{collections::HashMap, mem::take, sync::Arc};
+
+use flow_model::{plan::Plan, units::Instant};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::AbortHandle,
+};
+
+use super::{
+    Happening, Inbox, Inner, Progress, RunId, RunState,
+    live::{Broken, Live, Turn},
+};
+use crate::{
+    machine::{Call, Event, Place, Repeat},
+    store::{Batch, Committed, Error, Standing},
+};
+
+/// What a run waits for in the engine.
+#[derive(Default)]
+pub(super) struct Cell {
+    pub(super) inbox: Inbox,
+    pub(super) drive: Drive,
+    /// The run, unless it is out of memory or being driven.
+    pub(super) live: Option<Box<Live>>,
+    /// Calls under way.
+    pub(super) flights: HashMap<Place, Flight>,
+}
+
+/// Whether a task drives the run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Drive {
+    #[default]
+    Rests,
+    Goes,
+}
+
+/// A call under way.
+pub(super) struct Flight {
+    pub(super) handle: AbortHandle,
+    pub(super) stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Waits for a permit: nothing has left.
+    Queued,
+    /// Has left, and may be repeated.
+    Away,
+    /// Has left, and may not be repeated: its outcome is awaited, whether the run still needs it or not.
+    Fateful,
+}
+
+/// What reaches a run.
+pub(super) enum Message {
+    /// Something happened.
+    Event(Event),
+    /// An attempt that is not safe to repeat may leave.
+    Permitted { place: Place, attempt: u32, permit: OwnedSemaphorePermit },
+    /// Take up what is under way.
+    Look,
+}
+
+/// What a timer is for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Due {
+    /// Look at a run that was put out of memory.
+    Run(RunId),
+    /// A step's next attempt, or the end of a sleep.
+    Place(RunId, Place),
+    /// The deadline of a run.
+    Deadline(RunId),
+}
+
+impl Inner {
+    /// Tells a run that something has happened.
+    pub(super) fn post(self: &Arc<Self>, run: &RunId, message: Message) {
+        if self.halted.is_set() {
+            return;
+        }
+        let starts = {
+            let mut state = self.state();
+            let cell = state.cells.entry(run.clone()).or_default();
+            cell.inbox.push_back(message);
+            std::mem::replace(&mut cell.drive, Drive::Goes) == Drive::Rests
+        };
+        if starts {
+            self.workers.spawn(Arc::clone(self).drive(run.clone()));
+        }
+    }
+
+    pub(super) async fn watch_timers(self: Arc<Self>) {
+        loop {
+            let due = self.timers.next(&*self.settings.clock).await;
+            if self.is_closing() {
+                return;
+            }
+            match due {
+                Due::Run(run) => self.post(&run, Message::Look),
+                Due::Place(run, place) => self.post(&run, Message::Event(Event::Fired { place })),
+                Due::Deadline(run) => self.post(&run, Message::Event(Event::Expired)),
+            }
+        }
+    }
+
+    pub(super) async fn drive(self: Arc<Self>, run: RunId) {
+        loop {
+            let (messages, live) = {
+                let mut state = self.state();
+                let Some(cell) = state.cells.get_mut(&run) else { return };
+                if cell.inbox.is_empty() {
+                    self.rest(&mut state, &run);
+                    return;
+                }
+                (take(&mut cell.inbox), cell.live.take())
+            };
+            match self.go_on(&run, messages, live).await {
+                Ok(live) => {
+                    if let Some(cell) = self.state().cells.get_mut(&run) {
+                        cell.live = Some(live);
+                    }
+                }
+                Err(Stop::Store(error)) => return self.halt(error),
+                Err(Stop::Unknown) => {
+                    self.state().cells.remove(&run);
+                    return;
+                }
+                Err(Stop::Broken(broken)) => return self.set_aside(&run, &broken).await,
+            }
+        }
+    }
+
+    /// Leaves a run to itself: in memory when it goes on soon.
+    fn rest(&self, state: &mut super::State, run: &RunId) {
+        let Some(cell) = state.cells.get_mut(run) else { return };
+        cell.drive = Drive::Rests;
+        if !cell.flights.is_empty() {
+            return;
+        }
+        let Some(live) = &cell.live else {
+            state.cells.remove(run);
+            return;
+        };
+        let standing = live.standing();
+        let parks = match (standing.state, standing.wake_at) {
+            (RunState::Running, _) => false,
+            (RunState::Waiting | RunState::NeedsDecision, Some(at)) => {
+                at.since(self.settings.clock.now()) >= self.settings.limits.park
+            }
+            _ => true,
+        };
+        if parks {
+            state.cells.remove(run);
+        }
+    }
+
+    /// One turn: applies, writes, carries out.
+    async fn go_on(self: &Arc<Self>, run: &RunId, messages: Inbox, live: Option<Box<Live>>) -> Result<Box<Live>, Stop> {
+        let (mut live, mut events) = match live {
+            Some(live) => (live, Vec::new()),
+            None => self.take_up(run, &messages).await?,
+        };
+        let mut permitted = HashMap::new();
+        let now = self.settings.clock.now();
+        for message in messages {
+            match message {
+                Message::Event(event) => events.extend(live.machine.expects(&event, now).then_some(event)),
+                // What has not left when the engine closes is left to the next start.
+                Message::Permitted { .. } if self.is_closing() => {}
+                Message::Permitted { place, attempt, permit } => {
+                    permitted.insert((place.clone(), attempt), permit);
+                    events.push(Event::Began { place, attempt });
+                }
+                Message::Look => {}
+            }
+        }
+        if events.is_empty() {
+            return Ok(live);
+        }
+        let mut turn = live.turn(None, events, now, self.free_permits())?;
+        // Of the calls whose permit has come, those that are still wanted leave now.
+        for call in live.machine.calls() {
+            if let Some(permit) = permitted.remove(&(call.place.clone(), call.attempt)) {
+                turn.calls.push((call, Some(permit)));
+            }
+        }
+        self.store.commit(turn.batch.clone()).await?;
+        self.carry_out(run, &live, turn);
+        Ok(live)
+    }
+
+    /// Brings a run into memory: what was under way is taken up again.
+    async fn take_up(self: &Arc<Self>, run: &RunId, messages: &Inbox) -> Result<(Box<Live>, Vec<Event>), Stop> {
+        let Some(summary) = self.store.summary(run).await? else { return Err(Stop::Unknown) };
+        let is_outcome = |message: &Message| matches!(message, Message::Event(Event::Attempted { .. }));
+        if summary.state.is_final() && !messages.iter().any(is_outcome) {
+            // A timer of a run that has ended meanwhile.
+            return Err(Stop::Unknown);
+        }
+        let plan = self.plan(&summary.plan).await?;
+        let rows = self.store.rows(run).await?;
+        let live = Live::replay(run.clone(), plan, self.settings.library.clone(), &rows)?;
+        let lost = live.lost();
+        for call in live.machine.calls() {
+            if call.progress == crate::machine::Progress::Waiting {
+                self.launch(run, live.machine.plan(), call, None);
+            }
+        }
+        for (place, until) in live.machine.timers() {
+            self.timers.arm(until, Due::Place(run.clone(), place));
+        }
+        if let Some(at) = live.machine.deadline() {
+            self.timers.arm(at, Due::Deadline(run.clone()));
+        }
+        Ok((Box::new(live), lost))
+    }
+
+    async fn plan(&self, digest: &str) -> Result<Arc<Plan>, Stop> {
+        if let Some(plan) = self.state().plans.get(digest) {
+            return Ok(Arc::clone(plan));
+        }
+        let missing = || Broken::Plan(format!("there is no plan with the digest {digest}"));
+        let json = self.store.plan(digest).await?.ok_or_else(missing)?;
+        let plan: Plan = serde_json::from_slice(&json).map_err(|error| Broken::Plan(error.to_string()))?;
+        if plan.version > flow_model::plan::VERSION {
+            return Err(Broken::Plan(format!("it has version {}: use a newer program", plan.version)).into());
+        }
+        if plan.digest() != digest {
+            return Err(Broken::Plan("it is not the one that the run began with".to_owned()).into());
+        }
+        let plan = Arc::new(plan);
+        self.state().plans.insert(digest.to_owned(), Arc::clone(&plan));
+        Ok(plan)
+    }
+
+    /// Permits for calls that are recorded as begun at once; none when the engine closes.
+    pub(super) fn free_permits(&self) -> Option<&Arc<Semaphore>> {
+        (!self.is_closing()).then_some(&self.permits)
+    }
+
+    /// Carries out what follows from a turn that is on disk.
+    pub(super) fn carry_out(self: &Arc<Self>, run: &RunId, live: &Live, turn: Turn) {
+        let (state, ends) = (turn.batch.standing.state, turn.batch.standing.state.is_final());
+        let speaks = ends || state == RunState::NeedsDecision || turn.batch.answer.is_some();
+        let plan = live.machine.plan();
+        match live.machine.deadline() {
+            Some(at) if ends => self.timers.disarm(at, Due::Deadline(run.clone())),
+            Some(at) if turn.batch.new.is_some() => self.timers.arm(at, Due::Deadline(run.clone())),
+            _ => {}
+        }
+        for place in &turn.aborts {
+            self.abort(run, place);
+        }
+        for what in turn.news {
+            self.tell(run, &plan.flow, turn.batch.at, what);
+        }
+        self.tell(run, &plan.flow, turn.batch.at, Happening::Standing(state));
+        for (place, until) in turn.wakes {
+            self.timers.arm(until, Due::Place(run.clone(), place));
+        }
+        for (call, permit) in turn.calls {
+            self.launch(run, plan, call, permit);
+        }
+        if speaks {
+            self.waiters.wake(run);
+        }
+    }
+
+    pub(super) fn tell(&self, run: &RunId, flow: &str, at: Instant, what: Happening) {
+        // Nobody listens, as a rule.
+        let _ = self.progress.send(Progress { run: run.clone(), flow: flow.to_owned(), at, what });
+    }
+
+    fn launch(self: &Arc<Self>, run: &RunId, plan: &Arc<Plan>, call: Call, permit: Option<OwnedSemaphorePermit>) {
+        // A call that is recorded as begun leaves even now: its outcome will be known, with luck.
+        if (self.is_closing() && permit.is_none()) || self.halted.is_set() {
+            return;
+        }
+        let place = call.place.clone();
+        let stage = match (call.repeat, &permit) {
+            (Repeat::Unsafe, Some(_)) => Stage::Fateful,
+            (Repeat::Unsafe, None) | (Repeat::Safe, _) => Stage::Queued,
+        };
+        let (flown, known) = tokio::sync::oneshot::channel();
+        let flight = Arc::clone(self).fly(run.clone(), Arc::clone(plan), call, permit);
+        let handle = self.workers.spawn(async move {
+            // The call leaves when it is on the list of those under way.
+            let _ = known.await;
+            flight.await;
+        });
+        self.state().cells.entry(run.clone()).or_default().flights.insert(place, Flight { handle, stage });
+        let _ = flown.send(());
+    }
+
+    fn abort(&self, run: &RunId, place: &Place) {
+        let mut state = self.state();
+        let Some(cell) = state.cells.get_mut(run) else { return };
+        if cell.flights.get(place).is_some_and(|flight| flight.stage != Stage::Fateful)
+            && let Some(flight) = cell.flights.remove(place)
+        {
+            flight.handle.abort();
+        }
+    }
+
+    /// Halts the engine: what is on disk is not known.
+    pub(super) fn halt(&self, error: Error) {
+        tracing::error!(%error, "the engine halts");
+        self.halted.set(error);
+        self.state().cells.clear();
+        self.workers.abort();
+        self.waiters.wake_all();
+    }
+
+    /// Sets a run aside that can't go on; the others do.
+    async fn set_aside(self: &Arc<Self>, run: &RunId, broken: &Broken) {
+        tracing::error!(%run, %broken, "a run can't go on");
+        {
+            let mut state = self.state();
+            if let Some(cell) = state.cells.remove(run) {
+                cell.flights.into_values().for_each(|flight| flight.handle.abort());
+            }
+        }
+        let reason = Some(format!("the run can't go on: {broken}"));
+        let standing = Standing { state: RunState::NeedsDecision, reason, wake_at: None, outcome: None };
+        let batch = Batch {
+            run: run.clone(),
+            new: None,
+            rows: Vec::new(),
+            standing,
+            answer: None,
+            dead_letters: Vec::new(),
+            at: self.settings.clock.now(),
+        };
+        match self.store.commit(batch).await {
+            Ok(Committed::Done | Committed::Duplicate { .. }) => self.waiters.wake(run),
+            Err(error) => self.halt(error),
+        }
+    }
+}
+
+/// Why the driving of a run stops.
+pub(super) enum Stop {
+    Store(Error),
+    Broken(Broken),
+    /// There is no such run.
+    Unknown,
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<Broken> for Stop {
+    fn from(broken: Broken) -> Self {
+        Self::Broken(broken)
+    }
+}

@@ -1,0 +1,196 @@
+//! A run in memory: its machine, and the end of its journal.
+
+use std::{
+    collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use flow_model::{plan::Plan, units::Instant};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::{Happening, RunId, RunState};
+use crate::{
+    eval::Library,
+    journal::{self, Chain, Entry, Row},
+    machine::{self, Action, Call, Event, Machine, Outcome, Place, Progress, Record, Repeat, Response, Said, Status},
+    store::{Batch, DeadLetter, NewRun, Standing},
+};
+
+pub(super) struct Live {
+    pub(super) machine: Machine,
+    run: RunId,
+    chain: Chain,
+    at: Instant,
+}
+
+/// What follows from some events: to be written, then to be carried out.
+pub(super) struct Turn {
+    pub(super) batch: Batch,
+    /// Calls to be made; those that are not safe to repeat have their permit, and are recorded as begun.
+    pub(super) calls: Vec<(Call, Option<OwnedSemaphorePermit>)>,
+    pub(super) aborts: Vec<Place>,
+    pub(super) wakes: Vec<(Place, Instant)>,
+    pub(super) news: Vec<Happening>,
+}
+
+/// Why a run can't go on.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Broken {
+    #[error(transparent)]
+    Damaged(#[from] journal::Damage),
+    #[error(transparent)]
+    Diverged(#[from] machine::Diverged),
+    #[error("its plan can't be used: {0}")]
+    Plan(String),
+    #[error("the interpreter broke down: {0}")]
+    Panicked(String),
+}
+
+impl Live {
+    /// A run that is about to begin.
+    pub(super) fn new(run: RunId, plan: Arc<Plan>, library: Library) -> Self {
+        let machine = Machine::new(run.as_str(), plan, library);
+        Self { machine, chain: Chain::new(run.clone()), run, at: Instant(i64::MIN) }
+    }
+
+    /// A run as its journal gives it.
+    pub(super) fn replay(run: RunId, plan: Arc<Plan>, library: Library, rows: &[Row]) -> Result<Self, Broken> {
+        let (entries, chain) = journal::read(&run, rows)?;
+        let at = entries.last().map_or(Instant(i64::MIN), |entry| entry.at);
+        let said = entries.iter().map(|entry| (entry.at, &entry.said));
+        let machine = guarded(|| machine::replay(run.as_str(), plan, library, said))??;
+        Ok(Self { machine, run, chain, at })
+    }
+
+    /// Applies events. Calls that are not safe to repeat begin in the same turn when there is a permit for them.
+    pub(super) fn turn(
+        &mut self,
+        new: Option<NewRun>,
+        events: Vec<Event>,
+        now: Instant,
+        permits: Option<&Arc<Semaphore>>,
+    ) -> Result<Turn, Broken> {
+        // The clock may have been set back; the journal does not go back.
+        self.at = self.at.max(now);
+        let batch = Batch {
+            run: self.run.clone(),
+            new,
+            rows: Vec::new(),
+            standing: Standing { state: RunState::Running, reason: None, wake_at: None, outcome: None },
+            answer: None,
+            dead_letters: Vec::new(),
+            at: self.at,
+        };
+        let mut turn = Turn { batch, calls: Vec::new(), aborts: Vec::new(), wakes: Vec::new(), news: Vec::new() };
+        let mut events = VecDeque::from(events);
+        while let Some(event) = events.pop_front() {
+            turn.tell(&event);
+            let actions = guarded(|| self.machine.apply(&event, self.at))?;
+            self.write(&mut turn, Said::Event(event));
+            for action in actions {
+                match action {
+                    Action::Record(record) => {
+                        turn.note(&record, &self.run, self.at);
+                        self.write(&mut turn, Said::Record(record));
+                    }
+                    Action::Perform(call) => {
+                        let permit = match call.repeat {
+                            Repeat::Safe => None,
+                            Repeat::Unsafe => permits.and_then(|permits| Arc::clone(permits).try_acquire_owned().ok()),
+                        };
+                        if permit.is_some() {
+                            let (place, attempt) = (call.place.clone(), call.attempt);
+                            events.push_front(Event::Began { place, attempt });
+                        }
+                        turn.calls.push((call, permit));
+                    }
+                    Action::Abort(place) => {
+                        turn.calls.retain(|(call, _)| call.place != place);
+                        turn.aborts.push(place);
+                    }
+                    Action::Wake { place, until } => turn.wakes.push((place, until)),
+                }
+            }
+        }
+        turn.batch.standing = self.standing();
+        Ok(turn)
+    }
+
+    fn write(&mut self, turn: &mut Turn, said: Said) {
+        turn.batch.rows.push(self.chain.write(&Entry { at: self.at, said }));
+    }
+
+    /// Attempts of which it is not known whether they left: the process that made them is gone.
+    pub(super) fn lost(&self) -> Vec<Event> {
+        let calls = self.machine.calls().into_iter();
+        calls
+            .filter(|call| call.progress == Progress::Begun)
+            .map(|call| Event::Lost { place: call.place, attempt: call.attempt })
+            .collect()
+    }
+
+    /// How the run stands.
+    pub(super) fn standing(&self) -> Standing {
+        let (state, reason, until) = match self.machine.status() {
+            Status::Running => (RunState::Running, None, None),
+            Status::Waiting(until) => (RunState::Waiting, Some(format!("waits until {until}")), Some(until)),
+            Status::Undecided { steps, until } => {
+                let steps: Vec<_> = steps.iter().map(|(place, why)| format!("`{place}`: {}", why.message)).collect();
+                (RunState::NeedsDecision, Some(steps.join("; ")), until)
+            }
+            Status::Ended => match self.machine.outcome() {
+                Some(Outcome::Failed { failure, .. }) => (RunState::Failed, Some(failure.to_string()), None),
+                Some(Outcome::Cancelled { reason }) => (RunState::Cancelled, Some(reason.clone()), None),
+                Some(Outcome::Completed(_)) | None => (RunState::Completed, None, None),
+            },
+        };
+        let wake_at = match state {
+            RunState::Waiting | RunState::NeedsDecision => until.into_iter().chain(self.machine.deadline()).min(),
+            _ => None,
+        };
+        Standing { state, reason, wake_at, outcome: self.machine.outcome().cloned() }
+    }
+}
+
+impl Turn {
+    fn tell(&mut self, event: &Event) {
+        match event {
+            Event::Started(_) => self.news.push(Happening::RunStarted),
+            Event::Attempted { place, attempt, outcome, .. } => self.news.push(match outcome {
+                Ok(_) => Happening::StepCompleted { place: place.clone(), attempts: *attempt },
+                Err(failure) => {
+                    Happening::AttemptFailed { place: place.clone(), attempt: *attempt, failure: failure.clone() }
+                }
+            }),
+            _ => {}
+        }
+    }
+
+    fn note(&mut self, record: &Record, run: &RunId, at: Instant) {
+        match record {
+            Record::Scheduled { place, connection, operation, .. } => {
+                let (place, connection, operation) = (place.clone(), connection.clone(), operation.clone());
+                return self.news.push(Happening::StepStarted { place, connection, operation });
+            }
+            Record::Responded(response) => self.batch.answer = Some(Response::clone(response)),
+            Record::DeadLettered { place, queue, value } => self.batch.dead_letters.push(DeadLetter {
+                run: run.clone(),
+                place: place.clone(),
+                queue: queue.clone(),
+                value: value.clone(),
+                at,
+            }),
+            _ => {}
+        }
+        self.news.push(Happening::Concluded(record.clone()));
+    }
+}
+
+/// Runs code of the interpreter; should it panic, only its run comes to a stop.
+fn guarded<T>(code: impl FnOnce() -> T) -> Result<T, Broken> {
+    catch_unwind(AssertUnwindSafe(code)).map_err(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        Broken::Panicked(text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default())
+    })
+}

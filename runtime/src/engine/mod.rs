@@ -1,0 +1,195 @@
+//! How are runs carried out, so that they survive the end of the process?
+//!
+//! The engine is the host of the machine ([`crate::machine`]). For each turn of a run it applies what has happened, writes
+//! events and records in one batch, and only when that is on disk carries out what follows: calls, timers, answers. A run
+//! that waits holds no task; one that waits long holds no memory but an entry among the timers. After a crash the journal
+//! is replayed and what was under way is taken up again: calls that are safe to repeat are made again with the same key,
+//! others end as interrupted.
+//!
+//! When a write fails, the engine halts: nothing is acknowledged or performed any more, and the process has to start again
+//! from what is on disk.
+
+mod attempt;
+mod drive;
+mod env;
+mod live;
+mod progress;
+mod settings;
+mod submit;
+mod wait;
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use flow_model::plan::Plan;
+use tokio::sync::{Semaphore, broadcast};
+
+use self::{
+    drive::{Cell, Due},
+    submit::Deployed,
+};
+pub use self::{
+    progress::{Happening, Progress},
+    settings::{Limits, Settings},
+    submit::{Accepted, Newness, Submission, SubmitError},
+    wait::{Answer, ControlError},
+};
+pub use crate::{
+    journal::RunId,
+    store::{Filter, RunDetail, RunState, RunSummary},
+};
+use crate::{
+    store::{Error, Sqlite, Store},
+    timer::Timers,
+    worker::Workers,
+};
+
+/// Carries out runs. Dropping it ends all work where it stands, as a crash does; [`Engine::shutdown`] ends it in order.
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+/// What all tasks of the engine share.
+struct Inner {
+    store: Arc<dyn Store>,
+    settings: Settings,
+    permits: Arc<Semaphore>,
+    /// Tasks that drive runs and make calls.
+    workers: Workers,
+    /// The task that watches the timers.
+    watch: Workers,
+    timers: Timers<Due>,
+    progress: broadcast::Sender<Progress>,
+    state: Mutex<State>,
+    /// Whoever waits for a run.
+    waiters: wait::Waiters,
+    halted: wait::Halted,
+    closing: AtomicBool,
+}
+
+#[derive(Default)]
+struct State {
+    /// The plans that new runs use, by flow.
+    deployed: BTreeMap<String, Deployed>,
+    /// Plans by digest: those in use.
+    plans: HashMap<String, Arc<Plan>>,
+    /// Runs that something is under way for, or that wait for a short time.
+    cells: HashMap<RunId, Cell>,
+}
+
+impl Engine {
+    /// Opens the data folder. Nothing runs until [`Engine::resume`] and [`Engine::submit`].
+    ///
+    /// # Errors
+    /// When another process uses the folder, or it can't be used.
+    pub fn open(settings: Settings) -> Result<Self, Error> {
+        let store = Sqlite::open(&settings.data)?;
+        Ok(Self::with_store(settings, Arc::new(store)))
+    }
+
+    /// The same over another store.
+    pub fn with_store(settings: Settings, store: Arc<dyn Store>) -> Self {
+        let (progress, _) = broadcast::channel(settings.limits.progress);
+        let permits = Arc::new(Semaphore::new(settings.limits.calls));
+        let inner = Inner {
+            store,
+            permits,
+            workers: Workers::default(),
+            watch: Workers::default(),
+            timers: Timers::new(),
+            progress,
+            state: Mutex::default(),
+            waiters: wait::Waiters::default(),
+            halted: wait::Halted::default(),
+            closing: AtomicBool::new(false),
+            settings,
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Continues every run that is not over, each with the plan that it began with, and begins to watch the timers. It has
+    /// to be called once, within a tokio runtime. Returns how many runs are not over.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub async fn resume(&self) -> Result<usize, Error> {
+        let inner = &self.inner;
+        let unfinished = inner.store.unfinished().await?;
+        for run in &unfinished {
+            match (run.state, run.wake_at) {
+                (RunState::Waiting | RunState::NeedsDecision, Some(at)) => {
+                    inner.timers.arm(at, Due::Run(run.run.clone()));
+                }
+                (RunState::NeedsDecision, None) => {}
+                _ => inner.post(&run.run, drive::Message::Look),
+            }
+        }
+        inner.watch.spawn(Arc::clone(inner).watch_timers());
+        Ok(unfinished.len())
+    }
+
+    /// What happens from now on. A receiver that is slow misses some: it is for live display.
+    pub fn subscribe(&self) -> broadcast::Receiver<Progress> {
+        self.inner.progress.subscribe()
+    }
+
+    /// Runs, newest first.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub async fn runs(&self, filter: Filter) -> Result<Vec<RunSummary>, Error> {
+        self.inner.store.list(filter).await
+    }
+
+    /// A run with all that is known of it.
+    ///
+    /// # Errors
+    /// When the store can't be read, or the run's journal is damaged.
+    pub async fn run(&self, run: &RunId) -> Result<Option<RunDetail>, Error> {
+        self.inner.store.detail(run).await
+    }
+
+    /// Stops: takes no more work, lets calls that are under way end and be recorded within the grace period, and ends the
+    /// rest where it stands. Runs that are not over are continued by the next [`Engine::resume`].
+    pub async fn shutdown(&self) {
+        let inner = &self.inner;
+        inner.closing.store(true, Ordering::SeqCst);
+        inner.watch.abort();
+        inner.stop_waiting_calls();
+        let clock = Arc::clone(&inner.settings.clock);
+        let until = clock.now().after(inner.settings.limits.grace);
+        tokio::select! {
+            () = inner.workers.idle() => {}
+            () = clock.sleep_until(until) => {}
+        }
+        inner.workers.abort();
+        inner.workers.idle().await;
+        inner.waiters.wake_all();
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.inner.closing.store(true, Ordering::SeqCst);
+        self.inner.watch.abort();
+        self.inner.workers.abort();
+    }
+}
+
+impl Inner {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst)
+    }
+}
+
+/// Things that wait for a run, in their order.
+type Inbox = VecDeque<drive::Message>;

@@ -1,0 +1,62 @@
+//! What is happening right now? For live display; the journal is what counts.
+
+use flow_model::{failure::Failure, units::Instant};
+
+use super::{RunId, RunState};
+use crate::machine::{Place, Record};
+
+/// Something that has happened in a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Progress {
+    /// The run.
+    pub run: RunId,
+    /// Its flow.
+    pub flow: String,
+    /// When.
+    pub at: Instant,
+    /// What.
+    pub what: Happening,
+}
+
+/// What has happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Happening {
+    /// The run began.
+    RunStarted,
+    /// A step is to be performed.
+    StepStarted {
+        /// The step.
+        place: Place,
+        /// The connection.
+        connection: String,
+        /// The operation.
+        operation: String,
+    },
+    /// An attempt leaves now.
+    AttemptStarted {
+        /// The step.
+        place: Place,
+        /// Counts from 1.
+        attempt: u32,
+    },
+    /// An attempt has failed; what follows comes next.
+    AttemptFailed {
+        /// The step.
+        place: Place,
+        /// Counts from 1.
+        attempt: u32,
+        /// Why.
+        failure: Failure,
+    },
+    /// A step has its result.
+    StepCompleted {
+        /// The step.
+        place: Place,
+        /// How many attempts it took.
+        attempts: u32,
+    },
+    /// The machine has concluded something: a wait, a failed step, a line, the answer, the end.
+    Concluded(Record),
+    /// The run now stands so, after all of the above.
+    Standing(RunState),
+}

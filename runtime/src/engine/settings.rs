@@ -1,0 +1,74 @@
+//! What does the engine need from the outside?
+
+use std::{path::PathBuf, sync::Arc};
+
+use flow_model::units::Millis;
+
+use crate::{
+    connector::Performer,
+    eval::{Environment, Library},
+    timer::{Clock, SystemClock},
+};
+
+/// Where runs live and what they work with.
+#[derive(Clone)]
+pub struct Settings {
+    /// The folder that holds the journal.
+    pub data: PathBuf,
+    /// The standard functions.
+    pub library: Library,
+    /// Plain configuration.
+    pub env: Arc<dyn Environment>,
+    /// Carries out attempts of steps.
+    pub performer: Arc<dyn Performer>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// How much at the same time.
+    pub limits: Limits,
+}
+
+impl Settings {
+    /// Settings with the clock of the machine and the usual limits.
+    pub fn new(
+        data: impl Into<PathBuf>,
+        library: Library,
+        env: Arc<dyn Environment>,
+        performer: Arc<dyn Performer>,
+    ) -> Self {
+        let clock = Arc::new(SystemClock);
+        Self { data: data.into(), library, env, performer, clock, limits: Limits::default() }
+    }
+}
+
+/// How much at the same time, and how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Calls under way. Default 256.
+    pub calls: usize,
+    /// Runs in memory: beyond that none are accepted. Default 20 000.
+    pub runs: usize,
+    /// The size of a step's result in the journal, in bytes. Default 16 MiB.
+    pub result: usize,
+    /// Free disk space below which no runs are accepted, so that those under way can be recorded. Default 64 MiB.
+    pub reserve: u64,
+    /// A run that waits at least so long is put out of memory. Default 1m.
+    pub park: Millis,
+    /// How long calls under way have at a shutdown. Default 10s.
+    pub grace: Millis,
+    /// How many progress messages a slow receiver may lag behind. Default 4096.
+    pub progress: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            calls: 256,
+            runs: 20_000,
+            result: 16 << 20,
+            reserve: 64 << 20,
+            park: Millis::seconds(60),
+            grace: Millis::seconds(10),
+            progress: 4096,
+        }
+    }
+}

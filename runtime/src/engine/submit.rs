@@ -1,0 +1,226 @@
+//! How does a run begin?
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use flow_model::{
+    plan::{Plan, Trigger, TriggerKind},
+    units::Millis,
+    value::Value,
+};
+use tokio::sync::oneshot;
+
+use super::{
+    Engine, Inner, RunId,
+    drive::{Cell, Message},
+    env,
+    live::Live,
+};
+use crate::{
+    machine::{Event, Start},
+    store::{Committed, Dedupe, Error, NewRun, SameBody},
+};
+
+/// What starts a run.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    /// The flow.
+    pub flow: String,
+    /// Which of the plan's triggers; none for a start with parameters.
+    pub trigger: Option<usize>,
+    /// The trigger's payload, or a record of the parameters.
+    pub payload: Value,
+    /// The key by which a repetition is known, and how long.
+    pub dedupe: Option<(String, Millis)>,
+    /// A digest of the event's body: the same key with another body is refused.
+    pub body_digest: Option<String>,
+}
+
+impl Submission {
+    /// Starts a flow with parameters.
+    pub fn with_params(flow: impl Into<String>, params: Value) -> Self {
+        Self { flow: flow.into(), trigger: None, payload: params, dedupe: None, body_digest: None }
+    }
+}
+
+/// A run that is on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// The run.
+    pub run: RunId,
+    /// Whether it is new.
+    pub is_new: Newness,
+}
+
+/// Whether a submission started a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Newness {
+    /// It did.
+    New,
+    /// The event is known: the run is the one that it started the first time.
+    Duplicate,
+}
+
+/// Why a run was not accepted. Nothing is on disk.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// There is no such flow.
+    #[error("there is no flow `{0}`")]
+    UnknownFlow(String),
+    /// The flow has no such trigger.
+    #[error("the flow `{0}` has no trigger {1}")]
+    UnknownTrigger(String, usize),
+    /// The same key came with another body before.
+    #[error("run {run} was started by an event with the same key and another body")]
+    Conflict {
+        /// The run.
+        run: RunId,
+    },
+    /// Too much is under way.
+    #[error("{0} runs are under way: try again later")]
+    Busy(usize),
+    /// The disk is nearly full.
+    #[error("the disk has only {0} bytes left: no more runs are accepted")]
+    DiskFull(u64),
+    /// The engine is shutting down.
+    #[error("the engine is shutting down")]
+    Closing,
+    /// The run could not be written.
+    #[error(transparent)]
+    Store(#[from] Error),
+    /// The run could not be begun.
+    #[error("the run can't begin: {0}")]
+    Broken(String),
+}
+
+/// A flow that new runs can use.
+#[derive(Clone)]
+pub(super) struct Deployed {
+    digest: String,
+    plan: Arc<Plan>,
+    env: Vec<String>,
+}
+
+impl Engine {
+    /// Makes a plan the one that new runs of its flow use. It is on disk when this returns.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub async fn deploy(&self, plan: Arc<Plan>) -> Result<(), Error> {
+        let json = serde_json::to_vec(&*plan).expect("a plan is always writable as JSON");
+        let digest = plan.digest();
+        self.inner.halted.check()?;
+        let added = self.inner.store.add_plan(digest.clone(), plan.flow.clone(), json).await;
+        added.inspect_err(|error| self.inner.halt(error.clone()))?;
+        let env = env::names(&plan).into_iter().collect();
+        let mut state = self.inner.state();
+        state.plans.insert(digest.clone(), Arc::clone(&plan));
+        state.deployed.insert(plan.flow.clone(), Deployed { digest, plan, env });
+        Ok(())
+    }
+
+    /// Starts a run. It is on disk when this returns, also when the caller does not wait for that.
+    ///
+    /// # Errors
+    /// Says why it was not accepted.
+    pub async fn submit(&self, submission: Submission) -> Result<Accepted, SubmitError> {
+        let (reply, accepted) = oneshot::channel();
+        let inner = Arc::clone(&self.inner);
+        inner.check_room()?;
+        self.inner.workers.spawn(async move {
+            // The caller may be gone; the run goes on.
+            let _ = reply.send(inner.accept(submission).await);
+        });
+        accepted.await.unwrap_or_else(|_| {
+            Err(self.inner.halted.check().map_or_else(SubmitError::Store, |()| SubmitError::Closing))
+        })
+    }
+}
+
+impl Inner {
+    /// Says whether a run can be accepted at all.
+    fn check_room(&self) -> Result<(), SubmitError> {
+        if self.is_closing() {
+            return Err(SubmitError::Closing);
+        }
+        self.halted.check()?;
+        let runs = self.state().cells.len();
+        if runs >= self.settings.limits.runs {
+            return Err(SubmitError::Busy(runs));
+        }
+        match self.store.space() {
+            Some(space) if space < self.settings.limits.reserve => Err(SubmitError::DiskFull(space)),
+            _ => Ok(()),
+        }
+    }
+
+    async fn accept(self: Arc<Self>, submission: Submission) -> Result<Accepted, SubmitError> {
+        let Submission { flow, trigger, payload, dedupe, body_digest } = submission;
+        let Some(Deployed { digest, plan, env }) = self.state().deployed.get(&flow).cloned() else {
+            return Err(SubmitError::UnknownFlow(flow));
+        };
+        let started_by = match trigger {
+            None => None,
+            Some(index) => match plan.triggers.get(index) {
+                Some(trigger) => Some(words(trigger)),
+                None => return Err(SubmitError::UnknownTrigger(flow, index)),
+            },
+        };
+        let dedupe = dedupe.map(|(key, window)| Dedupe {
+            scope: format!("{flow} {}", started_by.as_deref().unwrap_or_default()),
+            key,
+            window,
+            body_digest,
+        });
+        let env: BTreeMap<_, _> =
+            env.into_iter().filter_map(|name| self.settings.env.get(&name).map(|value| (name, value))).collect();
+        let now = self.settings.clock.now();
+        let run = RunId::new(now, rand::random());
+        let mut live = Live::new(run.clone(), plan, self.settings.library.clone());
+        let new = NewRun { flow, plan: digest, trigger: started_by, dedupe };
+        let start = Event::Started(Start { trigger, payload, env });
+        let turn = live.turn(Some(new), vec![start], now, self.free_permits());
+        let turn = turn.map_err(|broken| SubmitError::Broken(broken.to_string()))?;
+        match self.store.commit(turn.batch.clone()).await {
+            Ok(Committed::Done) => {}
+            Ok(Committed::Duplicate { run, body: SameBody::Yes }) => {
+                return Ok(Accepted { run, is_new: Newness::Duplicate });
+            }
+            Ok(Committed::Duplicate { run, body: SameBody::No }) => {
+                tracing::warn!(%run, "an event came again with another body");
+                return Err(SubmitError::Conflict { run });
+            }
+            Err(error) => {
+                self.halt(error.clone());
+                return Err(error.into());
+            }
+        }
+        self.begin(&run, live, turn);
+        Ok(Accepted { run, is_new: Newness::New })
+    }
+
+    /// Carries out what follows from the beginning of a run.
+    fn begin(self: &Arc<Self>, run: &RunId, live: Live, turn: super::live::Turn) {
+        if self.halted.is_set() {
+            return;
+        }
+        // Listed before its calls leave, so that their outcomes find it. No task drives it yet, and a look makes one that
+        // decides whether it stays in memory.
+        let cell = Cell { drive: super::drive::Drive::Goes, ..Cell::default() };
+        self.state().cells.insert(run.clone(), cell);
+        self.carry_out(run, &live, turn);
+        if let Some(cell) = self.state().cells.get_mut(run) {
+            cell.live = Some(Box::new(live));
+            cell.inbox.push_back(Message::Look);
+        }
+        self.workers.spawn(Arc::clone(self).drive(run.clone()));
+    }
+}
+
+/// What starts runs, in words; also what keys are compared within.
+fn words(trigger: &Trigger) -> String {
+    match &trigger.kind {
+        TriggerKind::Http { method, path, .. } => format!("http {method} {path}"),
+        TriggerKind::Every(every) => format!("every {every}"),
+        TriggerKind::Webhook { connection, trigger, .. } => format!("{connection}.{trigger}"),
+    }
+}

@@ -1,0 +1,188 @@
+//! What happened in a run, step by step?
+//!
+//! In: the entries of its journal. Out: the story for people; nothing of it is computed again. Results of steps are left
+//! out: they may be personal or large.
+
+use flow_model::{failure::Failure, units::Instant};
+use indexmap::IndexMap;
+use serde::Serialize;
+
+use super::Entry;
+use crate::machine::{Event, Place, Record, Said};
+
+/// The story of a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct History {
+    /// Steps and sleeps, in the order in which they began.
+    pub steps: Vec<StepHistory>,
+    /// What `log`, `optional`, `on error skip` and `dead_letter` left, in order.
+    pub lines: Vec<Line>,
+}
+
+/// A step or a sleep.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StepHistory {
+    /// Where.
+    pub place: Place,
+    /// Connection and operation; none for a sleep.
+    pub call: Option<(String, String)>,
+    /// How far it is.
+    pub state: StepState,
+    /// When it began.
+    pub started_at: Instant,
+    /// When it ended.
+    pub ended_at: Option<Instant>,
+    /// Attempts that have ended.
+    pub attempts: Vec<AttemptHistory>,
+    /// Until when it waits.
+    pub until: Option<Instant>,
+    /// Why it has no result.
+    pub failure: Option<Failure>,
+}
+
+/// An attempt that has ended.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AttemptHistory {
+    /// Counts from 1.
+    pub number: u32,
+    /// When it ended.
+    pub ended_at: Instant,
+    /// Why it failed, if it did.
+    pub failure: Option<Failure>,
+}
+
+/// How far a step is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepState {
+    /// An attempt is under way.
+    Running,
+    /// It waits for the next attempt, or sleeps.
+    Waiting,
+    /// It has a result.
+    Completed,
+    /// It failed.
+    Failed,
+    /// Its outcome is not known: someone must decide.
+    NeedsDecision,
+    /// It was dropped, because its branch or run has ended.
+    Cancelled,
+}
+
+/// Something that the run says besides its steps.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Line {
+    /// When.
+    pub at: Instant,
+    /// Where.
+    pub place: Place,
+    /// What.
+    pub text: String,
+}
+
+impl History {
+    /// Tells the story of a journal.
+    pub fn of(entries: &[Entry]) -> Self {
+        let mut steps: IndexMap<Place, StepHistory> = IndexMap::new();
+        let mut lines = Vec::new();
+        for Entry { at, said } in entries {
+            match said {
+                Said::Event(event) => follow(&mut steps, event, *at),
+                Said::Record(record) => conclude(&mut steps, &mut lines, record, *at),
+            }
+        }
+        Self { steps: steps.into_values().collect(), lines }
+    }
+}
+
+fn begin(place: &Place, call: Option<(String, String)>, at: Instant) -> StepHistory {
+    StepHistory {
+        place: place.clone(),
+        call,
+        state: StepState::Running,
+        started_at: at,
+        ended_at: None,
+        attempts: Vec::new(),
+        until: None,
+        failure: None,
+    }
+}
+
+fn end(step: &mut StepHistory, state: StepState, at: Instant) {
+    step.state = state;
+    step.ended_at = Some(at);
+    step.until = None;
+}
+
+fn follow(steps: &mut IndexMap<Place, StepHistory>, event: &Event, at: Instant) {
+    match event {
+        Event::Attempted { place, attempt, outcome, .. } => {
+            let Some(step) = steps.get_mut(place) else { return };
+            let failure = outcome.as_ref().err().cloned();
+            step.attempts.push(AttemptHistory { number: *attempt, ended_at: at, failure: failure.clone() });
+            if step.ended_at.is_none() {
+                match failure {
+                    None => end(step, StepState::Completed, at),
+                    failure => step.failure = failure,
+                }
+            }
+        }
+        Event::Fired { place } => {
+            let Some(step) = steps.get_mut(place) else { return };
+            if step.call.is_none() {
+                end(step, StepState::Completed, at);
+            } else if step.state == StepState::Waiting {
+                step.state = StepState::Running;
+                step.until = None;
+            }
+        }
+        Event::Resolved { place, decision } => {
+            let Some(step) = steps.get_mut(place) else { return };
+            match decision {
+                crate::machine::Decision::Retry => step.state = StepState::Running,
+                crate::machine::Decision::Result(_) => {
+                    step.failure = None;
+                    end(step, StepState::Completed, at);
+                }
+                crate::machine::Decision::Fail(_) => {}
+            }
+        }
+        Event::Started(_) | Event::Began { .. } | Event::Lost { .. } | Event::Expired | Event::Cancelled { .. } => {}
+    }
+}
+
+fn conclude(steps: &mut IndexMap<Place, StepHistory>, lines: &mut Vec<Line>, record: &Record, at: Instant) {
+    let mut line = |place: &Place, text: String| lines.push(Line { at, place: place.clone(), text });
+    match record {
+        Record::Scheduled { place, connection, operation, .. } => {
+            let call = Some((connection.clone(), operation.clone()));
+            steps.insert(place.clone(), begin(place, call, at));
+        }
+        Record::Waits { place, until } => {
+            let step = steps.entry(place.clone()).or_insert_with(|| begin(place, None, at));
+            step.state = StepState::Waiting;
+            step.until = Some(*until);
+        }
+        Record::StepFailed { place, failure } => {
+            if let Some(step) = steps.get_mut(place) {
+                end(step, StepState::Failed, at);
+                step.failure = Some(failure.clone());
+            }
+        }
+        Record::Undecided { place, failure } => {
+            if let Some(step) = steps.get_mut(place) {
+                step.state = StepState::NeedsDecision;
+                step.failure = Some(failure.clone());
+            }
+        }
+        Record::Dropped { place } => {
+            if let Some(step) = steps.get_mut(place) {
+                end(step, StepState::Cancelled, at);
+            }
+        }
+        Record::PassedOver { place, failure } => line(place, format!("passed over: {failure}")),
+        Record::Logged { place, text } => line(place, text.clone()),
+        Record::DeadLettered { place, queue, .. } => line(place, format!("dead letter in `{queue}`")),
+        Record::Responded(_) | Record::Ended(_) => {}
+    }
+}

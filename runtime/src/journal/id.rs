@@ -1,0 +1,62 @@
+//! What identifies a run?
+
+use std::{fmt, str::FromStr, sync::Arc};
+
+use flow_model::units::Instant;
+use serde::{Serialize, Serializer};
+use ulid::Ulid;
+
+/// The id of a run: a ULID, so ids sort by the time at which their runs began.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunId(Arc<str>);
+
+impl RunId {
+    /// The id of a run that begins now, from 80 random bits; others are left out.
+    pub fn new(now: Instant, random: u128) -> Self {
+        Self(Ulid::from_parts(u64::try_from(now.0).unwrap_or(0), random).to_string().into())
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Serialize for RunId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+/// Text that is not the id of a run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not the id of a run: ids have 26 letters and digits, see `flowc runs list`")]
+pub struct BadRunId(String);
+
+impl FromStr for RunId {
+    type Err = BadRunId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let id = Ulid::from_string(text).map_err(|_| BadRunId(text.chars().take(60).collect()))?;
+        Ok(Self(id.to_string().into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_sort_by_time_and_read_back() {
+        let (early, late) = (RunId::new(Instant(1000), u128::MAX), RunId::new(Instant(1001), 0));
+        assert!(early < late);
+        assert_eq!(late.as_str().to_lowercase().parse::<RunId>().unwrap(), late);
+        assert!("latest".parse::<RunId>().is_err());
+    }
+}

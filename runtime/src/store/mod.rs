@@ -1,0 +1,346 @@
+//! Where do journals live, and when is something durable?
+//!
+//! In: batches, each with what one turn of a run added. Out: the same after a crash. [`Store::commit`] returns when its
+//! batch is on disk, and not before; a batch is there as a whole or not at all. [`Sqlite`] is the implementation for one
+//! machine. Reading works beside a process that writes: see [`read`].
+
+mod lock;
+mod read;
+mod schema;
+mod sqlite;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
+
+use async_trait::async_trait;
+use flow_model::{
+    units::{Instant, Millis},
+    value::Value,
+};
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    read::{Reader, read},
+    sqlite::Sqlite,
+};
+use crate::{
+    journal::{Damage, History, Row, RunId},
+    machine::{Outcome, Place, Response},
+};
+
+/// Why the store did not do what it was asked for.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// Another process uses the data folder.
+    #[error("the data folder `{}` is in use by {}: stop it first, or choose another folder", .folder.display(), holder(*.pid))]
+    Locked {
+        /// The folder.
+        folder: PathBuf,
+        /// The process, where it is known.
+        pid: Option<u32>,
+    },
+    /// The folder can't be used.
+    #[error("the data folder `{}` can't be used: {source}", .folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        source: Arc<std::io::Error>,
+    },
+    /// There is no journal in the folder.
+    #[error("there are no runs in `{}`: the folder has no journal", .folder.display())]
+    Empty {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The journal was written by a newer program.
+    #[error("the journal has version {found}, and this program knows up to {known}: use a newer one")]
+    Newer {
+        /// The version of the journal.
+        found: u32,
+        /// The newest version that is known.
+        known: u32,
+    },
+    /// The database reports an error.
+    #[error("the journal can't be read or written: {0}")]
+    Database(Arc<rusqlite::Error>),
+    /// A run's journal is damaged.
+    #[error("the journal of run {run} is damaged: {damage}")]
+    Damaged {
+        /// The run.
+        run: RunId,
+        /// What is wrong.
+        damage: Damage,
+    },
+    /// Another process has opened the folder since.
+    #[error("another process has taken the data folder over: this one writes no more")]
+    TakenOver,
+    /// An earlier commit failed, so what is on disk is not known.
+    #[error("an earlier write failed: start again, so that runs go on from what is on disk")]
+    Closed,
+}
+
+fn holder(pid: Option<u32>) -> String {
+    pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(Arc::new(error))
+    }
+}
+
+/// What one turn of a run adds.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// The run.
+    pub run: RunId,
+    /// For its first batch.
+    pub new: Option<NewRun>,
+    /// Entries of its journal, in order.
+    pub rows: Vec<Row>,
+    /// How it stands after them.
+    pub standing: Standing,
+    /// What `respond` said, if it did in this turn.
+    pub answer: Option<Response>,
+    /// What could not be delivered.
+    pub dead_letters: Vec<DeadLetter>,
+    /// The time of the turn.
+    pub at: Instant,
+}
+
+/// A run that begins.
+#[derive(Clone, Debug)]
+pub struct NewRun {
+    /// The flow.
+    pub flow: String,
+    /// The digest of the plan that it is pinned to.
+    pub plan: String,
+    /// What started it, in words.
+    pub trigger: Option<String>,
+    /// How a repetition of the same event is known.
+    pub dedupe: Option<Dedupe>,
+}
+
+/// How a repetition of an event is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dedupe {
+    /// What keys are compared within: the flow and its trigger.
+    pub scope: String,
+    /// The key.
+    pub key: String,
+    /// How long it is remembered.
+    pub window: Millis,
+    /// A digest of the event's body: the same key with another body is refused.
+    pub body_digest: Option<String>,
+}
+
+/// How a run stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Standing {
+    /// Its state.
+    pub state: RunState,
+    /// Why it waits or failed, in words.
+    pub reason: Option<String>,
+    /// When it has to be looked at next; none while calls are under way, and when nothing will happen by itself.
+    pub wake_at: Option<Instant>,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+}
+
+/// What could not be delivered.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DeadLetter {
+    /// The run.
+    pub run: RunId,
+    /// Where.
+    pub place: Place,
+    /// The queue.
+    pub queue: String,
+    /// What was kept.
+    pub value: Value,
+    /// When.
+    pub at: Instant,
+}
+
+/// What became of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Committed {
+    /// It is on disk.
+    Done,
+    /// Nothing was written: the event is known, and this is its run.
+    Duplicate {
+        /// The run.
+        run: RunId,
+        /// Whether the event's body is that of the first one.
+        body: SameBody,
+    },
+}
+
+/// Whether a repeated event has the body of the first one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SameBody {
+    /// It has, or there is no digest of one of them.
+    Yes,
+    /// It has another.
+    No,
+}
+
+/// The state of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    /// Calls are under way.
+    Running,
+    /// It waits for a time.
+    Waiting,
+    /// It waits for a person.
+    NeedsDecision,
+    /// It ended with a value.
+    Completed,
+    /// It ended with a failure.
+    Failed,
+    /// It was cancelled.
+    Cancelled,
+}
+
+impl RunState {
+    /// All states.
+    pub const ALL: [Self; 6] =
+        [Self::Running, Self::Waiting, Self::NeedsDecision, Self::Completed, Self::Failed, Self::Cancelled];
+
+    /// The name that people see and type.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::NeedsDecision => "needs_decision",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Says whether the run is over.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
+    }
+}
+
+impl fmt::Display for RunState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for RunState {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|state| state.name() == name).ok_or_else(|| {
+            let names: Vec<_> = Self::ALL.iter().map(|state| format!("`{state}`")).collect();
+            format!("`{name}` is not the state of a run: it is one of {}", names.join(", "))
+        })
+    }
+}
+
+/// A run in a list.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RunSummary {
+    /// Its id.
+    pub id: RunId,
+    /// Its flow.
+    pub flow: String,
+    /// The digest of the plan that it is pinned to.
+    pub plan: String,
+    /// What started it, in words.
+    pub trigger: Option<String>,
+    /// Its state.
+    pub state: RunState,
+    /// Why it waits or failed, in words.
+    pub reason: Option<String>,
+    /// When it began.
+    pub started_at: Instant,
+    /// When it ended.
+    pub ended_at: Option<Instant>,
+    /// When it goes on by itself, if it waits for a time.
+    pub wake_at: Option<Instant>,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+    /// What `respond` said.
+    pub answer: Option<Response>,
+}
+
+/// A run with all that is known of it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RunDetail {
+    /// The run as in a list.
+    pub summary: RunSummary,
+    /// Its steps and lines.
+    pub history: History,
+    /// What could not be delivered.
+    pub dead_letters: Vec<DeadLetter>,
+}
+
+/// Which runs to list: newest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filter {
+    /// Of one flow.
+    pub flow: Option<String>,
+    /// In one of these states; all when empty.
+    pub states: Vec<RunState>,
+    /// Started before this one.
+    pub before: Option<RunId>,
+    /// At most so many. Default 50.
+    pub limit: usize,
+}
+
+impl Default for Filter {
+    fn default() -> Self {
+        Self { flow: None, states: Vec::new(), before: None, limit: 50 }
+    }
+}
+
+/// A run that is not over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfinished {
+    /// The run.
+    pub run: RunId,
+    /// Its state.
+    pub state: RunState,
+    /// When it has to be looked at next.
+    pub wake_at: Option<Instant>,
+}
+
+/// A place for journals.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Keeps a plan by its digest. Durable when it returns.
+    async fn add_plan(&self, digest: String, flow: String, plan: Vec<u8>) -> Result<(), Error>;
+
+    /// The plan with a digest.
+    async fn plan(&self, digest: &str) -> Result<Option<Vec<u8>>, Error>;
+
+    /// Writes a batch. Durable when it returns.
+    async fn commit(&self, batch: Batch) -> Result<Committed, Error>;
+
+    /// The journal of a run.
+    async fn rows(&self, run: &RunId) -> Result<Vec<Row>, Error>;
+
+    /// A run as in a list.
+    async fn summary(&self, run: &RunId) -> Result<Option<RunSummary>, Error>;
+
+    /// A run with all that is known of it.
+    async fn detail(&self, run: &RunId) -> Result<Option<RunDetail>, Error>;
+
+    /// Runs, newest first.
+    async fn list(&self, filter: Filter) -> Result<Vec<RunSummary>, Error>;
+
+    /// Runs that are not over, oldest first.
+    async fn unfinished(&self) -> Result<Vec<Unfinished>, Error>;
+
+    /// How many bytes can still be written, where that is known.
+    fn space(&self) -> Option<u64>;
+}

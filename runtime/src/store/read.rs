@@ -1,0 +1,177 @@
+//! What is in the store?
+
+use std::{
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use flow_model::units::Instant;
+use rusqlite::{Connection, OptionalExtension as _, ToSql, types::Type};
+use serde::de::DeserializeOwned;
+
+use super::{DeadLetter, Error, Filter, RunDetail, RunState, RunSummary, Unfinished, schema};
+use crate::journal::{self, History, Row, RunId};
+
+const SUMMARY: &str =
+    "select id, flow, plan, started_by, state, reason, started_at, ended_at, wake_at, outcome, answer from runs";
+
+/// Opens the runs of a data folder for reading; another process may be serving them.
+///
+/// # Errors
+/// When there is no journal, or it can't be read.
+pub fn read(folder: &Path) -> Result<Reader, Error> {
+    Ok(Reader { connection: Mutex::new(schema::open_read_only(folder)?) })
+}
+
+/// Reads what a store holds.
+#[derive(Debug)]
+pub struct Reader {
+    connection: Mutex<Connection>,
+}
+
+impl Reader {
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs, newest first.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub fn list(&self, filter: &Filter) -> Result<Vec<RunSummary>, Error> {
+        let mut conditions = Vec::new();
+        let mut values: Vec<Box<dyn ToSql>> = Vec::new();
+        if let Some(flow) = &filter.flow {
+            conditions.push("flow = ?".to_owned());
+            values.push(Box::new(flow.clone()));
+        }
+        if let Some(before) = &filter.before {
+            conditions.push("id < ?".to_owned());
+            values.push(Box::new(before.as_str().to_owned()));
+        }
+        if !filter.states.is_empty() {
+            conditions.push(format!("state in ({})", vec!["?"; filter.states.len()].join(", ")));
+            values.extend(filter.states.iter().map(|state| Box::new(state.name()) as Box<dyn ToSql>));
+        }
+        let condition =
+            if conditions.is_empty() { String::new() } else { format!(" where {}", conditions.join(" and ")) };
+        values.push(Box::new(i64::try_from(filter.limit).unwrap_or(i64::MAX)));
+        let connection = self.lock();
+        let mut statement = connection.prepare(&format!("{SUMMARY}{condition} order by id desc limit ?"))?;
+        let runs = statement.query_map(rusqlite::params_from_iter(values), summary)?;
+        Ok(runs.collect::<Result<_, _>>()?)
+    }
+
+    /// A run as in a list.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub fn summary(&self, run: &RunId) -> Result<Option<RunSummary>, Error> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(&format!("{SUMMARY} where id = ?"))?;
+        Ok(statement.query_row([run.as_str()], summary).optional()?)
+    }
+
+    /// A run with all that is known of it.
+    ///
+    /// # Errors
+    /// When the database can't be read, or the run's journal is damaged.
+    pub fn run(&self, run: &RunId) -> Result<Option<RunDetail>, Error> {
+        let Some(summary) = self.summary(run)? else { return Ok(None) };
+        let (entries, _) =
+            journal::read(run, &self.rows(run)?).map_err(|damage| Error::Damaged { run: run.clone(), damage })?;
+        Ok(Some(RunDetail { summary, history: History::of(&entries), dead_letters: self.dead_letters(run)? }))
+    }
+
+    /// What the runs could not deliver, of one run.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub fn dead_letters(&self, run: &RunId) -> Result<Vec<DeadLetter>, Error> {
+        let connection = self.lock();
+        let mut statement =
+            connection.prepare_cached("select place, queue, value, at from dead_letters where run = ? order by id")?;
+        let letters = statement.query_map([run.as_str()], |row| {
+            Ok(DeadLetter {
+                run: run.clone(),
+                place: json(row, 0)?,
+                queue: row.get(1)?,
+                value: json(row, 2)?,
+                at: Instant(row.get(3)?),
+            })
+        })?;
+        Ok(letters.collect::<Result<_, _>>()?)
+    }
+
+    pub(super) fn rows(&self, run: &RunId) -> Result<Vec<Row>, Error> {
+        let connection = self.lock();
+        let mut statement =
+            connection.prepare_cached("select seq, version, body, checksum from journal where run = ? order by seq")?;
+        let rows = statement.query_map([run.as_str()], |row| {
+            Ok(Row {
+                seq: u64::try_from(row.get::<_, i64>(0)?).unwrap_or(u64::MAX),
+                version: row.get(1)?,
+                body: row.get(2)?,
+                // A checksum of another length fits no row: it is found damaged.
+                checksum: row.get::<_, Vec<u8>>(3)?.try_into().unwrap_or_default(),
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    pub(super) fn plan(&self, digest: &str) -> Result<Option<Vec<u8>>, Error> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached("select plan from plans where digest = ?")?;
+        Ok(statement.query_row([digest], |row| row.get(0)).optional()?)
+    }
+
+    pub(super) fn unfinished(&self) -> Result<Vec<Unfinished>, Error> {
+        let connection = self.lock();
+        let mut statement =
+            connection.prepare_cached("select id, state, wake_at from runs where ended_at is null order by id")?;
+        let runs = statement.query_map([], |row| {
+            Ok(Unfinished {
+                run: parsed(row, 0)?,
+                state: parsed(row, 1)?,
+                wake_at: row.get::<_, Option<i64>>(2)?.map(Instant),
+            })
+        })?;
+        Ok(runs.collect::<Result<_, _>>()?)
+    }
+}
+
+fn summary(row: &rusqlite::Row<'_>) -> rusqlite::Result<RunSummary> {
+    Ok(RunSummary {
+        id: parsed(row, 0)?,
+        flow: row.get(1)?,
+        plan: row.get(2)?,
+        trigger: row.get(3)?,
+        state: parsed::<RunState>(row, 4)?,
+        reason: row.get(5)?,
+        started_at: Instant(row.get(6)?),
+        ended_at: row.get::<_, Option<i64>>(7)?.map(Instant),
+        wake_at: row.get::<_, Option<i64>>(8)?.map(Instant),
+        outcome: optional_json(row, 9)?,
+        answer: optional_json(row, 10)?,
+    })
+}
+
+fn unreadable(column: usize, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
+}
+
+fn parsed<T: std::str::FromStr>(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<T>
+where
+    T::Err: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    row.get::<_, String>(column)?.parse().map_err(|error| unreadable(column, error))
+}
+
+fn json<T: DeserializeOwned>(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<T> {
+    serde_json::from_str(&row.get::<_, String>(column)?).map_err(|error| unreadable(column, error))
+}
+
+fn optional_json<T: DeserializeOwned>(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Option<T>> {
+    let text: Option<String> = row.get(column)?;
+    text.map(|text| serde_json::from_str(&text).map_err(|error| unreadable(column, error))).transpose()
+}

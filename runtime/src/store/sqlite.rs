@@ -1,0 +1,100 @@
+//! The store for one machine: a SQLite database in a folder.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+
+use super::{
+    Batch, Committed, Error, Filter, Reader, RunDetail, RunSummary, Store, Unfinished,
+    lock::Lock,
+    read, schema,
+    write::{Job, Writer},
+};
+use crate::{
+    journal::{Row, RunId},
+    worker,
+};
+
+/// A data folder that this process alone writes to.
+#[derive(Debug)]
+pub struct Sqlite {
+    folder: PathBuf,
+    reader: Arc<Reader>,
+    // Dropped in this order: the writer ends before others may have the folder.
+    writer: Writer,
+    _lock: Lock,
+}
+
+impl Sqlite {
+    /// Opens a data folder, and makes it where there is none.
+    ///
+    /// # Errors
+    /// When another process uses it, or it can't be used.
+    pub fn open(folder: &Path) -> Result<Self, Error> {
+        let fail = |source| Error::Folder { folder: folder.to_owned(), source: Arc::new(source) };
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        // Journals hold what runs work on: no other user reads them.
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(folder).map_err(fail)?;
+        let lock = Lock::take(folder)?;
+        let writer = Writer::start(schema::open(folder)?)?;
+        let reader = Arc::new(read::read(folder)?);
+        Ok(Self { folder: folder.to_owned(), reader, writer, _lock: lock })
+    }
+
+    async fn reading<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Reader) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let reader = Arc::clone(&self.reader);
+        worker::blocking(move || query(&reader)).await
+    }
+}
+
+#[async_trait]
+impl Store for Sqlite {
+    async fn add_plan(&self, digest: String, flow: String, plan: Vec<u8>) -> Result<(), Error> {
+        self.writer.submit(|reply| Job::Plan { digest, flow, plan, reply }).await
+    }
+
+    async fn plan(&self, digest: &str) -> Result<Option<Vec<u8>>, Error> {
+        let digest = digest.to_owned();
+        self.reading(move |reader| reader.plan(&digest)).await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Committed, Error> {
+        self.writer.submit(|reply| Job::Batch { batch: Box::new(batch), reply }).await
+    }
+
+    async fn rows(&self, run: &RunId) -> Result<Vec<Row>, Error> {
+        let run = run.clone();
+        self.reading(move |reader| reader.rows(&run)).await
+    }
+
+    async fn summary(&self, run: &RunId) -> Result<Option<RunSummary>, Error> {
+        let run = run.clone();
+        self.reading(move |reader| reader.summary(&run)).await
+    }
+
+    async fn detail(&self, run: &RunId) -> Result<Option<RunDetail>, Error> {
+        let run = run.clone();
+        self.reading(move |reader| reader.run(&run)).await
+    }
+
+    async fn list(&self, filter: Filter) -> Result<Vec<RunSummary>, Error> {
+        self.reading(move |reader| reader.list(&filter)).await
+    }
+
+    async fn unfinished(&self) -> Result<Vec<Unfinished>, Error> {
+        self.reading(Reader::unfinished).await
+    }
+
+    fn space(&self) -> Option<u64> {
+        fs4::available_space(&self.folder).ok()
+    }
+}

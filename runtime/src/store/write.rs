@@ -1,0 +1,256 @@
+//! How do batches get on disk?
+//!
+//! One thread writes. It takes all that has been submitted since its last commit into one transaction, so that many runs
+//! share one sync of the disk; each of them is told after that commit. When a commit fails, what is on disk is not known
+//! ("fsyncgate", LWN 752063): the thread writes nothing more, and the process has to start again from what is there.
+
+use std::sync::{
+    Arc,
+    mpsc::{Receiver, Sender, channel},
+};
+
+use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
+use serde::Serialize;
+use tokio::sync::oneshot;
+
+use super::{Batch, Committed, Dedupe, Error, SameBody};
+use crate::journal::RunId;
+
+/// How many jobs one transaction takes at most.
+const MOST_JOBS: usize = 512;
+
+/// How many runs are begun before keys that have expired are cleared away.
+const CLEAR_EVERY: u64 = 1000;
+
+type Reply<T> = oneshot::Sender<Result<T, Error>>;
+
+pub(super) enum Job {
+    Plan { digest: String, flow: String, plan: Vec<u8>, reply: Reply<()> },
+    Batch { batch: Box<Batch>, reply: Reply<Committed> },
+}
+
+/// The thread that writes.
+#[derive(Debug)]
+pub(super) struct Writer {
+    jobs: Option<Sender<Job>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Writer {
+    /// Starts the thread. It owns the folder's epoch from now on: one that opened the folder earlier can't write.
+    pub(super) fn start(mut connection: Connection) -> Result<Self, Error> {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute("update meta set value = value + 1 where name = 'epoch'", [])?;
+        let epoch = epoch(&transaction)?;
+        transaction.commit()?;
+        let (jobs, submitted) = channel();
+        let write = move || Thread { connection, epoch, begun: 0, failed: None }.run(&submitted);
+        let thread = std::thread::Builder::new().name("journal".to_owned()).spawn(write);
+        let thread = thread.map_err(|error| {
+            let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOMEM);
+            Error::Database(Arc::new(rusqlite::Error::SqliteFailure(code, Some(error.to_string()))))
+        })?;
+        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
+    }
+
+    pub(super) async fn submit<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        let jobs = self.jobs.as_ref().ok_or(Error::Closed)?;
+        jobs.send(job(reply)).map_err(|_| Error::Closed)?;
+        answer.await.unwrap_or(Err(Error::Closed))
+    }
+}
+
+/// Waits for what was submitted.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What a job leads to, until its commit is done.
+enum Done {
+    Plan(Reply<()>),
+    Batch(Reply<Committed>, Committed),
+}
+
+struct Thread {
+    connection: Connection,
+    epoch: i64,
+    begun: u64,
+    failed: Option<Error>,
+}
+
+impl Thread {
+    fn run(mut self, submitted: &Receiver<Job>) {
+        while let Ok(first) = submitted.recv() {
+            let mut jobs = vec![first];
+            jobs.extend(submitted.try_iter().take(MOST_JOBS - 1));
+            if self.failed.is_some() {
+                jobs.into_iter().for_each(|job| refuse(job, &Error::Closed));
+                continue;
+            }
+            if let Err(error) = self.write(jobs) {
+                self.failed = Some(error);
+            }
+        }
+    }
+
+    fn write(&mut self, jobs: Vec<Job>) -> Result<(), Error> {
+        let mut done = Vec::with_capacity(jobs.len());
+        let result = self.transact(jobs, &mut done);
+        for job in done {
+            match (job, &result) {
+                (Done::Plan(reply), Ok(())) => {
+                    let _ = reply.send(Ok(()));
+                }
+                (Done::Batch(reply, committed), Ok(())) => {
+                    let _ = reply.send(Ok(committed));
+                }
+                (Done::Plan(reply), Err(error)) => {
+                    let _ = reply.send(Err(error.clone()));
+                }
+                (Done::Batch(reply, _), Err(error)) => {
+                    let _ = reply.send(Err(error.clone()));
+                }
+            }
+        }
+        result
+    }
+
+    fn transact(&mut self, jobs: Vec<Job>, done: &mut Vec<Done>) -> Result<(), Error> {
+        let mut jobs = jobs.into_iter();
+        let result = (|| {
+            let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            if epoch(&transaction)? != self.epoch {
+                return Err(Error::TakenOver);
+            }
+            for job in jobs.by_ref() {
+                match job {
+                    Job::Plan { digest, flow, plan, reply } => {
+                        // Listed before it is written, so that a failure is reported to it too.
+                        done.push(Done::Plan(reply));
+                        transaction
+                            .prepare_cached("insert or ignore into plans (digest, flow, plan) values (?, ?, ?)")?
+                            .execute(params![digest, flow, plan])?;
+                    }
+                    Job::Batch { batch, reply } => {
+                        done.push(Done::Batch(reply, Committed::Done));
+                        let committed = write(&transaction, &batch)?;
+                        if batch.new.is_some() {
+                            self.begun += 1;
+                            if self.begun.is_multiple_of(CLEAR_EVERY) {
+                                transaction.execute("delete from dedupe where expires_at <= ?", [batch.at.0])?;
+                            }
+                        }
+                        if let Some(Done::Batch(_, last)) = done.last_mut() {
+                            *last = committed;
+                        }
+                    }
+                }
+            }
+            Ok(transaction.commit()?)
+        })();
+        if let Err(error) = &result {
+            jobs.for_each(|job| refuse(job, error));
+        }
+        result
+    }
+}
+
+fn refuse(job: Job, error: &Error) {
+    match job {
+        Job::Plan { reply, .. } => {
+            let _ = reply.send(Err(error.clone()));
+        }
+        Job::Batch { reply, .. } => {
+            let _ = reply.send(Err(error.clone()));
+        }
+    }
+}
+
+fn epoch(transaction: &Transaction<'_>) -> Result<i64, Error> {
+    Ok(transaction.query_row("select value from meta where name = 'epoch'", [], |row| row.get(0))?)
+}
+
+fn text(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("outcomes, answers and places are always writable as JSON")
+}
+
+fn write(transaction: &Transaction<'_>, batch: &Batch) -> Result<Committed, Error> {
+    let run = batch.run.as_str();
+    if let Some(new) = &batch.new {
+        if let Some(dedupe) = &new.dedupe
+            && let Some(duplicate) = remember(transaction, batch, dedupe)?
+        {
+            return Ok(duplicate);
+        }
+        transaction
+            .prepare_cached(
+                "insert into runs (id, flow, plan, started_by, state, started_at) values (?, ?, ?, ?, '', ?)",
+            )?
+            .execute(params![run, new.flow, new.plan, new.trigger, batch.at.0])?;
+    }
+    for row in &batch.rows {
+        transaction
+            .prepare_cached("insert into journal (run, seq, version, body, checksum) values (?, ?, ?, ?, ?)")?
+            .execute(params![run, i64::try_from(row.seq).unwrap_or(i64::MAX), row.version, row.body, row.checksum])?;
+    }
+    for letter in &batch.dead_letters {
+        transaction
+            .prepare_cached("insert into dead_letters (run, place, queue, value, at) values (?, ?, ?, ?, ?)")?
+            .execute(params![run, text(&letter.place), letter.queue, text(&letter.value), letter.at.0])?;
+    }
+    let standing = &batch.standing;
+    let ended_at = standing.state.is_final().then_some(batch.at.0);
+    transaction
+        .prepare_cached(
+            "update runs set state = ?2, reason = ?3, wake_at = ?4, ended_at = coalesce(ended_at, ?5),
+             outcome = coalesce(outcome, ?6), answer = coalesce(answer, ?7) where id = ?1",
+        )?
+        .execute(params![
+            run,
+            standing.state.name(),
+            standing.reason,
+            standing.wake_at.map(|at| at.0),
+            ended_at,
+            standing.outcome.as_ref().map(text),
+            batch.answer.as_ref().map(text),
+        ])?;
+    Ok(Committed::Done)
+}
+
+/// Remembers the key of an event, or finds the run that it has started before.
+fn remember(transaction: &Transaction<'_>, batch: &Batch, dedupe: &Dedupe) -> Result<Option<Committed>, Error> {
+    let known = transaction
+        .prepare_cached("select run, body_digest from dedupe where scope = ? and key = ? and expires_at > ?")?
+        .query_row(params![dedupe.scope, dedupe.key, batch.at.0], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?))
+        })
+        .optional()?;
+    if let Some((run, body_digest)) = known {
+        let run: RunId = run.parse().map_err(|error: crate::journal::BadRunId| {
+            rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error.into())
+        })?;
+        let body = match (&body_digest, &dedupe.body_digest) {
+            (Some(first), Some(now)) if first != now => SameBody::No,
+            _ => SameBody::Yes,
+        };
+        return Ok(Some(Committed::Duplicate { run, body }));
+    }
+    transaction
+        .prepare_cached(
+            "insert or replace into dedupe (scope, key, run, body_digest, expires_at) values (?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            dedupe.scope,
+            dedupe.key,
+            batch.run.as_str(),
+            dedupe.body_digest,
+            batch.at.after(dedupe.window).0
+        ])?;
+    Ok(None)
+}
