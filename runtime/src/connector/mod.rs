@@ -70,6 +70,10 @@ pub enum Reached {
 /// Carries out attempts.
 #[async_trait]
 pub trait Performer: Send + Sync {
-    /// Carries out one attempt. Dropping the future abandons it.
+    /// Returns when the rate limit of the connection lets one more attempt leave, and counts it as leaving. It may take
+    /// any time, which is none of the attempt's own; dropping the future before it returns uses nothing up.
+    async fn admit(&self, _invocation: &Invocation) {}
+
+    /// Carries out one attempt that was admitted. Dropping the future abandons it.
     async fn perform(&self, invocation: Invocation) -> Attempt;
 }

@@ -1,6 +1,6 @@
 //! The performer: finds the declaration of an operation, builds what it says, carries it out and reads the answer.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::SystemTime};
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use async_trait::async_trait;
 use flow_model::{
@@ -10,7 +10,6 @@ use flow_model::{
     plan::Connection,
     schema::{Call, Connector, ErrorCondition, Operation, Request},
     ty::Type,
-    units::Instant,
     value::Value,
 };
 use futures::FutureExt as _;
@@ -30,6 +29,7 @@ use super::{
 use crate::{
     eval::{Environment, Evaluator, Frame, Library},
     secret::Secrets,
+    timer::{Clock, SystemClock},
 };
 
 /// The longest answer that is read, in bytes, when nothing else is said: 16 MiB.
@@ -43,13 +43,14 @@ pub struct Connectors {
     native: NativeTable,
     clients: Clients,
     limiters: Limiters,
+    clock: Arc<dyn Clock>,
 }
 
 impl Connectors {
     /// A performer with the standard functions, the environment, the secrets and the native operations that it may use.
     pub fn new(library: Library, env: Arc<dyn Environment>, secrets: Arc<dyn Secrets>, native: NativeTable) -> Self {
         let (clients, limiters) = (Clients::new(LONGEST_ANSWER), Limiters::default());
-        Self { library, env, secrets, native, clients, limiters }
+        Self { library, env, secrets, native, clients, limiters, clock: Arc::new(SystemClock) }
     }
 
     /// The same performer, which reads answers up to so many bytes.
@@ -57,10 +58,24 @@ impl Connectors {
     pub fn with_longest_answer(self, bytes: u64) -> Self {
         Self { clients: Clients::new(bytes), ..self }
     }
+
+    /// The same performer with another clock, by which the dates that servers send are waited for.
+    #[must_use]
+    pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock, ..self }
+    }
 }
 
 #[async_trait]
 impl Performer for Connectors {
+    async fn admit(&self, invocation: &Invocation) {
+        let Ok(found) = self.find(invocation) else { return };
+        let limit = found.connector.http.as_ref().and_then(|http| http.limit);
+        if let (Some(rate), Call::Http(_)) = (limit, &found.operation.call) {
+            self.limiters.pass(&format!("{} {}", found.connector.name, invocation.connection), rate).await;
+        }
+    }
+
     async fn perform(&self, invocation: Invocation) -> Attempt {
         let vault = Vault::new(&*self.secrets);
         let attempt = match self.find(&invocation) {
@@ -138,11 +153,6 @@ impl Connectors {
             Ok(prepared) => prepared,
             Err(failure) => return never(failure),
         };
-        let limit = found.connector.http.as_ref().and_then(|http| http.limit);
-        if let Some(rate) = limit {
-            let origin = prepared.url.origin().ascii_serialization();
-            self.limiters.pass(&format!("{} {} {origin}", found.connector.name, invocation.connection), rate).await;
-        }
         let repeatable = found.operation.is_repeatable();
         match self.clients.send(prepared, repeatable, invocation.timeout).await {
             Ok(answer) => {
@@ -159,7 +169,7 @@ impl Connectors {
                     Ok(_) => None,
                     Err(_) => {
                         let declared = reader.declared_wait(&answer);
-                        wait::asked(answer.status, &answer.headers, declared.as_deref(), now())
+                        wait::asked(answer.status, &answer.headers, declared.as_deref(), self.clock.now())
                     }
                 };
                 Attempt { outcome, retry_after, reached }
@@ -268,10 +278,4 @@ fn never(failure: Failure) -> Attempt {
 
 fn invalid(message: String) -> Failure {
     Failure::new(ErrorKind::Invalid, message)
-}
-
-/// The wall clock, for dates that servers send without one of their own; it decides nothing that a replay must repeat.
-fn now() -> Instant {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Instant(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

@@ -38,6 +38,8 @@ impl Inner {
         let permit = match permit {
             Some(permit) => permit,
             None => {
+                // Before the permit, so that waiting for one connection's limit holds up no other's calls.
+                self.settings.performer.admit(&invocation(Arc::clone(&plan), &call)).await;
                 let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else { return };
                 if call.repeat == Repeat::Unsafe {
                     self.land(&run, &call);
@@ -64,14 +66,7 @@ impl Inner {
     }
 
     async fn perform(&self, plan: Arc<Plan>, call: &Call) -> Attempt {
-        let invocation = Invocation {
-            plan,
-            connection: call.connection.clone(),
-            operation: call.operation.clone(),
-            args: call.args.clone(),
-            key: call.key.clone(),
-            timeout: call.timeout,
-        };
+        let invocation = invocation(plan, call);
         let clock = &self.settings.clock;
         let over = clock.now().after(call.timeout).after(BEYOND);
         let unknown = |kind, message: String| Attempt {
@@ -137,5 +132,17 @@ impl Inner {
                 !waits
             });
         }
+    }
+}
+
+/// The call as connectors see it.
+fn invocation(plan: Arc<Plan>, call: &Call) -> Invocation {
+    Invocation {
+        plan,
+        connection: call.connection.clone(),
+        operation: call.operation.clone(),
+        args: call.args.clone(),
+        key: call.key.clone(),
+        timeout: call.timeout,
     }
 }

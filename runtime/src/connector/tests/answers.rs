@@ -5,13 +5,16 @@ use flow_model::{
     failure::ErrorKind,
     schema::{Call, Effect, ErrorCondition},
     ty::{Field, Type},
-    units::Millis,
+    units::{Instant, Millis},
     value::Value,
 };
 use indexmap::IndexMap;
 
 use super::world::{Server, World, fields, get, member, operation, text};
-use crate::connector::Reached;
+use crate::{
+    connector::{Performer as _, Reached},
+    timer::Clock,
+};
 
 fn thing() -> Type {
     let mut fields = fields([("id", Type::Int), ("note", Type::String.optional())]);
@@ -161,4 +164,28 @@ async fn messages_hold_no_control_characters_and_end() {
     let failure = World::reading(&server.url, Type::Json).call(vec![]).await.outcome.unwrap_err();
     assert!(!failure.message.contains(char::is_control) && failure.message.contains("[31mred"), "{failure}");
     assert_eq!(failure.message.chars().count(), 1001);
+}
+
+/// A clock that stands still.
+struct Stopped(Instant);
+
+#[async_trait::async_trait]
+impl Clock for Stopped {
+    fn now(&self) -> Instant {
+        self.0
+    }
+
+    async fn sleep_until(&self, _: Instant) {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn a_point_in_time_is_waited_for_by_the_clock_that_was_handed_in() {
+    let reset = &[("date", ""), ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1769853660")];
+    let server = Server::saying(403, reset, "").await;
+    let world = World::reading(&server.url, Type::Json);
+    let connectors = world.connectors().with_clock(std::sync::Arc::new(Stopped(Instant(1_769_853_600_000))));
+    let attempt = connectors.perform(world.invocation(vec![])).await;
+    assert_eq!(attempt.retry_after, Some(Millis::seconds(60)));
 }

@@ -6,10 +6,11 @@ use flow_model::{
     ty::Type,
     units::Millis,
 };
+use futures::FutureExt as _;
 use tokio::net::TcpListener;
 
 use super::world::{Raw, Server, World, raw};
-use crate::connector::{Performer as _, Reached};
+use crate::connector::{Invocation, Performer as _, Reached};
 
 #[tokio::test]
 async fn a_refused_connection_has_never_left() {
@@ -125,9 +126,13 @@ async fn all_runs_of_a_connection_share_its_limit() {
     world.http().limit = Some(Rate { count: 2, period: Millis::seconds(3600) });
     let connectors = world.connectors();
     for _ in 0..2 {
-        assert!(connectors.perform(world.invocation(vec![])).await.outcome.is_ok());
+        let invocation = world.invocation(vec![]);
+        connectors.admit(&invocation).await;
+        assert!(connectors.perform(invocation).await.outcome.is_ok());
     }
-    let third = tokio::time::timeout(Millis(50).duration(), connectors.perform(world.invocation(vec![]))).await;
-    assert!(third.is_err());
+    let third = world.invocation(vec![]);
+    assert!(connectors.admit(&third).now_or_never().is_none());
+    let other = Invocation { connection: "other".into(), ..third };
+    assert!(connectors.admit(&other).now_or_never().is_some());
     assert_eq!(server.seen().len(), 2);
 }
