@@ -6,16 +6,21 @@
 
 mod ast;
 pub mod draw;
+pub mod facts;
+mod format;
 mod graph;
 mod names;
 mod read;
 pub mod render;
+mod schema;
 mod types;
 
 use std::collections::BTreeMap;
 
+pub use format::format;
+
 use flow_model::{
-    diagnostic::Diagnostic,
+    diagnostic::{Diagnostic, Severity},
     function::StandardFunction,
     plan::{Plan, SourceMap},
     span::{Files, SourceFile},
@@ -67,4 +72,34 @@ pub struct Program {
     pub plans: BTreeMap<String, Plan>,
     /// Where the nodes of each plan stand in the source.
     pub sources: BTreeMap<String, SourceMap>,
+}
+
+/// Checks a program. `path` is what messages call its own file, and what the paths in its `use` items are relative to.
+///
+/// All mistakes of all its files are found in one go. Nothing stops the check: a file that can't be read, or is not
+/// UTF-8, is a mistake like others.
+pub fn check(path: &str, text: &[u8], catalog: &Catalog, loader: &dyn Loader) -> Checked {
+    let mut problems = Vec::new();
+    let (files, units) = names::load(path, text, catalog, loader, &mut problems);
+    let definitions = types::Definitions::new(catalog.functions);
+    let names = names::names(&units, catalog.functions, &definitions, &mut problems);
+    let made = graph::plans(&names, &definitions, &mut problems);
+    let diagnostics = in_order(problems);
+    let is_sound = diagnostics.iter().all(|problem| problem.severity() == Severity::Warning);
+    let program = is_sound.then(|| {
+        let mut program = Program { plans: BTreeMap::new(), sources: BTreeMap::new() };
+        for (flow, (plan, source)) in made {
+            program.plans.insert(flow.clone(), plan);
+            program.sources.insert(flow, source);
+        }
+        program
+    });
+    Checked { files, diagnostics, program }
+}
+
+/// Mistakes by file, place and code, each once: of two with the same code at the same place, the first that was found.
+fn in_order(mut problems: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    problems.sort_by_key(|problem| (problem.span(), problem.code));
+    problems.dedup_by(|second, first| second.code == first.code && second.span() == first.span());
+    problems
 }

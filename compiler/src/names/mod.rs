@@ -5,15 +5,25 @@
 //! file sees is decided by its `use` items. Left out on purpose: the names within bodies (bindings, steps, parameters),
 //! which belong to [`crate::types`].
 
+mod declare;
+mod defaults;
+mod endless;
+mod header;
+mod load;
+mod mention;
 mod path;
+mod style;
 mod suggest;
 mod ty;
+pub(crate) mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use flow_model::{
+    diagnostic::Diagnostic,
     expr::Expr,
     failure::ErrorKind,
+    function::StandardFunction,
     plan::{self, Policy},
     schema,
     span::{FileId, Span},
@@ -21,10 +31,13 @@ use flow_model::{
 };
 use indexmap::IndexMap;
 
+pub(crate) use declare::ItemKind;
+pub(crate) use load::{Unit, load};
+pub(crate) use path::chain;
 pub(crate) use suggest::{duplicate, similar, unknown};
 pub(crate) use ty::{built_in_types, literal};
 
-use crate::ast;
+use crate::{ast, schema as declaration, types::Definitions};
 
 /// What each name of the program means.
 ///
@@ -54,6 +67,48 @@ pub(crate) struct Names<'a> {
     pub defaults: BTreeMap<Span, Expr>,
     /// The names that each file sees: its own items, what it takes from other files, its connectors.
     pub visible: BTreeMap<FileId, BTreeSet<String>>,
+    /// What each item of the program is, and where its name stands.
+    pub items: BTreeMap<String, (ItemKind, Span)>,
+    /// Where each connector in use is declared: its name there.
+    pub connector_spans: BTreeMap<String, Span>,
+    /// Names that could not be taken from where they should come, which was reported: nothing is known of them, and they
+    /// are never reported again.
+    pub broken: BTreeSet<String>,
+}
+
+/// Finds out what each name of the program means.
+pub(crate) fn names<'a>(
+    units: &'a [Unit],
+    standard: &[StandardFunction],
+    definitions: &Definitions,
+    problems: &mut Vec<Diagnostic>,
+) -> Names<'a> {
+    let mut names = Names::default();
+    let connectors = declare::declare(&mut names, units, problems);
+    header::type_names(&mut names, units, &connectors);
+    header::headers(&mut names, units, &connectors, problems);
+    let endless = endless::endless(&names);
+    // Defaults of types that hold themselves could be endless too.
+    if endless.is_empty() {
+        defaults::defaults(&mut names, units, standard, problems, |names| {
+            header::headers(names, units, &connectors, &mut Vec::new());
+        });
+    }
+    problems.extend(endless);
+    for (name, used) in &connectors {
+        declaration::connector(&mut names, name, used.ast, definitions, problems);
+    }
+    declaration::policies(&mut names, units, problems);
+    declaration::connections(
+        &mut names,
+        units,
+        &connectors.iter().map(|(name, used)| (name.as_str(), used.used_at)).collect(),
+        definitions,
+        problems,
+    );
+    style::style(units, problems);
+    mention::unused(&names, units, problems);
+    names
 }
 
 impl Names<'_> {

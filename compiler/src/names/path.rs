@@ -2,7 +2,7 @@
 
 use flow_model::span::Span;
 
-use crate::ast::{Ident, Path};
+use crate::ast::{Expr, ExprKind, Ident, Path};
 
 impl Path {
     /// The path as it is written: `chat.post_message`.
@@ -22,5 +22,18 @@ impl Path {
     /// The last name of it.
     pub(crate) fn last(&self) -> Option<&Ident> {
         self.parts.last()
+    }
+}
+
+/// The names of an expression `a.b.c`, if it is one.
+pub(crate) fn chain(expr: &Expr) -> Option<Path> {
+    match &expr.kind {
+        ExprKind::Name(name) => Some(Path { parts: vec![Ident { text: name.clone(), span: expr.span }] }),
+        ExprKind::Member { of, name, null_safe: false } => {
+            let mut path = chain(of)?;
+            path.parts.push(name.clone());
+            Some(path)
+        }
+        _ => None,
     }
 }

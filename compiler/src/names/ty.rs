@@ -101,7 +101,8 @@ impl Names<'_> {
             .default
             .as_ref()
             .map(|_| self.defaults.get(&written.span).cloned().unwrap_or(Expr::Literal(Value::Null)));
-        let mut field = Field { json_name: written.json_name.as_ref().map(|name| name.text.clone()), default, ..Field::of(ty) };
+        let mut field =
+            Field { json_name: written.json_name.as_ref().map(|name| name.text.clone()), default, ..Field::of(ty) };
         for attribute in &written.attributes {
             self::attribute(&mut field, attribute, problems);
         }
@@ -248,10 +249,8 @@ impl Names<'_> {
         match path.parts.as_slice() {
             [connector, _] => {
                 let own = format!("{}.", connector.text);
-                candidates = candidates
-                    .iter()
-                    .filter_map(|name| name.strip_prefix(own.as_str()).map(str::to_owned))
-                    .collect();
+                candidates =
+                    candidates.iter().filter_map(|name| name.strip_prefix(own.as_str()).map(str::to_owned)).collect();
                 if within == Some(connector.text.as_str()) {
                     candidates = self.visible_types(path.span(), within, |_| true);
                 }
@@ -345,7 +344,8 @@ fn attribute(field: &mut Field, attribute: &ast::Ident, problems: &mut Vec<Diagn
 fn bounds(written: &[(ast::Ident, ast::Expr)], ty: &Type, problems: &mut Vec<Diagnostic>) -> Bounds {
     let mut bounds = Bounds::default();
     for (name, value) in written {
-        let bound = |label: String, help: &str| Diagnostic::new(Code::E0212, label, value.span, "this bound").help(help);
+        let bound =
+            |label: String, help: &str| Diagnostic::new(Code::E0212, label, value.span, "this bound").help(help);
         match (name.text.as_str(), literal(value)) {
             (_, None) => problems.push(bound(
                 format!("the bound `{}` is not a literal", name.text),
@@ -360,16 +360,14 @@ fn bounds(written: &[(ast::Ident, ast::Expr)], ty: &Type, problems: &mut Vec<Dia
                 (Value::Int(number), true) => bounds.max = Some(number.into()),
                 (Value::Decimal(number), true) if name.text == "min" => bounds.min = Some(number),
                 (Value::Decimal(number), true) => bounds.max = Some(number),
-                _ => problems.push(bound(
-                    format!("`{}` takes a number", name.text),
-                    "write the number without a unit",
-                )),
+                _ => problems.push(bound(format!("`{}` takes a number", name.text), "write the number without a unit")),
             },
             ("pattern", Some(Value::String(pattern))) => match regex::Regex::new(&pattern) {
                 Ok(_) if matches!(ty.non_null(), Type::String | Type::Unknown) => {
                     bounds.pattern = Some(pattern.to_string());
                 }
-                Ok(_) => problems.push(bound(format!("`{ty}` is no text that a pattern could fit"), "`pattern` is for `String`")),
+                Ok(_) => problems
+                    .push(bound(format!("`{ty}` is no text that a pattern could fit"), "`pattern` is for `String`")),
                 Err(error) => problems.push(bound(
                     "the pattern is no regular expression".to_owned(),
                     &format!("{}: see https://docs.rs/regex/#syntax", reason(&error)),

@@ -114,7 +114,9 @@ impl Excerpt {
             Some(body + visible(slice(index, window.start, at.clamp(window.start, window.end))).len())
         };
         for mark in &marks {
-            let (Some(start), Some(end)) = (place(mark.first, mark.start), place(mark.last, mark.end)) else { continue };
+            let (Some(start), Some(end)) = (place(mark.first, mark.start), place(mark.last, mark.end)) else {
+                continue;
+            };
             let text = (!mark.text.is_empty()).then(|| visible_lines(mark.text));
             let length = end.saturating_sub(start);
             let span = match mark.rank {
@@ -168,14 +170,7 @@ impl SourceCode for Excerpt {
         };
         let data = self.text.as_bytes().get(from.start..to.end).ok_or(MietteError::OutOfBounds)?;
         let place = (from.start, to.end - from.start).into();
-        Ok(Box::new(MietteSpanContents::new_named(
-            self.name.clone(),
-            data,
-            place,
-            line,
-            column,
-            last - first + 1,
-        )))
+        Ok(Box::new(MietteSpanContents::new_named(self.name.clone(), data, place, line, column, last - first + 1)))
     }
 }
 
@@ -253,7 +248,8 @@ struct Window {
 impl Window {
     /// A line of more than `width` characters is cut so that what is marked can be seen with what stands around it.
     fn around(index: &Index<'_>, start: usize, end: usize, mark: Option<(usize, usize)>, width: usize) -> Self {
-        if end - start <= width || slice(index, start, index.boundary(end.min(start + 4 * width))).chars().count() <= width
+        if end - start <= width
+            || slice(index, start, index.boundary(end.min(start + 4 * width))).chars().count() <= width
         {
             return Self { start, end, before: "", after: "" };
         }
@@ -290,7 +286,12 @@ fn push_visible(shown: &mut String, text: &str) {
             '\u{0}'..='\u{1f}' => shown.push(char::from_u32(0x2400 + u32::from(letter)).unwrap_or('\u{fffd}')),
             '\u{7f}' => shown.push('\u{2421}'),
             // Marks that turn the direction of text: see CVE-2021-42574, "Trojan Source".
-            '\u{80}'..='\u{9f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{feff}' => {
+            '\u{80}'..='\u{9f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}'
+            | '\u{200e}'
+            | '\u{200f}'
+            | '\u{feff}' => {
                 shown.push('\u{fffd}');
             }
             _ => shown.push(letter),

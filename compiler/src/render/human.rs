@@ -70,6 +70,9 @@ pub fn human(files: &Files, diagnostics: &[Diagnostic], style: Style) -> String 
                 text.push('\n');
             }
         }
+        if let Some(help) = help {
+            let _: fmt::Result = writeln!(text, "  help: {help}");
+        }
         text.push('\n');
     }
     text

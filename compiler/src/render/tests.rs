@@ -44,10 +44,10 @@ fn tabs_line_ends_wide_letters_and_odd_spans_are_drawn() {
         .map(|part| Diagnostic::new(Code::E0202, format!("about {part}"), span(main, program, part), "here"))
         .collect();
     let end = program.len() as u32;
-    let odd = [("end", end, end), ("line end", 2, 2), ("beyond", 500, 900), ("backwards", 9, 3), ("half a letter", 12, 13)];
-    diagnostics.extend(
-        odd.map(|(what, start, end)| Diagnostic::new(Code::W0202, what, Span::new(main, start, end), "here")),
-    );
+    let odd =
+        [("end", end, end), ("line end", 2, 2), ("beyond", 500, 900), ("backwards", 9, 3), ("half a letter", 12, 13)];
+    diagnostics
+        .extend(odd.map(|(what, start, end)| Diagnostic::new(Code::W0202, what, Span::new(main, start, end), "here")));
     diagnostics.push(
         Diagnostic::new(Code::W0202, "three in one line", span(main, program, "größe"), "this\nin two lines")
             .label(span(main, program, "日本語"), "that")
@@ -55,7 +55,7 @@ fn tabs_line_ends_wide_letters_and_odd_spans_are_drawn() {
     );
     insta::assert_snapshot!(human(&files, &diagnostics, PLAIN));
     insta::assert_snapshot!(human(&files, &diagnostics[..1], Style { color: Color::Always, width: 0 }));
-    insta::assert_json_snapshot!(json(&files, &diagnostics[5..6]));
+    insta::assert_snapshot!(format!("{:#}", json(&files, &diagnostics[5..6])));
 }
 
 #[test]

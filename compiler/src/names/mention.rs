@@ -1,0 +1,164 @@
+//! Which names of the program does nothing refer to?
+//!
+//! In: the files of the program. Out: warnings for imports, connections and other items that are left over. A name that
+//! is also bound within a body counts as a reference: at worst, a warning is missing.
+
+use std::collections::BTreeSet;
+
+use flow_model::{
+    diagnostic::{Code, Diagnostic, Edit},
+    span::Span,
+};
+
+use super::{
+    ItemKind, Names, declare,
+    load::{Origin, Unit},
+    walk::{self, Visitor},
+};
+use crate::ast::{Expr, ExprKind, Ident, Item, Path, UseWhat};
+
+/// Warns of what is left over.
+pub(super) fn unused(names: &Names<'_>, units: &[Unit], problems: &mut Vec<Diagnostic>) {
+    let program: Vec<&Unit> = units.iter().filter(|unit| unit.origin == Origin::Program).collect();
+    for unit in &program {
+        imports(unit, &program, problems);
+    }
+    // A file without flows exists to be used by others.
+    let Some(own) = program.first() else { return };
+    if !own.ast.items.iter().any(|item| matches!(item, Item::Flow(_))) {
+        return;
+    }
+    let mut mentions = Mentions::default();
+    for item in program.iter().flat_map(|unit| &unit.ast.items) {
+        let mut inner = Mentions::default();
+        walk::item(item, &mut inner);
+        if let Some((_, name)) = declare::declared(item) {
+            // What only refers to itself is left over as well.
+            inner.values.remove(&name.text);
+        }
+        mentions.values.extend(inner.values);
+    }
+    for item in &own.ast.items {
+        let Some((kind, name)) = declare::declared(item) else { continue };
+        let is_first = names.items.get(&name.text).is_some_and(|(_, span)| *span == name.span);
+        if !is_first || mentions.has(&name.text) {
+            continue;
+        }
+        let code = match kind {
+            ItemKind::Connection => Code::W0202,
+            ItemKind::Const | ItemKind::Function | ItemKind::Policy => Code::W0203,
+            _ => continue,
+        };
+        let noun = kind.spoken().split_once(' ').map_or("item", |(_, noun)| noun);
+        let message = format!("the {noun} `{}` is used nowhere", name.text);
+        problems.push(Diagnostic::new(code, message, name.span, "left over").help("use it, or leave it out"));
+    }
+}
+
+fn imports(unit: &Unit, program: &[&Unit], problems: &mut Vec<Diagnostic>) {
+    let mut mentions = Mentions::default();
+    unit.ast.items.iter().for_each(|item| walk::item(item, &mut mentions));
+    for item in &unit.ast.items {
+        let Item::Use(used) = item else { continue };
+        match &used.what {
+            UseWhat::Connectors(connectors) => {
+                left_over(connectors, used.span, &mentions, problems);
+            }
+            UseWhat::File { names: Some(wanted), .. } => left_over(wanted, used.span, &mentions, problems),
+            UseWhat::File { path, names: None } => {
+                let Some(from) =
+                    unit.uses.get(&path.span).and_then(|file| program.iter().find(|one| one.file == *file))
+                else {
+                    continue;
+                };
+                let offered = from.ast.items.iter().filter_map(declare::declared);
+                if !offered.into_iter().any(|(_, name)| mentions.anywhere(&name.text)) && from.file != unit.file {
+                    let message = format!("nothing of `{}` is used", path.text);
+                    problems.push(
+                        Diagnostic::new(Code::W0201, message, used.span, "left over")
+                            .help("leave this `use` out")
+                            .fix("leave it out", vec![Edit { span: used.span, text: String::new() }]),
+                    );
+                }
+            }
+        }
+    }
+}
+
+fn left_over(names: &[Ident], whole: Span, mentions: &Mentions, problems: &mut Vec<Diagnostic>) {
+    let unused: Vec<&Ident> =
+        names.iter().filter(|name| !name.text.is_empty() && !mentions.anywhere(&name.text)).collect();
+    for name in &unused {
+        let problem = Diagnostic::new(Code::W0201, format!("`{}` is not used", name.text), name.span, "left over");
+        let problem = problem.help(format!("leave `{}` out", name.text));
+        // One name of several goes with the comma beside it; that of a lone name takes the item with it.
+        let span = match (names.iter().position(|one| one.span == name.span), names) {
+            (Some(at), [_, _, ..]) if unused.len() == 1 => {
+                match (at.checked_sub(1).and_then(|at| names.get(at)), names.get(at + 1)) {
+                    (Some(before), _) => Some(Span { start: before.span.end, ..name.span }),
+                    (None, Some(after)) => Some(Span { end: after.span.start, ..name.span }),
+                    (None, None) => None,
+                }
+            }
+            (_, [_]) => Some(whole),
+            _ => None,
+        };
+        problems.push(match span {
+            Some(span) => problem.fix("leave it out", vec![Edit { span, text: String::new() }]),
+            None => problem,
+        });
+    }
+}
+
+/// Names that are referred to.
+#[derive(Default)]
+struct Mentions {
+    /// As a value, a policy, or a connection that is called or starts a flow.
+    values: BTreeSet<String>,
+    /// As a type, or before one.
+    types: BTreeSet<String>,
+    /// As the connector of a connection.
+    connectors: BTreeSet<String>,
+}
+
+impl Mentions {
+    fn has(&self, name: &str) -> bool {
+        self.values.contains(name)
+    }
+
+    fn anywhere(&self, name: &str) -> bool {
+        self.has(name) || self.types.contains(name) || self.connectors.contains(name)
+    }
+}
+
+impl<'a> Visitor<'a> for Mentions {
+    fn expr(&mut self, expr: &'a Expr) {
+        if let ExprKind::Name(name) = &expr.kind {
+            self.values.insert(name.clone());
+        }
+    }
+
+    fn type_name(&mut self, path: &'a Path) {
+        self.types.extend(path.parts.first().map(|first| first.text.clone()));
+    }
+
+    fn error(&mut self, path: &'a Path) {
+        self.types.extend(path.parts.first().map(|first| first.text.clone()));
+    }
+
+    fn kind(&mut self, name: &'a Ident) {
+        self.types.insert(name.text.clone());
+    }
+
+    fn policy(&mut self, name: &'a Ident) {
+        self.values.insert(name.text.clone());
+    }
+
+    fn trigger(&mut self, path: &'a Path) {
+        self.values.extend(path.parts.first().map(|first| first.text.clone()));
+    }
+
+    fn connector(&mut self, name: &'a Ident) {
+        self.connectors.insert(name.text.clone());
+    }
+}

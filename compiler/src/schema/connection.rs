@@ -1,0 +1,238 @@
+//! Which systems does the program talk to, with what configuration?
+//!
+//! In: connections as written, and the connectors in use. Out: a connection for each, and one for each connector in use
+//! that no connection of its name replaces. What is missing, unknown or of the wrong type is reported with the field of
+//! the connector; a default connection that lacks something is reported where it is called.
+
+use std::collections::BTreeMap;
+
+use flow_model::{
+    diagnostic::{Code, Diagnostic},
+    expr::Expr,
+    plan::{self, Policy},
+    span::Span,
+    ty::{Field, Type},
+    value::Value,
+};
+use indexmap::IndexMap;
+
+use super::{over, section::listed};
+use crate::{
+    ast::{self, ExprKind, Ident, Item},
+    names::{ConnectionInfo, ConnectorInfo, Names, Unit, chain, unknown, walk},
+    types::{Definitions, Elaborator},
+};
+
+/// Fills [`Names::connections`]; `used_at` has the place of each connector's `use`.
+pub(crate) fn connections(
+    names: &mut Names<'_>,
+    units: &[Unit],
+    used_at: &BTreeMap<&str, Span>,
+    definitions: &Definitions,
+    problems: &mut Vec<Diagnostic>,
+) {
+    let mut connections = BTreeMap::new();
+    for item in units.iter().flat_map(|unit| &unit.ast.items) {
+        let Item::Connection(written) = item else { continue };
+        let info = connection(names, written, definitions, problems);
+        let is_first = names.items.get(&written.name.text).is_some_and(|(_, span)| *span == written.name.span);
+        if is_first {
+            connections.insert(written.name.text.clone(), info);
+        }
+    }
+    let mut lacking = BTreeMap::new();
+    for (name, info) in &names.connectors {
+        if connections.contains_key(name) {
+            continue;
+        }
+        let missing: Vec<&str> = info
+            .schema
+            .config
+            .iter()
+            .filter(|(_, field)| field.default.is_none() && !field.ty.is_nullable())
+            .map(|(field, _)| field.as_str())
+            .collect();
+        if !missing.is_empty() {
+            lacking.insert(name.as_str(), missing);
+        }
+        let config = info.schema.config.iter().map(|(field, declared)| (field.clone(), absent(declared))).collect();
+        connections.insert(
+            name.clone(),
+            ConnectionInfo {
+                connector: name.clone(),
+                plan: plan::Connection { connector: name.clone(), config },
+                policy: info.schema.policy.clone(),
+                span: used_at.get(name.as_str()).copied().unwrap_or(info.span),
+                retry_span: None,
+            },
+        );
+    }
+    for item in units.iter().flat_map(|unit| &unit.ast.items) {
+        walk::item(item, &mut Calls { names, lacking: &lacking, problems });
+    }
+    names.connections = connections;
+}
+
+/// What a field holds that is not set.
+fn absent(field: &Field) -> Expr {
+    field.default.clone().unwrap_or(Expr::Literal(Value::Null))
+}
+
+fn connection(
+    names: &Names<'_>,
+    written: &ast::Connection,
+    definitions: &Definitions,
+    problems: &mut Vec<Diagnostic>,
+) -> ConnectionInfo {
+    let (policy, retry_span) = names.policy(&written.with, problems);
+    let name = &written.connector;
+    let sees = names.sees(name.span.file, &name.text);
+    let info = names.connectors.get(&name.text).filter(|_| sees);
+    let config = match info {
+        Some(info) => config(names, written, info, definitions, problems),
+        None => {
+            problems.extend(no_connector(names, name));
+            IndexMap::new()
+        }
+    };
+    let connectors = info.map_or_else(Policy::default, |info| info.schema.policy.clone());
+    ConnectionInfo {
+        connector: name.text.clone(),
+        plan: plan::Connection { connector: name.text.clone(), config },
+        policy: over(&policy, &connectors),
+        span: written.name.span,
+        retry_span,
+    }
+}
+
+fn no_connector(names: &Names<'_>, name: &Ident) -> Option<Diagnostic> {
+    if name.text.is_empty() || names.broken.contains(&name.text) {
+        return None;
+    }
+    if let Some((kind, span)) = names.items.get(&name.text).filter(|_| names.sees(name.span.file, &name.text)) {
+        let message = format!("`{}` is {}, not a connector", name.text, kind.spoken());
+        let problem = Diagnostic::new(Code::E0206, message, name.span, "not a connector").label(*span, "declared here");
+        return Some(problem.help("name a connector after `=`, and a policy after `with`"));
+    }
+    let seen = names.connectors.keys().map(String::as_str).filter(|known| names.sees(name.span.file, known));
+    let problem = unknown(Code::E0201, "connector", name, seen);
+    Some(match problem.help {
+        Some(_) => problem,
+        None => problem.help(format!("add `use {}`", name.text)),
+    })
+}
+
+/// The configuration: what is set, with the connector's defaults.
+fn config(
+    names: &Names<'_>,
+    written: &ast::Connection,
+    info: &ConnectorInfo<'_>,
+    definitions: &Definitions,
+    problems: &mut Vec<Diagnostic>,
+) -> IndexMap<String, Expr> {
+    let mut set: IndexMap<&str, (Expr, Span)> = IndexMap::new();
+    for (name, value) in written.config.iter().filter(|(name, _)| !name.text.is_empty()) {
+        let Some((field, declared)) = info.schema.config.get_key_value(&name.text) else {
+            problems.push(unknown_setting(name, info));
+            continue;
+        };
+        if let Some((_, first)) = set.get(field.as_str()) {
+            problems.push(crate::names::duplicate("setting", name, *first));
+            continue;
+        }
+        let mut elaborator = Elaborator::new(names, definitions);
+        let expr = elaborator.expr(value, Some(&declared.ty)).expr;
+        let causes = elaborator.finish();
+        problems.extend(causes.into_iter().map(|problem| because(problem, name, info)));
+        set.insert(field, (expr, name.span));
+    }
+    let mut config = IndexMap::new();
+    let mut missing = Vec::new();
+    for (field, declared) in &info.schema.config {
+        match set.swap_remove(field.as_str()) {
+            Some((expr, _)) => {
+                config.insert(field.clone(), expr);
+            }
+            None if declared.default.is_some() || declared.ty.is_nullable() => {
+                config.insert(field.clone(), absent(declared));
+            }
+            None => missing.push(field.as_str()),
+        }
+    }
+    if !missing.is_empty() {
+        problems.push(lacks(&written.name.text, &missing, written.name.span, info));
+    }
+    config
+}
+
+/// A problem with the value of a setting also shows the setting's declaration.
+fn because(problem: Diagnostic, name: &Ident, info: &ConnectorInfo<'_>) -> Diagnostic {
+    match info.config.get(&name.text) {
+        Some(span) if problem.labels.len() == 1 => problem.label(*span, "this setting"),
+        _ => problem,
+    }
+}
+
+fn unknown_setting(name: &Ident, info: &ConnectorInfo<'_>) -> Diagnostic {
+    let known: Vec<&str> = info.schema.config.keys().map(String::as_str).collect();
+    let mut problem = unknown(Code::E0530, "setting", name, known.iter().copied());
+    problem.message = format!("`{}` has no setting `{}`", info.schema.name, name.text);
+    match problem.help {
+        Some(_) => problem,
+        None if known.is_empty() => problem.help("it takes none"),
+        None => problem.help(format!("its settings are {}", listed(&known))),
+    }
+}
+
+/// A connection that lacks settings which have no default.
+fn lacks(name: &str, missing: &[&str], span: Span, info: &ConnectorInfo<'_>) -> Diagnostic {
+    let message = format!("the connection `{name}` needs {}", listed(missing));
+    let label = if missing.len() == 1 { "a setting is missing" } else { "settings are missing" };
+    let mut problem = Diagnostic::new(Code::E0531, message, span, label);
+    let mut settings = Vec::new();
+    for field in missing {
+        if let Some(span) = info.config.get(*field) {
+            problem = problem.label(*span, "has no default");
+        }
+        let is_secret =
+            info.schema.config.get(*field).is_some_and(|field| matches!(field.ty.non_null(), Type::Secret(_)));
+        let example = if is_secret { format!("secret(\"{}/{field}\")", info.schema.name) } else { "…".to_owned() };
+        settings.push(format!("{field}: {example}"));
+    }
+    problem.help(format!("add `{}`", settings.join(", ")))
+}
+
+/// Reports calls and triggers of default connections that lack settings.
+struct Calls<'c, 'n> {
+    names: &'c Names<'n>,
+    lacking: &'c BTreeMap<&'c str, Vec<&'c str>>,
+    problems: &'c mut Vec<Diagnostic>,
+}
+
+impl Calls<'_, '_> {
+    fn call(&mut self, name: &str, span: Span) {
+        let Some(missing) = self.lacking.get(name) else { return };
+        let Some(info) = self.names.connectors.get(name).filter(|_| self.names.sees(span.file, name)) else { return };
+        let mut problem = lacks(name, missing, span, info);
+        let settings = problem.help.take().unwrap_or_default();
+        let settings = settings.trim_start_matches("add ").trim_matches('`');
+        self.problems.push(problem.help(format!("add `connection {name} = {name} {{ {settings} }}`")));
+    }
+}
+
+impl<'a> walk::Visitor<'a> for Calls<'_, '_> {
+    fn step(&mut self, step: &'a ast::Step) {
+        if let ExprKind::Call { callee, .. } = &step.call.kind
+            && let Some(path) = chain(callee)
+            && let Some(first) = path.parts.first()
+        {
+            self.call(&first.text, first.span);
+        }
+    }
+
+    fn trigger(&mut self, path: &'a ast::Path) {
+        if let Some(first) = path.parts.first() {
+            self.call(&first.text, first.span);
+        }
+    }
+}

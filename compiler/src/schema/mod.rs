@@ -1,0 +1,112 @@
+//! What does each connector declare, and how are connections made of it?
+//!
+//! In: connectors, policies and connections as written, with the names of the program known as far as types go. Out:
+//! [`flow_model::schema::Connector`] for each connector in use, and the plan's connections and policies. Each mistake in
+//! a declaration is reported at its place, also in connectors of the catalog.
+
+mod auth;
+mod body;
+mod connection;
+mod errors;
+mod operation;
+mod policy;
+mod request;
+mod section;
+mod template;
+mod verification;
+mod webhook;
+
+use std::collections::BTreeMap;
+
+use flow_model::{diagnostic::Diagnostic, schema::Http, span::Span};
+use indexmap::IndexMap;
+
+pub(crate) use connection::connections;
+pub(crate) use policy::{over, policies};
+pub(crate) use verification::verify_call;
+
+use crate::{ast, names::Names, types::Definitions};
+use request::Params;
+use section::Section;
+use template::Template;
+
+/// What of a connector is being described, and what is known for it.
+struct Context<'a, 'n> {
+    names: &'a Names<'n>,
+    definitions: &'a Definitions,
+    connector: &'a str,
+}
+
+/// Completes the schema of a connector, of which types, parameters and results are known.
+pub(crate) fn connector(
+    names: &mut Names<'_>,
+    name: &str,
+    ast: &ast::Connector,
+    definitions: &Definitions,
+    problems: &mut Vec<Diagnostic>,
+) {
+    let context = Context { names, definitions, connector: name };
+    let verifications = verification::verifications(&context, ast, problems);
+    if let Some(info) = names.connectors.get_mut(name) {
+        info.schema.verifications = verifications;
+    }
+    let context = Context { names, definitions, connector: name };
+    let http = ast.http.as_ref().and_then(|(span, properties)| http(&context, *span, properties, problems));
+    let errors = ast.errors.as_ref().map(|errors| errors::errors(&context, errors, problems)).unwrap_or_default();
+    let mut operations = BTreeMap::new();
+    let mut triggers = BTreeMap::new();
+    if let Some(info) = names.connectors.get(name) {
+        for written in &ast.operations {
+            let full = written.name.text();
+            let is_first = info.operations.get(&full).is_some_and(|spans| spans.name == written.name.span());
+            if let (Some(operation), true) = (info.schema.operations.get(&full), is_first) {
+                let complete = operation::operation(&context, written, operation.clone(), &errors, problems);
+                operations.insert(full, complete);
+            }
+        }
+        for written in &ast.triggers {
+            let full = written.name.text();
+            let is_first = info.triggers.get(&full) == Some(&written.name.span());
+            if let (Some(trigger), true) = (info.schema.triggers.get(&full), is_first) {
+                triggers.insert(full, webhook::webhook(&context, written, trigger.clone(), problems));
+            }
+        }
+    }
+    if let Some(info) = names.connectors.get_mut(name) {
+        info.schema.http = http;
+        info.schema.errors = errors;
+        info.schema.operations = operations;
+        info.schema.triggers = triggers;
+    }
+}
+
+/// The section `http { … }`.
+fn http(
+    context: &Context<'_, '_>,
+    span: Span,
+    properties: &[ast::Property],
+    problems: &mut Vec<Diagnostic>,
+) -> Option<Http> {
+    let known = ["base", "auth", "headers", "limit", "retry_after"];
+    let keyword = Span { end: span.start + "http".len() as u32, ..span };
+    let what = format!("the section `http` of `{}`", context.connector);
+    let section = Section::new(what, keyword, properties, &known, problems);
+    section.require("base", "write `base: \"https://…\"`", problems);
+    let base = section.expr("base", problems).and_then(|base| request::base(context, base, problems));
+    let auth = section.expr("auth", problems).map(|written| auth::auth(context, written, problems));
+    let headers = section.get("headers").map(|headers| {
+        request::header_names(headers, problems);
+        let none = Params { written: &[], fields: &IndexMap::new() };
+        request::entries(context, headers, none, problems)
+    });
+    let limit = section.get("limit").and_then(|limit| errors::limit(limit, problems));
+    let retry_after =
+        section.expr("retry_after", problems).map(|written| errors::retry_after(context, written, problems));
+    Some(Http {
+        base: base?,
+        auth: auth.flatten().unwrap_or(flow_model::schema::Auth::None),
+        headers: headers.unwrap_or_default(),
+        limit,
+        retry_after,
+    })
+}

@@ -1,0 +1,343 @@
+//! Which request does an operation make?
+//!
+//! In: `POST "/path/{id}" { query: { … }, headers: { … }, body: { … } }` and the base of all requests. Out: the request
+//! as the HTTP executor follows it. What could change the host, an insertion that is no parameter, and parameters that
+//! go nowhere are reported.
+
+use std::collections::BTreeSet;
+
+use flow_model::{
+    diagnostic::{Code, Diagnostic},
+    expr::{Expr, TextPart},
+    schema::{Body, Request},
+    span::Span,
+    ty::{Field, Type, TypeDef, Types},
+    value::Value,
+};
+use indexmap::IndexMap;
+
+use super::{
+    Context, Section, Template, body,
+    section::{listed, wrong_value},
+};
+use crate::{
+    ast::{self, ExprKind, Ident, Property, PropertyValue, RecordEntry},
+    names::{self, similar, walk},
+};
+
+/// The methods that declarations use.
+const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"];
+
+/// The parts of a request.
+const PARTS: [&str; 6] = ["query", "headers", "body", "form", "raw", "content_type"];
+
+/// The base URL: text that may use `config`.
+pub(super) fn base(context: &Context<'_, '_>, written: &ast::Expr, problems: &mut Vec<Diagnostic>) -> Option<Expr> {
+    let ExprKind::Text(parts) = &written.kind else {
+        if !matches!(written.kind, ExprKind::Missing) {
+            let help = "write `\"https://host\"`; parts of it may be inserted: `\"https://{config.shop}.example.com\"`";
+            problems.push(wrong_value("base", written.span, "not a text", help));
+        }
+        return None;
+    };
+    // The URL with a letter in place of each insertion: what is fixed of it can be checked.
+    let mut sample = String::new();
+    for (at, part) in parts.iter().enumerate() {
+        match part {
+            ast::TextPart::Fixed(text) => sample.push_str(text),
+            ast::TextPart::Insert(_) if at == 0 => sample.push_str("https://x"),
+            ast::TextPart::Insert(_) => sample.push('x'),
+        }
+    }
+    if let Some(reason) = wrong_base(&sample) {
+        let help = "the base is `https://`, a host, and perhaps a path";
+        problems.push(Diagnostic::new(Code::E0520, "this is no base URL", written.span, reason).help(help));
+    }
+    let mut template = Template::new(context, &[], &IndexMap::new());
+    let base = text(context, parts, &mut template, &[], problems);
+    template.finish(problems);
+    Some(base)
+}
+
+fn wrong_base(sample: &str) -> Option<String> {
+    let url = match url::Url::parse(sample) {
+        Ok(url) => url,
+        Err(error) => return Some(error.to_string()),
+    };
+    if !matches!(url.scheme(), "http" | "https") {
+        return Some(format!("`{}` is neither `http` nor `https`", url.scheme()));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Some("it has a query or a fragment".to_owned());
+    }
+    let has_user = !url.username().is_empty() || url.password().is_some();
+    has_user.then(|| "it has a user or a password".to_owned())
+}
+
+/// The parameters of an operation: as written, and what they mean.
+#[derive(Clone, Copy)]
+pub(super) struct Params<'a> {
+    pub(super) written: &'a [ast::Field],
+    pub(super) fields: &'a IndexMap<String, Field>,
+}
+
+/// The request of the operation `what`.
+pub(super) fn request(
+    context: &Context<'_, '_>,
+    what: &str,
+    property: &Property,
+    params: Params<'_>,
+    problems: &mut Vec<Diagnostic>,
+) -> Option<Request> {
+    let PropertyValue::Request { method, path, parts } = &property.value else {
+        let help = "write a method, a path and what is sent: `POST \"/path/{id}\" { body: { … } }`";
+        problems.push(wrong_value("request", property.span, "not a request", help));
+        return None;
+    };
+    let names: Vec<&str> = params.fields.keys().map(String::as_str).collect();
+    if !METHODS.contains(&method.text.as_str()) {
+        problems.push(unknown_method(method));
+    }
+    let section = Section::new(format!("the request of {what}"), method.span.to(path.span), parts, &PARTS, problems);
+    let mut template = Template::new(context, params.written, params.fields);
+    let path = match &path.kind {
+        ExprKind::Text(parts) => {
+            problems.extend(wrong_path(parts, path.span));
+            text(context, parts, &mut template, &names, problems)
+        }
+        _ => Expr::Literal(Value::text("/")),
+    };
+    template.finish(problems);
+    let query = section.get("query").map(|query| entries(context, query, params, problems)).unwrap_or_default();
+    let headers = section.get("headers").map(|headers| {
+        header_names(headers, problems);
+        entries(context, headers, params, problems)
+    });
+    let body = body::body(context, &section, params, problems);
+    if matches!(method.text.as_str(), "GET" | "HEAD") && !matches!(body, Body::None) {
+        let part = ["body", "form", "raw"].into_iter().find_map(|part| section.get(part));
+        let span = part.map_or(method.span, |part| part.name.span);
+        problems.push(
+            Diagnostic::new(Code::E0509, format!("a `{}` request has no body", method.text), span, "would not be read")
+                .label(method.span, "this method")
+                .help("send it as `query`, or use `POST`"),
+        );
+    }
+    Some(Request { method: method.text.clone(), path, query, headers: headers.unwrap_or_default(), body, answer: None })
+}
+
+/// Reports parameters that the request does not send.
+pub(super) fn unused(what: &str, property: &Property, params: Params<'_>, problems: &mut Vec<Diagnostic>) {
+    let mut mentioned = Mentioned(BTreeSet::new());
+    walk::property(property, &mut mentioned);
+    for param in params.written {
+        let name = &param.name;
+        if !mentioned.0.contains(name.text.as_str()) && !name.text.is_empty() {
+            problems.push(
+                Diagnostic::new(
+                    Code::E0507,
+                    format!("the parameter `{}` of {what} goes nowhere", name.text),
+                    name.span,
+                    "not part of the request",
+                )
+                .label(property.name.span, "this request")
+                .help(format!("send it, as in `body: {{ {} }}`, or leave it out", name.text)),
+            );
+        }
+    }
+}
+
+struct Mentioned<'a>(BTreeSet<&'a str>);
+
+impl<'a> walk::Visitor<'a> for Mentioned<'a> {
+    fn expr(&mut self, expr: &'a ast::Expr) {
+        if let ExprKind::Name(name) = &expr.kind {
+            self.0.insert(name);
+        }
+    }
+}
+
+fn unknown_method(method: &Ident) -> Diagnostic {
+    let message = format!("`{}` is no method of HTTP that a declaration can use", method.text);
+    let help = match similar(&method.text, METHODS) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("the methods are {}", listed(&METHODS)),
+    };
+    Diagnostic::new(Code::E0515, message, method.span, "not known").help(help)
+}
+
+/// What is wrong with the fixed parts of a path.
+fn wrong_path(parts: &[ast::TextPart], span: Span) -> Option<Diagnostic> {
+    let fixed = parts.iter().filter_map(|part| match part {
+        ast::TextPart::Fixed(text) => Some(text.as_str()),
+        ast::TextPart::Insert(_) => None,
+    });
+    let starts = matches!(parts.first(), Some(ast::TextPart::Fixed(text)) if text.starts_with('/'));
+    let fixed: String = fixed.collect();
+    let (label, help) = if !starts {
+        ("does not begin with `/`", "the path is put after the base; begin it with `/`")
+    } else if fixed.contains('?') {
+        ("has a query", "write the query as `{ query: { name: value } }` after the path")
+    } else if fixed.contains(|letter: char| letter == '#' || letter.is_whitespace() || letter.is_control()) {
+        ("has a letter that a path can't have", "escape it as `%` and two hexadecimal digits")
+    } else if fixed.split('/').any(|segment| matches!(segment, "." | "..")) {
+        ("has a segment `.` or `..`", "write the path without it")
+    } else {
+        return None;
+    };
+    Some(Diagnostic::new(Code::E0516, "this is no path of a request", span, label).help(help))
+}
+
+/// Text in a URL: each insertion is a parameter (or `config`), a single value, and not null.
+fn text(
+    context: &Context<'_, '_>,
+    parts: &[ast::TextPart],
+    template: &mut Template<'_>,
+    names: &[&str],
+    problems: &mut Vec<Diagnostic>,
+) -> Expr {
+    let mut read = Vec::new();
+    for part in parts {
+        match part {
+            ast::TextPart::Fixed(text) => read.push(TextPart::Fixed(text.clone())),
+            ast::TextPart::Insert(inserted) => {
+                if let ExprKind::Name(name) = &inserted.kind
+                    && name != "config"
+                    && !names.contains(&name.as_str())
+                {
+                    problems.push(no_parameter(name, inserted.span, names));
+                    continue;
+                }
+                let typed = template.expr(inserted, None);
+                problems.extend(wrong_insertion(&context.names.types, &typed.ty, inserted));
+                read.push(TextPart::Insert(typed.expr));
+            }
+        }
+    }
+    match read.as_slice() {
+        [] => Expr::Literal(Value::text("")),
+        [TextPart::Fixed(text)] => Expr::Literal(Value::text(text.as_str())),
+        _ => Expr::Text { parts: read, language: None },
+    }
+}
+
+fn no_parameter(name: &str, span: Span, names: &[&str]) -> Diagnostic {
+    let help = match (similar(name, names.iter().copied()), names) {
+        (Some(near), _) => format!("did you mean `{near}`?"),
+        (None, []) => "only `config` can be inserted here".to_owned(),
+        (None, _) => format!("declare it as a parameter, or insert one of {}", listed(names)),
+    };
+    Diagnostic::new(Code::E0506, format!("`{name}` is no parameter"), span, "inserted here").help(help)
+}
+
+fn wrong_insertion(types: &Types, ty: &Type, inserted: &ast::Expr) -> Option<Diagnostic> {
+    let (message, label, help) = if matches!(ty, Type::Optional(_) | Type::Null) {
+        let message = format!("`{ty}` may be null, and a URL has no form for that");
+        (message, "may be null", "make the parameter one that must be given, or write `?? …` after it")
+    } else if !is_single(types, ty) {
+        (format!("`{ty}` can't be a part of a URL"), "not a single value", "insert a text, a number or a date")
+    } else {
+        return None;
+    };
+    Some(Diagnostic::new(Code::E0506, message, inserted.span, label).help(help))
+}
+
+/// Says whether a value of the type is one text, number or point in time.
+pub(super) fn is_single(types: &Types, ty: &Type) -> bool {
+    match ty {
+        Type::Unknown
+        | Type::Bool
+        | Type::String
+        | Type::Int
+        | Type::Decimal
+        | Type::Timestamp
+        | Type::Zoned
+        | Type::Date
+        | Type::Duration
+        | Type::Size
+        | Type::Email
+        | Type::Url
+        | Type::Uuid
+        | Type::OneOf(_)
+        | Type::Text(_) => true,
+        Type::Secret(inner) => is_single(types, inner),
+        Type::Named(name) => matches!(types.get(name), Some(TypeDef::Enum(_)) | None),
+        _ => false,
+    }
+}
+
+/// `{ name: value }` as headers or a query: single values, lists of them, or null.
+pub(super) fn entries(
+    context: &Context<'_, '_>,
+    property: &Property,
+    params: Params<'_>,
+    problems: &mut Vec<Diagnostic>,
+) -> Vec<(String, Expr)> {
+    let name = property.name.text.as_str();
+    let help = format!("write `{name}: {{ name: value }}`");
+    let written = match &property.value {
+        PropertyValue::Expr(ast::Expr { kind: ExprKind::Record(entries), .. }) => entries,
+        PropertyValue::Expr(ast::Expr { kind: ExprKind::Missing, .. }) => return Vec::new(),
+        _ => {
+            problems.push(wrong_value(name, property.span, "not names with values", help));
+            return Vec::new();
+        }
+    };
+    let mut template = Template::new(context, params.written, params.fields);
+    let mut read: IndexMap<String, (Expr, Span)> = IndexMap::new();
+    for entry in written {
+        match entry {
+            RecordEntry::Spread(rest) => {
+                problems.push(wrong_value(name, rest.span, "names are not known here", help.as_str()));
+            }
+            RecordEntry::Field { name: entry, value } => {
+                let typed = template.expr(value, None);
+                let types = &context.names.types;
+                let item = match typed.ty.non_null() {
+                    Type::List(item) if name == "query" => item.non_null(),
+                    other => other,
+                };
+                if !is_single(types, item) && *item != Type::Null {
+                    let message = format!("`{}` can't be sent as one of `{name}`", typed.ty);
+                    let help =
+                        if name == "query" { "send single values, or lists of them" } else { "send single values" };
+                    problems.push(Diagnostic::new(Code::E0505, message, value.span, "not a single value").help(help));
+                }
+                if let Some((_, first)) = read.get(&entry.text) {
+                    problems.push(names::duplicate("name", entry, *first));
+                } else {
+                    read.insert(entry.text.clone(), (typed.expr, entry.span));
+                }
+            }
+        }
+    }
+    template.finish(problems);
+    read.into_iter().map(|(name, (expr, _))| (name, expr)).collect()
+}
+
+/// Reports names in `headers: { … }` that no header can have.
+pub(super) fn header_names(property: &Property, problems: &mut Vec<Diagnostic>) {
+    let PropertyValue::Expr(ast::Expr { kind: ExprKind::Record(entries), .. }) = &property.value else { return };
+    for entry in entries {
+        if let RecordEntry::Field { name, .. } = entry
+            && !is_token(&name.text)
+            && !name.text.is_empty()
+        {
+            problems.push(header_problem(&name.text, name.span));
+        }
+    }
+}
+
+/// Reports a name that no header can have.
+pub(super) fn header_problem(name: &str, span: Span) -> Diagnostic {
+    wrong_value("header", span, &format!("`{name}` is no name of a header"), "names have letters, digits and `-`")
+}
+
+/// Says whether text can be the name of a header that a declaration may set: a token (RFC 9110, section 5.6.2) that does
+/// not belong to the connection.
+pub(super) fn is_token(name: &str) -> bool {
+    let of_connection = ["host", "content-length", "transfer-encoding", "connection", "te", "upgrade"];
+    !name.is_empty()
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+        && !of_connection.contains(&name.to_ascii_lowercase().as_str())
+}

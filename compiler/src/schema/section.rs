@@ -1,0 +1,146 @@
+//! What is written in a section `name { property: value }`, and what is not?
+//!
+//! In: the properties as written and those that the section knows. Out: each property by name; unknown, repeated and
+//! missing ones are reported, and values that are not of the kind that a property takes.
+
+use std::collections::BTreeMap;
+
+use flow_model::{
+    diagnostic::{Code, Diagnostic},
+    span::Span,
+};
+
+use crate::{
+    ast::{Expr, ExprKind, Ident, Property, PropertyValue},
+    names::{duplicate, literal, similar, unknown},
+};
+
+/// The properties of a section.
+pub(super) struct Section<'a> {
+    /// What it belongs to, in words: `the operation `chat.post_message``.
+    what: String,
+    /// Where that is declared: its name there.
+    span: Span,
+    found: BTreeMap<&'a str, &'a Property>,
+}
+
+impl<'a> Section<'a> {
+    /// Reads properties; `known` are the names that the section has.
+    pub(super) fn new(
+        what: String,
+        span: Span,
+        properties: &'a [Property],
+        known: &[&str],
+        problems: &mut Vec<Diagnostic>,
+    ) -> Self {
+        let mut found: BTreeMap<&'a str, &'a Property> = BTreeMap::new();
+        for property in properties {
+            let name = property.name.text.as_str();
+            if name.is_empty() {
+                continue;
+            }
+            if !known.contains(&name) {
+                problems.push(unknown_property(&property.name, &what, known));
+            } else if let Some(first) = found.get(name) {
+                problems.push(duplicate("property", &property.name, first.name.span));
+            } else {
+                found.insert(name, property);
+            }
+        }
+        Self { what, span, found }
+    }
+
+    /// The property of that name, if it is there.
+    pub(super) fn get(&self, name: &str) -> Option<&'a Property> {
+        self.found.get(name).copied()
+    }
+
+    /// The property of that name; reported when it is not there.
+    pub(super) fn require(&self, name: &str, help: &str, problems: &mut Vec<Diagnostic>) -> Option<&'a Property> {
+        let found = self.get(name);
+        if found.is_none() {
+            problems.push(missing(&self.what, name, self.span, help));
+        }
+        found
+    }
+
+    /// The expression of a property, if it is there.
+    pub(super) fn expr(&self, name: &str, problems: &mut Vec<Diagnostic>) -> Option<&'a Expr> {
+        self.get(name).and_then(|property| expr(property, problems))
+    }
+}
+
+/// Reports that a property does not exist.
+pub(super) fn unknown_property(name: &Ident, what: &str, known: &[&str]) -> Diagnostic {
+    let problem = unknown(Code::E0501, "property", name, known.iter().copied());
+    let mut problem = match problem.help {
+        Some(_) => problem,
+        None => problem.help(format!("there are {}", listed(known))),
+    };
+    problem.message = format!("{what} has no property `{}`", name.text);
+    problem
+}
+
+/// Reports that a property is not there.
+pub(super) fn missing(what: &str, name: &str, span: Span, help: &str) -> Diagnostic {
+    Diagnostic::new(Code::E0502, format!("{what} has no `{name}`"), span, format!("`{name}` is missing")).help(help)
+}
+
+/// Reports that a value is not one that a property takes.
+pub(super) fn wrong_value(name: &str, span: Span, label: &str, help: impl Into<String>) -> Diagnostic {
+    Diagnostic::new(Code::E0505, format!("`{name}` can't be this"), span, label).help(help)
+}
+
+/// The expression that a property holds.
+pub(super) fn expr<'a>(property: &'a Property, problems: &mut Vec<Diagnostic>) -> Option<&'a Expr> {
+    match &property.value {
+        PropertyValue::Expr(Expr { kind: ExprKind::Missing, .. }) => None,
+        PropertyValue::Expr(expr) => Some(expr),
+        PropertyValue::Request { .. } | PropertyValue::Rate(_) | PropertyValue::Each(_) | PropertyValue::Flag => {
+            let name = &property.name.text;
+            problems.push(wrong_value(name, property.span, "not a plain value", format!("write `{name}: value`")));
+            None
+        }
+    }
+}
+
+/// The one of some words that an expression is.
+pub(super) fn word<T: Copy>(name: &str, expr: &Expr, words: &[(&str, T)], problems: &mut Vec<Diagnostic>) -> Option<T> {
+    let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+    let written = match &expr.kind {
+        ExprKind::Missing => return None,
+        ExprKind::Name(word) => word.as_str(),
+        _ => "",
+    };
+    if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == written) {
+        return Some(*meaning);
+    }
+    let help = match similar(written, names.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("write one of {}", listed(&names)),
+    };
+    problems.push(wrong_value(name, expr.span, "not one of the words that it takes", help));
+    None
+}
+
+/// The fixed text that an expression is.
+pub(super) fn fixed_text(name: &str, expr: &Expr, problems: &mut Vec<Diagnostic>) -> Option<String> {
+    match literal(expr) {
+        Some(flow_model::value::Value::String(text)) => Some(text.to_string()),
+        _ if matches!(expr.kind, ExprKind::Missing) => None,
+        _ => {
+            problems.push(wrong_value(name, expr.span, "not a fixed text", "write a text without insertions"));
+            None
+        }
+    }
+}
+
+/// Names for a person: `` `a`, `b` and `c` ``.
+pub(super) fn listed(names: &[&str]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    match quoted.as_slice() {
+        [] => "none".to_owned(),
+        [only] => only.clone(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
+}

@@ -1,0 +1,141 @@
+//! Expressions of a declaration, with what they see.
+//!
+//! In: an expression as written, the parameters of its operation or scheme, and what its place provides. Out: the
+//! expression for the executor. Parameters stand in slots from 0, in declared order, in the form that they have in JSON,
+//! because that is what calls pass.
+
+use flow_model::{
+    diagnostic::Diagnostic,
+    expr::{Ambient, Expr},
+    ty::{Field, Format, Type, TypeDef, Types},
+};
+use indexmap::IndexMap;
+
+use super::Context;
+use crate::{
+    ast,
+    types::{Elaborator, Typed},
+};
+
+/// A place of a declaration in which expressions stand.
+pub(super) struct Template<'a> {
+    elaborator: Elaborator<'a>,
+}
+
+impl<'a> Template<'a> {
+    /// A place that sees `config`, the parameters, and nothing of an answer.
+    pub(super) fn new<'n>(context: &Context<'a, 'n>, params: &[ast::Field], fields: &IndexMap<String, Field>) -> Self
+    where
+        'n: 'a,
+    {
+        let mut elaborator = Elaborator::new(context.names, context.definitions).within(context.connector);
+        let config = context.names.connectors.get(context.connector).map(|info| info.schema.config.clone());
+        elaborator.ambient(Ambient::Config, Type::Record(config.unwrap_or_default()));
+        for (name, field) in fields {
+            if let Some(written) = params.iter().find(|param| param.name.text == *name) {
+                elaborator.bind(&written.name, wire_field(&context.names.types, field));
+            }
+        }
+        Self { elaborator }
+    }
+
+    /// A place that sees an answer or a webhook: `body`, `headers`, and those of `more`.
+    pub(super) fn answer<'n>(context: &Context<'a, 'n>, more: &[(Ambient, Type)]) -> Self
+    where
+        'n: 'a,
+    {
+        let mut template = Self::new(context, &[], &IndexMap::new());
+        template.sees(Ambient::Body, Type::Json);
+        template.sees(Ambient::Headers, Type::Map(Box::new(Type::String)));
+        for (ambient, ty) in more {
+            template.sees(*ambient, ty.clone());
+        }
+        template
+    }
+
+    /// Gives a meaning to what the place provides.
+    pub(super) fn sees(&mut self, ambient: Ambient, ty: Type) {
+        self.elaborator.ambient(ambient, ty);
+    }
+
+    /// Elaborates an expression.
+    pub(super) fn expr(&mut self, written: &ast::Expr, expected: Option<&Type>) -> Typed {
+        self.elaborator.expr(written, expected)
+    }
+
+    /// Hands over the problems that were found.
+    pub(super) fn finish(self, problems: &mut Vec<Diagnostic>) {
+        problems.extend(self.elaborator.finish());
+    }
+}
+
+/// Elaborates one expression that sees `config` alone.
+pub(super) fn plain(
+    context: &Context<'_, '_>,
+    written: &ast::Expr,
+    expected: Option<&Type>,
+    problems: &mut Vec<Diagnostic>,
+) -> Typed {
+    let mut template = Template::new(context, &[], &IndexMap::new());
+    let typed = template.expr(written, expected);
+    template.finish(problems);
+    typed
+}
+
+/// Elaborates one expression over an answer; `more` is what it sees besides `body` and `headers`.
+pub(super) fn over_answer(
+    context: &Context<'_, '_>,
+    written: &ast::Expr,
+    expected: Option<&Type>,
+    more: &[(Ambient, Type)],
+    problems: &mut Vec<Diagnostic>,
+) -> Expr {
+    let mut template = Template::answer(context, more);
+    let typed = template.expr(written, expected);
+    template.finish(problems);
+    typed.expr
+}
+
+/// The type of a field's value in the form that it has in JSON.
+fn wire_field(types: &Types, field: &Field) -> Type {
+    match field.format {
+        Some(Format::UnixSeconds | Format::UnixMillis) if field.ty.is_nullable() => Type::Int.optional(),
+        Some(Format::UnixSeconds | Format::UnixMillis) => Type::Int,
+        None => wire(types, &field.ty, &mut Vec::new()),
+    }
+}
+
+/// The type of a value in the form that it has in JSON: records have their JSON names. Text for a language is text then.
+fn wire(types: &Types, ty: &Type, open: &mut Vec<String>) -> Type {
+    match ty {
+        Type::List(item) => Type::List(Box::new(wire(types, item, open))),
+        Type::Map(item) => Type::Map(Box::new(wire(types, item, open))),
+        Type::Optional(inner) => wire(types, inner, open).optional(),
+        Type::Text(_) => Type::String,
+        Type::Record(fields) => Type::Record(wire_fields(types, fields, open)),
+        Type::Named(name) => match types.get(name) {
+            Some(TypeDef::Record(_)) if open.contains(name) => Type::Json,
+            Some(TypeDef::Record(fields)) => {
+                open.push(name.clone());
+                let wired = wire_fields(types, fields, open);
+                open.pop();
+                if wired == *fields { ty.clone() } else { Type::Record(wired) }
+            }
+            Some(TypeDef::Union { .. }) => Type::Json,
+            Some(TypeDef::Enum(_) | TypeDef::Error(_)) | None => ty.clone(),
+        },
+        other => other.clone(),
+    }
+}
+
+fn wire_fields(types: &Types, fields: &IndexMap<String, Field>, open: &mut Vec<String>) -> IndexMap<String, Field> {
+    let wired = fields.iter().map(|(name, field)| {
+        let ty = match field.format {
+            Some(_) => wire_field(types, field),
+            None => wire(types, &field.ty, open),
+        };
+        let json_name = field.json_name.clone().unwrap_or_else(|| name.clone());
+        (json_name, Field { ty, json_name: None, format: None, ..field.clone() })
+    });
+    wired.collect()
+}

@@ -1,0 +1,403 @@
+//! How does the sender of a webhook prove itself?
+//!
+//! In: `verification name(…) { … }` in a connector, and calls of such schemes after `verify:`. Out: the scheme, and the
+//! call with its arguments in order. A scheme that does not sign the body, or checks a time that nobody signed, proves
+//! nothing and is reported.
+
+use std::collections::BTreeMap;
+
+use flow_model::{
+    diagnostic::{Code, Diagnostic},
+    expr::{Expr, Slot},
+    schema::{DigestEncoding, Hash, HeaderGrammar, SignedPart, Verification, VerifyCall},
+    span::Span,
+    ty::{Field, Type},
+    value::Value,
+};
+use indexmap::IndexMap;
+
+use super::{
+    Context, Section, Template, errors,
+    section::{fixed_text, word, wrong_value},
+};
+use crate::{
+    ast::{self, Arg, ExprKind, Property, TextPart},
+    names::{Names, literal, unknown},
+    types::{Definitions, Elaborator},
+};
+
+const PROPERTIES: [&str; 8] = ["hash", "secret", "encoding", "header", "signature", "signed", "timestamp", "tolerance"];
+
+const HASHES: [(&str, Hash); 3] = [("sha256", Hash::Sha256), ("sha512", Hash::Sha512), ("sha1", Hash::Sha1)];
+
+const ENCODINGS: [(&str, DigestEncoding); 2] = [("hex", DigestEncoding::Hex), ("base64", DigestEncoding::Base64)];
+
+/// The scheme that every program can use: `verify: hmac_sha256(header: "X-Signature", secret: secret("…"))`.
+const BUILT_IN: &str = "hmac_sha256";
+
+/// The schemes of a connector, by name.
+pub(super) fn verifications(
+    context: &Context<'_, '_>,
+    ast: &ast::Connector,
+    problems: &mut Vec<Diagnostic>,
+) -> BTreeMap<String, Verification> {
+    let mut read = BTreeMap::new();
+    for written in &ast.verifications {
+        let scheme = verification(context, written, problems);
+        if let Some(scheme) = scheme
+            && !read.contains_key(&written.name.text)
+        {
+            read.insert(written.name.text.clone(), scheme);
+        }
+    }
+    read
+}
+
+fn verification(
+    context: &Context<'_, '_>,
+    written: &ast::Verification,
+    problems: &mut Vec<Diagnostic>,
+) -> Option<Verification> {
+    let what = format!("the verification `{}`", written.name.text);
+    let section = Section::new(what.clone(), written.name.span, &written.properties, &PROPERTIES, problems);
+    let params = context.names.fields(&written.params, Some(context.connector), problems);
+    section.require("secret", "name the key: `secret: secret`, with a parameter `secret: Secret<String>`", problems);
+    section.require("header", "name the header that carries the signature: `header: \"X-Signature\"`", problems);
+    let hash = match section.expr("hash", problems) {
+        Some(hash) => word("hash", hash, &HASHES, problems)?,
+        None => Hash::Sha256,
+    };
+    let encoding = match section.expr("encoding", problems) {
+        Some(encoding) => word("encoding", encoding, &ENCODINGS, problems)?,
+        None => DigestEncoding::Hex,
+    };
+    let grammar = match section.expr("signature", problems) {
+        Some(grammar) => self::grammar(grammar, problems)?,
+        None => HeaderGrammar::Whole { prefix: Expr::Literal(Value::text("")) },
+    };
+    let timestamp_header = section.get("timestamp").and_then(|property| timestamp(property, &section, problems));
+    let signed = match section.expr("signed", problems) {
+        Some(signed) => self::signed(signed, problems)?,
+        None => vec![SignedPart::Body],
+    };
+    let mut template = Template::new(context, &written.params, &params);
+    let secret_ty = Type::Secret(Box::new(Type::String));
+    let mut read =
+        |name: &str, ty: &Type| section.expr(name, problems).map(|written| template.expr(written, Some(ty)).expr);
+    let secret = read("secret", &secret_ty);
+    let header = read("header", &Type::String);
+    let tolerance = read("tolerance", &Type::Duration);
+    template.finish(problems);
+    let has_timestamp =
+        timestamp_header.is_some() || matches!(&grammar, HeaderGrammar::Pairs { timestamp: Some(_), .. });
+    problems.extend(proves_nothing(&what, &section, &signed, has_timestamp, written.name.span));
+    Some(Verification {
+        doc: written.doc.clone(),
+        params,
+        hash,
+        secret: secret?,
+        encoding,
+        header: header?,
+        grammar,
+        timestamp_header,
+        signed,
+        tolerance,
+    })
+}
+
+/// What a scheme lacks to prove who sent a webhook, and when.
+fn proves_nothing(
+    what: &str,
+    section: &Section<'_>,
+    signed: &[SignedPart],
+    has_timestamp: bool,
+    name: Span,
+) -> Option<Diagnostic> {
+    let place = |property: &str| section.get(property).map_or(name, |property| property.span);
+    let signs_time = signed.contains(&SignedPart::Timestamp);
+    let (message, span, label, help) = if !signed.contains(&SignedPart::Body) {
+        let message = format!("{what} does not sign the body");
+        (message, place("signed"), "anyone could send another body with it", "put `{body}` into `signed`")
+    } else if signs_time && !has_timestamp {
+        let help = "write `signature: pairs(timestamp: \"t\", signature: \"v1\")`, or `timestamp: header(\"…\")`";
+        (format!("{what} signs a timestamp that is nowhere"), place("signed"), "which timestamp?", help)
+    } else if section.get("tolerance").is_some() && !signs_time {
+        let help = "put `{timestamp}` into `signed` as the vendor does, or leave `tolerance` out";
+        (
+            format!("{what} limits a time that is not signed"),
+            place("tolerance"),
+            "anyone could write another time",
+            help,
+        )
+    } else {
+        return None;
+    };
+    Some(Diagnostic::new(Code::E0518, message, span, label).help(help))
+}
+
+/// `pairs(timestamp: "t", signature: "v1")`, `prefix("sha256=")`
+fn grammar(written: &ast::Expr, problems: &mut Vec<Diagnostic>) -> Option<HeaderGrammar> {
+    let help = "write `pairs(timestamp: \"t\", signature: \"v1\")` or `prefix(\"sha256=\")`";
+    if let ExprKind::Call { callee, args, .. } = &written.kind
+        && let ExprKind::Name(form) = &callee.kind
+    {
+        match (form.as_str(), args.as_slice()) {
+            ("prefix", [Arg { name: None, value, .. }]) => {
+                let prefix = fixed_text("signature", value, problems)?;
+                return Some(HeaderGrammar::Whole { prefix: Expr::Literal(Value::text(prefix)) });
+            }
+            ("pairs", args) => {
+                let named = |wanted: &str| {
+                    let is_it = |arg: &&Arg| arg.name.as_ref().is_some_and(|name| name.text == wanted);
+                    args.iter().find(is_it)
+                };
+                let (timestamp, signature) = (named("timestamp"), named("signature"));
+                let known = usize::from(timestamp.is_some()) + usize::from(signature.is_some());
+                if let (Some(signature), true) = (signature, known == args.len()) {
+                    let timestamp = match timestamp {
+                        Some(timestamp) => Some(fixed_text("timestamp", &timestamp.value, problems)?),
+                        None => None,
+                    };
+                    return Some(HeaderGrammar::Pairs {
+                        timestamp,
+                        signature: fixed_text("signature", &signature.value, problems)?,
+                    });
+                }
+            }
+            _ => {}
+        }
+    }
+    problems.push(wrong_value("signature", written.span, "not a form of a signature", help));
+    None
+}
+
+/// `timestamp: header("X-Request-Timestamp")`
+fn timestamp(property: &Property, section: &Section<'_>, problems: &mut Vec<Diagnostic>) -> Option<Expr> {
+    let written = section.expr("timestamp", problems)?;
+    match errors::header(written, problems) {
+        Some(name) => Some(Expr::Literal(Value::text(name))),
+        None => {
+            let help = "write `timestamp: header(\"X-Request-Timestamp\")`";
+            problems.push(wrong_value("timestamp", property.span, "not a header", help));
+            None
+        }
+    }
+}
+
+/// `"{timestamp}.{body}"`
+fn signed(written: &ast::Expr, problems: &mut Vec<Diagnostic>) -> Option<Vec<SignedPart>> {
+    let help = "write a text with `{timestamp}`, `{body}`, `{method}` and `{url}`";
+    let ExprKind::Text(parts) = &written.kind else {
+        problems.push(wrong_value("signed", written.span, "not a text", help));
+        return None;
+    };
+    let mut read = Vec::new();
+    for part in parts {
+        let inserted = match part {
+            TextPart::Fixed(text) => {
+                read.push(SignedPart::Text(text.clone()));
+                continue;
+            }
+            TextPart::Insert(inserted) => inserted,
+        };
+        let words = [
+            ("timestamp", SignedPart::Timestamp),
+            ("body", SignedPart::Body),
+            ("method", SignedPart::Method),
+            ("url", SignedPart::Url),
+        ];
+        let name = match &inserted.kind {
+            ExprKind::Name(name) => name.as_str(),
+            _ => "",
+        };
+        match words.into_iter().find(|(word, _)| *word == name) {
+            Some((_, part)) => read.push(part),
+            None => {
+                problems.push(wrong_value("signed", inserted.span, "not a part of a delivery", help));
+                return None;
+            }
+        }
+    }
+    Some(read)
+}
+
+/// The built-in scheme: the digest of the body, alone in a header.
+fn hmac_sha256(encoding: DigestEncoding) -> Verification {
+    let text = |text: &str| Expr::Literal(Value::text(text));
+    let with_default = |ty: Type, default: &str| Field { default: Some(text(default)), ..Field::of(ty) };
+    Verification {
+        doc: "HMAC-SHA256 over the body, alone in a header.".to_owned(),
+        params: IndexMap::from([
+            ("header".to_owned(), Field::of(Type::String)),
+            ("secret".to_owned(), Field::of(Type::Secret(Box::new(Type::String)))),
+            ("prefix".to_owned(), with_default(Type::String, "")),
+            ("encoding".to_owned(), with_default(Type::OneOf(vec!["hex".to_owned(), "base64".to_owned()]), "hex")),
+        ]),
+        hash: Hash::Sha256,
+        secret: Expr::Slot(Slot(1)),
+        encoding,
+        header: Expr::Slot(Slot(0)),
+        grammar: HeaderGrammar::Whole { prefix: Expr::Slot(Slot(2)) },
+        timestamp_header: None,
+        signed: vec![SignedPart::Body],
+        tolerance: None,
+    }
+}
+
+/// Reads the call after `verify:`: `stripe.signature(secret: …)`, `hmac_sha256(header: …, secret: …)`, and within the
+/// connector itself `signature(…)`. None when it can't be understood, which is reported.
+pub(crate) fn verify_call(
+    names: &Names<'_>,
+    definitions: &Definitions,
+    written: &ast::Expr,
+    within: Option<&str>,
+    problems: &mut Vec<Diagnostic>,
+) -> Option<VerifyCall> {
+    let help = "write a scheme with its secret, as in `hmac_sha256(header: \"X-Signature\", secret: secret(\"…\"))`";
+    let ExprKind::Call { callee, args, .. } = &written.kind else {
+        if !matches!(written.kind, ExprKind::Missing) {
+            problems.push(wrong_value("verify", written.span, "not a scheme with its arguments", help));
+        }
+        return None;
+    };
+    let (connector, name) = match &callee.kind {
+        ExprKind::Name(name) => (within, ast::Ident { text: name.clone(), span: callee.span }),
+        ExprKind::Member { of, name, .. } => match &of.kind {
+            ExprKind::Name(connector) => {
+                let seen = within == Some(connector.as_str()) || names.sees(of.span.file, connector);
+                if !seen || !names.connectors.contains_key(connector) {
+                    if !names.broken.contains(connector) {
+                        let ident = ast::Ident { text: connector.clone(), span: of.span };
+                        let known = names.connectors.keys().map(String::as_str);
+                        problems.push(unknown(Code::E0201, "connector", &ident, known));
+                    }
+                    return None;
+                }
+                (Some(connector.as_str()), name.clone())
+            }
+            _ => (None, name.clone()),
+        },
+        _ => {
+            problems.push(wrong_value("verify", written.span, "not a scheme with its arguments", help));
+            return None;
+        }
+    };
+    let own = connector.and_then(|connector| names.connectors.get(connector));
+    let declared = own.and_then(|info| info.schema.verifications.get(&name.text));
+    let scheme = match declared {
+        Some(scheme) => scheme.clone(),
+        None if name.text == BUILT_IN => hmac_sha256(encoding(args)),
+        None => {
+            // A scheme with mistakes of its own was reported.
+            let is_declared =
+                own.is_some_and(|info| info.ast.verifications.iter().any(|one| one.name.text == name.text));
+            if !is_declared {
+                let known = own.iter().flat_map(|info| info.schema.verifications.keys()).map(String::as_str);
+                let candidates: Vec<&str> = known.chain([BUILT_IN]).collect();
+                let mut problem = unknown(Code::E0201, "verification", &name, candidates.iter().copied());
+                if let Some(info) = own
+                    && within != connector
+                {
+                    problem.message = format!("`{}` has no verification `{}`", info.schema.name, name.text);
+                }
+                problems.push(match problem.help {
+                    Some(_) => problem,
+                    None => problem.help(help),
+                });
+            }
+            return None;
+        }
+    };
+    let args = arguments(names, definitions, &name, args, &scheme, within, problems)?;
+    Some(VerifyCall { scheme, args })
+}
+
+/// The encoding that a call of the built-in scheme asks for.
+fn encoding(args: &[Arg]) -> DigestEncoding {
+    let written = args.iter().enumerate().find_map(|(at, arg)| match &arg.name {
+        Some(name) => (name.text == "encoding").then_some(&arg.value),
+        None => (at == 3).then_some(&arg.value),
+    });
+    match written.and_then(literal) {
+        Some(Value::String(text)) if &*text == "base64" => DigestEncoding::Base64,
+        _ => DigestEncoding::Hex,
+    }
+}
+
+/// The arguments of a scheme, in the order of its parameters, with defaults.
+fn arguments(
+    names: &Names<'_>,
+    definitions: &Definitions,
+    name: &ast::Ident,
+    args: &[Arg],
+    scheme: &Verification,
+    within: Option<&str>,
+    problems: &mut Vec<Diagnostic>,
+) -> Option<Vec<Expr>> {
+    let mut given: IndexMap<&str, &Arg> = IndexMap::new();
+    let mut is_right = true;
+    for (at, arg) in args.iter().enumerate() {
+        let param = match &arg.name {
+            Some(name) => scheme.params.get_key_value(&name.text).map(|(param, _)| param),
+            None => scheme.params.get_index(at).map(|(param, _)| param),
+        };
+        let Some(param) = param else {
+            let known: Vec<&str> = scheme.params.keys().map(String::as_str).collect();
+            let problem = match &arg.name {
+                Some(written) => unknown(Code::E0501, "parameter", written, known.iter().copied()),
+                None => Diagnostic::new(
+                    Code::E0501,
+                    format!("`{}` takes fewer arguments", name.text),
+                    arg.span,
+                    "one too many",
+                ),
+            };
+            problems.push(match problem.help {
+                Some(_) => problem,
+                None => problem.help(format!("its parameters are {}", super::section::listed(&known))),
+            });
+            is_right = false;
+            continue;
+        };
+        if let Some(first) = given.get(param.as_str()) {
+            problems.push(
+                Diagnostic::new(Code::E0202, format!("`{param}` is given twice"), arg.span, "again")
+                    .label(first.span, "first here")
+                    .help("leave one out"),
+            );
+            is_right = false;
+        } else {
+            given.insert(param, arg);
+        }
+    }
+    let mut elaborator = Elaborator::new(names, definitions);
+    if let Some(connector) = within {
+        elaborator = elaborator.within(connector);
+    }
+    let mut read = Vec::new();
+    for (param, field) in &scheme.params {
+        read.push(match (given.get(param.as_str()), &field.default) {
+            (Some(arg), _) => elaborator.expr(&arg.value, Some(&rotating(&field.ty, &arg.value))).expr,
+            (None, Some(default)) => default.clone(),
+            (None, None) if field.ty.is_nullable() => Expr::Literal(Value::Null),
+            (None, None) => {
+                let help = format!("add `{param}: …`, of type `{}`", field.ty);
+                problems.push(super::section::missing(&format!("`{}`", name.text), param, name.span, &help));
+                is_right = false;
+                Expr::Literal(Value::Null)
+            }
+        });
+    }
+    let found = elaborator.finish();
+    is_right &= found.is_empty();
+    problems.extend(found);
+    is_right.then_some(read)
+}
+
+/// The type that an argument has: where one secret is wanted, a list holds several in rotation.
+fn rotating(ty: &Type, written: &ast::Expr) -> Type {
+    match (ty, &written.kind) {
+        (Type::Secret(_), ExprKind::List(_)) => Type::List(Box::new(ty.clone())),
+        _ => ty.clone(),
+    }
+}

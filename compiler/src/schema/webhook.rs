@@ -1,0 +1,56 @@
+//! Which deliveries are an event, and what of them is it?
+//!
+//! In: `trigger name as Type { webhook: …, when: …, verify: …, dedupe: … }`. Out: the whole trigger.
+
+use flow_model::{diagnostic::Diagnostic, expr::Ambient, schema::WebhookTrigger, ty::Type};
+
+use super::{Context, Section, section::wrong_value, template::over_answer, verification::verify_call};
+use crate::ast::{self, PropertyValue};
+
+const PROPERTIES: [&str; 4] = ["webhook", "when", "verify", "dedupe"];
+
+/// Completes a trigger.
+pub(super) fn webhook(
+    context: &Context<'_, '_>,
+    written: &ast::WebhookTrigger,
+    mut trigger: WebhookTrigger,
+    problems: &mut Vec<Diagnostic>,
+) -> WebhookTrigger {
+    let what = format!("the trigger `{}`", written.name.text());
+    let section = Section::new(what, written.name.span(), &written.properties, &PROPERTIES, problems);
+    let query = (Ambient::Query, Type::Map(Box::new(Type::String)));
+    let found =
+        section.require("webhook", "say where the event is: `webhook: body`, or `webhook: each body`", problems);
+    let event = match found.map(|property| (&property.value, property)) {
+        Some((PropertyValue::Each(list), _)) => {
+            trigger.each = true;
+            Some(list)
+        }
+        Some((PropertyValue::Expr(event), _)) => Some(event),
+        Some((_, property)) => {
+            problems.push(wrong_value("webhook", property.span, "not where the event is", "write `webhook: body`"));
+            None
+        }
+        None => None,
+    };
+    if let Some(event) = event {
+        trigger.webhook = over_answer(context, event, None, std::slice::from_ref(&query), problems);
+    }
+    if let Some(when) = section.expr("when", problems) {
+        // With `each`, a condition is over one item of the list, written `.member`.
+        let mut sees = vec![query];
+        if trigger.each {
+            sees.push((Ambient::Item, Type::Json));
+        }
+        trigger.when = Some(over_answer(context, when, Some(&Type::Bool), &sees, problems));
+    }
+    if let Some(dedupe) = section.expr("dedupe", problems) {
+        let item = [(Ambient::Item, trigger.payload.clone())];
+        trigger.dedupe = Some(over_answer(context, dedupe, None, &item, problems));
+    }
+    if let Some(verify) = section.expr("verify", problems) {
+        let within = Some(context.connector);
+        trigger.verify = verify_call(context.names, context.definitions, verify, within, problems);
+    }
+    trigger
+}
