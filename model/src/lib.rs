@@ -4,6 +4,7 @@
 //! diagnostic codes. Left out on purpose: parsing, checking and execution; this crate does no I/O.
 
 pub mod boundary;
+pub mod case;
 pub mod currency;
 pub mod diagnostic;
 pub mod expr;

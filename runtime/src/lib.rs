@@ -10,6 +10,7 @@ pub mod eval;
 pub mod journal;
 pub mod machine;
 pub mod secret;
+pub mod sim;
 pub mod store;
 pub mod timer;
 pub mod trigger;

@@ -1,0 +1,162 @@
+//! Which expectations of a test do not hold?
+
+use flow_model::{
+    case::{Count, Expectation, Expected, RunState, contains},
+    expr::Expr,
+    span::Span,
+    value::Value,
+};
+
+use super::{Made, World, fits};
+use crate::machine::{Outcome, Status};
+
+/// An expectation that does not hold.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unmet {
+    /// Where it stands.
+    pub span: Span,
+    /// What was expected, in words.
+    pub expected: String,
+    /// What happened instead, in words.
+    pub actual: String,
+}
+
+pub(super) fn unmet(world: &World<'_>, status: &Status) -> Vec<Unmet> {
+    world.case.expectations.iter().filter_map(|expectation| check(world, status, expectation)).collect()
+}
+
+fn check(world: &World<'_>, status: &Status, expectation: &Expectation) -> Option<Unmet> {
+    let unmet = |expected: String, actual: String| Some(Unmet { span: expectation.span, expected, actual });
+    let value = |expr: &Expr| world.eval(expr);
+    match &expectation.what {
+        Expected::Run(state) => {
+            let holds = match (state, &world.report.outcome, status) {
+                (RunState::Completed, Some(Outcome::Completed(_)), _)
+                | (RunState::Failed(None), Some(Outcome::Failed { .. }), _) => true,
+                (RunState::Failed(Some(kind)), Some(Outcome::Failed { failure, .. }), _) => failure.kind == *kind,
+                (RunState::NeedsDecision, None, Status::Undecided { .. }) => true,
+                _ => false,
+            };
+            let words = match state {
+                RunState::Completed => "the run completes".to_owned(),
+                RunState::Failed(None) => "the run fails".to_owned(),
+                RunState::Failed(Some(kind)) => format!("the run fails with `{kind}`"),
+                RunState::NeedsDecision => "the run waits for a decision".to_owned(),
+            };
+            if holds { None } else { unmet(words, ended(world, status)) }
+        }
+        Expected::Result(pattern) => match (value(pattern), &world.report.outcome) {
+            (Err(failure), _) => unmet("a value".to_owned(), failure.message),
+            (Ok(pattern), Some(Outcome::Completed(result))) if contains(result, &pattern) => None,
+            (Ok(pattern), Some(Outcome::Completed(result))) => {
+                unmet(format!("the result has {}", pattern.to_json()), format!("it is {}", result.to_json()))
+            }
+            (Ok(pattern), _) => unmet(format!("the result has {}", pattern.to_json()), ended(world, status)),
+        },
+        Expected::Called { target, count, with } => {
+            let pattern = match with.as_ref().map(value).transpose() {
+                Ok(pattern) => pattern,
+                Err(failure) => return unmet("arguments".to_owned(), failure.message),
+            };
+            let calls: Vec<_> =
+                world.report.calls.iter().filter(|call| fits(target, &call.connection, &call.operation)).collect();
+            let fitting = calls
+                .iter()
+                .filter(|call| pattern.as_ref().is_none_or(|pattern| contains(&call.args, pattern)))
+                .count();
+            let holds = match count {
+                Count::AtLeastOnce => fitting > 0,
+                Count::Exactly(times) => fitting == *times as usize,
+            };
+            if holds {
+                return None;
+            }
+            let name = match target {
+                flow_model::case::Target::All => "any operation".to_owned(),
+                flow_model::case::Target::Operation { connection, operation } => format!("`{connection}.{operation}`"),
+            };
+            let with = pattern.as_ref().map(|pattern| format!(" with {}", pattern.to_json())).unwrap_or_default();
+            unmet(format!("{name} is called {}{with}", times(*count)), made(&calls, fitting, pattern.as_ref()))
+        }
+        Expected::DeadLetter { queue, contains: pattern } => {
+            let pattern = match pattern.as_ref().map(value).transpose() {
+                Ok(pattern) => pattern,
+                Err(failure) => return unmet("a value".to_owned(), failure.message),
+            };
+            let letters: Vec<&Value> =
+                world.report.dead_letters.iter().filter(|(name, _)| name == queue).map(|(_, value)| value).collect();
+            if letters.iter().any(|letter| pattern.as_ref().is_none_or(|pattern| contains(letter, pattern))) {
+                return None;
+            }
+            let with = pattern.map(|pattern| format!(" with {}", pattern.to_json())).unwrap_or_default();
+            let actual = match letters.as_slice() {
+                [] => format!("`{queue}` is empty"),
+                letters => format!(
+                    "it has {}",
+                    letters.iter().map(|letter| letter.to_json().to_string()).collect::<Vec<_>>().join(", ")
+                ),
+            };
+            unmet(format!("`{queue}` has a dead letter{with}"), actual)
+        }
+        Expected::Responded { status: expected, body } => {
+            let pattern = match body.as_ref().map(value).transpose() {
+                Ok(pattern) => pattern,
+                Err(failure) => return unmet("a value".to_owned(), failure.message),
+            };
+            let words = format!("the caller is told {expected}");
+            match &world.report.response {
+                None => unmet(words, "nobody answered".to_owned()),
+                Some(response) => {
+                    let body_fits = pattern
+                        .is_none_or(|pattern| response.body.as_ref().is_some_and(|body| contains(body, &pattern)));
+                    if response.status == *expected && body_fits {
+                        return None;
+                    }
+                    let body = response.body.as_ref().map(|body| format!(" {}", body.to_json())).unwrap_or_default();
+                    unmet(words, format!("the answer is {}{body}", response.status))
+                }
+            }
+        }
+    }
+}
+
+fn times(count: Count) -> String {
+    match count {
+        Count::AtLeastOnce => "at least once".to_owned(),
+        Count::Exactly(0) => "never".to_owned(),
+        Count::Exactly(1) => "once".to_owned(),
+        Count::Exactly(times) => format!("{times} times"),
+    }
+}
+
+/// How often, and with what where that is the question.
+fn made(calls: &[&Made], fitting: usize, pattern: Option<&Value>) -> String {
+    const MOST_SHOWN: usize = 3;
+    let times = |count: usize| if count == 1 { "once".to_owned() } else { format!("{count} times") };
+    match (calls.len(), pattern) {
+        (0, _) => "it is never called".to_owned(),
+        (count, None) => format!("it is called {}", times(count)),
+        (count, Some(_)) => {
+            let shown: Vec<_> = calls.iter().take(MOST_SHOWN).map(|call| call.args.to_json().to_string()).collect();
+            let more = if count > MOST_SHOWN { ", …" } else { "" };
+            format!("it is called {}, {} of them so: {}{more}", times(count), fitting, shown.join(", "))
+        }
+    }
+}
+
+fn ended(world: &World<'_>, status: &Status) -> String {
+    match (&world.report.outcome, status) {
+        (Some(Outcome::Completed(value)), _) => format!("the run completes with {}", value.to_json()),
+        (Some(Outcome::Failed { failure, place }), _) => {
+            let at = place.as_ref().map(|place| format!(" at `{place}`")).unwrap_or_default();
+            format!("the run fails{at}: {failure}")
+        }
+        (Some(Outcome::Cancelled { reason }), _) => format!("the run is cancelled: {reason}"),
+        (None, Status::Undecided { steps, .. }) => {
+            let steps: Vec<_> =
+                steps.iter().map(|(place, failure)| format!("`{place}` ({})", failure.message)).collect();
+            format!("the run waits for a decision about {}", steps.join(", "))
+        }
+        (None, _) => "the run does not end".to_owned(),
+    }
+}
