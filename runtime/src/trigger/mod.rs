@@ -1,3 +1,27 @@
 //! What starts runs from outside: requests, webhooks and schedules.
+//!
+//! In: plans with triggers, and an engine that accepts runs. Out: runs, each on disk before its sender hears of it. A
+//! request goes through [`received`] (into memory, within limits), [`event`] (verified, parsed, typed, keyed) and
+//! [`handle`] (submitted, answered). Left out on purpose: what runs do, and encryption, which is the proxy's.
 
+mod counters;
+mod event;
+mod every;
+mod handle;
+mod limits;
+mod payload;
+mod problem;
+mod received;
+mod route;
+mod serve;
+mod server;
+#[cfg(test)]
+mod tests;
 pub mod verify;
+
+pub use self::{
+    counters::{Counters, Counts},
+    limits::Limits,
+    route::{Error as RouteError, Route, Schedule, Verified, routes, schedules},
+    serve::{Error, Settings, serve},
+};

@@ -1,0 +1,296 @@
+//! Which runs does a request start, and with what?
+//!
+//! In: a request in memory and the triggers that listen to it. Out: what to start, or what the sender is told. Nothing of
+//! the body is looked at before a signature over it has matched. A delivery starts all of its runs or none: where one
+//! event of it does not fit its type, none is started, so that the sender sees it and can send all of it again.
+
+use std::sync::Arc;
+
+use flow_model::{
+    boundary::{Decoder, Limits, parse},
+    expr::{Ambient, Expr},
+    failure::Failure,
+    plan::{Plan, Trigger, TriggerKind},
+    ty::Type,
+    units::{Instant, Millis},
+    value::Value,
+};
+use http::header::CONTENT_ENCODING;
+use serde_json::Value as Json;
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    payload,
+    problem::Problem,
+    received::Received,
+    route::{Listener, Webhook},
+    verify::{Delivery, Refusal, Scheme, verify},
+};
+use crate::{
+    connector::config,
+    eval::{Environment, Evaluator, Frame, Library, Slots as _},
+    secret::Secrets,
+};
+
+/// How many values a body may hold.
+const MOST_VALUES: usize = 200_000;
+
+/// How many events one delivery may hold.
+const MOST_EVENTS: usize = 1000;
+
+/// How long keys are remembered that a connector declares: 72 hours, which is how long Stripe sends an event again
+/// ("Webhooks", automatic retries); other vendors give up sooner.
+const DEFAULT_WINDOW: Millis = Millis::seconds(72 * 60 * 60);
+
+/// What triggers are evaluated with.
+pub(super) struct Setting {
+    pub(super) library: Library,
+    pub(super) env: Arc<dyn Environment>,
+    pub(super) secrets: Arc<dyn Secrets>,
+}
+
+/// A run that a request asks for.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub(super) plan: Arc<Plan>,
+    pub(super) trigger: usize,
+    pub(super) payload: Value,
+    /// The key by which the event is known, and how long.
+    pub(super) dedupe: Option<(String, Millis)>,
+    /// SHA-256 of what the flow sees of the event's body.
+    pub(super) digest: String,
+}
+
+/// Says what a request starts: nothing, when it is a verified event that no flow asks for.
+pub(super) fn wanted(
+    listeners: &[Listener],
+    received: &Received,
+    setting: &Setting,
+    now: Instant,
+) -> Result<Vec<Wanted>, Problem> {
+    let verified = verified(listeners, received, setting, now)?;
+    if let Some(encoding) = received.headers.get(CONTENT_ENCODING)
+        && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
+    {
+        return Err(Problem::encoded(&String::from_utf8_lossy(encoding.as_bytes())));
+    }
+    let json = body(&received.body)?;
+    let mut wanted = Vec::new();
+    for listener in verified {
+        match listener.webhook() {
+            Some(webhook) => events(&mut wanted, listener, webhook, received, json.as_ref(), setting)?,
+            None => wanted.push(request(listener, received, json.as_ref(), setting)?),
+        }
+    }
+    Ok(wanted)
+}
+
+/// The listeners that take the request to come from where it says. One flow may use another secret than the next, so a
+/// request is refused only when all of them refuse it.
+fn verified<'a>(
+    listeners: &'a [Listener],
+    received: &Received,
+    setting: &Setting,
+    now: Instant,
+) -> Result<Vec<&'a Listener>, Problem> {
+    let delivery = Delivery {
+        method: received.method.as_str(),
+        url: &received.url,
+        headers: &received.headers,
+        body: &received.body,
+    };
+    let mut refusals = Vec::new();
+    let mut verified = Vec::new();
+    for listener in listeners {
+        let outcome = match listener.verify() {
+            Some(call) => {
+                let ambient = |which| listener.config(which, setting);
+                let evaluator = setting.evaluator(listener, &ambient);
+                Scheme::resolve(call, &evaluator, &*setting.secrets).and_then(|scheme| verify(&scheme, &delivery, now))
+            }
+            None => Ok(()),
+        };
+        match outcome {
+            Ok(()) => verified.push(listener),
+            Err(refusal) => {
+                tracing::warn!(flow = listener.plan.flow, reason = refusal.code(), "a request was not verified");
+                refusals.push(refusal);
+            }
+        }
+    }
+    if verified.is_empty() { Err(Problem::refused(telling(&refusals))) } else { Ok(verified) }
+}
+
+/// The refusal that tells the sender most: that of a scheme whose secret it knows.
+fn telling(refusals: &[Refusal]) -> Refusal {
+    let knows = |refusal: &&Refusal| matches!(refusal, Refusal::TooOld | Refusal::TooEarly | Refusal::BadTimestamp);
+    refusals.iter().find(knows).or(refusals.first()).copied().unwrap_or(Refusal::NotSetUp)
+}
+
+/// The body as JSON; none when there is no body.
+fn body(bytes: &[u8]) -> Result<Option<Json>, Problem> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    parse(bytes, Limits { values: MOST_VALUES }).map(Some).map_err(Problem::malformed)
+}
+
+/// The run of `on http`.
+fn request(
+    listener: &Listener,
+    received: &Received,
+    json: Option<&Json>,
+    setting: &Setting,
+) -> Result<Wanted, Problem> {
+    let TriggerKind::Http { body: declared, .. } = &listener.trigger().kind else { return Err(Problem::broken()) };
+    let ty = declared.as_ref().unwrap_or(&Type::Json);
+    let defaults = |expr: &Expr| setting.eval(listener, &|_| None, expr, &mut Frame::new());
+    let decoder = Decoder::new(&listener.types).with_defaults(&defaults);
+    let body = match json {
+        Some(json) => decoder.json(json, ty).map_err(|mismatch| Problem::misfit(&mismatch.path, &mismatch))?,
+        None if matches!(ty, Type::Json | Type::Null | Type::Unknown | Type::Optional(_)) => Value::Null,
+        None => return Err(Problem::malformed("there is no body")),
+    };
+    let digest = digest(&body);
+    let payload = payload::request(received, body);
+    let dedupe = dedupe(listener, &payload, None, setting)?;
+    Ok(Wanted { plan: Arc::clone(&listener.plan), trigger: listener.index, payload, dedupe, digest })
+}
+
+/// The runs of a webhook of a connection.
+fn events(
+    wanted: &mut Vec<Wanted>,
+    listener: &Listener,
+    webhook: Webhook<'_>,
+    received: &Received,
+    json: Option<&Json>,
+    setting: &Setting,
+) -> Result<(), Problem> {
+    let body = match json {
+        Some(json) => Value::from_json(json).map_err(|cause| Problem::misfit("", cause))?,
+        None => Value::Null,
+    };
+    let declared = webhook.declared;
+    let ambient = |item: Option<&Value>, which| match which {
+        Ambient::Body => Some(body.clone()),
+        Ambient::Headers => Some(payload::headers(&received.headers)),
+        Ambient::Query => Some(payload::query(&received.uri)),
+        Ambient::Item => item.cloned(),
+        Ambient::Config => listener.config(which, setting),
+        Ambient::Status => None,
+    };
+    let found = setting
+        .eval(listener, &|which| ambient(None, which), &declared.webhook, &mut Frame::new())
+        .map_err(|failure| Problem::misfit("", failure.message))?;
+    let items = match found {
+        Value::List(items) if declared.each => items,
+        other if declared.each => {
+            return Err(Problem::misfit("", format!("expected a list of events, found {}", other.kind())));
+        }
+        event => vec![event],
+    };
+    if items.len() > MOST_EVENTS {
+        return Err(Problem::too_many_events(items.len(), MOST_EVENTS));
+    }
+    let decoder = Decoder::new(&listener.types);
+    for (index, item) in items.iter().enumerate() {
+        let is_meant = match &declared.when {
+            Some(when) => setting.eval(listener, &|which| ambient(Some(item), which), when, &mut Frame::new()),
+            None => Ok(Value::Bool(true)),
+        };
+        match is_meant {
+            Ok(Value::Bool(true)) => {}
+            Ok(_) => continue,
+            Err(failure) => return Err(Problem::misfit("", failure.message)),
+        }
+        let payload = decoder.value(item, &listener.trigger().payload).map_err(|mismatch| {
+            let path = if declared.each { joined(index, &mismatch.path) } else { mismatch.path.clone() };
+            Problem::misfit(&path, &mismatch)
+        })?;
+        let digest = digest(&payload);
+        let dedupe = dedupe(listener, &payload, declared.dedupe.as_ref(), setting)?;
+        wanted.push(Wanted { plan: Arc::clone(&listener.plan), trigger: listener.index, payload, dedupe, digest });
+    }
+    Ok(())
+}
+
+fn joined(index: usize, path: &str) -> String {
+    let joint = if path.is_empty() || path.starts_with('[') { "" } else { "." };
+    format!("[{index}]{joint}{path}")
+}
+
+/// The key of an event: what the flow says, else what the connector declares. An event whose key is null has none, and is
+/// not taken for a repetition of another one.
+fn dedupe(
+    listener: &Listener,
+    payload: &Value,
+    declared: Option<&Expr>,
+    setting: &Setting,
+) -> Result<Option<(String, Millis)>, Problem> {
+    let trigger: &Trigger = listener.trigger();
+    let (key, window) = match (&trigger.dedupe, declared) {
+        (Some(dedupe), _) => (&dedupe.key, dedupe.window),
+        (None, Some(key)) => (key, DEFAULT_WINDOW),
+        (None, None) => return Ok(None),
+    };
+    let mut frame = Frame::new();
+    if let Some(slot) = trigger.bind {
+        frame.set(slot, payload.clone());
+    }
+    let ambient = |which| match which {
+        Ambient::Item => Some(payload.clone()),
+        other => listener.config(other, setting),
+    };
+    match setting.eval(listener, &ambient, key, &mut frame) {
+        Ok(Value::Null) => Ok(None),
+        Ok(key) => Ok(Some((key.to_string(), window))),
+        Err(failure) => {
+            tracing::error!(flow = listener.plan.flow, %failure, "the key of an event can't be computed");
+            Err(Problem::broken())
+        }
+    }
+}
+
+/// A digest of what the flow sees of an event. Senders change what no flow sees when they send an event again (Stripe
+/// counts the deliveries that are left in `pending_webhooks`), and that does not make it another event.
+fn digest(seen: &Value) -> String {
+    let json = serde_json::to_vec(seen).expect("a value is always writable as JSON");
+    hex::encode(Sha256::digest(json))
+}
+
+impl Setting {
+    fn evaluator<'a>(&'a self, listener: &'a Listener, ambient: &'a dyn Fn(Ambient) -> Option<Value>) -> Evaluator<'a> {
+        Evaluator {
+            library: &self.library,
+            functions: &listener.plan.functions,
+            types: &listener.types,
+            env: &*self.env,
+            ambient,
+        }
+    }
+
+    fn eval(
+        &self,
+        listener: &Listener,
+        ambient: &dyn Fn(Ambient) -> Option<Value>,
+        expr: &Expr,
+        frame: &mut Frame,
+    ) -> Result<Value, Failure> {
+        self.evaluator(listener, ambient).eval(expr, frame)
+    }
+}
+
+impl Listener {
+    /// The configuration of the webhook's connection, with secrets by name; nothing else is known in a `verify:`.
+    fn config(&self, which: Ambient, setting: &Setting) -> Option<Value> {
+        let webhook = self.webhook().filter(|_| which == Ambient::Config)?;
+        let eval = |expr: &Expr| setting.eval(self, &|_| None, expr, &mut Frame::new());
+        match config::settings(webhook.name, webhook.connection, webhook.connector, &eval) {
+            Ok(settings) => Some(Value::Record(settings)),
+            Err(failure) => {
+                tracing::error!(flow = self.plan.flow, %failure, "a connection is not set up");
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! From a request to its answer.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{extract::Request, response::Response};
+use flow_model::plan::NodeKind;
+use futures::{FutureExt as _, future::join_all};
+use http::{Method, StatusCode};
+use serde_json::json;
+use tokio::sync::watch;
+use url::Url;
+
+use super::{
+    Counters,
+    event::{Setting, Wanted, wanted},
+    problem::{self, Problem, json_response},
+    received::{Reading, read},
+    route::{Entry, Table},
+};
+use crate::{
+    engine::{Accepted, Answer, Engine, Newness, RunId, RunState, Submission, SubmitError},
+    timer::Clock,
+};
+
+/// What requests are answered with.
+pub(super) struct Desk {
+    pub(super) engine: Arc<Engine>,
+    pub(super) table: Table,
+    pub(super) setting: Setting,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) reading: Reading,
+    pub(super) public: Option<Url>,
+    pub(super) answer_time: Duration,
+    pub(super) counters: Arc<Counters>,
+    /// Turns true when the server stops.
+    pub(super) stopping: watch::Receiver<bool>,
+}
+
+/// Answers a request.
+pub(super) async fn handle(desk: Arc<Desk>, request: Request) -> Response {
+    let outcome = desk.answer(request).await;
+    outcome.unwrap_or_else(|problem| {
+        desk.counters.problem(problem.status);
+        problem.response()
+    })
+}
+
+impl Desk {
+    async fn answer(&self, request: Request) -> Result<Response, Problem> {
+        let listeners = match self.find(&request)? {
+            Entry::Health => return Ok(self.health()),
+            Entry::Request(listener) => std::slice::from_ref(listener),
+            Entry::Hook(listeners) => listeners,
+        };
+        let received = read(request, self.reading, self.public.as_ref()).await?;
+        let wanted = wanted(listeners, &received, &self.setting, self.clock.now())?;
+        drop(received);
+        if wanted.is_empty() {
+            self.counters.ignored();
+            return Ok(json_response(StatusCode::OK, &json!({ "ignored": "no flow asks for this event" })));
+        }
+        let responds = match wanted.as_slice() {
+            [only] => responds(only),
+            _ => false,
+        };
+        let runs = self.submit(wanted).await?;
+        match runs.as_slice() {
+            [run] if responds => Ok(self.respond(run).await),
+            runs => Ok(problem::accepted(StatusCode::ACCEPTED, &texts(runs))),
+        }
+    }
+
+    fn find(&self, request: &Request) -> Result<&Entry, Problem> {
+        let path = request.uri().path();
+        let methods = self.table.at(path).ok_or_else(|| Problem::no_route(path, self.table.names()))?;
+        let method = request.method().as_str();
+        let found = match methods.get(method) {
+            None if request.method() == Method::HEAD => {
+                methods.get("GET").filter(|entry| matches!(entry, Entry::Health))
+            }
+            found => found,
+        };
+        found.ok_or_else(|| {
+            let methods: Vec<&str> = methods.keys().map(String::as_str).collect();
+            Problem::no_method(method, path, &methods)
+        })
+    }
+
+    fn health(&self) -> Response {
+        match self.engine.halted().now_or_never() {
+            None => json_response(StatusCode::OK, &json!({ "status": "ok" })),
+            Some(_) => json_response(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "halted" })),
+        }
+    }
+
+    /// Starts runs, all at once, so that they can be written together. What is on disk stays there when another one is not
+    /// accepted; the sender tries again, and keys tell what is known.
+    async fn submit(&self, wanted: Vec<Wanted>) -> Result<Vec<RunId>, Problem> {
+        let submissions = wanted.into_iter().map(|wanted| {
+            self.engine.submit(Submission {
+                flow: wanted.plan.flow.clone(),
+                trigger: Some(wanted.trigger),
+                payload: wanted.payload,
+                dedupe: wanted.dedupe,
+                body_digest: Some(wanted.digest),
+            })
+        });
+        let (mut runs, mut conflicts, mut problem) = (Vec::new(), Vec::new(), None);
+        for outcome in join_all(submissions).await {
+            match outcome {
+                Ok(Accepted { run, is_new }) => {
+                    match is_new {
+                        Newness::New => self.counters.accepted(),
+                        Newness::Duplicate => self.counters.duplicate(),
+                    }
+                    runs.push(run);
+                }
+                Err(SubmitError::Conflict { run }) => conflicts.push(run),
+                Err(error) => problem = problem.or(Some(refused(&error))),
+            }
+        }
+        match problem {
+            Some(problem) => Err(problem),
+            None if conflicts.is_empty() => Ok(runs),
+            None => Err(Problem::conflict(texts(&conflicts))),
+        }
+    }
+
+    /// What `respond` says. The run's id takes its place when the run says nothing, waits for a person, or takes too long.
+    async fn respond(&self, run: &RunId) -> Response {
+        let mut stopping = self.stopping.clone();
+        let answer = tokio::select! {
+            answer = tokio::time::timeout(self.answer_time, self.engine.answer(run)) => answer.ok(),
+            _ = stopping.wait_for(|stopping| *stopping) => None,
+        };
+        match answer {
+            Some(Ok(Answer::Responded(response))) => {
+                let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                match response.body {
+                    Some(body) => json_response(status, &body.to_json()),
+                    None => problem::empty_response(status),
+                }
+            }
+            Some(Ok(Answer::Ended(summary))) if matches!(summary.state, RunState::Failed | RunState::Cancelled) => {
+                let body =
+                    json!({ "error": summary.state.name(), "message": "the run ended without an answer", "run": run });
+                json_response(StatusCode::INTERNAL_SERVER_ERROR, &body)
+            }
+            _ => problem::accepted(StatusCode::ACCEPTED, &texts(std::slice::from_ref(run))),
+        }
+    }
+}
+
+/// Says whether the flow may answer its caller.
+fn responds(wanted: &Wanted) -> bool {
+    wanted.plan.graph.node_weights().any(|node| matches!(node.kind, NodeKind::Respond { .. }))
+}
+
+fn texts(runs: &[RunId]) -> Vec<String> {
+    runs.iter().map(ToString::to_string).collect()
+}
+
+fn refused(error: &SubmitError) -> Problem {
+    tracing::error!(%error, "a run was not accepted");
+    match error {
+        SubmitError::Busy(_) => Problem::unavailable("too many runs are under way: send it again later"),
+        SubmitError::DiskFull(_) => Problem::unavailable("the server has no room for more runs: send it again later"),
+        SubmitError::Closing => Problem::unavailable("the server is stopping: send it again later"),
+        SubmitError::Store(_) => Problem::unavailable("the server can't write runs down: send it again later"),
+        _ => Problem::broken(),
+    }
+}

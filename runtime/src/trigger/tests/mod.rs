@@ -1,0 +1,181 @@
+//! The whole way from a socket to a run on disk: a real server, a real engine and its journal; only the time is set.
+
+mod answer;
+mod delivery;
+mod hostile;
+mod plans;
+mod route;
+mod schedule;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    path::Path,
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use flow_model::{plan::Plan, units::Instant};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use reqwest::{Client, RequestBuilder, StatusCode};
+use serde_json::Value as Json;
+use sha2::Sha256;
+use tempfile::TempDir;
+use tokio::{
+    net::TcpListener,
+    sync::{oneshot, watch},
+    task::JoinHandle,
+};
+
+use super::{Counters, Error, Limits, Settings, serve};
+use crate::{
+    connector::{Connectors, NativeTable},
+    engine::{self, Engine, Filter, RunSummary},
+    eval::Library,
+    secret::{SecretText, Secrets},
+    timer::Clock,
+};
+
+/// 2023-11-14T22:13:20Z
+const NOW: Instant = Instant(1_700_000_000_000);
+const SECRET: &str = "whsec_test_secret";
+
+/// A clock that a test sets.
+struct Hands {
+    now: watch::Sender<Instant>,
+    sleepers: watch::Sender<BTreeSet<Instant>>,
+}
+
+impl Hands {
+    fn at(now: Instant) -> Arc<Self> {
+        Arc::new(Self { now: watch::Sender::new(now), sleepers: watch::Sender::new(BTreeSet::new()) })
+    }
+
+    fn set(&self, now: Instant) {
+        self.now.send_replace(now);
+    }
+
+    /// Waits until something sleeps until that time.
+    async fn slept_until(&self, at: Instant) {
+        self.sleepers.subscribe().wait_for(|sleepers| sleepers.contains(&at)).await.unwrap();
+    }
+}
+
+#[async_trait]
+impl Clock for Hands {
+    fn now(&self) -> Instant {
+        *self.now.borrow()
+    }
+
+    async fn sleep_until(&self, at: Instant) {
+        self.sleepers.send_modify(|sleepers| {
+            sleepers.insert(at);
+        });
+        self.now.subscribe().wait_for(|now| *now >= at).await.unwrap();
+        self.sleepers.send_modify(|sleepers| {
+            sleepers.remove(&at);
+        });
+    }
+}
+
+struct Vault(BTreeMap<&'static str, &'static str>);
+
+impl Secrets for Vault {
+    fn get(&self, name: &str) -> Option<SecretText> {
+        self.0.get(name).map(|text| SecretText::new(*text))
+    }
+}
+
+/// A server with its engine. The folder outlives it, so that another one can go on.
+struct Served {
+    engine: Arc<Engine>,
+    address: SocketAddr,
+    counters: Arc<Counters>,
+    http: Client,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<Result<(), Error>>,
+}
+
+async fn start(folder: &Path, clock: &Arc<Hands>, plans: Vec<Arc<Plan>>, limits: Limits) -> Served {
+    let env = Arc::new(BTreeMap::from([("WHOLESALE".to_owned(), "yes".to_owned())]));
+    let vault: Arc<Vault> =
+        Arc::new(Vault(BTreeMap::from([("stripe/webhook", SECRET), ("other/webhook", "another secret")])));
+    let performer = Connectors::new(Library::default(), env.clone(), vault.clone(), NativeTable::new());
+    let settings = engine::Settings {
+        clock: clock.clone(),
+        ..engine::Settings::new(folder, Library::default(), env.clone(), Arc::new(performer))
+    };
+    let engine = Arc::new(Engine::open(settings).unwrap());
+    for plan in &plans {
+        engine.deploy(Arc::clone(plan)).await.unwrap();
+    }
+    engine.resume().await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let counters = Arc::new(Counters::default());
+    let settings = Settings {
+        library: Library::default(),
+        env,
+        secrets: vault,
+        clock: clock.clone(),
+        limits,
+        public_url: None,
+        counters: Arc::clone(&counters),
+    };
+    let (stop, stopped) = oneshot::channel::<()>();
+    let served = Arc::clone(&engine);
+    let task = tokio::spawn(async move {
+        let stop = async {
+            stopped.await.ok();
+        };
+        serve(served, &plans, listener, settings, stop).await
+    });
+    Served { engine, address, counters, http: Client::new(), stop, task }
+}
+
+/// A server over a new folder.
+async fn fresh(plans: Vec<Arc<Plan>>) -> (TempDir, Arc<Hands>, Served) {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Hands::at(NOW);
+    let served = start(folder.path(), &clock, plans, Limits::default()).await;
+    (folder, clock, served)
+}
+
+impl Served {
+    fn post(&self, path: &str, body: impl Into<reqwest::Body>) -> RequestBuilder {
+        self.http.post(format!("http://{}{path}", self.address)).body(body)
+    }
+
+    /// A delivery as Stripe signs it.
+    fn event(&self, path: &str, body: &str) -> RequestBuilder {
+        self.post(path, body.to_owned()).header("Stripe-Signature", signature(NOW.0 / 1000, body.as_bytes()))
+    }
+
+    async fn runs(&self) -> Vec<RunSummary> {
+        self.engine.runs(Filter { limit: 2000, ..Filter::default() }).await.unwrap()
+    }
+
+    async fn stop(self) -> Result<(), Error> {
+        self.stop.send(()).ok();
+        let outcome = self.task.await.unwrap();
+        self.engine.shutdown().await;
+        outcome
+    }
+}
+
+async fn sent(request: RequestBuilder) -> (StatusCode, Json) {
+    let answer = request.send().await.unwrap();
+    let status = answer.status();
+    let text = answer.text().await.unwrap();
+    (status, serde_json::from_str(&text).unwrap_or_else(|_| panic!("{status}: {text}")))
+}
+
+fn hmac(secret: &str, pieces: &[&[u8]]) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    pieces.iter().for_each(|piece| mac.update(piece));
+    hex::encode(mac.finalize().into_bytes())
+}
+
+fn signature(seconds: i64, body: &[u8]) -> String {
+    format!("t={seconds},v1={}", hmac(SECRET, &[seconds.to_string().as_bytes(), b".", body]))
+}
