@@ -4,19 +4,24 @@
 //! uses. Out: [`Checked`], which has all mistakes and, if there is none, the plans. Left out on purpose: files, clock and
 //! network; the caller brings what the compiler needs to know.
 
+mod allow;
 mod ast;
 pub mod draw;
 pub mod facts;
+mod fix;
 mod format;
 mod graph;
 mod names;
 mod read;
 pub mod render;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod types;
 
 use std::collections::BTreeMap;
 
+pub use fix::{Mended, mend};
 pub use format::format;
 
 use flow_model::{
@@ -84,7 +89,8 @@ pub fn check(path: &str, text: &[u8], catalog: &Catalog, loader: &dyn Loader) ->
     let definitions = types::Definitions::new(catalog.functions);
     let names = names::names(&units, catalog.functions, &definitions, &mut problems);
     let made = graph::plans(&names, &definitions, &mut problems);
-    let diagnostics = in_order(problems);
+    names::unused(&names, &units, &mut problems);
+    let diagnostics = in_order(allow::apply(&files, problems));
     let is_sound = diagnostics.iter().all(|problem| problem.severity() == Severity::Warning);
     let program = is_sound.then(|| {
         let mut program = Program { plans: BTreeMap::new(), sources: BTreeMap::new() };

@@ -123,14 +123,8 @@ fn entry<'a>(sources: &Sources<'a>, diagnostic: &'a Diagnostic) -> Entry<'a> {
 
 fn place<'a>(sources: &Sources<'a>, span: Span) -> Place<'a> {
     let position = |offset: u32| {
-        let offset = offset as usize;
-        match sources.index(span.file) {
-            Some(index) => {
-                let offset = index.boundary(offset);
-                Position { line: index.line(offset) + 1, column: index.column(offset) + 1, offset }
-            }
-            None => Position { line: 1, column: 1, offset },
-        }
+        let (line, column, offset) = sources.position(span.file, offset);
+        Position { line, column, offset }
     };
     Place { file: sources.path(span.file), start: position(span.start), end: position(span.end) }
 }

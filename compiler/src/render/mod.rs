@@ -1,19 +1,23 @@
 //! How are diagnostics shown?
 //!
-//! In: diagnostics as data, and the files that they are about. Out: text for people ([`human`]) and JSON for programs
-//! ([`json`]). Each file is indexed once, so both take time in proportion to what they write.
+//! In: diagnostics as data, and the files that they are about. Out: text for people ([`human`]), JSON for programs
+//! ([`json`]), SARIF for code scanning ([`sarif`]), marks in pull requests ([`github`]). Each file is indexed once, so both take time in proportion to what they write.
 
 mod excerpt;
+mod github;
 mod human;
 mod index;
 mod json;
+mod sarif;
 
 use std::cell::OnceCell;
 
 use flow_model::span::{FileId, Files};
 
+pub use github::github;
 pub use human::{Color, Style, human};
 pub use json::json;
+pub use sarif::sarif;
 
 use index::Index;
 
@@ -38,5 +42,18 @@ impl<'a> Sources<'a> {
     fn index(&self, file: FileId) -> Option<&Index<'a>> {
         let source = self.files.get(file)?;
         Some(self.indexes.get(file.0 as usize)?.get_or_init(|| Index::new(&source.text)))
+    }
+
+    /// Line and column of a byte offset, both from 1; the column counts characters. The offset is moved to the character
+    /// that it is in.
+    fn position(&self, file: FileId, offset: u32) -> (usize, usize, usize) {
+        let offset = offset as usize;
+        match self.index(file) {
+            Some(index) => {
+                let offset = index.boundary(offset);
+                (index.line(offset) + 1, index.column(offset) + 1, offset)
+            }
+            None => (1, 1, offset),
+        }
     }
 }

@@ -53,6 +53,8 @@ codes! {
     E0102 "syntax" Error "the text is not Flow here",
     E0103 "nesting" Error "brackets are nested too deep",
     E0104 "file-too-large" Error "the file is too large",
+    E0105 "bad-allow" Error "the comment accepts no warning",
+    W0101 "unused-allow" Warning "a warning is accepted that there is not",
     E0201 "unknown-name" Error "there is nothing of that name",
     E0202 "duplicate-name" Error "the name is declared twice",
     E0203 "reserved-name" Error "the name has a meaning already",
