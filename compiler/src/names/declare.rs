@@ -242,11 +242,21 @@ fn imports(names: &mut Names<'_>, unit: &Unit, units: &[Unit], problems: &mut Ve
             UseWhat::Connectors(connectors) => {
                 for name in connectors.iter().filter(|name| !name.text.is_empty()) {
                     take(names, unit.file, name, &mut taken, problems);
+                    if !names.connector_spans.contains_key(&name.text) {
+                        names.broken.insert(name.text.clone());
+                    }
                 }
             }
             UseWhat::File { path, names: wanted } => {
-                let Some(from) = unit.uses.get(&path.span) else { continue };
-                let Some(from) = units.iter().find(|unit| unit.file == *from) else { continue };
+                let from = unit.uses.get(&path.span).and_then(|from| units.iter().find(|unit| unit.file == *from));
+                let is_read = |from: &&Unit| {
+                    !problems.iter().any(|known| known.span().file == from.file && known.code.id().starts_with("E01"))
+                };
+                let Some(from) = from.filter(is_read) else {
+                    // It could not be read, or not all of it, which was reported: its items may be there or not.
+                    break_all(names, unit, wanted.as_deref().unwrap_or_default(), from);
+                    continue;
+                };
                 let offered: BTreeSet<&str> =
                     from.ast.items.iter().filter_map(declared).map(|(_, name)| name.text.as_str()).collect();
                 match wanted {
@@ -271,6 +281,17 @@ fn imports(names: &mut Names<'_>, unit: &Unit, units: &[Unit], problems: &mut Ve
             }
         }
     }
+}
+
+/// Takes names from a file that could not be read: those that it offers all the same are known, others are never
+/// reported.
+fn break_all(names: &mut Names<'_>, unit: &Unit, wanted: &[Ident], from: Option<&Unit>) {
+    let offered: Vec<&Ident> =
+        from.iter().flat_map(|from| &from.ast.items).filter_map(declared).map(|(_, name)| name).collect();
+    let visible = names.visible.entry(unit.file).or_default();
+    visible.extend(wanted.iter().chain(offered.iter().copied()).map(|name| name.text.clone()));
+    let lost = wanted.iter().filter(|name| !offered.iter().any(|offered| offered.text == name.text));
+    names.broken.extend(lost.map(|name| name.text.clone()));
 }
 
 fn take(

@@ -17,11 +17,29 @@ use super::{
 };
 use crate::ast::{Expr, ExprKind, Ident, Item, Path, UseWhat};
 
-/// Warns of what is left over.
-pub(super) fn unused(names: &Names<'_>, units: &[Unit], problems: &mut Vec<Diagnostic>) {
+/// Warns of what is left over, unless one of the problems may be the reason: text that could not be read, or a name
+/// that was misspelt.
+pub(crate) fn unused(names: &Names<'_>, units: &[Unit], problems: &mut Vec<Diagnostic>) {
+    if problems.iter().any(|problem| problem.code.id().starts_with("E01")) {
+        return;
+    }
+    let mut found = Vec::new();
+    left(names, units, &mut found);
+    let meant: BTreeSet<&str> = problems
+        .iter()
+        .flat_map(|problem| &problem.fixes)
+        .flat_map(|fix| &fix.edits)
+        .map(|edit| edit.text.as_str())
+        .collect();
+    found.retain(|(name, _)| !meant.contains(name.as_str()));
+    problems.extend(found.into_iter().map(|(_, problem)| problem));
+}
+
+/// The names that are left over, with the warning for each.
+fn left(names: &Names<'_>, units: &[Unit], problems: &mut Vec<(String, Diagnostic)>) {
     let program: Vec<&Unit> = units.iter().filter(|unit| unit.origin == Origin::Program).collect();
     for unit in &program {
-        imports(unit, &program, problems);
+        imports(names, unit, &program, problems);
     }
     // A file without flows exists to be used by others.
     let Some(own) = program.first() else { return };
@@ -51,20 +69,21 @@ pub(super) fn unused(names: &Names<'_>, units: &[Unit], problems: &mut Vec<Diagn
         };
         let noun = kind.spoken().split_once(' ').map_or("item", |(_, noun)| noun);
         let message = format!("the {noun} `{}` is used nowhere", name.text);
-        problems.push(Diagnostic::new(code, message, name.span, "left over").help("use it, or leave it out"));
+        let problem = Diagnostic::new(code, message, name.span, "left over").help("use it, or leave it out");
+        problems.push((name.text.clone(), problem));
     }
 }
 
-fn imports(unit: &Unit, program: &[&Unit], problems: &mut Vec<Diagnostic>) {
+fn imports(names: &Names<'_>, unit: &Unit, program: &[&Unit], problems: &mut Vec<(String, Diagnostic)>) {
     let mut mentions = Mentions::default();
     unit.ast.items.iter().for_each(|item| walk::item(item, &mut mentions));
     for item in &unit.ast.items {
         let Item::Use(used) = item else { continue };
         match &used.what {
             UseWhat::Connectors(connectors) => {
-                left_over(connectors, used.span, &mentions, problems);
+                left_over(names, connectors, used.span, &mentions, problems);
             }
-            UseWhat::File { names: Some(wanted), .. } => left_over(wanted, used.span, &mentions, problems),
+            UseWhat::File { names: Some(wanted), .. } => left_over(names, wanted, used.span, &mentions, problems),
             UseWhat::File { path, names: None } => {
                 let Some(from) =
                     unit.uses.get(&path.span).and_then(|file| program.iter().find(|one| one.file == *file))
@@ -74,39 +93,45 @@ fn imports(unit: &Unit, program: &[&Unit], problems: &mut Vec<Diagnostic>) {
                 let offered = from.ast.items.iter().filter_map(declare::declared);
                 if !offered.into_iter().any(|(_, name)| mentions.anywhere(&name.text)) && from.file != unit.file {
                     let message = format!("nothing of `{}` is used", path.text);
-                    problems.push(
-                        Diagnostic::new(Code::W0201, message, used.span, "left over")
-                            .help("leave this `use` out")
-                            .fix("leave it out", vec![Edit { span: used.span, text: String::new() }]),
-                    );
+                    let problem = Diagnostic::new(Code::W0201, message, used.span, "left over")
+                        .help("leave this `use` out")
+                        .fix("leave it out", vec![Edit { span: used.span, text: String::new() }]);
+                    problems.push((String::new(), problem));
                 }
             }
         }
     }
 }
 
-fn left_over(names: &[Ident], whole: Span, mentions: &Mentions, problems: &mut Vec<Diagnostic>) {
-    let unused: Vec<&Ident> =
-        names.iter().filter(|name| !name.text.is_empty() && !mentions.anywhere(&name.text)).collect();
+fn left_over(
+    names: &Names<'_>,
+    listed: &[Ident],
+    whole: Span,
+    mentions: &Mentions,
+    problems: &mut Vec<(String, Diagnostic)>,
+) {
+    let is_left =
+        |name: &&Ident| !name.text.is_empty() && !names.broken.contains(&name.text) && !mentions.anywhere(&name.text);
+    let unused: Vec<&Ident> = listed.iter().filter(is_left).collect();
     for name in &unused {
-        let problem = Diagnostic::new(Code::W0201, format!("`{}` is not used", name.text), name.span, "left over");
-        let problem = problem.help(format!("leave `{}` out", name.text));
-        // One name of several goes with the comma beside it; that of a lone name takes the item with it.
-        let span = match (names.iter().position(|one| one.span == name.span), names) {
-            (Some(at), [_, _, ..]) if unused.len() == 1 => {
-                match (at.checked_sub(1).and_then(|at| names.get(at)), names.get(at + 1)) {
-                    (Some(before), _) => Some(Span { start: before.span.end, ..name.span }),
-                    (None, Some(after)) => Some(Span { end: after.span.start, ..name.span }),
-                    (None, None) => None,
-                }
-            }
-            (_, [_]) => Some(whole),
-            _ => None,
-        };
-        problems.push(match span {
+        let problem = Diagnostic::new(Code::W0201, format!("`{}` is not used", name.text), name.span, "left over")
+            .help(format!("leave `{}` out", name.text));
+        let removal = if unused.len() == 1 { removal(name, listed, whole) } else { None };
+        let problem = match removal {
             Some(span) => problem.fix("leave it out", vec![Edit { span, text: String::new() }]),
             None => problem,
-        });
+        };
+        problems.push((name.text.clone(), problem));
+    }
+}
+
+/// What to take out so that a name is no longer listed: the comma beside it too, or the whole item.
+fn removal(name: &Ident, listed: &[Ident], whole: Span) -> Option<Span> {
+    let at = listed.iter().position(|one| one.span == name.span)?;
+    match (at.checked_sub(1).and_then(|before| listed.get(before)), listed.get(at + 1)) {
+        (Some(before), _) => Some(Span { start: before.span.end, ..name.span }),
+        (None, Some(after)) => Some(Span { end: after.span.start, ..name.span }),
+        (None, None) => Some(whole),
     }
 }
 

@@ -33,6 +33,7 @@ use indexmap::IndexMap;
 
 pub(crate) use declare::ItemKind;
 pub(crate) use load::{Unit, load};
+pub(crate) use mention::unused;
 pub(crate) use path::chain;
 pub(crate) use suggest::{duplicate, similar, unknown};
 pub(crate) use ty::{built_in_types, literal};
@@ -107,7 +108,6 @@ pub(crate) fn names<'a>(
         problems,
     );
     style::style(units, problems);
-    mention::unused(&names, units, problems);
     names
 }
 

@@ -123,6 +123,9 @@ impl Names<'_> {
             return Some(kind);
         }
         let name = path.last()?;
+        if path.parts.iter().any(|part| part.text.is_empty() || self.broken.contains(&part.text)) {
+            return None;
+        }
         match self.full_name(path, within) {
             Some(full) if matches!(self.types.get(&full), Some(TypeDef::Error(_))) => Some(ErrorKind::Declared(full)),
             Some(full) => {
@@ -232,6 +235,9 @@ impl Names<'_> {
             return Type::Named(full);
         }
         let Some(name) = path.last() else { return Type::Unknown };
+        if path.parts.iter().any(|part| part.text.is_empty() || self.broken.contains(&part.text)) {
+            return Type::Unknown;
+        }
         if let [connector, _] = path.parts.as_slice()
             && within != Some(connector.text.as_str())
             && !self.sees(path.span().file, &connector.text)
