@@ -129,8 +129,14 @@ impl Engine {
                 _ => inner.post(&run.run, drive::Message::Look),
             }
         }
-        inner.watch.spawn(Arc::clone(inner).watch_timers());
+        self.watch();
         Ok(unfinished.len())
+    }
+
+    /// Begins to watch the timers without continuing any run, for a process that carries out new runs only. It has to be
+    /// called once, within a tokio runtime, and not beside [`Engine::resume`], which does the same.
+    pub fn watch(&self) {
+        self.inner.watch.spawn(Arc::clone(&self.inner).watch_timers());
     }
 
     /// What happens from now on. A receiver that is slow misses some: it is for live display.
