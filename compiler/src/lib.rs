@@ -14,6 +14,7 @@ mod graph;
 mod names;
 mod read;
 pub mod render;
+mod rules;
 mod schema;
 #[cfg(test)]
 mod tests;

@@ -3,14 +3,25 @@
 //! In: the names of a program. Out: the plan and the source map of each flow, and all problems of constants, functions
 //! and flows. A plan is complete in itself; of a flow with errors there is none.
 
+mod binding;
+mod builder;
+mod content;
+mod control;
+mod failure;
+mod flow;
+mod lower;
+mod policy;
+mod step;
+mod trigger;
+
 use std::collections::BTreeMap;
 
 use flow_model::{
-    diagnostic::Diagnostic,
+    diagnostic::{Diagnostic, Severity},
     plan::{Plan, SourceMap},
 };
 
-use crate::{names::Names, types::Definitions};
+use crate::{names::Names, rules, types::Definitions};
 
 /// Checks all constants, functions and flows, and makes the plan of each flow that has no error.
 pub(crate) fn plans(
@@ -18,6 +29,21 @@ pub(crate) fn plans(
     definitions: &Definitions,
     problems: &mut Vec<Diagnostic>,
 ) -> BTreeMap<String, (Plan, SourceMap)> {
-    let _ = (names, definitions, problems);
-    BTreeMap::new()
+    // What could not be read may have used what seems unused.
+    let has_gaps = problems.iter().any(|problem| problem.code.id().starts_with("E01"));
+    let mut found = definitions.check_all(names);
+    let mut plans = BTreeMap::new();
+    for (name, info) in &names.flows {
+        let (plan, sources, mut own) = flow::lower(names, definitions, info, has_gaps);
+        if !own.iter().any(|problem| problem.severity() == Severity::Error) {
+            plans.insert(name.clone(), (plan, sources));
+        }
+        found.append(&mut own);
+    }
+    found.append(&mut rules::across_flows(names));
+    if has_gaps {
+        found.retain(|problem| problem.severity() == Severity::Error);
+    }
+    problems.append(&mut found);
+    plans
 }

@@ -87,7 +87,8 @@ impl Elaborator<'_> {
                 }
             }
         }
-        let mut free: Vec<usize> = (0..params.len()).filter(|index| bound.get(*index).is_some_and(Option::is_none)).collect();
+        let mut free: Vec<usize> =
+            (0..params.len()).filter(|index| bound.get(*index).is_some_and(Option::is_none)).collect();
         free.reverse();
         for arg in positional {
             match free.pop().and_then(|index| bound.get_mut(index)) {

@@ -98,8 +98,7 @@ impl Elaborator<'_> {
             .map(String::as_str)
             .chain(["secret", "env"])
             .collect();
-        let problem =
-            Diagnostic::new(Code::E0201, format!("there is no function `{name}`"), span, "not known");
+        let problem = Diagnostic::new(Code::E0201, format!("there is no function `{name}`"), span, "not known");
         self.problems.push(match similar(name, candidates) {
             Some(near) => problem
                 .help(format!("did you mean `{near}`?"))
@@ -182,7 +181,12 @@ impl Elaborator<'_> {
     /// The first argument of `secret` and `env`: a name, known before the program runs.
     fn name_argument(&mut self, function: &str, what: &str, span: Span, args: &[Arg]) -> Option<(String, Span)> {
         let Some(first) = args.first() else {
-            self.misplaced(span, &format!("`{function}` needs {what}"), "no name", &format!("write `{function}(\"…\")`"));
+            self.misplaced(
+                span,
+                &format!("`{function}` needs {what}"),
+                "no name",
+                &format!("write `{function}(\"…\")`"),
+            );
             return None;
         };
         if let ExprKind::Text(parts) = &first.value.kind
@@ -193,7 +197,8 @@ impl Elaborator<'_> {
             return Some((text, first.span));
         }
         if !matches!(first.value.kind, ExprKind::Missing) {
-            let help = format!("write it as it is: `{function}(\"name\")`; what a program needs is listed before it runs");
+            let help =
+                format!("write it as it is: `{function}(\"name\")`; what a program needs is listed before it runs");
             self.misplaced(first.span, &format!("`{function}` needs {what} as plain text"), "not plain text", &help);
         }
         None

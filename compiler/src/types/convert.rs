@@ -28,8 +28,13 @@ impl Elaborator<'_> {
         if matches!(to, Type::Optional(_)) {
             let inner = to.non_null();
             self.problems.push(
-                Diagnostic::new(Code::E0313, "`as` names the type without `?`", written.span, "the result may be null anyway")
-                    .help(format!("write `as {inner}`")),
+                Diagnostic::new(
+                    Code::E0313,
+                    "`as` names the type without `?`",
+                    written.span,
+                    "the result may be null anyway",
+                )
+                .help(format!("write `as {inner}`")),
             );
             return Typed::unknown();
         }
@@ -47,17 +52,14 @@ impl Elaborator<'_> {
             };
         }
         if !self.converts(from, &to) {
-            let mut problem = Diagnostic::new(
-                Code::E0313,
-                format!("`{from}` can't become `{to}`"),
-                expr.span,
-                "never succeeds",
-            )
-            .label(value.span, format!("of type `{}`", typed.ty));
+            let mut problem =
+                Diagnostic::new(Code::E0313, format!("`{from}` can't become `{to}`"), expr.span, "never succeeds")
+                    .label(value.span, format!("of type `{}`", typed.ty));
             if matches!(to, Type::String) {
                 problem = problem.help("insert it into a text: \"{…}\"");
             } else {
-                problem = problem.help("`as` reads `Json` and text; for others there are functions, such as `.to_int()`");
+                problem =
+                    problem.help("`as` reads `Json` and text; for others there are functions, such as `.to_int()`");
             }
             self.problems.push(problem);
             return Typed::unknown();
@@ -76,7 +78,14 @@ impl Elaborator<'_> {
         let from_text = fit::is_text(types, from);
         let text_form = matches!(
             to,
-            Type::Email | Type::Url | Type::Uuid | Type::Timestamp | Type::Zoned | Type::Date | Type::Duration | Type::Size
+            Type::Email
+                | Type::Url
+                | Type::Uuid
+                | Type::Timestamp
+                | Type::Zoned
+                | Type::Date
+                | Type::Duration
+                | Type::Size
                 | Type::Decimal
         ) || fit::texts(types, to).is_some();
         match (from, to) {

@@ -140,7 +140,9 @@ impl Definitions {
                 let value = elaborator.check(&constant.ast.value, want);
                 (value.ty, plan::Function { params: Vec::new(), body: value.expr })
             }
-            (None, Some(function)) => elaborator.function_body(&function.params, function.result.as_ref(), function.ast),
+            (None, Some(function)) => {
+                elaborator.function_body(&function.params, function.result.as_ref(), function.ast)
+            }
             (None, None) => (Type::Unknown, plan::Function { params: Vec::new(), body: Expr::Literal(Value::Null) }),
         };
         let ty = written.unwrap_or(ty);

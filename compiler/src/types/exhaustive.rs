@@ -139,7 +139,9 @@ impl<'t> Search<'t> {
             (Shape::Record(names), Pattern::Record(fields)) => Some(
                 names
                     .iter()
-                    .map(|name| fields.iter().find(|(field, _)| field == name).map_or(&Pattern::Any, |(_, inner)| inner))
+                    .map(|name| {
+                        fields.iter().find(|(field, _)| field == name).map_or(&Pattern::Any, |(_, inner)| inner)
+                    })
                     .collect(),
             ),
             (Shape::List(count), Pattern::List { items, rest })
@@ -200,7 +202,9 @@ impl<'t> Search<'t> {
                 // A number or text among no end of them: only rows that take all of it count.
                 let rows: Vec<Vec<&Pattern>> = rows
                     .iter()
-                    .filter(|row| row.first().is_some_and(|other| options(other).into_iter().any(|other| covers(other, head))))
+                    .filter(|row| {
+                        row.first().is_some_and(|other| options(other).into_iter().any(|other| covers(other, head)))
+                    })
                     .map(|row| row.iter().skip(1).copied().collect())
                     .collect();
                 return self.useful(&rows, rest, rest_types);
@@ -365,17 +369,19 @@ mod tests {
 
     #[test]
     fn records_and_lists_are_looked_into() {
-        let record = Type::Record([("a".to_owned(), Field::of(Type::Bool)), ("b".to_owned(), Field::of(tiers()))].into());
+        let record =
+            Type::Record([("a".to_owned(), Field::of(Type::Bool)), ("b".to_owned(), Field::of(tiers()))].into());
         let pattern = |a: bool, b: Pattern| {
             Pattern::Record(vec![("a".into(), Pattern::Literal(Value::Bool(a))), ("b".into(), b)])
         };
-        assert_eq!(left(&record, &[pattern(true, Pattern::Any), pattern(false, text("a"))]), ["{ a: false, b: \"b\" }"]);
+        assert_eq!(
+            left(&record, &[pattern(true, Pattern::Any), pattern(false, text("a"))]),
+            ["{ a: false, b: \"b\" }"]
+        );
         assert!(left(&record, &[pattern(true, Pattern::Any), pattern(false, Pattern::Any)]).is_empty());
         let list = Type::List(Box::new(Type::Int));
-        let items = |count: usize, rest: bool| Pattern::List {
-            items: vec![Pattern::Any; count],
-            rest: rest.then_some(None),
-        };
+        let items =
+            |count: usize, rest: bool| Pattern::List { items: vec![Pattern::Any; count], rest: rest.then_some(None) };
         assert_eq!(left(&list, &[items(1, false)]), ["[]", "[_, _, ...]"]);
         assert!(left(&list, &[items(0, false), items(1, true)]).is_empty());
     }

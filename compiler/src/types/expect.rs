@@ -161,13 +161,13 @@ impl Elaborator<'_> {
         let found = typed.ty.non_null();
         match (found, wanted.non_null()) {
             (Type::Json, to) => Some(format!("convert it: `… as {to}`, which is null where it does not fit")),
-            (Type::String, to @ (Type::Email | Type::Url | Type::Uuid | Type::Timestamp | Type::Date | Type::Zoned)) => {
-                Some(format!("check it: `… as {to}`, which is null where it does not fit"))
+            (
+                Type::String,
+                to @ (Type::Email | Type::Url | Type::Uuid | Type::Timestamp | Type::Date | Type::Zoned),
+            ) => Some(format!("check it: `… as {to}`, which is null where it does not fit")),
+            (Type::String, Type::Int | Type::Decimal) => {
+                Some(format!("convert it: `… as {}`, which is null where it does not fit", wanted.non_null()))
             }
-            (Type::String, Type::Int | Type::Decimal) => Some(format!(
-                "convert it: `… as {}`, which is null where it does not fit",
-                wanted.non_null()
-            )),
             (Type::String, Type::OneOf(_)) => {
                 Some(format!("check it: `… as {}`, which is null where it does not fit", wanted.non_null()))
             }

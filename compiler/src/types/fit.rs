@@ -52,9 +52,7 @@ pub(crate) fn apply(fit: Fit, expr: Expr, from: &Type) -> Expr {
         (Fit::Same, expr) => expr,
         (Fit::Decimal, Expr::Literal(Value::Int(number))) => Expr::Literal(Value::Decimal(number.into())),
         (Fit::Decimal, expr) => Expr::Convert(Box::new(expr), Type::Decimal),
-        (Fit::Escaped(language), expr) => {
-            Expr::Text { parts: vec![TextPart::Insert(expr)], language: Some(language) }
-        }
+        (Fit::Escaped(language), expr) => Expr::Text { parts: vec![TextPart::Insert(expr)], language: Some(language) },
         (Fit::Bytes, expr) => Expr::Call("String.to_bytes".to_owned(), vec![expr]),
         (Fit::Json, expr) => Expr::Wire(Box::new(expr), from.clone()),
     }
@@ -193,9 +191,8 @@ impl Fitting<'_> {
     /// A case stands for its union when it holds the text by which it is told.
     fn case(&self, from: &Type, on: &str, cases: &IndexMap<String, Type>) -> Option<Fit> {
         let (tag, _) = cases.iter().find(|(_, case)| *case == from)?;
-        let (_, field) = self.types.fields(from)?.iter().find(|(name, field)| {
-            field.json_name.as_deref().unwrap_or(name) == on
-        })?;
+        let (_, field) =
+            self.types.fields(from)?.iter().find(|(name, field)| field.json_name.as_deref().unwrap_or(name) == on)?;
         matches!(&field.ty, Type::OneOf(texts) if texts.as_slice() == std::slice::from_ref(tag)).then_some(Fit::Same)
     }
 

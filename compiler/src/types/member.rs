@@ -172,9 +172,11 @@ impl Elaborator<'_> {
             },
         };
         if let Type::Map(_) = value.ty {
-            return problem.help(format!("read an entry of a map with `[\"{}\"]`, which is null where there is none", name.text));
+            return problem
+                .help(format!("read an entry of a map with `[\"{}\"]`, which is null where there is none", name.text));
         }
-        let mut members: Vec<String> = types.fields(&value.ty).map(|fields| fields.keys().cloned().collect()).unwrap_or_default();
+        let mut members: Vec<String> =
+            types.fields(&value.ty).map(|fields| fields.keys().cloned().collect()).unwrap_or_default();
         let has_fields = !members.is_empty();
         let standard = self.definitions.members(types, &value.ty);
         let near = similar(&name.text, members.iter().chain(&standard).map(String::as_str)).map(str::to_owned);
@@ -288,24 +290,9 @@ impl Elaborator<'_> {
         let slot = self.scope.fresh();
         let inner = Typed { expr: Expr::Slot(slot), ty: value.ty.non_null().clone(), origin: value.origin };
         let result = call(self, inner);
-        let is_null =
-            Expr::Binary(BinaryOp::Equal, Box::new(Expr::Slot(slot)), Box::new(Expr::Literal(Value::Null)));
+        let is_null = Expr::Binary(BinaryOp::Equal, Box::new(Expr::Slot(slot)), Box::new(Expr::Literal(Value::Null)));
         let then = Expr::If(Box::new(is_null), Box::new(Expr::Literal(Value::Null)), Box::new(result.expr));
         let expr = Expr::Let { slot, value: Box::new(value.expr), then: Box::new(then) };
         Typed { expr, ty: result.ty.optional(), origin: None }
     }
 }
-
-/// The names of a chain `a.b.c`, if the expression is one.
-pub(crate) fn names_of(expr: &ast::Expr) -> Option<Vec<Ident>> {
-    match &expr.kind {
-        ExprKind::Name(name) => Some(vec![Ident { text: name.clone(), span: expr.span }]),
-        ExprKind::Member { of, name, null_safe: false } => {
-            let mut names = names_of(of)?;
-            names.push(name.clone());
-            Some(names)
-        }
-        _ => None,
-    }
-}
-

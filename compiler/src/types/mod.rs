@@ -32,12 +32,16 @@ use flow_model::{
 };
 
 pub(crate) use self::{
-    argument::Parameter,
+    argument::{Callee, Parameter, left_out as argument_left_out},
+    block::value_span,
     definition::Definitions,
-    expect::{Because, Origin, Source, Want},
+    expect::{Because, Origin, Source, Want, secret},
     fit::{has_wire_form, holds_secret, join},
+    literal::fixed as fixed_text,
     narrow::{either, present},
-    scope::{Binding, Found, Frame, Kind, Place, Scope},
+    pattern::Arms,
+    record::listed,
+    scope::{Binding, Found, Kind, Place, Scope},
 };
 use crate::{
     ast::{self, ExprKind},
@@ -108,6 +112,11 @@ impl<'a> Elaborator<'a> {
     /// implied before `.member`.
     pub(crate) fn ambient(&mut self, which: Ambient, ty: Type) {
         self.ambient.push((which, ty));
+    }
+
+    /// Takes the meaning of an ambient value away again.
+    pub(crate) fn forget(&mut self, which: Ambient) {
+        self.ambient.retain(|(known, _)| *known != which);
     }
 
     /// Brings a parameter into scope in the next slot. It is not reported when nothing uses it.

@@ -98,7 +98,10 @@ impl Elaborator<'_> {
             self.problems.push(
                 Diagnostic::new(
                     Code::E0301,
-                    format!("a function of {} is expected, and `{name}` takes {takes}", count(given.len(), "parameter")),
+                    format!(
+                        "a function of {} is expected, and `{name}` takes {takes}",
+                        count(given.len(), "parameter")
+                    ),
                     span,
                     "does not fit",
                 )

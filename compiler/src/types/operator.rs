@@ -174,7 +174,13 @@ impl Elaborator<'_> {
             }
         };
         if !self.comparable(&item.ty, &of) {
-            self.report_types(op_span, "`in` can never hold for these", (left.span, &item.ty), (right.span, &list.ty), None);
+            self.report_types(
+                op_span,
+                "`in` can never hold for these",
+                (left.span, &item.ty),
+                (right.span, &list.ty),
+                None,
+            );
         }
         Typed::new(result, Type::Bool)
     }
@@ -293,9 +299,7 @@ impl Elaborator<'_> {
             (BinaryOp::Add | BinaryOp::Subtract, Type::Timestamp | Type::Zoned, Type::Int | Type::Decimal) => {
                 "write the unit: `30s`, `5m`, `2h`".to_owned()
             }
-            (_, Type::Json, _) | (_, _, Type::Json) => {
-                "convert the `Json` first: `(… as Int) ?? 0`".to_owned()
-            }
+            (_, Type::Json, _) | (_, _, Type::Json) => "convert the `Json` first: `(… as Int) ?? 0`".to_owned(),
             _ => return None,
         })
     }

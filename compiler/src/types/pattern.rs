@@ -84,12 +84,8 @@ impl Elaborator<'_> {
         for row in &state.rows {
             let rows: Vec<&Pattern> = taken.iter().map(|(pattern, _)| *pattern).collect();
             if !exhaustive::takes_more(&names.types, &state.whole, &rows, &row.pattern) {
-                let mut problem = Diagnostic::new(
-                    Code::E0305,
-                    "this arm is never reached",
-                    row.span,
-                    "nothing is left for it",
-                );
+                let mut problem =
+                    Diagnostic::new(Code::E0305, "this arm is never reached", row.span, "nothing is left for it");
                 let covering = taken
                     .iter()
                     .find(|(pattern, _)| !exhaustive::takes_more(&names.types, &state.whole, &[pattern], &row.pattern));
@@ -112,7 +108,9 @@ impl Elaborator<'_> {
         let guarded = state.rows.iter().any(|row| row.is_guarded);
         let help = match missing.as_slice() {
             [one] if one == "_" => "add an arm for everything else: `_ => …`".to_owned(),
-            _ if guarded => format!("add arms for {what}, or `_ => …`; an arm with `if` may refuse, so it does not count"),
+            _ if guarded => {
+                format!("add arms for {what}, or `_ => …`; an arm with `if` may refuse, so it does not count")
+            }
             [one] => format!("add an arm: `{one} => …`"),
             _ => format!("add arms for {what}, or `_ => …` for all of them"),
         };
@@ -146,7 +144,8 @@ impl Elaborator<'_> {
             PatternKind::Literal(value) => self.pattern_literal(value, written.span, ty),
             PatternKind::Range(from, to) => self.pattern_range(from.as_ref(), to.as_ref(), written.span, inner),
             PatternKind::StartsWith(prefix) => {
-                if !matches!(inner, Type::Unknown | Type::Json | Type::Never) && !fit::is_text(&self.names.types, inner) {
+                if !matches!(inner, Type::Unknown | Type::Json | Type::Never) && !fit::is_text(&self.names.types, inner)
+                {
                     self.misfit(written.span, "`starts_with` is for text", ty);
                 }
                 Pattern::StartsWith(prefix.clone())
@@ -362,7 +361,14 @@ impl Elaborator<'_> {
         let (from, to) = (from.map(convert), to.map(convert));
         let ordered = matches!(
             inner,
-            Type::Int | Type::Decimal | Type::Money(_) | Type::Duration | Type::Size | Type::Unknown | Type::Never | Type::Json
+            Type::Int
+                | Type::Decimal
+                | Type::Money(_)
+                | Type::Duration
+                | Type::Size
+                | Type::Unknown
+                | Type::Never
+                | Type::Json
         );
         if !ordered {
             self.misfit(span, "a range fits only numbers, money, durations and sizes", inner);
@@ -382,8 +388,9 @@ impl Elaborator<'_> {
             && from.order(to) != Some(std::cmp::Ordering::Less)
         {
             self.problems.push(
-                Diagnostic::new(Code::E0310, "the range is empty", span, "from is inclusive, to is exclusive")
-                    .help(format!("nothing is at least {from} and less than {to}: swap them, or write the value alone")),
+                Diagnostic::new(Code::E0310, "the range is empty", span, "from is inclusive, to is exclusive").help(
+                    format!("nothing is at least {from} and less than {to}: swap them, or write the value alone"),
+                ),
             );
         }
         Pattern::Range { from, to }
@@ -398,8 +405,10 @@ impl Elaborator<'_> {
     ) -> Pattern {
         let names = self.names;
         let declared = names.types.fields(inner);
-        let is_union = matches!(inner, Type::Named(name) if matches!(names.types.get(name), Some(TypeDef::Union { .. })));
-        if declared.is_none() && !is_union && !matches!(inner, Type::Json | Type::Map(_) | Type::Unknown | Type::Never) {
+        let is_union =
+            matches!(inner, Type::Named(name) if matches!(names.types.get(name), Some(TypeDef::Union { .. })));
+        if declared.is_none() && !is_union && !matches!(inner, Type::Json | Type::Map(_) | Type::Unknown | Type::Never)
+        {
             self.misfit(span, "a record pattern fits only a record", inner);
         }
         let mut parts = Vec::new();

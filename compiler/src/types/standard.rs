@@ -157,7 +157,10 @@ impl Elaborator<'_> {
         let partly = replace(declared, bound);
         let typed = self.infer(value, Want::of(&partly));
         bind(&self.names.types, declared, &typed.ty, bound);
-        let bad = bound.iter().find(|(variable, ty)| !admits(variable, ty)).map(|(variable, ty)| (variable.clone(), ty.clone()));
+        let bad = bound
+            .iter()
+            .find(|(variable, ty)| !admits(variable, ty))
+            .map(|(variable, ty)| (variable.clone(), ty.clone()));
         if let Some((variable, ty)) = bad {
             let what = if variable == "N" { "added up" } else { "put in order" };
             self.problems.push(
@@ -178,13 +181,7 @@ impl Elaborator<'_> {
     }
 
     /// `x -> x.id`
-    pub(super) fn lambda(
-        &mut self,
-        span: Span,
-        params: &[ast::Ident],
-        body: &ast::Expr,
-        want: Want<'_>,
-    ) -> Typed {
+    pub(super) fn lambda(&mut self, span: Span, params: &[ast::Ident], body: &ast::Expr, want: Want<'_>) -> Typed {
         let Some(Type::Function(given, result)) = want.shape() else {
             return self.misplaced(
                 span,
@@ -198,14 +195,22 @@ impl Elaborator<'_> {
             self.problems.push(
                 Diagnostic::new(
                     Code::E0301,
-                    format!("the lambda has {}, and {} given", super::name::count(params.len(), "parameter"), match given.len() {
-                        1 => "1 value is".to_owned(),
-                        many => format!("{many} values are"),
-                    }),
+                    format!(
+                        "the lambda has {}, and {} given",
+                        super::name::count(params.len(), "parameter"),
+                        match given.len() {
+                            1 => "1 value is".to_owned(),
+                            many => format!("{many} values are"),
+                        }
+                    ),
                     span,
                     format!("should have {takes}"),
                 )
-                .help(if given.len() == 1 { "write `x -> …`".to_owned() } else { "write `(a, b) -> …`".to_owned() }),
+                .help(if given.len() == 1 {
+                    "write `x -> …`".to_owned()
+                } else {
+                    "write `(a, b) -> …`".to_owned()
+                }),
             );
             return Typed::unknown();
         }

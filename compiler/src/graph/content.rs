@@ -1,0 +1,332 @@
+//! What must a plan hold to be complete in itself?
+//!
+//! In: a plan with its graph, and the operations that it calls. Out: the same with connections, connectors cut down to
+//! what is used, functions, types and the names of secrets.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use flow_model::{
+    expr::{Expr, ListPart, Pattern, RecordPart, TextPart},
+    failure::ErrorKind,
+    plan::{NodeKind, Plan, Trigger, TriggerKind},
+    schema::{Auth, Body, Call, Connector, ErrorCondition, HeaderGrammar, Operation, Verification, VerifyCall, WebhookTrigger},
+    ty::{Field, Type, TypeDef, Types},
+    value::Value,
+};
+
+use crate::{names::Names, types::Definitions};
+
+/// Fills in everything that the plan's graph and triggers refer to.
+pub(super) fn complete(
+    mut plan: Plan,
+    names: &Names<'_>,
+    definitions: &Definitions,
+    used: &BTreeMap<String, BTreeSet<String>>,
+) -> Plan {
+    let mut needs = Needs { names, definitions, plan_functions: BTreeMap::new(), types: Types::default(), secrets: BTreeSet::new() };
+    let mut connectors: BTreeMap<String, Connector> = BTreeMap::new();
+    let mut operations: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut triggers: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (connection, called) in used {
+        if let Some(info) = names.connections.get(connection) {
+            operations.entry(&info.connector).or_default().extend(called.iter().map(String::as_str));
+            plan.connections.insert(connection.clone(), info.plan.clone());
+        }
+    }
+    for trigger in &plan.triggers {
+        if let TriggerKind::Webhook { connection, trigger, .. } = &trigger.kind
+            && let Some(info) = names.connections.get(connection)
+        {
+            triggers.entry(&info.connector).or_default().insert(trigger);
+            plan.connections.insert(connection.clone(), info.plan.clone());
+        }
+    }
+    let all: BTreeSet<&str> = operations.keys().chain(triggers.keys()).copied().collect();
+    for name in all {
+        let Some(info) = names.connectors.get(name) else { continue };
+        let none = BTreeSet::new();
+        let (operations, triggers) = (operations.get(name).unwrap_or(&none), triggers.get(name).unwrap_or(&none));
+        connectors.insert(name.to_owned(), needs.connector(&info.schema, operations, triggers));
+    }
+    for connection in plan.connections.values() {
+        connection.config.values().for_each(|value| needs.expr(value));
+    }
+    needs.fields(plan.params.values());
+    needs.ty(&plan.result);
+    plan.errors.iter().for_each(|kind| needs.error(kind));
+    plan.triggers.iter().for_each(|trigger| needs.trigger(trigger));
+    plan.graph.node_weights().for_each(|node| needs.node(&node.kind));
+    plan.connectors = connectors;
+    plan.functions = needs.plan_functions;
+    plan.types = needs.types;
+    plan.secrets = needs.secrets.into_iter().collect();
+    plan
+}
+
+/// What was found so far.
+struct Needs<'a> {
+    names: &'a Names<'a>,
+    definitions: &'a Definitions,
+    plan_functions: BTreeMap<String, flow_model::plan::Function>,
+    types: Types,
+    secrets: BTreeSet<String>,
+}
+
+impl Needs<'_> {
+    /// A connector cut down to what is used of it.
+    fn connector(&mut self, whole: &Connector, operations: &BTreeSet<&str>, triggers: &BTreeSet<&str>) -> Connector {
+        let outside = std::mem::take(&mut self.types);
+        let mut cut = Connector {
+            operations: whole.operations.iter().filter(|(name, _)| operations.contains(name.as_str())).map(own).collect(),
+            triggers: whole.triggers.iter().filter(|(name, _)| triggers.contains(name.as_str())).map(own).collect(),
+            // Calls of a scheme hold the scheme itself.
+            verifications: BTreeMap::new(),
+            types: Types::default(),
+            ..whole.clone()
+        };
+        self.fields(cut.config.values());
+        if let Some(http) = &cut.http {
+            self.expr(&http.base);
+            match &http.auth {
+                Auth::None => {}
+                Auth::Bearer(value) | Auth::Header(_, value) | Auth::Query(_, value) => self.expr(value),
+                Auth::Basic(user, password) => {
+                    self.expr(user);
+                    self.expr(password);
+                }
+            }
+            http.headers.iter().for_each(|(_, value)| self.expr(value));
+            http.retry_after.iter().for_each(|value| self.expr(value));
+        }
+        for (condition, kind) in &cut.errors.rules {
+            if let ErrorCondition::When(condition) = condition {
+                self.expr(condition);
+            }
+            self.error(kind);
+        }
+        cut.errors.message.iter().chain(&cut.errors.code).for_each(|value| self.expr(value));
+        cut.operations.values().for_each(|operation| self.operation(operation));
+        cut.triggers.values().for_each(|trigger| self.webhook(trigger));
+        cut.types = std::mem::replace(&mut self.types, outside);
+        for (name, def) in &cut.types.0 {
+            self.types.0.entry(name.clone()).or_insert_with(|| def.clone());
+        }
+        cut
+    }
+
+    fn operation(&mut self, operation: &Operation) {
+        self.fields(operation.params.values());
+        self.ty(&operation.result);
+        operation.errors.iter().for_each(|kind| self.error(kind));
+        let Call::Http(request) = &operation.call else { return };
+        self.expr(&request.path);
+        request.query.iter().chain(&request.headers).for_each(|(_, value)| self.expr(value));
+        match &request.body {
+            Body::None => {}
+            Body::Json(value) | Body::Form(value) | Body::Raw(value, _) => self.expr(value),
+        }
+        request.answer.iter().for_each(|value| self.expr(value));
+    }
+
+    fn webhook(&mut self, trigger: &WebhookTrigger) {
+        self.ty(&trigger.payload);
+        self.expr(&trigger.webhook);
+        trigger.when.iter().chain(&trigger.dedupe).for_each(|value| self.expr(value));
+    }
+
+    fn trigger(&mut self, trigger: &Trigger) {
+        self.ty(&trigger.payload);
+        if let Some(dedupe) = &trigger.dedupe {
+            self.expr(&dedupe.key);
+        }
+        if let Some(per) = trigger.concurrency.as_ref().and_then(|concurrency| concurrency.per.as_ref()) {
+            self.expr(per);
+        }
+        match &trigger.kind {
+            TriggerKind::Http { body, verify, .. } => {
+                body.iter().for_each(|body| self.ty(body));
+                verify.iter().for_each(|verify| self.verify(verify));
+            }
+            TriggerKind::Webhook { verify, .. } => verify.iter().for_each(|verify| self.verify(verify)),
+            TriggerKind::Every(_) => {}
+        }
+    }
+
+    fn verify(&mut self, call: &VerifyCall) {
+        call.args.iter().for_each(|arg| self.expr(arg));
+        let Verification { params, secret, header, grammar, timestamp_header, tolerance, .. } = &call.scheme;
+        self.fields(params.values());
+        self.expr(secret);
+        self.expr(header);
+        timestamp_header.iter().chain(tolerance).for_each(|value| self.expr(value));
+        if let HeaderGrammar::Whole { prefix } = grammar {
+            self.expr(prefix);
+        }
+    }
+
+    fn node(&mut self, kind: &NodeKind) {
+        match kind {
+            NodeKind::Let { value, .. }
+            | NodeKind::Yield(value)
+            | NodeKind::Return(value)
+            | NodeKind::Sleep(value)
+            | NodeKind::Log(value)
+            | NodeKind::DeadLetter { value, .. } => self.expr(value),
+            NodeKind::Step(step) => step.args.iter().chain(&step.key).for_each(|value| self.expr(value)),
+            NodeKind::If { conditions, .. } => conditions.iter().for_each(|condition| self.expr(condition)),
+            NodeKind::Match { subject, arms, .. } => {
+                self.expr(subject);
+                for (pattern, guard) in arms {
+                    self.pattern(pattern);
+                    guard.iter().for_each(|guard| self.expr(guard));
+                }
+            }
+            NodeKind::For { items, concurrency, .. } => {
+                self.expr(items);
+                self.expr(concurrency);
+            }
+            NodeKind::Try { arms, .. } => {
+                for arm in arms {
+                    arm.kinds.iter().for_each(|kind| self.error(kind));
+                    arm.guard.iter().for_each(|guard| self.expr(guard));
+                }
+            }
+            NodeKind::Respond { status, body } => {
+                self.expr(status);
+                body.iter().for_each(|body| self.expr(body));
+            }
+            NodeKind::Fail { error, fields } => {
+                self.error(error);
+                fields.iter().for_each(|(_, value)| self.expr(value));
+            }
+            NodeKind::Parallel { .. } => {}
+        }
+    }
+
+    fn error(&mut self, kind: &ErrorKind) {
+        if let ErrorKind::Declared(name) = kind {
+            self.ty(&Type::Named(name.clone()));
+        }
+    }
+
+    fn fields<'f>(&mut self, fields: impl Iterator<Item = &'f Field>) {
+        for field in fields {
+            self.ty(&field.ty);
+            field.default.iter().for_each(|default| self.expr(default));
+        }
+    }
+
+    fn ty(&mut self, ty: &Type) {
+        match ty {
+            Type::List(inner) | Type::Map(inner) | Type::Stream(inner) | Type::Optional(inner) | Type::Secret(inner) => {
+                self.ty(inner);
+            }
+            Type::Record(fields) => self.fields(fields.values()),
+            Type::Function(params, result) => {
+                params.iter().for_each(|param| self.ty(param));
+                self.ty(result);
+            }
+            Type::Named(name) if !self.types.0.contains_key(name) => {
+                let Some(def) = self.names.types.get(name) else { return };
+                self.types.0.insert(name.clone(), def.clone());
+                match def {
+                    TypeDef::Record(fields) | TypeDef::Error(fields) => self.fields(fields.values()),
+                    TypeDef::Union { cases, .. } => cases.values().for_each(|case| self.ty(case)),
+                    TypeDef::Enum(_) => {}
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn function(&mut self, name: &str) {
+        let is_own = self.names.functions.contains_key(name) || self.names.consts.contains_key(name);
+        if !is_own || self.plan_functions.contains_key(name) {
+            return;
+        }
+        if let Some(function) = self.definitions.function(self.names, name) {
+            self.plan_functions.insert(name.to_owned(), function.clone());
+            self.expr(&function.body);
+        }
+    }
+
+    fn value(&mut self, value: &Value) {
+        match value {
+            Value::Secret(name) => {
+                self.secrets.insert(name.to_string());
+            }
+            Value::List(items) => items.iter().for_each(|item| self.value(item)),
+            Value::Record(fields) => fields.values().for_each(|field| self.value(field)),
+            _ => {}
+        }
+    }
+
+    fn pattern(&mut self, pattern: &Pattern) {
+        if let Pattern::Literal(value) = pattern {
+            self.value(value);
+        }
+    }
+
+    fn expr(&mut self, expr: &Expr) {
+        match expr {
+            Expr::Literal(value) => self.value(value),
+            Expr::Slot(_) | Expr::Ambient(_) => {}
+            Expr::Env(_, default) => default.iter().for_each(|default| self.expr(default)),
+            Expr::Text { parts, .. } => {
+                for part in parts {
+                    if let TextPart::Insert(insert) = part {
+                        self.expr(insert);
+                    }
+                }
+            }
+            Expr::Record(parts) => {
+                for part in parts {
+                    match part {
+                        RecordPart::Field(_, value) | RecordPart::Spread(value) => self.expr(value),
+                    }
+                }
+            }
+            Expr::List(parts) => {
+                for part in parts {
+                    match part {
+                        ListPart::Item(value) | ListPart::Spread(value) => self.expr(value),
+                    }
+                }
+            }
+            Expr::Member { of, .. } | Expr::Unary(_, of) | Expr::Lambda(_, of) => self.expr(of),
+            Expr::Index(left, right) | Expr::Binary(_, left, right) => {
+                self.expr(left);
+                self.expr(right);
+            }
+            Expr::If(condition, then, otherwise) => {
+                self.expr(condition);
+                self.expr(then);
+                self.expr(otherwise);
+            }
+            Expr::Match { subject, arms } => {
+                self.expr(subject);
+                for arm in arms {
+                    self.pattern(&arm.pattern);
+                    arm.guard.iter().for_each(|guard| self.expr(guard));
+                    self.expr(&arm.value);
+                }
+            }
+            Expr::Let { value, then, .. } => {
+                self.expr(value);
+                self.expr(then);
+            }
+            Expr::Call(name, args) => {
+                self.function(name);
+                args.iter().for_each(|arg| self.expr(arg));
+            }
+            Expr::Convert(value, ty) | Expr::Wire(value, ty) => {
+                self.expr(value);
+                self.ty(ty);
+            }
+        }
+    }
+}
+
+fn own<V: Clone>((name, value): (&String, &V)) -> (String, V) {
+    (name.clone(), value.clone())
+}

@@ -1,0 +1,221 @@
+//! One flow, from its head to its plan.
+//!
+//! In: a flow as written. Out: its plan, its source map and its problems. What it declares (`-> R`, `fails E`) is checked
+//! against what it does; what it does not declare follows from what it does.
+
+use flow_model::{
+    diagnostic::{Code, Diagnostic, Edit},
+    failure::ErrorKind,
+    plan::{Plan, SourceMap, VERSION},
+    span::Span,
+    ty::Type,
+};
+
+use super::{
+    builder::{Builder, Chain},
+    content,
+    failure::Raised,
+    lower::{Caller, Ends, Lowering, Promise, has_effect},
+};
+use crate::{
+    ast::{self, ExprKind, TriggerSource},
+    names::{FlowInfo, Names},
+    types::{Because, Binding, Definitions, Elaborator, Kind, Want},
+};
+
+/// Lowers a flow. `has_gaps` says that parts of its file could not be read.
+pub(super) fn lower(
+    names: &Names<'_>,
+    definitions: &Definitions,
+    info: &FlowInfo<'_>,
+    has_gaps: bool,
+) -> (Plan, SourceMap, Vec<Diagnostic>) {
+    let written = info.ast;
+    let because = written.result.as_ref().map(|ty| Because {
+        span: ty.span,
+        text: info.result.as_ref().map_or_else(|| "declared here".to_owned(), |ty| format!("the flow returns `{ty}`")),
+    });
+    let mut lowering = Lowering {
+        el: Elaborator::new(names, definitions),
+        builder: Builder::default(),
+        promise: Promise { ty: info.result.clone(), because },
+        returns: Vec::new(),
+        raised: vec![Raised::default()],
+        caller: caller(written),
+        used: std::collections::BTreeMap::new(),
+    };
+    lowering.el.has_gaps = has_gaps;
+    lowering.el.scope.push();
+    lowering.params(info);
+    let triggers = lowering.triggers(&written.triggers);
+    lowering.el.scope.push();
+    let mut chain = Chain::default();
+    let mut ends = lowering.statements(&mut chain, &written.body.statements, written.body.value.as_deref());
+    if let Some(value) = written.body.value.as_deref() {
+        let value_ends = lowering.last(&mut chain, value);
+        ends = if ends == Ends::Leaves { ends } else { value_ends };
+    }
+    lowering.el.close();
+    lowering.el.close();
+    let result = lowering.result(info, ends);
+    let raised = lowering.raised.pop().unwrap_or_default();
+    lowering.declared_failures(info, &raised);
+    let mut errors: Vec<ErrorKind> = raised.kinds.into_keys().collect();
+    errors.sort();
+    let Lowering { el, builder, used, .. } = lowering;
+    let sources = SourceMap { nodes: builder.spans, slots: el.scope.slots.clone() };
+    let plan = Plan {
+        version: VERSION,
+        flow: written.name.text.clone(),
+        doc: written.doc.clone(),
+        params: info.params.clone(),
+        triggers,
+        result,
+        errors,
+        graph: builder.graph,
+        entry: chain.first,
+        connections: Default::default(),
+        connectors: Default::default(),
+        functions: Default::default(),
+        types: Default::default(),
+        secrets: Vec::new(),
+    };
+    let mut problems = el.finish();
+    let plan = if problems.iter().any(|problem| problem.severity() == flow_model::diagnostic::Severity::Error) {
+        plan
+    } else {
+        content::complete(plan, names, definitions, &used)
+    };
+    problems.sort_by_key(|problem| problem.span());
+    (plan, sources, problems)
+}
+
+/// Who waits for what the flow answers.
+fn caller(written: &ast::Flow) -> Caller {
+    let timer = written.triggers.iter().find(|trigger| matches!(trigger.source, TriggerSource::Every(_)));
+    let is_timed_only = written.triggers.iter().all(|trigger| matches!(trigger.source, TriggerSource::Every(_)));
+    match timer {
+        Some(timer) if is_timed_only => Caller::Timer(timer.span),
+        _ => Caller::Waits,
+    }
+}
+
+impl Lowering<'_> {
+    fn params(&mut self, info: &FlowInfo<'_>) {
+        let written = info.ast;
+        for (name, field) in &info.params {
+            let declared = written.params.iter().find(|param| param.name.text == *name);
+            let span = declared.map_or(written.name.span, |param| param.name.span);
+            let slot = self.el.scope.fresh();
+            let binding = Binding { slot, ty: field.ty.clone(), span, kind: Kind::Parameter, used: false };
+            self.el.scope.bind(name, binding);
+            if let Some(trigger) = written.triggers.first()
+                && field.default.is_none()
+                && !field.ty.is_nullable()
+            {
+                let keyword = Span { end: trigger.span.start + "on".len() as u32, ..trigger.span };
+                self.el.problems.push(
+                    Diagnostic::new(
+                        Code::E0307,
+                        format!("nobody gives `{name}` when a trigger starts the flow"),
+                        span,
+                        "has no default",
+                    )
+                    .label(keyword, "starts the flow without it")
+                    .help(format!("give it a default: `{name}: {} = …`, or read it from the payload", field.ty)),
+                );
+            }
+        }
+    }
+
+    /// What a flow's body ends in: a control expression is its last statement, another value would go nowhere.
+    fn last(&mut self, chain: &mut Chain, value: &ast::Expr) -> Ends {
+        if has_effect(value) {
+            return self.control(chain, value, super::lower::Goal::Drop, None, None).1;
+        }
+        if self.forgotten_step(value).is_some() {
+            return Ends::Falls;
+        }
+        let before = self.el.problems.len();
+        let is_control = matches!(value.kind, ExprKind::If { .. } | ExprKind::Match { .. } | ExprKind::Block(_));
+        self.el.check(value, Want::default());
+        if self.el.problems.len() == before && !matches!(value.kind, ExprKind::Missing) {
+            let start = Span { end: value.span.start, ..value.span };
+            let help = "a flow ends with its result where it says so: write `return` before it";
+            let problem = Diagnostic::new(Code::E0413, "this value goes nowhere", value.span, "the last of the flow");
+            self.el.problems.push(if is_control {
+                problem.help("it has no step, so it does nothing: write `return` before it, or leave it out")
+            } else {
+                problem.help(help).fix("write `return`", vec![Edit { span: start, text: "return ".to_owned() }])
+            });
+        }
+        Ends::Falls
+    }
+
+    /// The type of what the flow returns, checked against what it declares.
+    fn result(&mut self, info: &FlowInfo<'_>, ends: Ends) -> Type {
+        if let Some(declared) = &info.result {
+            let falls = ends == Ends::Falls && !declared.is_nullable() && !self.el.has_gaps;
+            if falls {
+                let written = info.ast;
+                let end = Span { start: written.body.span.end.saturating_sub(1), ..written.body.span };
+                let mut problem = Diagnostic::new(
+                    Code::E0408,
+                    format!("`{}` can end without returning `{declared}`", written.name.text),
+                    end,
+                    "can end here",
+                );
+                if let Some(ty) = &written.result {
+                    problem = problem.label(ty.span, "promised here");
+                }
+                self.el.problems.push(problem.help("add `return …` at the end, or leave `->` out"));
+            }
+            return declared.clone();
+        }
+        let returns = std::mem::take(&mut self.returns);
+        let ty = self.el.join_arms(returns.iter().map(|(ty, span)| (ty, *span)), "the results of the flow");
+        match (ty, ends) {
+            (Type::Never, _) => Type::Null,
+            (ty, Ends::Falls) => ty.optional(),
+            (ty, Ends::Leaves) => ty,
+        }
+    }
+
+    /// Checks `fails` against the errors that the flow raises.
+    fn declared_failures(&mut self, info: &FlowInfo<'_>, raised: &Raised) {
+        let Some(declared) = &info.fails else { return };
+        let list_end = declared.last().map(|(_, span)| *span);
+        for (kind, span) in &raised.kinds {
+            let ErrorKind::Declared(name) = kind else { continue };
+            if declared.iter().any(|(known, _)| known == kind) {
+                continue;
+            }
+            let mut problem = Diagnostic::new(
+                Code::E0407,
+                format!("`{}` can end with `{name}`, which it does not declare", info.ast.name.text),
+                *span,
+                format!("raises `{name}`"),
+            );
+            if let Some(end) = list_end {
+                problem = problem
+                    .label(end, "the errors that are declared")
+                    .fix(format!("add `{name}`"), vec![Edit { span: Span { start: end.end, ..end }, text: format!(", {name}") }]);
+            }
+            self.el.problems.push(problem.help(format!("add `{name}` after `fails`, or catch it")));
+        }
+        for (kind, span) in declared {
+            if raised.is_open || self.el.has_gaps || !matches!(kind, ErrorKind::Declared(_)) || raised.kinds.contains_key(kind) {
+                continue;
+            }
+            self.el.problems.push(
+                Diagnostic::new(
+                    Code::W0402,
+                    format!("`{}` never ends with `{kind}`", info.ast.name.text),
+                    *span,
+                    "never happens",
+                )
+                .help("leave it out"),
+            );
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! How often is a call tried, and may it be?
+//!
+//! In: the policies of step, connection and connector. Out: the one in force, and a problem when it would repeat a call
+//! that is not safe to repeat. Without a policy, what is safe is tried again and what is not is tried once.
+
+use flow_model::{
+    diagnostic::{Code, Diagnostic},
+    plan::{DEFAULT_TIMEOUT, Policy, Retry},
+    schema::{Effect, Operation},
+    span::Span,
+};
+
+use super::lower::Lowering;
+use crate::{
+    ast,
+    names::ConnectorInfo,
+};
+
+/// The policy of a call, and the place that makes it retry, if one does.
+pub(super) fn in_force(
+    lowering: &mut Lowering<'_>,
+    step: &ast::Step,
+    connection: &str,
+    operation: &Operation,
+) -> (Policy, Option<Span>) {
+    let names = lowering.el.names;
+    let (own, own_span) = names.policy(&step.with, &mut lowering.el.problems);
+    let below = names.connections.get(connection);
+    let (theirs, their_span) = below.map_or((Policy::default(), None), |info| (info.policy.clone(), info.retry_span));
+    let span = if own.retry.is_some() { own_span } else { their_span };
+    let merged = crate::schema::over(&own, &theirs);
+    let standard = if operation.is_repeatable() { Retry::standard() } else { Retry::none() };
+    // Without a place nobody wrote it: a connector's default holds for what is safe to repeat.
+    let retry = match (merged.retry, span) {
+        (Some(retry), Some(_)) => retry,
+        (Some(retry), None) if operation.is_repeatable() => retry,
+        _ => standard,
+    };
+    (Policy { timeout: Some(merged.timeout.unwrap_or(DEFAULT_TIMEOUT)), retry: Some(retry) }, span)
+}
+
+/// Reports a call that would be repeated and is not safe to.
+pub(super) fn check(
+    lowering: &mut Lowering<'_>,
+    policy: &Policy,
+    retries: Span,
+    call: Span,
+    connection: &str,
+    info: &ConnectorInfo<'_>,
+    name: &str,
+) {
+    let Some(operation) = info.schema.operations.get(name) else { return };
+    let times = policy.retry.as_ref().map_or(0, |retry| retry.times);
+    if times == 0 || operation.is_repeatable() {
+        return;
+    }
+    let what = match operation.effect {
+        Effect::Destroy => "takes something away, or does what can't be undone, on each call",
+        Effect::Read | Effect::Idempotent | Effect::Create => "creates something new on each call, and sends no key",
+    };
+    let retried = if times == 1 { "retries once".to_owned() } else { format!("retries {times} times") };
+    let mut problem = Diagnostic::new(
+        Code::E0601,
+        format!("`{connection}.{name}` would be retried but is not safe to repeat"),
+        call,
+        what,
+    )
+    .label(retries, retried);
+    if let Some(effect) = info.operations.get(name).and_then(|spans| spans.effect) {
+        problem = problem.label(effect, "declared here, without `key:`");
+    }
+    lowering.el.problems.push(problem.help("retry nothing here: add `with { retry: none }` to the step"));
+}

@@ -1,0 +1,411 @@
+//! Steps: which operation is called, with what, and what happens when it fails.
+//!
+//! In: a step as written. Out: the node of the call, with a `try` around it for `catch` and `optional`, and the binding
+//! of its result. Arguments are checked against the operation's declaration; a mistake shows both places.
+
+use flow_model::{
+    diagnostic::{Code, Diagnostic, Edit},
+    expr::{Expr, RecordPart, Slot, TextPart},
+    failure::ErrorKind,
+    plan::{self, CatchArm, NodeKind},
+    schema::{Call, Operation},
+    span::Span,
+    ty::{Field, Type},
+    value::Value,
+};
+use indexmap::IndexMap;
+
+use super::{
+    builder::Chain,
+    failure::{Raised, of_operation},
+    lower::{Ends, Goal, Lowering, Region},
+    policy,
+};
+use crate::{
+    ast::{self, Arg, ExprKind, Ident},
+    names::{ConnectorInfo, chain, similar, unknown},
+    types::{Callee, Kind, Origin, Parameter, Source, Typed, Want, argument_left_out, has_wire_form, listed},
+};
+
+/// The name of the argument that holds the author's idempotency key.
+const KEY: &str = "key";
+
+/// An operation that a step names.
+struct Target<'a> {
+    connection: String,
+    name: String,
+    info: &'a ConnectorInfo<'a>,
+    operation: &'a Operation,
+    /// Where the operation is named in the step.
+    span: Span,
+}
+
+impl<'a> Lowering<'a> {
+    /// `step name = call with … else … catch { … }`
+    pub(super) fn step(&mut self, chain: &mut Chain, step: &ast::Step) -> Ends {
+        let called = match &step.call.kind {
+            ExprKind::Call { callee, types, args } => self.target(callee, step).map(|target| (target, types, args)),
+            ExprKind::Missing => {
+                self.el.has_gaps = true;
+                None
+            }
+            _ => {
+                self.not_a_call(step);
+                None
+            }
+        };
+        let Some((target, types, args)) = called else {
+            self.not_understood(chain, step);
+            return Ends::Falls;
+        };
+        if let Some(first) = types.first() {
+            self.el.problems.push(
+                Diagnostic::new(Code::E0315, "this operation takes no types in `<…>`", first.span, "not taken")
+                    .help("leave `<…>` out: the result is of the type that the operation declares"),
+            );
+        }
+        let node_name = step.name.as_ref().map_or_else(|| format!("{}.{}", target.connection, target.name), |name| name.text.clone());
+        let has_arms = step.catch.is_some() || step.optional.is_some();
+        if !has_arms {
+            let typed = self.call_and_else(chain, step, &target, args, &node_name);
+            self.bind_result(chain, step, typed, &node_name);
+            return Ends::Falls;
+        }
+        let suffix = if step.optional.is_some() { "optional" } else { "catch" };
+        let node = self.builder.reserve(chain, &format!("{node_name}.{suffix}"), step.span);
+        self.raised.push(Raised::default());
+        let mut body = Chain::default();
+        let typed = self.call_and_else(&mut body, step, &target, args, &node_name);
+        let possible = self.raised.pop().unwrap_or_default();
+        let is_wanted = step.name.is_some();
+        let yields = is_wanted.then(|| self.builder.add(&mut body, "yield", NodeKind::Yield(typed.expr.clone()), step.span));
+        self.builder.region(node, 0, body);
+        let region = Region { chain: body, ty: typed.ty, span: step.call.span, yields, ends: Ends::Falls };
+        let goal = if is_wanted { Goal::Yield(Want::default()) } else { Goal::Drop };
+        let (arms, ty) = match &step.catch {
+            Some(catch) => {
+                let (arms, mut regions) = self.catch_regions(node, catch, possible, target.span, goal);
+                regions.insert(0, region);
+                let ty = if is_wanted { self.unify(&regions, "the result and the values of `catch`") } else { Type::Null };
+                (arms, ty)
+            }
+            None => {
+                let everything = CatchArm { kinds: Vec::new(), bind: None, guard: None };
+                (vec![everything], region.ty.optional())
+            }
+        };
+        let slot = is_wanted.then(|| self.el.scope.fresh());
+        self.builder.set(node, NodeKind::Try { slot, arms, optional: step.optional.is_some() });
+        if let (Some(name), Some(slot)) = (&step.name, slot) {
+            self.el.bind_at(name, slot, ty, Kind::Step);
+        }
+        Ends::Falls
+    }
+
+    /// The call, and what `else` does with a null.
+    fn call_and_else(
+        &mut self,
+        chain: &mut Chain,
+        step: &ast::Step,
+        target: &Target<'a>,
+        args: &[Arg],
+        node_name: &str,
+    ) -> Typed {
+        let slot = self.call(chain, step, target, args, node_name);
+        let result = target.info.operations.get(&target.name).and_then(|spans| spans.result);
+        let origin = result.map(|span| Origin { span, source: Source::Operation });
+        let typed = Typed { expr: Expr::Slot(slot), ty: target.operation.result.clone(), origin };
+        match &step.otherwise {
+            None => typed,
+            Some(otherwise) => {
+                let want = Want::default();
+                let (slot, ty) =
+                    self.settle(chain, step.span, &format!("{node_name}.else"), typed, step.call.span, Some(otherwise), want);
+                Typed::new(Expr::Slot(slot), ty)
+            }
+        }
+    }
+
+    /// The node of the call itself.
+    fn call(&mut self, chain: &mut Chain, step: &ast::Step, target: &Target<'a>, args: &[Arg], name: &str) -> Slot {
+        let operation = target.operation;
+        let spans = target.info.operations.get(&target.name);
+        let mut params: IndexMap<String, Parameter> = operation
+            .params
+            .iter()
+            .map(|(param, field)| {
+                let span = spans.and_then(|spans| spans.params.get(param)).copied();
+                (param.clone(), Parameter::of(field, span))
+            })
+            .collect();
+        let takes_key = !params.contains_key(KEY);
+        let key_is_given = takes_key && args.iter().any(|arg| arg.name.as_ref().is_some_and(|name| name.text == KEY));
+        if key_is_given {
+            let key = Parameter { ty: Type::String, required: false, span: None };
+            params.insert(KEY.to_owned(), key);
+        }
+        let callee = Callee {
+            name: format!("`{}.{}`", target.connection, target.name),
+            span: target.span,
+            declared: spans.map(|spans| spans.name),
+        };
+        let mut values = Vec::new();
+        let mut key = None;
+        if let Some(given) = self.el.bind_arguments(&callee, step.call.span, args, &params) {
+            let is_http = matches!(operation.call, Call::Http(_));
+            for (index, ((param, what), arg)) in params.iter().zip(given).enumerate() {
+                let Some((_, field)) = operation.params.get_index(index) else {
+                    key = arg.and_then(|arg| self.key(target, arg));
+                    continue;
+                };
+                let value = match arg {
+                    Some(arg) => self.el.argument(param, what, arg),
+                    None => argument_left_out(field),
+                };
+                values.push(if is_http { self.wire(param, field, value) } else { value });
+            }
+        }
+        self.deprecated(target);
+        let (policy, retries) = policy::in_force(self, step, &target.connection, operation);
+        if let Some(retries) = retries {
+            policy::check(self, &policy, retries, step.call.span, &target.connection, target.info, &target.name);
+        }
+        let mut kinds = of_operation(&target.info.schema, operation);
+        // A call that is not safe to repeat and fails halfway is undecided; one that is safe is made again.
+        if operation.is_repeatable() {
+            kinds.retain(|kind| *kind != ErrorKind::Interrupted);
+        }
+        for kind in kinds {
+            self.raise(kind, target.span);
+        }
+        self.used.entry(target.connection.clone()).or_default().insert(target.name.clone());
+        let slot = self.el.scope.fresh();
+        let call = plan::Step {
+            slot: Some(slot),
+            connection: target.connection.clone(),
+            operation: target.name.clone(),
+            args: values,
+            key,
+            policy,
+        };
+        self.builder.add(chain, name, NodeKind::Step(Box::new(call)), step.span);
+        slot
+    }
+
+    /// The author's idempotency key, as text.
+    fn key(&mut self, target: &Target<'_>, arg: &Arg) -> Option<Expr> {
+        if target.operation.key.is_none() {
+            let spans = target.info.operations.get(&target.name);
+            let (why, help) = if target.operation.is_repeatable() {
+                ("is safe to repeat by itself", "leave it out: calling it again changes nothing more")
+            } else {
+                (
+                    "sends no key, so nobody would see it",
+                    "leave it out; only operations whose connector declares `key:` can be made safe to repeat",
+                )
+            };
+            let mut problem = Diagnostic::new(
+                Code::E0605,
+                format!("`{}.{}` takes no `key`", target.connection, target.name),
+                arg.span,
+                why,
+            );
+            if let Some(effect) = spans.and_then(|spans| spans.effect) {
+                problem = problem.label(effect, "declared without `key:`");
+            }
+            self.el.problems.push(problem.help(help));
+            self.el.check(&arg.value, Want::default());
+            return None;
+        }
+        let typed = self.el.check(&arg.value, Want::default());
+        let typed = self.el.non_null(typed, arg.value.span, "the `key`");
+        match &typed.ty {
+            Type::Int | Type::Unknown | Type::Never => {
+                Some(Expr::Text { parts: vec![TextPart::Insert(typed.expr)], language: None })
+            }
+            _ => Some(self.el.fit(typed, Want::of(&Type::String), arg.value.span).expr),
+        }
+    }
+
+    /// The JSON form of an argument, where its names or format differ.
+    fn wire(&self, param: &str, field: &Field, value: Expr) -> Expr {
+        let types = &self.el.names.types;
+        if matches!(value, Expr::Literal(Value::Null)) {
+            return value;
+        }
+        if field.format.is_some() {
+            // The format is that of the parameter, not of its type: a record with that one field has it.
+            let alone = Field { json_name: None, default: None, ..field.clone() };
+            let record = Expr::Record(vec![RecordPart::Field(param.to_owned(), value)]);
+            let ty = Type::Record(IndexMap::from([(param.to_owned(), alone)]));
+            let wired = Expr::Wire(Box::new(record), ty);
+            return Expr::Member { of: Box::new(wired), name: param.to_owned(), null_safe: false };
+        }
+        if has_wire_form(types, &field.ty) { Expr::Wire(Box::new(value), field.ty.clone()) } else { value }
+    }
+
+    fn deprecated(&mut self, target: &Target<'_>) {
+        let Some(reason) = &target.operation.deprecated else { return };
+        let mut problem = Diagnostic::new(
+            Code::W0601,
+            format!("`{}.{}` should no longer be used", target.connection, target.name),
+            target.span,
+            "deprecated",
+        );
+        let spans = target.info.operations.get(&target.name);
+        if let Some(span) = spans.and_then(|spans| spans.deprecated) {
+            problem = problem.label(span, "says why");
+        }
+        self.el.problems.push(problem.help(reason.clone()));
+    }
+
+    /// Binds the name of a step without `catch` or `optional` to its result.
+    fn bind_result(&mut self, _chain: &mut Chain, step: &ast::Step, typed: Typed, _name: &str) {
+        let (Some(name), Expr::Slot(slot)) = (&step.name, &typed.expr) else { return };
+        self.el.bind_at(name, *slot, typed.ty, Kind::Step);
+    }
+
+    /// The operation that the callee of a step names.
+    fn target(&mut self, callee: &ast::Expr, step: &ast::Step) -> Option<Target<'a>> {
+        let names = self.el.names;
+        let Some(path) = chain(callee) else {
+            if matches!(callee.kind, ExprKind::Missing) {
+                self.el.has_gaps = true;
+            } else {
+                self.not_a_call(step);
+            }
+            return None;
+        };
+        let root = path.parts.first()?;
+        if names.broken.contains(&root.text) {
+            return None;
+        }
+        let is_seen = names.sees(root.span.file, &root.text);
+        let Some(connection) = names.connections.get(&root.text).filter(|_| is_seen && !self.el.scope.has(&root.text))
+        else {
+            self.no_connection(root, &path);
+            return None;
+        };
+        // An unknown connector was reported where the connection is declared.
+        let info = names.connectors.get(&connection.connector)?;
+        let rest: Vec<&str> = path.parts.iter().skip(1).map(|part| part.text.as_str()).collect();
+        let name = rest.join(".");
+        match info.schema.operations.get(&name) {
+            Some(operation) => {
+                let connection = root.text.clone();
+                Some(Target { connection, name, info, operation, span: callee.span })
+            }
+            None => {
+                // What the connector declares and could not be understood was reported there.
+                if !info.ast.operations.iter().any(|operation| operation.name.text() == name) {
+                    self.no_operation(root, &path, &name, info);
+                }
+                None
+            }
+        }
+    }
+
+    fn no_operation(&mut self, root: &Ident, path: &ast::Path, name: &str, info: &ConnectorInfo<'_>) {
+        let operations: Vec<String> = info.schema.operations.keys().cloned().collect();
+        let first = path.parts.get(1).map_or(root.span, |part| part.span);
+        let span = path.parts.last().map_or(first, |last| first.to(last.span));
+        if name.is_empty() {
+            self.el.problems.push(
+                Diagnostic::new(
+                    Code::E0404,
+                    format!("`{}` is a connection: say which operation of it to call", root.text),
+                    root.span,
+                    "no operation",
+                )
+                .help(format!("its operations are {}", listed(&operations))),
+            );
+            return;
+        }
+        let problem = Diagnostic::new(
+            Code::E0404,
+            format!("`{}` has no operation `{name}`", info.schema.name),
+            span,
+            "no such operation",
+        )
+        .label(info.span, "declared here");
+        let near = similar(name, operations.iter().map(String::as_str)).map(str::to_owned).or_else(|| {
+            // `upsert` for `contacts.upsert`, `contact.upsert` for `contacts.upsert`
+            let last = name.rsplit('.').next().unwrap_or(name);
+            let mut same = operations.iter().filter(|one| one.rsplit('.').next() == Some(last));
+            same.next().filter(|_| same.next().is_none()).cloned()
+        });
+        self.el.problems.push(match near {
+            Some(near) => problem
+                .help(format!("did you mean `{}.{near}`?", root.text))
+                .fix(format!("write `{near}`"), vec![Edit { span, text: near }]),
+            None => problem.help(format!("its operations are {}", listed(&operations))),
+        });
+    }
+
+    fn no_connection(&mut self, root: &Ident, path: &ast::Path) {
+        let names = self.el.names;
+        if self.el.scope.has(&root.text) {
+            let help = if names.connections.contains_key(&root.text) {
+                "a binding of the same name hides the connection: give it another name"
+            } else {
+                "a step calls an operation of a connection; to compute, use `let`"
+            };
+            self.el.problems.push(
+                Diagnostic::new(Code::E0404, format!("`{}` is not a connection", root.text), root.span, "a value").help(help),
+            );
+            return;
+        }
+        let seen = |name: &&String| names.sees(root.span.file, name);
+        if path.parts.len() == 1 && names.functions.contains_key(&root.text) {
+            self.el.problems.push(
+                Diagnostic::new(
+                    Code::E0404,
+                    format!("`{}` is a function, and a step calls an operation", root.text),
+                    root.span,
+                    "a function",
+                )
+                .help("functions only compute: write `let` in place of `step`"),
+            );
+            return;
+        }
+        let known = names.connections.keys().filter(seen).map(String::as_str);
+        let problem = unknown(Code::E0201, "connection", root, known);
+        self.el.problems.push(match problem.help {
+            Some(_) => problem,
+            None => problem.help(format!(
+                "if `{}` is a connector, add `use {}`; else declare it: `connection {} = connector {{ … }}`",
+                root.text, root.text, root.text
+            )),
+        });
+    }
+
+    fn not_a_call(&mut self, step: &ast::Step) {
+        self.el.problems.push(
+            Diagnostic::new(Code::E0404, "a step calls an operation of a connection", step.call.span, "not a call")
+                .help("write `step name = connection.operation(…)`; to compute a value, write `let name = …`"),
+        );
+    }
+
+    /// Goes on after a step that was reported: its parts are checked, and its name is known.
+    fn not_understood(&mut self, chain: &mut Chain, step: &ast::Step) {
+        if let ExprKind::Call { args, .. } = &step.call.kind {
+            for arg in args.iter().filter(|arg| !matches!(arg.value.kind, ExprKind::Lambda { .. })) {
+                self.el.check(&arg.value, Want::default());
+            }
+        }
+        self.raise_unknown();
+        self.el.names.policy(&step.with, &mut self.el.problems);
+        let typed = Typed::unknown();
+        if let Some(otherwise) = &step.otherwise {
+            self.settle(chain, step.span, "step", typed, step.call.span, Some(otherwise), Want::default());
+        }
+        if let Some(catch) = &step.catch {
+            let node = self.builder.reserve(chain, "step", step.span);
+            let open = Raised { is_open: true, ..Raised::default() };
+            self.catch_regions(node, catch, open, step.call.span, Goal::Yield(Want::default()));
+        }
+        if let Some(name) = &step.name {
+            self.el.bind_new(name, Type::Unknown, Kind::Step);
+        }
+    }
+}

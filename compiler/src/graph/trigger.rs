@@ -1,0 +1,460 @@
+//! What starts a flow, and under which name does it see what came?
+//!
+//! In: `on …` as written. Out: the triggers of the plan and the binding of their payload. A webhook that nobody verifies
+//! is an error unless the program says why; so is a clause that does not suit the trigger.
+
+use std::collections::BTreeMap;
+
+use flow_model::{
+    diagnostic::{Code, Diagnostic, Edit},
+    expr::{Ambient, Expr, Slot},
+    plan::{Concurrency, Dedupe, Trigger, TriggerKind},
+    schema::{Rate, VerifyCall},
+    span::Span,
+    ty::{Field, Type},
+    units::Millis,
+    value::Value,
+};
+use indexmap::IndexMap;
+
+use super::lower::Lowering;
+use crate::{
+    ast::{self, Ident, TriggerClause, TriggerClauseValue, TriggerSource},
+    names::{duplicate, literal, similar, unknown},
+    types::{Binding, Kind, Want, holds_secret, join, listed},
+};
+
+/// How long the keys of events are remembered when nothing is said.
+const WINDOW: Millis = Millis(72 * 3_600_000);
+
+/// Methods of requests that a trigger can receive.
+const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+
+const COMMON: [&str; 3] = ["concurrency", "at_most", "within"];
+const HTTP: [&str; 6] = ["body", "verify", "dedupe", "concurrency", "at_most", "within"];
+const WEBHOOK: [&str; 5] = ["verify", "dedupe", "concurrency", "at_most", "within"];
+
+/// A trigger whose payload may be bound.
+struct Bound<'w> {
+    name: Option<&'w Ident>,
+    payload: Type,
+    trigger: Span,
+}
+
+impl Lowering<'_> {
+    /// All triggers of a flow; binds their payload in the frame at hand.
+    pub(super) fn triggers(&mut self, written: &[ast::Trigger]) -> Vec<Trigger> {
+        let mut triggers = Vec::new();
+        let mut bound = Vec::new();
+        // One slot for each name: triggers that bind the same name put their payload into the same place.
+        let mut slots: BTreeMap<&str, Slot> = BTreeMap::new();
+        for one in written {
+            let slot = one.bind.as_ref().map(|name| {
+                let fresh = self.el.scope.fresh();
+                *slots.entry(name.text.as_str()).or_insert(fresh)
+            });
+            let Some((trigger, payload)) = self.trigger(one, slot) else {
+                bound.push(Bound { name: one.bind.as_ref(), payload: Type::Unknown, trigger: one.span });
+                continue;
+            };
+            triggers.push(trigger);
+            bound.push(Bound { name: one.bind.as_ref(), payload, trigger: one.span });
+        }
+        for (name, slot) in slots {
+            self.bind_payload(name, slot, &bound);
+        }
+        triggers
+    }
+
+    /// The payload as the body sees it: of the type that all triggers share, or null when another one started the run.
+    fn bind_payload(&mut self, name: &str, slot: Slot, bound: &[Bound<'_>]) {
+        let mut ty = Type::Never;
+        let mut first: Option<&Ident> = None;
+        let mut is_missing = false;
+        for one in bound {
+            let Some(ident) = one.name.filter(|ident| ident.text == name) else {
+                is_missing = true;
+                continue;
+            };
+            match join(&self.el.names.types, &ty, &one.payload) {
+                Some(joined) if ty == Type::Never || joined == ty || one.payload == joined => ty = joined,
+                _ => {
+                    let mut problem = Diagnostic::new(
+                        Code::E0410,
+                        format!("`{name}` has another type with each trigger"),
+                        ident.span,
+                        format!("of type `{}`", one.payload),
+                    );
+                    if let Some(first) = first {
+                        problem = problem.label(first.span, format!("of type `{ty}`"));
+                    }
+                    self.el.problems.push(problem.help("give each its own name, or write a flow for each trigger"));
+                    ty = Type::Unknown;
+                }
+            }
+            first.get_or_insert(ident);
+        }
+        if is_missing {
+            ty = ty.optional();
+        }
+        let Some(first) = first else { return };
+        let binding = Binding { slot, ty, span: first.span, kind: Kind::Payload, used: false };
+        if let Some(other) = self.el.scope.bind(name, binding) {
+            self.el.problems.push(duplicate("binding", first, other));
+        }
+    }
+
+    fn trigger(&mut self, written: &ast::Trigger, slot: Option<Slot>) -> Option<(Trigger, Type)> {
+        let (mut kind, payload, own_dedupe, known) = match &written.source {
+            TriggerSource::Http { method, path } => self.http(written, method, path),
+            TriggerSource::Every(period) => self.every(period),
+            TriggerSource::Connection(path) => self.webhook(written, path)?,
+        };
+        let clauses = self.clauses(written, known);
+        // Clauses see the payload, by its name or as what `.member` means.
+        self.el.scope.push();
+        if let (Some(name), Some(slot)) = (&written.bind, slot) {
+            let binding = Binding { slot, ty: payload.clone(), span: name.span, kind: Kind::Payload, used: true };
+            self.el.scope.bind(&name.text, binding);
+        }
+        self.el.ambient(Ambient::Item, payload.clone());
+        let dedupe = clauses.get("dedupe").and_then(|clause| self.dedupe(clause)).or(own_dedupe);
+        let concurrency = clauses.get("concurrency").and_then(|clause| self.limit_of_runs(clause));
+        self.el.forget(Ambient::Item);
+        self.el.scope.pop();
+        let at_most = clauses.get("at_most").and_then(|clause| self.at_most(clause));
+        let within = clauses.get("within").and_then(|clause| self.duration_clause(clause));
+        self.verify(written, &clauses, &mut kind);
+        if matches!(kind, TriggerKind::Http { .. }) && dedupe.is_none() && !clauses.contains_key("dedupe") {
+            self.no_dedupe(written);
+        }
+        Some((Trigger { kind, bind: slot, payload: payload.clone(), dedupe, concurrency, at_most, within }, payload))
+    }
+
+    /// `on http POST "/leads"`
+    fn http(
+        &mut self,
+        written: &ast::Trigger,
+        method: &Ident,
+        path: &Ident,
+    ) -> (TriggerKind, Type, Option<Dedupe>, &'static [&'static str]) {
+        if !METHODS.contains(&method.text.as_str()) {
+            let near = METHODS.into_iter().find(|known| known.eq_ignore_ascii_case(&method.text));
+            let near = near.or_else(|| similar(&method.text, METHODS));
+            let problem = Diagnostic::new(
+                Code::E0411,
+                format!("`{}` is no method that a trigger can receive", method.text),
+                method.span,
+                "not known",
+            );
+            self.el.problems.push(match near {
+                Some(near) => problem
+                    .help(format!("did you mean `{near}`?"))
+                    .fix(format!("write `{near}`"), vec![Edit { span: method.span, text: near.to_owned() }]),
+                None => problem.help(format!("write one of {}", METHODS.join(", "))),
+            });
+        }
+        self.check_route(path);
+        let body = written.clauses.iter().find(|clause| clause.name.text == "body").and_then(|clause| match &clause.value {
+            TriggerClauseValue::Type(ty) => Some(self.el.written_type(ty)),
+            _ => None,
+        });
+        if let (Some(body), Some(clause)) = (&body, written.clauses.iter().find(|clause| clause.name.text == "body"))
+            && holds_secret(&self.el.names.types, body)
+        {
+            self.secret(clause.span, "a secret can't come from outside");
+        }
+        let map = || Type::Map(Box::new(Type::String));
+        let payload = Type::Record(IndexMap::from([
+            ("body".to_owned(), Field::of(body.clone().unwrap_or(Type::Json))),
+            ("headers".to_owned(), Field::of(map())),
+            ("query".to_owned(), Field::of(map())),
+            ("method".to_owned(), Field::of(Type::String)),
+            ("path".to_owned(), Field::of(Type::String)),
+        ]));
+        let kind = TriggerKind::Http { method: method.text.clone(), path: path.text.clone(), body, verify: None };
+        (kind, payload, None, &HTTP)
+    }
+
+    fn check_route(&mut self, path: &Ident) {
+        let (message, help) = if !path.text.starts_with('/') {
+            ("the path of a trigger begins with `/`", format!("write \"/{}\"", path.text))
+        } else if path.text == "/hooks" || path.text.starts_with("/hooks/") {
+            ("paths below `/hooks` belong to the webhooks of connections", "choose another path".to_owned())
+        } else if path.text.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '?' | '#' | '%' | '\\')) {
+            (
+                "the path of a trigger is plain",
+                "leave the query out: it is in `.query` of the payload".to_owned(),
+            )
+        } else {
+            return;
+        };
+        self.el.problems.push(Diagnostic::new(Code::E0411, message, path.span, "this path").help(help));
+    }
+
+    /// `on every 15m`
+    fn every(&mut self, period: &ast::Expr) -> (TriggerKind, Type, Option<Dedupe>, &'static [&'static str]) {
+        let millis = match literal(period) {
+            Some(Value::Duration(millis)) if millis.0 >= 1000 => millis,
+            Some(_) => {
+                self.el.problems.push(
+                    Diagnostic::new(Code::E0411, "a schedule is at least a second", period.span, "this period")
+                        .help("write `on every 15m`"),
+                );
+                Millis::seconds(1)
+            }
+            None => Millis::seconds(1),
+        };
+        let payload =
+            Type::Record(IndexMap::from([("scheduled_at".to_owned(), Field::of(Type::Timestamp))]));
+        (TriggerKind::Every(millis), payload, None, &COMMON)
+    }
+
+    /// `on payments.payment_intent.succeeded`
+    fn webhook(
+        &mut self,
+        written: &ast::Trigger,
+        path: &ast::Path,
+    ) -> Option<(TriggerKind, Type, Option<Dedupe>, &'static [&'static str])> {
+        let names = self.el.names;
+        let root = path.parts.first()?;
+        if names.broken.contains(&root.text) {
+            return None;
+        }
+        let Some(connection) = names.connections.get(&root.text).filter(|_| names.sees(root.span.file, &root.text)) else {
+            let known = names.connections.keys().filter(|name| names.sees(root.span.file, name)).map(String::as_str);
+            let problem = unknown(Code::E0201, "connection", root, known);
+            self.el.problems.push(match problem.help {
+                Some(_) => problem,
+                None => problem.help(format!(
+                    "if `{}` is a connector, add `use {}`; else write `on http POST \"/path\"` or `on every 15m`",
+                    root.text, root.text
+                )),
+            });
+            return None;
+        };
+        let info = names.connectors.get(&connection.connector)?;
+        let name: Vec<&str> = path.parts.iter().skip(1).map(|part| part.text.as_str()).collect();
+        let name = name.join(".");
+        let Some(trigger) = info.schema.triggers.get(&name) else {
+            if info.ast.triggers.iter().any(|trigger| trigger.name.text() == name) {
+                return None;
+            }
+            let triggers: Vec<String> = info.schema.triggers.keys().cloned().collect();
+            let first = path.parts.get(1).map_or(root.span, |part| part.span);
+            let span = path.parts.last().map_or(first, |last| first.to(last.span));
+            let problem = Diagnostic::new(
+                Code::E0404,
+                format!("`{}` has no trigger `{name}`", info.schema.name),
+                span,
+                "no such trigger",
+            )
+            .label(info.span, "declared here");
+            self.el.problems.push(match similar(&name, triggers.iter().map(String::as_str)) {
+                Some(near) => problem
+                    .help(format!("did you mean `{near}`?"))
+                    .fix(format!("write `{near}`"), vec![Edit { span, text: near.to_owned() }]),
+                None if triggers.is_empty() => problem.help("it has none: receive its webhooks with `on http POST \"/path\"`"),
+                None => problem.help(format!("its triggers are {}", listed(&triggers))),
+            });
+            return None;
+        };
+        let _ = written;
+        let dedupe = trigger.dedupe.clone().map(|key| Dedupe { key, window: WINDOW });
+        let kind = TriggerKind::Webhook { connection: root.text.clone(), trigger: name, verify: trigger.verify.clone() };
+        Some((kind, trigger.payload.clone(), dedupe, &WEBHOOK))
+    }
+
+    /// The clauses by name; those that do not suit the trigger are reported.
+    fn clauses<'w>(&mut self, written: &'w ast::Trigger, known: &[&str]) -> BTreeMap<&'w str, &'w TriggerClause> {
+        let mut clauses: BTreeMap<&str, &TriggerClause> = BTreeMap::new();
+        for clause in &written.clauses {
+            let name = clause.name.text.as_str();
+            if !known.contains(&name) {
+                self.no_clause(clause, known);
+            } else if let Some(first) = clauses.get(name) {
+                self.el.problems.push(duplicate("clause", &clause.name, first.name.span));
+            } else {
+                clauses.insert(name, clause);
+            }
+        }
+        clauses
+    }
+
+    fn no_clause(&mut self, clause: &TriggerClause, known: &[&str]) {
+        let name = &clause.name.text;
+        let list: Vec<String> = known.iter().map(|one| format!("`{one}`")).collect();
+        let suits_others = HTTP.contains(&name.as_str());
+        let message = if suits_others {
+            format!("`{name}` does not suit this trigger")
+        } else {
+            format!("there is no clause `{name}`")
+        };
+        let problem = Diagnostic::new(Code::E0411, message, clause.name.span, "not taken");
+        self.el.problems.push(match similar(name, known.iter().copied()).filter(|_| !suits_others) {
+            Some(near) => problem
+                .help(format!("did you mean `{near}`?"))
+                .fix(format!("write `{near}`"), vec![Edit { span: clause.name.span, text: near.to_owned() }]),
+            None => problem.help(format!("this trigger takes {}", list.join(", "))),
+        });
+    }
+
+    fn wrong_clause(&mut self, clause: &TriggerClause, help: &str) {
+        let message = format!("`{}` is not written like this", clause.name.text);
+        self.el.problems.push(Diagnostic::new(Code::E0411, message, clause.span, "this clause").help(help));
+    }
+
+    /// `dedupe: event.id`, `dedupe: event.id for 72h`
+    fn dedupe(&mut self, clause: &TriggerClause) -> Option<Dedupe> {
+        let (key, window) = match &clause.value {
+            TriggerClauseValue::Expr(key) => (key, None),
+            TriggerClauseValue::For(key, window) => (key, Some(window)),
+            _ => {
+                self.wrong_clause(clause, "write `dedupe: event.id`, or `dedupe: event.id for 72h`");
+                return None;
+            }
+        };
+        let typed = self.el.check(key, Want::default());
+        let typed = self.el.non_null(typed, key.span, "the key of `dedupe`");
+        if holds_secret(&self.el.names.types, &typed.ty) {
+            self.secret(key.span, "a secret can't be a key");
+        }
+        let window = match window {
+            Some(window) => self.fixed_duration(window)?,
+            None => WINDOW,
+        };
+        Some(Dedupe { key: typed.expr, window })
+    }
+
+    /// `concurrency: 4`, `concurrency: 1 per event.customer`
+    fn limit_of_runs(&mut self, clause: &TriggerClause) -> Option<Concurrency> {
+        let (count, per) = match &clause.value {
+            TriggerClauseValue::Expr(count) => (count, None),
+            TriggerClauseValue::Per(count, per) => (count, Some(per)),
+            _ => {
+                self.wrong_clause(clause, "write `concurrency: 4`, or `concurrency: 1 per event.id`");
+                return None;
+            }
+        };
+        let per = per.map(|per| {
+            let typed = self.el.check(per, Want::default());
+            self.el.non_null(typed, per.span, "the key of `concurrency`").expr
+        });
+        let limit = self.count(count)?;
+        Some(Concurrency { limit, per })
+    }
+
+    /// `at_most: 100 per 1m`
+    fn at_most(&mut self, clause: &TriggerClause) -> Option<Rate> {
+        let TriggerClauseValue::Per(count, period) = &clause.value else {
+            self.wrong_clause(clause, "write `at_most: 100 per 1m`");
+            return None;
+        };
+        let count = self.count(count)?;
+        Some(Rate { count, period: self.fixed_duration(period)? })
+    }
+
+    /// `within: 1h`
+    fn duration_clause(&mut self, clause: &TriggerClause) -> Option<Millis> {
+        match &clause.value {
+            TriggerClauseValue::Expr(value) => self.fixed_duration(value),
+            _ => {
+                self.wrong_clause(clause, &format!("write `{}: 1h`", clause.name.text));
+                None
+            }
+        }
+    }
+
+    /// A number that is known before the flow runs.
+    fn count(&mut self, written: &ast::Expr) -> Option<u32> {
+        let typed = self.el.check(written, Want::of(&Type::Int));
+        match typed.expr {
+            Expr::Literal(Value::Int(number)) if number >= 1 => u32::try_from(number).ok(),
+            _ if matches!(typed.ty, Type::Unknown) => None,
+            _ => {
+                self.el.problems.push(
+                    Diagnostic::new(Code::E0411, "a number from 1 on is expected", written.span, "not fixed before the run")
+                        .help("write it as it is, or name a constant"),
+                );
+                None
+            }
+        }
+    }
+
+    /// A duration that is known before the flow runs.
+    fn fixed_duration(&mut self, written: &ast::Expr) -> Option<Millis> {
+        let typed = self.el.check(written, Want::of(&Type::Duration));
+        match typed.expr {
+            Expr::Literal(Value::Duration(millis)) if millis.0 > 0 => Some(millis),
+            _ if matches!(typed.ty, Type::Unknown) => None,
+            _ => {
+                self.el.problems.push(
+                    Diagnostic::new(Code::E0411, "a duration above 0 is expected", written.span, "not fixed before the run")
+                        .help("write it as it is, such as `72h`, or name a constant"),
+                );
+                None
+            }
+        }
+    }
+
+    /// Finds out who proves itself how; a webhook that nobody verifies must say so.
+    fn verify(&mut self, written: &ast::Trigger, clauses: &BTreeMap<&str, &TriggerClause>, kind: &mut TriggerKind) {
+        let verify: &mut Option<VerifyCall> = match kind {
+            TriggerKind::Http { verify, .. } | TriggerKind::Webhook { verify, .. } => verify,
+            TriggerKind::Every(_) => return,
+        };
+        let Some(clause) = clauses.get("verify") else {
+            let is_named_wrong = written.clauses.iter().any(|clause| similar(&clause.name.text, ["verify"]).is_some());
+            if verify.is_none() && !is_named_wrong {
+                self.unverified(written);
+            }
+            return;
+        };
+        match &clause.value {
+            TriggerClauseValue::Expr(call) => {
+                let (names, definitions) = (self.el.names, self.el.definitions);
+                *verify = crate::schema::verify_call(names, definitions, call, None, &mut self.el.problems);
+            }
+            TriggerClauseValue::NoneBecause(reason) => {
+                *verify = None;
+                if reason.as_ref().is_none_or(|reason| reason.text.trim().is_empty()) {
+                    self.el.problems.push(
+                        Diagnostic::new(Code::E0603, "`verify: none` needs a reason", clause.span, "says no why")
+                            .help("write why nobody else can call it: `verify: none because \"only reachable from our own network\"`"),
+                    );
+                }
+            }
+            _ => self.wrong_clause(clause, "write `verify: hmac_sha256(header: \"X-Signature\", secret: secret(\"…\"))`"),
+        }
+    }
+
+    fn unverified(&mut self, written: &ast::Trigger) {
+        let head = match &written.source {
+            TriggerSource::Http { path, .. } => Span { start: written.span.start, ..path.span },
+            TriggerSource::Connection(path) => Span { start: written.span.start, ..path.span() },
+            TriggerSource::Every(period) => period.span,
+        };
+        self.el.problems.push(
+            Diagnostic::new(Code::E0603, "nobody checks who sends this webhook", head, "anyone can start the flow").help(
+                "add `verify: hmac_sha256(header: \"X-Signature\", secret: secret(\"…\"))`, a scheme of a connector, \
+                 or `verify: none because \"…\"`",
+            ),
+        );
+    }
+
+    fn no_dedupe(&mut self, written: &ast::Trigger) {
+        let TriggerSource::Http { method, path } = &written.source else { return };
+        if method.text == "GET" {
+            return;
+        }
+        self.el.problems.push(
+            Diagnostic::new(
+                Code::W0602,
+                "a delivery that is sent again starts a second run",
+                Span { start: written.span.start, ..path.span },
+                "no `dedupe:`",
+            )
+            .help("senders repeat what they are not sure of: add `dedupe:` with what names a delivery, such as `dedupe: req.headers[\"x-request-id\"] ?? req.body.id`"),
+        );
+    }
+}

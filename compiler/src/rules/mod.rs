@@ -1,0 +1,14 @@
+//! Rules on the program as a whole: what no single expression or statement shows.
+//!
+//! In: the names of a program. Out: problems. One rule a file; this list is the table of contents.
+
+mod route;
+
+use flow_model::diagnostic::Diagnostic;
+
+use crate::names::Names;
+
+/// All rules that look at several flows together.
+pub(crate) fn across_flows(names: &Names<'_>) -> Vec<Diagnostic> {
+    route::route(names)
+}
