@@ -202,8 +202,10 @@ pub(crate) struct RunsList {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub(crate) enum State {
-    /// Not at its end yet
+    /// Calls are under way
     Running,
+    /// It waits for a time
+    Waiting,
     /// Ended with a result
     Completed,
     /// Ended with an error
@@ -214,7 +216,7 @@ pub(crate) enum State {
     NeedsDecision,
 }
 
-/// Show a run: its input, each step with its attempts and times, and its end.
+/// Show a run: each step with its attempts and times, and how it ended.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -5,7 +5,12 @@
 
 mod args;
 mod commands;
+mod environment;
 mod exit;
+mod host;
+mod interrupt;
+mod live;
+mod log;
 mod program;
 mod suggest;
 mod trouble;
@@ -31,8 +36,10 @@ pub fn main() -> ExitCode {
 fn perform(command: &Command) -> Result<Exit, Trouble> {
     match command {
         Command::Check(args) => commands::check::check(args),
+        Command::Run(args) => commands::run::run(args),
+        Command::Serve(args) => commands::serve::serve(args),
+        Command::Runs(args) => commands::runs::runs(args),
         Command::Graph(args) => commands::graph::graph(args),
         Command::Explain(args) => commands::explain::explain(args),
-        _ => unreachable!(),
     }
 }

@@ -3,3 +3,6 @@
 pub(crate) mod check;
 pub(crate) mod explain;
 pub(crate) mod graph;
+pub(crate) mod run;
+pub(crate) mod runs;
+pub(crate) mod serve;

@@ -31,6 +31,30 @@ pub(crate) fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Trouble> {
     Ok(found)
 }
 
+/// The one program that a path stands for: the file, or of a folder its `main.flow`.
+///
+/// # Errors
+/// The folder has none.
+pub(crate) fn main_file(path: &Path) -> Result<PathBuf, Trouble> {
+    if !path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    let main = path.join("main.flow");
+    if main.is_file() {
+        return Ok(main);
+    }
+    Err(Trouble::new(Exit::Usage, format!("`{}` is a folder without a `main.flow`", path.display()))
+        .help("name the program's file"))
+}
+
+/// The programs that a path stands for to be served: of a folder its `main.flow`, else every `.flow` file below it.
+///
+/// # Errors
+/// As [`find`].
+pub(crate) fn served(path: &Path) -> Result<Vec<PathBuf>, Trouble> {
+    main_file(path).map(|file| vec![file]).or_else(|_| find(&[path.to_owned()]))
+}
+
 fn existing(path: &Path) -> Result<PathBuf, Trouble> {
     match path.symlink_metadata() {
         Ok(_) => Ok(path.to_owned()),

@@ -6,6 +6,7 @@
 mod disk;
 mod find;
 mod flow;
+pub(crate) mod input;
 pub(crate) mod needs;
 
 use std::path::{Path, PathBuf};
@@ -13,7 +14,10 @@ use std::path::{Path, PathBuf};
 use flow_compiler::{Catalog, Checked, Program};
 use flow_model::diagnostic::Severity;
 
-pub(crate) use self::{find::find, flow::choose};
+pub(crate) use self::{
+    find::{find, main_file, served},
+    flow::choose,
+};
 use crate::{
     exit::Exit,
     trouble::Trouble,

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use flow_model::plan::Plan;
 use serde_json::Value as Json;
 
-use crate::{exit::Exit, trouble::Trouble, ui};
+use crate::{environment::variable, exit::Exit, trouble::Trouble, ui};
 
 /// What plans need, each name once.
 #[derive(Debug, Default, PartialEq)]
@@ -92,14 +92,8 @@ impl Needs {
         let mut lines = vec!["set in the environment:".to_owned()];
         lines.extend(secrets.iter().map(|name| format!("  {}  for `secret(\"{name}\")`", variable(name))));
         lines.extend(plain.iter().map(|name| format!("  {name}  for `env(\"{name}\")`")));
-        Err(Trouble::new(Exit::Environment, format!("{} {verb} missing", counted.join(" and ")))
-            .help(lines.join("\n")))
+        Err(Trouble::new(Exit::Environment, format!("{} {verb} missing", counted.join(" and "))).help(lines.join("\n")))
     }
-}
-
-/// The environment variable that holds a secret: `stripe/webhook` is `STRIPE_WEBHOOK`.
-pub(crate) fn variable(secret: &str) -> String {
-    secret.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
 }
 
 fn json(plan: &Plan) -> Json {

@@ -6,6 +6,8 @@
 pub(crate) mod table;
 pub(crate) mod time;
 
+pub(crate) use self::table::plain;
+
 use std::io::{self, IsTerminal as _, Write as _};
 
 use anstream::{AutoStream, ColorChoice};

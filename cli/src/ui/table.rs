@@ -35,15 +35,42 @@ pub(crate) fn width(text: &str) -> usize {
     anstream::adapter::strip_str(text).to_string().chars().count()
 }
 
-/// Cuts what is beyond `most` characters, with `…` in place of the last. Styles must not be inside.
+/// Cuts what is beyond `most` characters that are seen, with `…` in place of the last. Styles are kept, and end there.
 pub(crate) fn cut(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        None => text.to_owned(),
-        Some(_) => {
-            let end = text.char_indices().nth(most.saturating_sub(1)).map_or(0, |(end, _)| end);
-            format!("{}…", text.get(..end).unwrap_or_default())
+    if width(text) <= most {
+        return text.to_owned();
+    }
+    let mut kept = String::new();
+    let mut seen = 0;
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        if letter == '\u{1b}' {
+            kept.push(letter);
+            for of_style in letters.by_ref() {
+                kept.push(of_style);
+                if of_style.is_ascii_alphabetic() {
+                    break;
+                }
+            }
+        } else if seen + 1 < most {
+            kept.push(letter);
+            seen += 1;
+        } else {
+            break;
         }
     }
+    format!("{kept}…\u{1b}[0m")
+}
+
+/// Text of others, without what would move the cursor or break the line.
+pub(crate) fn plain(text: &str) -> String {
+    let visible = |letter: char| match letter {
+        '\n' | '\t' => ' ',
+        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
+        letter if letter.is_control() => '\u{fffd}',
+        letter => letter,
+    };
+    text.chars().filter(|letter| *letter != '\r').map(visible).collect()
 }
 
 #[cfg(test)]
@@ -60,7 +87,15 @@ mod tests {
 
     #[test]
     fn what_is_too_long_is_cut_with_a_mark() {
-        assert_eq!(cut("überlang", 4), "übe…");
+        assert_eq!(cut("überlang", 4), "übe…\u{1b}[0m");
         assert_eq!(cut("kurz", 4), "kurz");
+        let styled = styled(WELL, "überlang");
+        assert_eq!(width(&cut(&styled, 4)), 4);
+        assert_eq!(cut(&styled, 8), styled);
+    }
+
+    #[test]
+    fn text_of_others_can_not_move_the_cursor() {
+        assert_eq!(plain("a\r\nb\u{1b}[2Jc\u{202e}d\u{9b}"), "a b\u{fffd}[2Jc\u{fffd}d\u{fffd}");
     }
 }

@@ -1,0 +1,192 @@
+//! `flowc serve`: runs for whatever the triggers of programs bring, until it is told to stop.
+
+use std::{
+    collections::BTreeMap,
+    io::ErrorKind,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use flow_model::plan::Plan;
+use flow_runtime::{
+    timer::SystemClock,
+    trigger::{self, Route, Schedule, Verified},
+};
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use crate::{
+    args, environment,
+    exit::Exit,
+    host::{self, Host},
+    interrupt::Interrupts,
+    log,
+    program::{self, needs::Needs},
+    trouble::{Trouble, said},
+    ui::{self, CARE, HINT, QUIET, STRONG, styled, table::width},
+};
+
+/// Serves programs.
+///
+/// # Errors
+/// A program has errors, something is missing, or the address or the data folder is taken.
+pub(crate) fn serve(args: &args::Serve) -> Result<Exit, Trouble> {
+    let plans = plans(&program::served(&args.path)?)?;
+    if plans.iter().all(|plan| plan.triggers.is_empty()) {
+        return Err(Trouble::new(Exit::Usage, format!("no flow of `{}` has a trigger", args.path.display()))
+            .help("add one, for example `on every 15m`, or run the flow once with `flowc run`"));
+    }
+    let routes = trigger::routes(&plans).map_err(|error| Trouble::new(Exit::Program, error.to_string()))?;
+    let variables = environment::variables();
+    let mut needs = Needs::default();
+    plans.iter().for_each(|plan| needs.add(plan));
+    needs.check(&variables)?;
+    log::start(args.log, variables.get(log::VARIABLE).map(String::as_str))?;
+    let host = Host::new(variables);
+    let data = program::data_folder(args.data.folder.as_deref(), &args.path);
+    host::block_on(until_stopped(args, &host, &plans, &routes, &data))
+}
+
+/// The plans of all programs.
+fn plans(files: &[PathBuf]) -> Result<Vec<Arc<Plan>>, Trouble> {
+    let mut plans: BTreeMap<String, (Arc<Plan>, &Path)> = BTreeMap::new();
+    let mut failed = None;
+    for file in files {
+        let program = match program::load(file) {
+            Ok(program) => program,
+            Err(trouble) => {
+                // The others are checked all the same, so that all mistakes are shown in one go.
+                failed.replace(trouble).iter().for_each(ui::say_trouble);
+                continue;
+            }
+        };
+        for (name, plan) in program.plans {
+            if let Some((_, first)) = plans.get(&name) {
+                let places = format!("`{}` and `{}`", first.display(), file.display());
+                return Err(Trouble::new(Exit::Program, format!("{places} both declare a flow `{name}`"))
+                    .help("rename one of them: runs are kept by the name of their flow"));
+            }
+            plans.insert(name, (Arc::new(plan), file));
+        }
+    }
+    match failed {
+        Some(trouble) => Err(trouble),
+        None => Ok(plans.into_values().map(|(plan, _)| plan).collect()),
+    }
+}
+
+async fn until_stopped(
+    args: &args::Serve,
+    host: &Host,
+    plans: &[Arc<Plan>],
+    routes: &[Route],
+    data: &Path,
+) -> Result<Exit, Trouble> {
+    let mut interrupts = Interrupts::new()?;
+    let listener = bind(args.listen).await?;
+    let address = listener.local_addr().map_err(|error| unusable(args.listen, &said(&error)))?;
+    let engine = Arc::new(host.open(data)?);
+    let messages = engine.subscribe();
+    for plan in plans {
+        engine.deploy(Arc::clone(plan)).await.map_err(|error| host::trouble(&error))?;
+    }
+    let continued = engine.resume().await.map_err(|error| host::trouble(&error))?;
+    let notice = Notice { address, routes, schedules: &trigger::schedules(plans), data, continued };
+    ui::print(&match args.log {
+        args::Format::Human => notice.human(),
+        args::Format::Json => notice.json(),
+    })?;
+    let logging = tokio::spawn(log::runs(messages));
+    let settings = trigger::Settings {
+        library: host.library.clone(),
+        env: Arc::new(host.variables.clone()),
+        secrets: Arc::new(host.variables.clone()),
+        clock: Arc::new(SystemClock),
+        limits: trigger::Limits::default(),
+        public_url: None,
+        counters: Arc::default(),
+    };
+    let stop = async {
+        interrupts.next().await;
+        tracing::info!("stopping: steps that are under way may finish, a second signal stops at once");
+    };
+    let served = trigger::serve(Arc::clone(&engine), plans, listener, settings, stop).await;
+    interrupts.or(engine.shutdown()).await?;
+    logging.abort();
+    match served {
+        Ok(()) => {
+            tracing::info!("stopped");
+            Ok(Exit::Done)
+        }
+        Err(error) => Err(Trouble::new(Exit::Environment, error.to_string())),
+    }
+}
+
+async fn bind(listen: SocketAddr) -> Result<TcpListener, Trouble> {
+    TcpListener::bind(listen).await.map_err(|error| match error.kind() {
+        ErrorKind::AddrInUse => Trouble::new(Exit::Environment, format!("the address {listen} is in use"))
+            .help("stop what listens there, or choose another with `--listen`; port 0 takes any free one"),
+        _ => unusable(listen, &said(&error)),
+    })
+}
+
+fn unusable(listen: SocketAddr, reason: &str) -> Trouble {
+    Trouble::new(Exit::Environment, format!("the address {listen} can't be listened to: {reason}"))
+        .help("choose another with `--listen`")
+}
+
+/// What is said when everything is ready.
+struct Notice<'a> {
+    address: SocketAddr,
+    routes: &'a [Route],
+    schedules: &'a [Schedule],
+    data: &'a Path,
+    continued: usize,
+}
+
+impl Notice<'_> {
+    fn human(&self) -> String {
+        let mut rows: Vec<(String, String)> = self
+            .routes
+            .iter()
+            .map(|route| {
+                let open = match route.verified {
+                    Verified::All => String::new(),
+                    Verified::NotAll => format!("  {}", styled(CARE, "unverified")),
+                };
+                (route.to_string(), format!("{}{open}", route.flows.join(", ")))
+            })
+            .collect();
+        rows.extend(self.schedules.iter().map(|schedule| (format!("every {}", schedule.every), schedule.flow.clone())));
+        let widest = rows.iter().map(|(way, _)| width(way)).max().unwrap_or(0);
+        let rows: String = rows
+            .iter()
+            .map(|(way, flows)| format!("  {}{}  {flows}\n", styled(STRONG, way), " ".repeat(widest - width(way))))
+            .collect();
+        let continued = match self.continued {
+            0 => String::new(),
+            number => format!(", {} not over yet", ui::count(number, "run")),
+        };
+        let data = styled(QUIET, format!("  runs are kept in {}{continued}", self.data.display()));
+        format!("listening on {}\n{rows}{data}\n", styled(HINT, format!("http://{}", self.address)))
+    }
+
+    /// One line.
+    fn json(&self) -> String {
+        let routes = self.routes.iter().map(|route| {
+            let verified = route.verified == Verified::All;
+            json!({ "method": route.method, "path": route.path, "flows": route.flows, "verified": verified })
+        });
+        let schedules =
+            self.schedules.iter().map(|schedule| json!({ "flow": schedule.flow, "every": schedule.every.to_string() }));
+        let notice = json!({
+            "listening": format!("http://{}", self.address),
+            "routes": routes.collect::<Vec<_>>(),
+            "schedules": schedules.collect::<Vec<_>>(),
+            "data": self.data.display().to_string(),
+            "unfinished": self.continued,
+        });
+        format!("{notice}\n")
+    }
+}

@@ -1,0 +1,83 @@
+//! Requests that no sender should make: each gets a clear answer, starts nothing and harms nothing.
+
+use super::{
+    stripe::{SECRET, SUCCEEDED, now, signature},
+    world::{World, deliver, example, post},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_can_not_be_an_event_is_refused_and_starts_nothing() {
+    let world = World::start().await;
+    let serving = world.serve(&example());
+    let signed = |body: &str| signature(SECRET, now(), body);
+    let huge = format!("{{\"padding\": \"{}\"}}", "x".repeat(2 << 20));
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let twice = SUCCEEDED.replacen("\"id\"", "\"id\": \"evt_other\", \"id\"", 1);
+    let rounded = SUCCEEDED.replace("\"amount_received\": 1099", "\"amount_received\": 1e400");
+    let cases = [
+        ("over the limit", huge.as_str(), 413),
+        ("no body", "", 400),
+        ("no JSON", "payment=pi_1", 400),
+        ("cut off", &SUCCEEDED[..SUCCEEDED.len() / 2], 400),
+        ("too deep", &deep, 400),
+        ("a key twice", &twice, 400),
+    ];
+    for (name, body, status) in cases {
+        let answer = post(&serving, body, Some(&signed(body))).await;
+        assert_eq!(answer.status, status, "{name}: {answer:?}");
+        assert!(answer.text.contains("\"message\""), "{name}: {answer:?}");
+    }
+    let misfits = [
+        ("a field of the wrong type", SUCCEEDED.replace("\"amount_received\": 1099", "\"amount_received\": \"1099\"")),
+        ("a field is missing", SUCCEEDED.replace("\"currency\"", "\"coin\"")),
+        ("no integer", rounded),
+    ];
+    for (name, body) in misfits {
+        let answer = post(&serving, &body, Some(&signed(&body))).await;
+        assert_eq!(answer.status, 422, "{name}: {answer:?}");
+        assert!(answer.text.contains("data.object."), "the answer names the place: {name}: {answer:?}");
+        assert!(!answer.text.contains("jenny"), "personal data stays out of it: {name}: {answer:?}");
+    }
+    assert_eq!(world.runs().len(), 0);
+
+    let id = deliver(&serving, SUCCEEDED).await.run();
+    world.run_is(&id, "completed").await;
+    assert_eq!(world.runs().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_the_program_does_not_wait_for_is_taken_and_starts_nothing() {
+    let world = World::start().await;
+    let serving = world.serve(&example());
+    let body = SUCCEEDED.replace("payment_intent.succeeded", "customer.created");
+    let answer = deliver(&serving, &body).await;
+    assert!((200..300).contains(&answer.status), "Stripe would send it again for days: {answer:?}");
+    assert_eq!(world.runs().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_event_under_a_known_id_is_refused() {
+    let world = World::start().await;
+    let serving = world.serve(&example());
+    let id = deliver(&serving, SUCCEEDED).await.run();
+    world.run_is(&id, "completed").await;
+    let answer = deliver(&serving, &SUCCEEDED.replace("\"amount_received\": 1099", "\"amount_received\": 9901")).await;
+    assert_eq!(answer.status, 409, "{answer:?}");
+    assert_eq!((world.s3.puts(), world.slack.requests().len()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_path_and_another_method_say_what_there_is() {
+    let world = World::start().await;
+    let serving = world.serve(&example());
+    let client = reqwest::Client::new();
+    let get = async |path: &str| {
+        let answer = client.get(format!("{}{path}", serving.address)).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let (status, text) = get("/hooks/payment").await;
+    assert!(status == 404 && text.contains("/hooks/payments"), "{status}: {text}");
+    let (status, text) = get("/hooks/payments").await;
+    assert!(status == 405 && text.contains("POST"), "{status}: {text}");
+    assert_eq!(get("/healthz").await.0, 200);
+}

@@ -1,0 +1,55 @@
+//! SIGTERM and SIGINT: steps that are under way end, nothing new begins, and what remains goes on at the next start.
+
+use super::{
+    eventually,
+    process::output,
+    stripe::SUCCEEDED,
+    world::{World, deliver, example},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_server_stops_with_0() {
+    let world = World::start().await;
+    for name in ["TERM", "INT"] {
+        let serving = world.serve(&example());
+        serving.signal(name);
+        serving.ended().says(0, &[]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_that_is_under_way_may_end_and_no_request_is_taken_any_more() {
+    let world = World::start().await;
+    world.slack.hold();
+    let serving = world.serve(&example());
+    let id = deliver(&serving, SUCCEEDED).await.run();
+    world.slack.received(1).await;
+    serving.signal("TERM");
+    let address = serving.address.replace("http://", "");
+    eventually("the port is closed", async || match tokio::net::TcpStream::connect(&address).await {
+        Ok(_) => Err("open"),
+        Err(_) => Ok(()),
+    })
+    .await;
+    world.slack.release();
+    serving.ended().says(0, &[]);
+
+    let _serving = world.serve(&example());
+    world.run_is(&id, "completed").await;
+    assert_eq!((world.s3.puts(), world.slack.requests().len()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_process_on_the_same_folder_or_port_is_turned_away() {
+    let world = World::start().await;
+    let serving = world.serve(&example());
+    output(&mut world.command(&example())).says(6, &["is in use by process", "--data"]);
+
+    let port = serving.address.replace("http://", "");
+    let other = world.data().with_file_name("other");
+    output(&mut world.command_at(&example(), &port, &other)).says(6, &[&port, "is in use", "--listen"]);
+
+    // The first one has not noticed.
+    let id = deliver(&serving, SUCCEEDED).await.run();
+    world.run_is(&id, "completed").await;
+}
