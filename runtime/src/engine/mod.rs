@@ -175,6 +175,7 @@ impl Engine {
         }
         inner.workers.abort();
         inner.workers.idle().await;
+        inner.watch.idle().await;
         inner.waiters.wake_all();
     }
 }
