@@ -1,0 +1,98 @@
+//! What is wrong with a text, as data. The words of messages are the compiler's.
+
+use std::fmt::Write as _;
+
+/// A place where the text is not Flow. One mistake gives one problem.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// First byte. A problem that something is missing covers no byte and stands where it belongs.
+    pub start: u32,
+    /// One past the last byte.
+    pub end: u32,
+    /// What could stand here, as a person calls it, the likeliest first.
+    pub expected: Vec<String>,
+    /// What stands here: a piece of the source, or in words at the end of the text.
+    pub found: String,
+    /// Which mistake it is.
+    pub kind: ProblemKind,
+    /// The change that mends it, where there is only one.
+    pub fix: Vec<Edit>,
+}
+
+/// The replacement of a piece of the source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edit {
+    /// First byte that is replaced.
+    pub start: u32,
+    /// One past the last; the same as `start` to insert.
+    pub end: u32,
+    /// What stands there instead.
+    pub text: String,
+}
+
+/// Which mistake it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProblemKind {
+    /// Something else was expected, and no common mistake explains it.
+    Unexpected,
+    /// What is written so elsewhere is written differently in Flow: `&&` is `and`.
+    Instead(String),
+    /// This must be put in: a comma, a colon, an arrow.
+    Missing(String),
+    /// The operand, type or name that must stand here is not there.
+    Incomplete,
+    /// A word that begins nothing; perhaps this one was meant.
+    UnknownWord(Option<String>),
+    /// A call that is neither a step nor the value of its block.
+    NakedCall,
+    /// A value that nothing is done with.
+    UnusedValue,
+    /// `x = 1` without `let`.
+    MissingLet,
+    /// What follows a condition or a header stands in braces.
+    MissingBlock,
+    /// `c ? a : b`
+    Ternary,
+    /// A bracket, an insertion or a comment that is never closed.
+    Unclosed(&'static str),
+    /// A bracket that closes nothing.
+    Stray,
+    /// A bracket of one kind that closes one of another; this one belongs here.
+    WrongBracket(&'static str),
+    /// More brackets in one another than are read; the number that are.
+    TooDeep(usize),
+    /// A text whose closing quotes are missing.
+    UnclosedText,
+    /// A text in single quotes, back quotes or typographic ones.
+    Quotes,
+    /// `;`
+    Semicolon,
+    /// A comment that begins with something other than `//`.
+    Comment,
+    /// A name with letters other than `a` to `z`.
+    Letters,
+    /// A number followed by letters that are no unit; perhaps this was meant.
+    Unit(Option<String>),
+    /// A character that can't be seen, by its code.
+    Invisible(u32),
+    /// A character that changes the direction in which the text is shown, by its code.
+    Direction(u32),
+    /// A character that means nothing here.
+    Character,
+    /// The parser gave up: a construct took more work than a text of its length may.
+    TooComplex,
+}
+
+/// Problems as text for snapshots: a line for each.
+pub fn dump(problems: &[Problem]) -> String {
+    let mut out = String::new();
+    for problem in problems {
+        let Problem { start, end, expected, found, kind, .. } = problem;
+        let _ = write!(out, "{start}..{end} {kind:?} found {found:?}");
+        if !expected.is_empty() {
+            let _ = write!(out, ", expected {}", expected.join(", "));
+        }
+        out.push('\n');
+    }
+    out
+}

@@ -1,0 +1,231 @@
+//! Recovery: a text that does not parse is repaired until it does.
+//!
+//! The parser says how far it came. At that place the smallest change is looked for with which it comes further: what
+//! people mean when they make that mistake; something put in that must stand there; and at last a hole in place of the
+//! smallest part that can be given up: a value, a statement, the item. Everything around it stays in the tree. (The
+//! method is that of Burke and Fisher, ACM TOPLAS 9(2), 1987, with the furthest failure of the PEG as its measure.)
+//!
+//! A file is read in pieces, one for each item, so that the work for a mistake depends on the size of its item.
+
+mod candidates;
+mod holes;
+
+use crate::{
+    attempt::{Failure, attempt},
+    balance::Groups,
+    patch,
+    problem::{Edit, Problem, ProblemKind},
+    scan::{HOLE, Scan},
+    spoken,
+    tree::Entry,
+    units::Units,
+};
+
+/// Bytes that may be parsed again for repairs: what is beyond is given up item by item. It bounds the time that a file
+/// of garbage takes.
+const WORK: usize = 24 * 1024 * 1024;
+
+/// What could be read and what could not.
+pub(crate) struct Reading {
+    pub entries: Vec<Entry>,
+    pub problems: Vec<Problem>,
+}
+
+/// A change that may mend the place where the parser stopped.
+struct Candidate {
+    edits: Vec<Edit>,
+    /// The token that the parser must get beyond for the change to count as right.
+    beyond: usize,
+    kind: ProblemKind,
+    start: u32,
+    end: u32,
+    /// Whether the change is one that a person would make.
+    is_fix: bool,
+}
+
+struct Repairer<'a> {
+    units: Units<'a>,
+    entries: Vec<Entry>,
+    problems: Vec<Problem>,
+    /// What was reported before the text was parsed, in order.
+    known: &'a [Problem],
+    work: usize,
+}
+
+/// A part of the file that is read for itself.
+#[derive(Clone, Copy)]
+struct Piece {
+    /// Its tokens.
+    from: usize,
+    to: usize,
+    /// Its bytes.
+    start: u32,
+    end: u32,
+}
+
+/// How far the parser comes with a change.
+enum Outcome {
+    Done(Vec<Entry>),
+    Stops(usize, Failure),
+}
+
+/// Reads a text whose single characters and brackets are in order.
+pub(crate) fn read(source: &str, scan: &Scan, groups: &Groups) -> Reading {
+    let end = source.len() as u32;
+    if let Ok(entries) = attempt(source, 0, end, &scan.edits) {
+        return Reading { entries, problems: Vec::new() };
+    }
+    let units = Units { source, tokens: &scan.tokens, groups };
+    let mut starts: Vec<usize> =
+        units.direct(0, 0, scan.tokens.len()).filter(|index| units.begins(*index, 0)).collect();
+    if starts.first() != Some(&0) {
+        starts.insert(0, 0);
+    }
+    starts.push(scan.tokens.len());
+    let place = |index: usize| match scan.tokens.get(index) {
+        Some(token) if index > 0 => token.start,
+        Some(_) => 0,
+        None => end,
+    };
+    let mut repairer = Repairer {
+        units,
+        entries: Vec::new(),
+        problems: Vec::new(),
+        known: &scan.problems,
+        work: WORK.max(source.len()),
+    };
+    for window in starts.windows(2) {
+        if let [from, to] = *window {
+            let piece = Piece { from, to, start: place(from), end: place(to) };
+            repairer.piece(piece, &scan.edits);
+        }
+    }
+    Reading { entries: repairer.entries, problems: repairer.problems }
+}
+
+impl Repairer<'_> {
+    fn piece(&mut self, piece: Piece, all: &[Edit]) {
+        // What is put in at the border of two pieces closes something of the first.
+        let from = all.partition_point(|edit| {
+            edit.start < piece.start || (piece.start > 0 && edit.end == piece.start && edit.start == piece.start)
+        });
+        let to = all.partition_point(|edit| edit.start < piece.end || edit.end == piece.end && edit.start == piece.end);
+        let mut edits = all.get(from..to.max(from)).unwrap_or_default().to_vec();
+        let mut outcome = self.parse(piece, &edits);
+        loop {
+            match outcome {
+                Outcome::Done(mut entries) => {
+                    self.entries.append(&mut entries);
+                    return;
+                }
+                Outcome::Stops(at, failure) => (outcome, edits) = self.mend(piece, edits, at, &failure),
+            }
+        }
+    }
+
+    fn parse(&mut self, piece: Piece, edits: &[Edit]) -> Outcome {
+        self.work = self.work.saturating_sub((piece.end - piece.start) as usize + 100);
+        match attempt(self.units.source, piece.start, piece.end, edits) {
+            Ok(entries) => Outcome::Done(entries),
+            Err(failure) => {
+                let tokens = self.units.tokens;
+                let at = tokens.partition_point(|token| token.end <= failure.at).clamp(piece.from, piece.to);
+                Outcome::Stops(at, failure)
+            }
+        }
+    }
+
+    /// Mends the place at token `at`, so that the parser comes further, and reports it.
+    fn mend(&mut self, piece: Piece, edits: Vec<Edit>, at: usize, failure: &Failure) -> (Outcome, Vec<Edit>) {
+        let mut best: Option<(usize, Outcome, Vec<Edit>, Candidate)> = None;
+        if self.work > 0 && !failure.is_limit {
+            let mut candidates = candidates::at(&self.units, piece.from, at, failure);
+            let holes = holes::at(&self.units, piece.from, piece.to, at, failure);
+            let firm = candidates.len();
+            candidates.extend(holes);
+            for (index, candidate) in candidates.into_iter().enumerate() {
+                if self.work == 0 {
+                    break;
+                }
+                let mut tried = edits.clone();
+                for edit in &candidate.edits {
+                    patch::insert(&mut tried, edit.clone());
+                }
+                let outcome = self.parse(piece, &tried);
+                let reached = match &outcome {
+                    Outcome::Done(_) => usize::MAX,
+                    Outcome::Stops(at, _) => *at,
+                };
+                if reached > candidate.beyond {
+                    return self.accept(candidate, at, failure, outcome, tried);
+                }
+                // A hole that lets the parser at least reach what follows is kept for when none does better.
+                if index >= firm && reached > at && best.as_ref().is_none_or(|(before, ..)| reached > *before) {
+                    best = Some((reached, outcome, tried, candidate));
+                }
+            }
+        }
+        if let Some((_, outcome, tried, candidate)) = best {
+            return self.accept(candidate, at, failure, outcome, tried);
+        }
+        self.give_up(piece, at, failure)
+    }
+
+    fn accept(
+        &mut self,
+        candidate: Candidate,
+        at: usize,
+        failure: &Failure,
+        outcome: Outcome,
+        edits: Vec<Edit>,
+    ) -> (Outcome, Vec<Edit>) {
+        let fix = if candidate.is_fix { candidate.edits } else { Vec::new() };
+        self.report(candidate.start, candidate.end, candidate.kind, at, failure, fix);
+        (outcome, edits)
+    }
+
+    fn report(&mut self, start: u32, end: u32, kind: ProblemKind, at: usize, failure: &Failure, fix: Vec<Edit>) {
+        let token = self.units.token(at);
+        // A character that was reported already explains the trouble at its place.
+        if let Some(token) = token
+            && self.known.iter().any(|known| known.start < token.end && token.start < known.end)
+        {
+            return;
+        }
+        let found = match (&kind, token) {
+            (ProblemKind::UnknownWord(_), _) => self.units.source.get(start as usize..end as usize).unwrap_or_default(),
+            (_, Some(token)) => token.text(self.units.source),
+            _ => "",
+        };
+        let found = found.to_owned();
+        self.problems.push(Problem { start, end, expected: spoken::expected(&failure.expected), found, kind, fix });
+    }
+
+    /// Leaves the whole piece out.
+    fn give_up(&mut self, piece: Piece, at: usize, failure: &Failure) -> (Outcome, Vec<Edit>) {
+        let (start, end) = self.place(at);
+        let kind = if failure.is_limit { ProblemKind::TooComplex } else { ProblemKind::Unexpected };
+        let (start, end) = if failure.is_limit { self.place(piece.from) } else { (start, end) };
+        self.report(start, end, kind, at, failure, Vec::new());
+        let from = self.units.token(piece.from).map_or(piece.start, |token| token.start);
+        let last = piece.to.checked_sub(1).and_then(|last| self.units.token(last));
+        let to = last.map_or(piece.end, |token| token.end).max(from);
+        let edits = vec![Edit { start: from, end: to, text: HOLE.into() }];
+        match self.parse(piece, &edits) {
+            Outcome::Done(entries) => (Outcome::Done(entries), edits),
+            // Comments and holes always parse; if they don't, there is nothing to keep.
+            Outcome::Stops(..) => (Outcome::Done(Vec::new()), edits),
+        }
+    }
+
+    /// The range of a token, or the end of the text.
+    fn place(&self, at: usize) -> (u32, u32) {
+        match self.units.token(at) {
+            Some(token) => (token.start, token.end),
+            None => {
+                let end = self.units.tokens.last().map_or(0, |token| token.end);
+                (end, end)
+            }
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Characters, signs, units and comments that are written differently in other languages, or by accident.
+
+use super::{Scanner, TokenKind};
+use crate::problem::{Edit, ProblemKind};
+
+impl Scanner<'_> {
+    /// Signs of other languages. Says whether there was one.
+    pub(super) fn mistaken_sign(&mut self) -> bool {
+        let rest = self.rest();
+        let start = self.at as u32;
+        let (length, meant) = if rest.starts_with("===") || rest.starts_with("!==") {
+            (3, if rest.starts_with('=') { "==" } else { "!=" })
+        } else if rest.starts_with("&&") {
+            (2, "and")
+        } else if rest.starts_with("||") {
+            (2, "or")
+        } else if rest.starts_with('!') && !rest.starts_with("!=") {
+            (1, "not ")
+        } else if rest.starts_with(';') {
+            let edit = Edit { start, end: start + 1, text: String::new() };
+            self.report_with_fix(start, start + 1, ProblemKind::Semicolon, vec![edit]);
+            self.replace(start, start + 1, " ");
+            self.at += 1;
+            return true;
+        } else {
+            return false;
+        };
+        let is_word = meant.bytes().all(|byte| byte.is_ascii_alphabetic());
+        let end = start + length as u32;
+        let touches = |text: Option<char>| text.is_some_and(|letter| letter == '_' || letter.is_alphanumeric());
+        let before = self.source.get(..self.at).and_then(|before| before.chars().next_back());
+        let after = rest.get(length..).and_then(|after| after.chars().next());
+        let mut text = meant.to_owned();
+        if is_word && touches(before) {
+            text.insert(0, ' ');
+        }
+        if is_word && touches(after) {
+            text.push(' ');
+        }
+        self.instead(start, end, &text);
+        self.push(TokenKind::Sign, length);
+        true
+    }
+
+    /// A character that no token begins with. It is read as space.
+    pub(super) fn strange(&mut self, letter: char) {
+        // A byte that is no text was replaced by this and has been reported.
+        if letter == char::REPLACEMENT_CHARACTER {
+            self.at += letter.len_utf8();
+            self.replace((self.at - letter.len_utf8()) as u32, self.at as u32, " ");
+            return;
+        }
+        if letter == '…' {
+            let start = self.at as u32;
+            self.report(start, start + 3, ProblemKind::Character);
+            self.replace(start, start + 3, super::HOLE);
+            self.push(TokenKind::Word, 3);
+            return;
+        }
+        let class = class(letter);
+        // Many of a kind in a row are one mistake.
+        let length = self
+            .rest()
+            .find(|other: char| super::mistakes::class(other) != class || (class == Class::Other && other != letter));
+        let length = length.unwrap_or(self.rest().len()).max(letter.len_utf8());
+        let (start, end) = (self.at as u32, (self.at + length) as u32);
+        let code = letter as u32;
+        let kind = match class {
+            Class::Space | Class::Invisible => ProblemKind::Invisible(code),
+            Class::Direction => ProblemKind::Direction(code),
+            Class::Other => ProblemKind::Character,
+        };
+        let text = if class == Class::Space {
+            " ".repeat(self.rest().get(..length).unwrap_or_default().chars().count())
+        } else {
+            String::new()
+        };
+        self.report_with_fix(start, end, kind, vec![Edit { start, end, text }]);
+        self.replace(start, end, " ");
+        self.at += length;
+    }
+
+    /// Characters that turn the direction of a text around are reported in texts and comments too, where they could
+    /// make a program look like another (CVE-2021-42574).
+    pub(super) fn directions(&mut self, start: usize, end: usize) {
+        let Some(text) = self.source.get(start..end) else { return };
+        if text.is_ascii() {
+            return;
+        }
+        for (offset, letter) in text.char_indices().filter(|(_, letter)| class(*letter) == Class::Direction) {
+            let at = (start + offset) as u32;
+            let edit = Edit { start: at, end: at + letter.len_utf8() as u32, text: String::new() };
+            self.report_with_fix(at, edit.end, ProblemKind::Direction(letter as u32), vec![edit]);
+        }
+    }
+
+    /// A word with letters that names don't have. It is parsed as one that has them.
+    pub(super) fn letters(&mut self, word: &str) {
+        let (start, end) = (self.at as u32, (self.at + word.len()) as u32);
+        self.report(start, end, ProblemKind::Letters);
+        let mut text: String = word.chars().map(|letter| if letter.is_ascii() { letter } else { 'x' }).collect();
+        if text.starts_with(|letter: char| letter.is_ascii_digit()) {
+            text.insert(0, 'x');
+        }
+        // No keyword can come out of this.
+        text.push('x');
+        self.replace(start, end, &text);
+    }
+
+    /// A number of `length` bytes with a unit after `digits` bytes.
+    pub(super) fn unit(&mut self, digits: usize, length: usize) {
+        let rest = self.rest();
+        let (Some(number), Some(unit)) = (rest.get(..digits), rest.get(digits..length)) else { return };
+        const UNITS: [&str; 14] = ["ms", "s", "m", "h", "d", "kB", "MB", "GB", "TB", "KiB", "MiB", "GiB", "TiB", "B"];
+        let is_whole = !number.contains('.');
+        if is_whole && UNITS.contains(&unit) || number.len() == 1 && unit == "xx" {
+            return;
+        }
+        let meant = match unit {
+            "min" | "mins" | "minute" | "minutes" => Some("m"),
+            "sec" | "secs" | "second" | "seconds" => Some("s"),
+            "hr" | "hrs" | "hour" | "hours" => Some("h"),
+            "day" | "days" => Some("d"),
+            "msec" | "millis" => Some("ms"),
+            "kb" | "KB" | "K" | "k" => Some("kB"),
+            "mb" | "Mb" | "M" => Some("MB"),
+            "gb" | "Gb" | "G" => Some("GB"),
+            "tb" | "Tb" | "T" => Some("TB"),
+            "kib" | "Kib" => Some("KiB"),
+            "mib" | "Mib" => Some("MiB"),
+            "gib" | "Gib" => Some("GiB"),
+            "b" | "bytes" => Some("B"),
+            _ => None,
+        };
+        let (start, end) = (self.at as u32, (self.at + length) as u32);
+        let (suggestion, text) = match meant.filter(|_| is_whole) {
+            Some(meant) => (Some(format!("{number}{meant}")), format!("{number}{meant}")),
+            None => (smaller(number, unit), number.to_owned()),
+        };
+        let fix = suggestion.clone().map(|text| Edit { start, end, text });
+        self.report_with_fix(start, end, ProblemKind::Unit(suggestion), fix.into_iter().collect());
+        self.replace(start, end, &text);
+    }
+
+    pub(super) fn hash_comment(&mut self) {
+        let start = self.at as u32;
+        let length = self.rest().find('\n').unwrap_or(self.rest().len());
+        let edit = Edit { start, end: start + 1, text: "//".into() };
+        self.report_with_fix(start, start + 1, ProblemKind::Comment, vec![edit]);
+        self.replace(start, start + 1, "//");
+        self.at += length;
+    }
+
+    pub(super) fn block_comment(&mut self) {
+        let start = self.at as u32;
+        let length = self.rest().find("*/").map_or(self.rest().len(), |at| at + 2);
+        self.report(start, start + 2, ProblemKind::Comment);
+        self.replace(start, start + length as u32, " ");
+        let text = self.rest().get(..length).unwrap_or_default();
+        self.line += text.bytes().filter(|byte| *byte == b'\n').count() as u32;
+        self.at += length;
+    }
+}
+
+/// `90m` for `1.5h`: a whole number of a smaller unit, where there is one.
+fn smaller(number: &str, unit: &str) -> Option<String> {
+    let (whole, fraction) = number.split_once('.')?;
+    let (size, below) = match unit {
+        "s" => (1000, "ms"),
+        "m" => (60, "s"),
+        "h" => (60, "m"),
+        "d" => (24, "h"),
+        _ => return None,
+    };
+    let scale = 10u64.checked_pow(u32::try_from(fraction.len()).ok()?)?;
+    let value =
+        whole.parse::<u64>().ok()?.checked_mul(scale)?.checked_add(fraction.parse().ok()?)?.checked_mul(size)?;
+    value.is_multiple_of(scale).then(|| format!("{}{below}", value / scale))
+}
+
+/// Why a character is strange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    /// Looks like a space.
+    Space,
+    /// Can't be seen.
+    Invisible,
+    /// Turns the direction of what follows around.
+    Direction,
+    Other,
+}
+
+pub(super) fn class(letter: char) -> Class {
+    match letter {
+        '\u{a0}'
+        | '\u{1680}'
+        | '\u{2000}'..='\u{200a}'
+        | '\u{2028}'
+        | '\u{2029}'
+        | '\u{202f}'
+        | '\u{205f}'
+        | '\u{3000}'
+        | '\u{b}'
+        | '\u{c}'
+        | '\u{85}' => Class::Space,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => Class::Direction,
+        '\u{200b}'..='\u{200d}'
+        | '\u{2060}'..='\u{2064}'
+        | '\u{feff}'
+        | '\u{ad}'
+        | '\u{180e}'
+        | '\u{fe00}'..='\u{fe0f}'
+        | '\u{e0000}'..='\u{e0fff}' => Class::Invisible,
+        _ if letter.is_control() => Class::Invisible,
+        _ => Class::Other,
+    }
+}

@@ -1,0 +1,87 @@
+//! Tokens as the scanner finds them: enough to know the brackets, the lines and the words of a text that does not parse.
+
+/// What a token is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TokenKind {
+    /// A word, keyword or not.
+    Word,
+    /// A number with its unit.
+    Number,
+    /// A text without insertions.
+    Text,
+    /// The quotes before a text with insertions.
+    TextOpen,
+    /// The quotes after it.
+    TextClose,
+    /// `(`, `[`, `{`, and the brace of an insertion.
+    Open,
+    /// `)`, `]`, `}`
+    Close,
+    /// Anything else: operators and separators.
+    Sign,
+}
+
+/// A piece of the source that space can't divide.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Token {
+    pub kind: TokenKind,
+    pub start: u32,
+    pub end: u32,
+    /// Whether it is the first of its line.
+    pub first: bool,
+    /// How far its line is indented, in characters.
+    pub indent: u32,
+    pub line: u32,
+}
+
+impl Token {
+    pub(crate) fn text(self, source: &str) -> &str {
+        source.get(self.start as usize..self.end as usize).unwrap_or_default()
+    }
+
+    pub(crate) fn is(self, source: &str, text: &str) -> bool {
+        self.text(source) == text
+    }
+}
+
+/// Words that begin an item.
+pub(crate) const ITEMS: &[&str] = &[
+    "use",
+    "const",
+    "record",
+    "enum",
+    "union",
+    "error",
+    "fn",
+    "connection",
+    "policy",
+    "event",
+    "connector",
+    "destination",
+    "route",
+    "sync",
+    "meter",
+    "pricing",
+    "flow",
+    "test",
+];
+
+/// Words that begin a part of a connector.
+pub(crate) const MEMBERS: &[&str] =
+    &["config", "http", "errors", "record", "enum", "union", "error", "operation", "trigger", "verification"];
+
+/// Words that begin a statement and nothing else.
+pub(crate) const STATEMENTS: &[&str] =
+    &["let", "step", "return", "fail", "respond", "log", "dead_letter", "sleep", "emit", "saga"];
+
+/// Words that begin an expression in braces, which may be a statement.
+pub(crate) const CONTROL: &[&str] = &["if", "match", "for", "parallel", "try", "race", "repeat"];
+
+/// What closes a bracket.
+pub(crate) fn closer(open: &str) -> &'static str {
+    match open {
+        "(" => ")",
+        "[" => "]",
+        _ => "}",
+    }
+}
