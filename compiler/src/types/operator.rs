@@ -126,6 +126,8 @@ impl Elaborator<'_> {
         let hint = match want.shape() {
             Some(_) => want,
             None if matches!(inner, Type::Null | Type::Json | Type::Unknown | Type::Never) => Want::default(),
+            // Another text is as good where nothing asks for one of that type: `email ?? "unknown"`.
+            None if matches!(right.kind, ast::ExprKind::Text(_)) && !self.is_text_of(right, &inner) => Want::default(),
             None => Want::of(&inner),
         };
         let other = self.infer(right, hint);
@@ -134,6 +136,18 @@ impl Elaborator<'_> {
         let left = self.lift(value.expr, &inner, &ty);
         let right = self.lift(other.expr, &other.ty, &ty);
         Typed::new(Expr::Binary(BinaryOp::Coalesce, Box::new(left), Box::new(right)), ty)
+    }
+
+    /// Says whether a text literal is one of the texts that a type allows.
+    fn is_text_of(&self, literal: &ast::Expr, ty: &Type) -> bool {
+        let text = match &literal.kind {
+            ast::ExprKind::Text(parts) => super::fixed_text(parts),
+            _ => None,
+        };
+        match fit::texts(&self.names.types, ty) {
+            Some(texts) => text.is_some_and(|text| texts.contains(&text)),
+            None => matches!(ty, Type::Text(_)),
+        }
     }
 
     /// Converts a value to the type that it has in common with others.
