@@ -13,6 +13,12 @@ use super::verify::Refusal;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Problem {
     pub(super) status: StatusCode,
+    told: Box<Told>,
+}
+
+/// What the sender is told.
+#[derive(Clone, Debug, PartialEq)]
+struct Told {
     error: &'static str,
     message: String,
     fields: Map<String, Json>,
@@ -21,11 +27,17 @@ pub(super) struct Problem {
 
 impl Problem {
     fn new(status: StatusCode, error: &'static str, message: impl Into<String>) -> Self {
-        Self { status, error, message: message.into(), fields: Map::new(), header: None }
+        let told = Told { error, message: message.into(), fields: Map::new(), header: None };
+        Self { status, told: Box::new(told) }
     }
 
     fn with(mut self, name: &str, value: impl Into<Json>) -> Self {
-        self.fields.insert(name.to_owned(), value.into());
+        self.told.fields.insert(name.to_owned(), value.into());
+        self
+    }
+
+    fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.told.header = Some((name, value));
         self
     }
 
@@ -36,9 +48,11 @@ impl Problem {
     pub(super) fn no_method(method: &str, path: &str, methods: &[&str]) -> Self {
         let message = format!("`{path}` does not take `{method}`");
         let routes: Vec<String> = methods.iter().map(|method| format!("{method} {path}")).collect();
-        let allow = HeaderValue::from_str(&methods.join(", ")).ok();
         let problem = Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message).with("routes", routes);
-        Self { header: allow.map(|allow| (header::ALLOW, allow)), ..problem }
+        match HeaderValue::from_str(&methods.join(", ")) {
+            Ok(allow) => problem.with_header(header::ALLOW, allow),
+            Err(_) => problem,
+        }
     }
 
     pub(super) fn too_large(limit: usize) -> Self {
@@ -90,16 +104,17 @@ impl Problem {
 
     pub(super) fn unavailable(message: &str) -> Self {
         let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message);
-        Self { header: Some((header::RETRY_AFTER, HeaderValue::from_static("10"))), ..problem }
+        problem.with_header(header::RETRY_AFTER, HeaderValue::from_static("10"))
     }
 
     pub(super) fn response(self) -> Response {
+        let Told { error, message, fields, header } = *self.told;
         let mut body = Map::new();
-        body.insert("error".to_owned(), self.error.into());
-        body.insert("message".to_owned(), self.message.into());
-        body.extend(self.fields);
+        body.insert("error".to_owned(), error.into());
+        body.insert("message".to_owned(), message.into());
+        body.extend(fields);
         let mut response = json_response(self.status, &Json::Object(body));
-        if let Some((name, value)) = self.header {
+        if let Some((name, value)) = header {
             response.headers_mut().insert(name, value);
         }
         response

@@ -3,7 +3,7 @@
 use flow_model::{
     expr::{Expr, RecordPart},
     failure::ErrorKind,
-    plan::{NodeKind, Trigger},
+    plan::{NodeKind, Trigger, TriggerKind},
     ty::{Field, Type},
     units::Millis,
     value::Value,
@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::*;
 use crate::engine::RunState;
-use plans::{EVENT, dedupe, http, member, plan, text};
+use plans::{EVENT, dedupe, http, member, plan, prefixed_hmac, text};
 
 fn lead() -> Type {
     let mut note = Field::of(Type::String);
@@ -118,6 +118,26 @@ async fn a_run_that_fails_before_it_answers_says_so_without_its_inside() {
     assert_eq!((status, &body["error"]), (StatusCode::INTERNAL_SERVER_ERROR, &json!("failed")));
     assert_eq!(body["run"], json!(served.runs().await.first().unwrap().id));
     assert!(!body.to_string().contains("canary"), "{body}");
+    served.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_request_proves_itself_before_it_is_read() {
+    let mut trigger = http("POST", "/pushes", Some(lead()));
+    if let TriggerKind::Http { verify, .. } = &mut trigger.kind {
+        *verify = Some(prefixed_hmac("other/webhook"));
+    }
+    let pushes = plan("pushes", vec![trigger], vec![NodeKind::Return(text("done"))]);
+    let (_folder, _, served) = fresh(vec![Arc::new(pushes)]).await;
+    let body = r#"{"name":"Ann","mail":"ann@example.com"}"#;
+    // HMAC-SHA256 of the body, computed with Python's `hmac`.
+    let digest = "d6228cdd6839be4791d977655b48464f7aa8b8e5436233d198a26b4dec726469";
+    let signed = |header: String| sent(served.post("/pushes", body).header("x-hub-signature-256", header));
+    assert_eq!(signed(format!("sha256={digest}")).await.0, StatusCode::ACCEPTED);
+    let (status, refusal) = signed(digest.to_owned()).await;
+    assert_eq!((status, &refusal["reason"]), (StatusCode::UNAUTHORIZED, &json!("no_signature")));
+    assert_eq!(sent(served.post("/pushes", "not JSON")).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(served.runs().await.len(), 1);
     served.stop().await.unwrap();
 }
 

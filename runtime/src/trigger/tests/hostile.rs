@@ -79,11 +79,11 @@ async fn an_announced_length_is_believed_only_where_it_harms_the_sender() {
 }
 
 #[tokio::test]
-async fn both_ways_of_saying_the_length_at_once_start_one_run_at_most() {
+async fn a_request_can_t_hide_in_the_body_of_another() {
     let (_folder, served) = limited(Limits { header_time: Millis(50), ..Limits::default() }).await;
     let smuggled = "2\r\n{}\r\n0\r\n\r\nPOST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}";
     raw(served.address, &post("Content-Length: 6\r\nTransfer-Encoding: chunked\r\n", smuggled)).await;
-    assert!(served.runs().await.len() <= 2);
+    assert_eq!(served.runs().await.len(), 1);
     let answer = raw(served.address, &post("Transfer-Encoding: gzip\r\n", "{}")).await;
     assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
     served.stop().await.unwrap();

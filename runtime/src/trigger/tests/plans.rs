@@ -93,6 +93,32 @@ pub(super) fn stripe_signature(secret: &str) -> VerifyCall {
     VerifyCall { scheme, args }
 }
 
+/// `hmac_sha256(header: "X-Hub-Signature-256", secret: secret(…), prefix: "sha256=")`
+pub(super) fn prefixed_hmac(secret: &str) -> VerifyCall {
+    let slot = |index: u32| Expr::Slot(Slot(index));
+    let secret_type = Field::of(Type::Secret(Box::new(Type::String)));
+    let scheme = Verification {
+        doc: String::new(),
+        params: [
+            ("header".to_owned(), Field::of(Type::String)),
+            ("secret".to_owned(), secret_type),
+            ("prefix".to_owned(), Field { default: Some(text("")), ..Field::of(Type::String) }),
+        ]
+        .into_iter()
+        .collect(),
+        hash: Hash::Sha256,
+        secret: slot(1),
+        encoding: DigestEncoding::Hex,
+        header: slot(0),
+        grammar: HeaderGrammar::Whole { prefix: slot(2) },
+        timestamp_header: None,
+        signed: vec![SignedPart::Body],
+        tolerance: None,
+    };
+    let args = vec![text("X-Hub-Signature-256"), Expr::Literal(Value::Secret(secret.into())), text("sha256=")];
+    VerifyCall { scheme, args }
+}
+
 fn record(fields: &[(&str, Type)]) -> TypeDef {
     TypeDef::Record(fields.iter().map(|(name, ty)| ((*name).to_owned(), Field::of(ty.clone()))).collect())
 }

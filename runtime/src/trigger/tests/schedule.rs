@@ -4,11 +4,11 @@ use flow_model::{
     plan::{NodeKind, TriggerKind},
     ty::Type,
     units::Millis,
+    value::Value,
 };
-use serde_json::json;
 
 use super::*;
-use crate::engine::Happening;
+use crate::{engine::Happening, machine::Outcome};
 use plans::{EVENT, member, plan, trigger};
 
 const MINUTE: i64 = 60_000;
@@ -37,7 +37,7 @@ async fn run_at(served: &Served, clock: &Hands, now: Instant) -> String {
     };
     let outcome = served.engine.outcome(&run).await.unwrap().outcome;
     match outcome {
-        Some(crate::machine::Outcome::Completed(at)) => at.to_string(),
+        Some(Outcome::Completed(at)) => at.to_string(),
         other => panic!("{other:?}"),
     }
 }
@@ -90,12 +90,12 @@ async fn what_was_missed_while_the_process_was_down_is_made_up_for_once() {
     let runs = served.runs().await;
     assert_eq!(runs.len(), 2);
     let latest = served.engine.outcome(&runs.first().unwrap().id).await.unwrap();
-    assert_eq!(serde_json::to_value(latest.outcome).unwrap()["completed"], Json::Null);
+    let made_up = Value::Timestamp("2023-11-14T23:15:00Z".parse().unwrap());
+    assert_eq!(latest.outcome, Some(Outcome::Completed(made_up)));
     served.stop().await.unwrap();
 
     let served = start(folder.path(), &clock, quarters(), Limits::default()).await;
     clock.slept_until(after(75)).await;
     assert_eq!(served.runs().await.len(), 2);
-    assert_eq!(json!(served.counters.counts().accepted), json!(0));
     served.stop().await.unwrap();
 }
