@@ -57,21 +57,18 @@ pub fn human(files: &Files, diagnostics: &[Diagnostic], style: Style) -> String 
     let mut text = String::new();
     for diagnostic in diagnostics {
         heading(&mut text, diagnostic, style.color);
-        let mut excerpts = excerpts(&sources, diagnostic, width - GUTTER).into_iter().peekable();
-        let mut help = diagnostic.help.as_deref().map(visible_lines);
-        while let Some(excerpt) = excerpts.next() {
-            let help = if excerpts.peek().is_none() { help.take() } else { None };
+        for excerpt in excerpts(&sources, diagnostic, width - GUTTER) {
             // Writing to a `String` can't fail, and the excerpt has all that its labels refer to.
             let mut drawn = String::new();
-            let _: fmt::Result = handler.render_report(&mut drawn, &Part { excerpt, help });
+            let _: fmt::Result = handler.render_report(&mut drawn, &Part { excerpt });
             // The first line is for the message, which stands in the heading.
             for line in drawn.split_once('\n').map_or("", |(_, rest)| rest).lines() {
                 text.push_str(line.trim_end());
                 text.push('\n');
             }
         }
-        if let Some(help) = help {
-            let _: fmt::Result = writeln!(text, "  help: {help}");
+        if let Some(help) = &diagnostic.help {
+            write_help(&mut text, &visible_lines(help), width, style.color);
         }
         text.push('\n');
     }
@@ -89,6 +86,50 @@ fn heading(text: &mut String, diagnostic: &Diagnostic, color: Color) {
         Color::Always => writeln!(text, "{paint}{word}[{code}]\u{1b}[0m\u{1b}[1m: {message}\u{1b}[0m"),
         Color::Never => writeln!(text, "{word}[{code}]: {message}"),
     };
+}
+
+/// `  help: …`, with lines broken at spaces but not within backticks.
+fn write_help(text: &mut String, help: &str, width: usize, color: Color) {
+    text.push_str(match color {
+        Color::Always => "  \u{1b}[36mhelp:\u{1b}[0m",
+        Color::Never => "  help:",
+    });
+    let indent = "  help:".len();
+    for (at, line) in help.lines().enumerate() {
+        if at > 0 {
+            let _: fmt::Result = write!(text, "\n{:indent$}", "");
+        }
+        let mut column = indent;
+        for word in words(line) {
+            let length = word.chars().count() + 1;
+            if column + length > width && column > indent {
+                let _: fmt::Result = write!(text, "\n{:indent$}", "");
+                column = indent;
+            }
+            text.push(' ');
+            text.push_str(word);
+            column += length;
+        }
+    }
+    text.push('\n');
+}
+
+/// The words of a line; what stands in backticks is one word with what touches it.
+fn words(line: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    let (mut start, mut is_quoted) = (0, false);
+    for (at, letter) in line.char_indices() {
+        match letter {
+            '`' => is_quoted = !is_quoted,
+            ' ' if !is_quoted => {
+                words.extend(line.get(start..at).filter(|word| !word.is_empty()));
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    words.extend(line.get(start..).filter(|word| !word.is_empty()));
+    words
 }
 
 /// The files that a diagnostic is about, that of the mistake first.
@@ -125,7 +166,6 @@ fn excerpts(sources: &Sources<'_>, diagnostic: &Diagnostic, width: usize) -> Vec
 #[derive(Debug)]
 struct Part {
     excerpt: Excerpt,
-    help: Option<String>,
 }
 
 impl fmt::Display for Part {
@@ -137,10 +177,6 @@ impl fmt::Display for Part {
 impl std::error::Error for Part {}
 
 impl miette::Diagnostic for Part {
-    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
-    }
-
     fn source_code(&self) -> Option<&dyn SourceCode> {
         Some(&self.excerpt)
     }

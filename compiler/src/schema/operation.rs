@@ -172,7 +172,7 @@ fn key(
         _ => None,
     };
     let Some((form, named)) = named else {
-        problems.push(wrong("this says not where the key goes", "not known", help));
+        problems.push(wrong("this does not say where the key goes", "not known", help));
         return None;
     };
     let name = fixed_text(form, named, problems)?;

@@ -225,6 +225,7 @@ fn no_parameter(name: &str, span: Span, names: &[&str]) -> Diagnostic {
     let help = match (similar(name, names.iter().copied()), names) {
         (Some(near), _) => format!("did you mean `{near}`?"),
         (None, []) => "only `config` can be inserted here".to_owned(),
+        (None, [one]) => format!("declare it as a parameter, or insert `{one}`"),
         (None, _) => format!("declare it as a parameter, or insert one of {}", listed(names)),
     };
     Diagnostic::new(Code::E0506, format!("`{name}` is no parameter"), span, "inserted here").help(help)
