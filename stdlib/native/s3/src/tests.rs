@@ -1,14 +1,26 @@
 //! Against a server that speaks the protocol and verifies signatures: `s3s-fs`.
 
-use flow_model::{failure::ErrorKind, value::Value};
+use std::collections::BTreeMap;
+
+use flow_model::{
+    expr::Expr,
+    failure::ErrorKind,
+    plan::{Connection, Plan, Policy},
+    schema::{self, Effect},
+    ty::{Field, Type, Types},
+    units::Millis,
+    value::Value,
+};
 use flow_runtime::{
-    connector::{NativeFailure, Reached},
-    secret::SecretText,
+    connector::{Connectors, Invocation, NativeFailure, Performer as _, Reached},
+    eval::Library,
+    secret::{SecretText, Secrets},
 };
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto::Builder,
 };
+use indexmap::IndexMap;
 use s3s::{auth::SimpleAuth, service::S3ServiceBuilder};
 use s3s_fs::FileSystem;
 use tempfile::TempDir;
@@ -195,7 +207,7 @@ async fn an_overloaded_server_is_asked_once_and_its_wait_is_passed_on() {
     let (url, task) = scripted(answer).await;
     let slow = object::put(&account(&url).client(), "receipts", "a", vec![1], None).await.unwrap_err();
     assert_eq!(slow.failure.kind, ErrorKind::RateLimited, "{slow:?}");
-    assert_eq!(slow.retry_after, Some(flow_model::units::Millis::seconds(3)));
+    assert_eq!(slow.retry_after, Some(Millis::seconds(3)));
     assert_eq!(requests(&url, task).await, 1);
 }
 
@@ -221,4 +233,110 @@ fn every_operation_is_bound() {
     let table = bind(NativeTable::new());
     let bound: Vec<_> = table.operations().collect();
     assert_eq!(bound, [("s3", "objects.delete"), ("s3", "objects.get"), ("s3", "objects.put")]);
+}
+
+/// The secrets of the connection.
+struct Vault;
+
+impl Secrets for Vault {
+    fn get(&self, name: &str) -> Option<SecretText> {
+        match name {
+            "aws/access_key_id" => Some(SecretText::new(KEY_ID)),
+            "aws/secret_access_key" => Some(SecretText::new(KEY)),
+            _ => None,
+        }
+    }
+}
+
+/// The declarations of `s3.flow` that these tests need, and a connection to a server.
+fn plan(url: &str) -> Plan {
+    let secret = |name: &str| Field {
+        default: Some(Expr::Literal(Value::Secret(name.into()))),
+        ..Field::of(Type::Secret(Box::new(Type::String)))
+    };
+    let with_default = |ty: Type, default: Value| Field { default: Some(Expr::Literal(default)), ..Field::of(ty) };
+    let named = |fields: &[(&str, Field)]| -> IndexMap<String, Field> {
+        fields.iter().map(|(name, field)| ((*name).to_owned(), field.clone())).collect()
+    };
+    let (text, maybe_text) = (Field::of(Type::String), Field::of(Type::String.optional()));
+    let operation = |params, result, effect| schema::Operation {
+        doc: String::new(),
+        params,
+        result,
+        effect,
+        key: None,
+        call: schema::Call::Native,
+        errors: Vec::new(),
+        scopes: Vec::new(),
+        deprecated: None,
+    };
+    let object = [("bucket", text.clone()), ("key", text.clone())];
+    let put = [object.as_slice(), &[("body", Field::of(Type::Bytes)), ("content_type", maybe_text.clone())]].concat();
+    let stored = [object.as_slice(), &[("etag", maybe_text.clone())]].concat();
+    let read = [("body", Field::of(Type::Bytes)), ("content_type", maybe_text)];
+    let operations = [
+        ("objects.put", operation(named(&put), Type::Record(named(&stored)), Effect::Idempotent)),
+        ("objects.get", operation(named(&object), Type::Record(named(&read)), Effect::Read)),
+        ("objects.delete", operation(named(&object), Type::Null, Effect::Idempotent)),
+    ];
+    let connector = schema::Connector {
+        name: "s3".to_owned(),
+        doc: String::new(),
+        config: named(&[
+            ("region", with_default(Type::String, Value::text("us-east-1"))),
+            ("access_key_id", secret("aws/access_key_id")),
+            ("secret_access_key", secret("aws/secret_access_key")),
+            ("endpoint", with_default(Type::Url.optional(), Value::Null)),
+            ("path_style", with_default(Type::Bool, Value::Bool(false))),
+        ]),
+        http: None,
+        errors: schema::Errors::default(),
+        types: Types::default(),
+        operations: operations.into_iter().map(|(name, operation)| (name.to_owned(), operation)).collect(),
+        triggers: BTreeMap::new(),
+        verifications: BTreeMap::new(),
+        policy: Policy::default(),
+    };
+    let config = [
+        ("endpoint".to_owned(), Expr::Literal(Value::text(url))),
+        ("path_style".to_owned(), Expr::Literal(Value::Bool(true))),
+    ];
+    let connection = Connection { connector: "s3".to_owned(), config: config.into_iter().collect() };
+    Plan {
+        version: flow_model::plan::VERSION,
+        flow: "archive".to_owned(),
+        doc: String::new(),
+        params: IndexMap::new(),
+        triggers: Vec::new(),
+        result: Type::Null,
+        errors: Vec::new(),
+        graph: Default::default(),
+        entry: None,
+        connections: BTreeMap::from([("archive".to_owned(), connection)]),
+        connectors: BTreeMap::from([("s3".to_owned(), connector)]),
+        functions: BTreeMap::new(),
+        types: Types::default(),
+        secrets: Vec::new(),
+    }
+}
+
+#[tokio::test]
+async fn a_step_reaches_the_server_with_the_settings_of_its_connection() {
+    let server = server().await;
+    let (plan, env) = (Arc::new(plan(&server.url)), Arc::new(BTreeMap::new()));
+    let connectors = Connectors::new(Library::default(), env, Arc::new(Vault), bind(NativeTable::new()));
+    let perform = async |operation: &str, args: Vec<Value>| {
+        let (plan, timeout) = (Arc::clone(&plan), Millis::seconds(30));
+        let (connection, operation, key) = ("archive".to_owned(), operation.to_owned(), "k".to_owned());
+        connectors.perform(Invocation { plan, connection, operation, args, key, timeout }).await
+    };
+    let name = || vec![Value::text("receipts"), Value::text("a.txt")];
+    // Text may stand for bytes, and what was left out is null.
+    let stored = perform("objects.put", [name(), vec![Value::text("paid"), Value::Null]].concat()).await;
+    assert_eq!(stored.outcome.unwrap().get("key"), Some(&Value::text("a.txt")));
+    let read = perform("objects.get", name()).await.outcome.unwrap();
+    assert_eq!(read.get("body"), Some(&Value::Bytes(b"paid".as_slice().into())));
+    assert_eq!(perform("objects.delete", name()).await.outcome, Ok(Value::Null));
+    let gone = perform("objects.get", name()).await;
+    assert_eq!((gone.outcome.unwrap_err().kind, gone.reached), (ErrorKind::NotFound, Reached::Answered));
 }
