@@ -10,7 +10,7 @@ use flow_model::diagnostic::Code;
 use insta::{Settings, assert_snapshot, glob};
 
 use crate::{
-    programs::{blocks, checked, codes, drawn, errors, read},
+    programs::{PageFiles, blocks, checked, checked_with, codes, drawn, errors, read},
     tidy::{files, shown},
 };
 
@@ -84,8 +84,7 @@ fn the_pages_of_codes_break_the_rule_first_and_follow_it_then() {
             }
             continue;
         };
-        let path = format!("model/src/diagnostic/pages/{}.flow", code.id());
-        let first = checked(&path, &breaks.text);
+        let first = checked_with("page.flow", &breaks.text, &PageFiles);
         if codes(&first) != [code.id()] {
             wrong.push(format!(
                 "the first program of {} gives {:?}\n{}",
@@ -94,7 +93,7 @@ fn the_pages_of_codes_break_the_rule_first_and_follow_it_then() {
                 drawn(&first, &first.diagnostics)
             ));
         }
-        let second = checked(&path, &follows.text);
+        let second = checked_with("page.flow", &follows.text, &PageFiles);
         if !second.diagnostics.is_empty() {
             wrong.push(format!(
                 "the second program of {} is not clean:\n{}",

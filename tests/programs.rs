@@ -9,8 +9,13 @@ use crate::tidy::root;
 
 /// Checks a program; files that it uses are found beside `path`, which is relative to the root of the repository.
 pub(crate) fn checked(path: &str, text: &str) -> Checked {
+    checked_with(path, text, &Repository)
+}
+
+/// Checks a program that may use files.
+pub(crate) fn checked_with(path: &str, text: &str, loader: &dyn Loader) -> Checked {
     let catalog = Catalog { connectors: flow_stdlib::catalog(), functions: flow_stdlib::functions() };
-    check(path, text.as_bytes(), &catalog, &Repository)
+    check(path, text.as_bytes(), &catalog, loader)
 }
 
 /// The codes of a program's mistakes, in order, each once.
@@ -39,6 +44,18 @@ struct Repository;
 impl Loader for Repository {
     fn load(&self, path: &str) -> Result<Vec<u8>, LoadError> {
         fs::read(root().join(path)).map_err(|_| LoadError::NotFound)
+    }
+}
+
+/// What the programs on the pages of codes may use.
+pub(crate) struct PageFiles;
+
+impl Loader for PageFiles {
+    fn load(&self, path: &str) -> Result<Vec<u8>, LoadError> {
+        match path {
+            "policies.flow" => Ok(b"policy patient { timeout: 1m }\n".to_vec()),
+            _ => Err(LoadError::NotFound),
+        }
     }
 }
 
