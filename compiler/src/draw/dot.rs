@@ -19,7 +19,10 @@ pub fn dot(plan: &Plan) -> String {
 fn write(text: &mut String, items: &[Item], lines: &[Line]) -> fmt::Result {
     writeln!(text, "  compound=true; rankdir=TB; nodesep=0.35; ranksep=0.45;")?;
     writeln!(text, "  fontname=\"Helvetica\"; fontsize=11;")?;
-    writeln!(text, "  node [fontname=\"Helvetica\", fontsize=11, shape=box, style=\"rounded,filled\", fillcolor=white];")?;
+    writeln!(
+        text,
+        "  node [fontname=\"Helvetica\", fontsize=11, shape=box, style=\"rounded,filled\", fillcolor=white];"
+    )?;
     writeln!(text, "  edge [fontname=\"Helvetica\", fontsize=10];")?;
     self::items(text, items, 1)?;
     for line in lines {

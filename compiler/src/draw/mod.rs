@@ -12,4 +12,3 @@ pub use dot::dot;
 pub use mermaid::mermaid;
 
 use layout::{Frame, Item, Layout, Line, Shape, layout};
-

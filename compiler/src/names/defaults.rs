@@ -45,7 +45,7 @@ pub(super) fn defaults<'a>(
             unit.ast.items.iter().for_each(|item| walk::item(item, &mut found));
         }
     }
-    for _ in 0..ROUNDS {
+    for round in 1..=ROUNDS {
         // Constants are understood anew too, since they may be records that leave fields out.
         let definitions = Definitions::new(standard);
         let mut computed = BTreeMap::new();
@@ -56,7 +56,7 @@ pub(super) fn defaults<'a>(
         let settled = computed == names.defaults;
         names.defaults = computed;
         again(names);
-        if settled {
+        if settled || round == ROUNDS {
             problems.extend(reported);
             return;
         }

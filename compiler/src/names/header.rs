@@ -90,14 +90,14 @@ fn header<'a>(names: &mut Names<'a>, item: &'a Item, problems: &mut Vec<Diagnost
             }
         }
         Item::Function(ast) => {
-            let params = names.fields(&ast.params, None, problems);
+            let params = names.params(&ast.params, None, problems);
             let result = ast.result.as_ref().map(|ty| names.ty(ty, None, problems));
             if is_first(names, &ast.name) {
                 names.functions.insert(ast.name.text.clone(), FnInfo { params, result, ast });
             }
         }
         Item::Flow(ast) => {
-            let params = names.fields(&ast.params, None, problems);
+            let params = names.params(&ast.params, None, problems);
             let result = ast.result.as_ref().map(|ty| names.ty(ty, None, problems));
             let fails = ast.fails.as_ref().map(|fails| {
                 let kinds =
@@ -230,7 +230,7 @@ fn connector<'a>(
     };
     let mut operations = BTreeMap::new();
     for written in &ast.operations {
-        let params = names.fields(&written.params, within, problems);
+        let params = names.params(&written.params, within, problems);
         let result = written.result.as_ref().map_or(Type::Null, |ty| names.ty(ty, within, problems));
         let full = written.name.text();
         let spans = spans(written);

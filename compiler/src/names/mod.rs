@@ -35,7 +35,7 @@ pub(crate) use declare::ItemKind;
 pub(crate) use load::{Unit, load};
 pub(crate) use mention::unused;
 pub(crate) use path::chain;
-pub(crate) use suggest::{duplicate, similar, unknown};
+pub(crate) use suggest::{duplicate, repeated, similar, unknown};
 pub(crate) use ty::{built_in_types, literal};
 
 use crate::{ast, schema as declaration, types::Definitions};
@@ -89,12 +89,9 @@ pub(crate) fn names<'a>(
     header::type_names(&mut names, units, &connectors);
     header::headers(&mut names, units, &connectors, problems);
     let endless = endless::endless(&names);
-    // Defaults of types that hold themselves could be endless too.
-    if endless.is_empty() {
-        defaults::defaults(&mut names, units, standard, problems, |names| {
-            header::headers(names, units, &connectors, &mut Vec::new());
-        });
-    }
+    defaults::defaults(&mut names, units, standard, problems, |names| {
+        header::headers(names, units, &connectors, &mut Vec::new());
+    });
     problems.extend(endless);
     for (name, used) in &connectors {
         declaration::connector(&mut names, name, used.ast, definitions, problems);

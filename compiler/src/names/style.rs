@@ -79,6 +79,10 @@ impl<'a> Visitor<'a> for Bindings<'_> {
         }));
     }
 
+    fn param(&mut self, param: &'a Field) {
+        self.problems.extend(check(&param.name, Case::Snake, "parameter"));
+    }
+
     fn binding(&mut self, name: &'a Ident) {
         self.problems.extend(check(name, Case::Snake, "name"));
     }

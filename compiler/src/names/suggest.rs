@@ -56,6 +56,13 @@ pub(crate) fn duplicate(what: &str, name: &Ident, first: Span) -> Diagnostic {
         .help("rename one of them, or leave it out")
 }
 
+/// Reports a property, setting or argument that is given a second time.
+pub(crate) fn repeated(what: &str, name: &Ident, first: Span) -> Diagnostic {
+    Diagnostic::new(Code::E0202, format!("the {what} `{}` is given twice", name.text), name.span, "given again")
+        .label(first, "first given here")
+        .help("leave one out")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

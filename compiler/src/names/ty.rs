@@ -78,12 +78,32 @@ impl Names<'_> {
         within: Option<&str>,
         problems: &mut Vec<Diagnostic>,
     ) -> IndexMap<String, Field> {
+        self.distinct("field", written, within, problems)
+    }
+
+    /// The parameters that are written, in order; a second one of a name is reported and left out.
+    pub(crate) fn params(
+        &self,
+        written: &[ast::Field],
+        within: Option<&str>,
+        problems: &mut Vec<Diagnostic>,
+    ) -> IndexMap<String, Field> {
+        self.distinct("parameter", written, within, problems)
+    }
+
+    fn distinct(
+        &self,
+        what: &str,
+        written: &[ast::Field],
+        within: Option<&str>,
+        problems: &mut Vec<Diagnostic>,
+    ) -> IndexMap<String, Field> {
         let mut fields = IndexMap::new();
         let mut spans: IndexMap<&str, Span> = IndexMap::new();
         for field in written {
             let read = self.field(field, within, problems);
             match spans.get(field.name.text.as_str()) {
-                Some(first) => problems.push(super::duplicate("field", &field.name, *first)),
+                Some(first) => problems.push(super::duplicate(what, &field.name, *first)),
                 None => {
                     spans.insert(&field.name.text, field.name.span);
                     fields.insert(field.name.text.clone(), read);

@@ -17,6 +17,10 @@ pub(crate) trait Visitor<'a> {
     fn type_name(&mut self, _: &'a Path) {}
     /// A field, parameter or configuration field; its type and default follow.
     fn field(&mut self, _: &'a Field) {}
+    /// A parameter; its type and default follow.
+    fn param(&mut self, param: &'a Field) {
+        self.field(param);
+    }
     /// A name that is bound within a body: `let`, `step`, `for`, a pattern, a lambda's parameter.
     fn binding(&mut self, _: &'a Ident) {}
     /// The name of a policy after `with`.
@@ -46,7 +50,7 @@ pub(crate) fn item<'a>(item: &'a Item, visitor: &mut impl Visitor<'a>) {
         Item::Record(declared) | Item::Error(declared) => fields(&declared.fields, visitor),
         Item::Union(declared) => declared.cases.iter().for_each(|(_, case)| ty(case, visitor)),
         Item::Function(declared) => {
-            fields(&declared.params, visitor);
+            params(&declared.params, visitor);
             declared.params.iter().for_each(|param| visitor.binding(&param.name));
             if let Some(result) = &declared.result {
                 ty(result, visitor);
@@ -61,7 +65,7 @@ pub(crate) fn item<'a>(item: &'a Item, visitor: &mut impl Visitor<'a>) {
         Item::Policy(declared) => policy_entries(&declared.body, visitor),
         Item::Connector(declared) => connector(declared, visitor),
         Item::Flow(declared) => {
-            fields(&declared.params, visitor);
+            params(&declared.params, visitor);
             declared.params.iter().for_each(|param| visitor.binding(&param.name));
             if let Some(result) = &declared.result {
                 ty(result, visitor);
@@ -89,7 +93,7 @@ fn connector<'a>(declared: &'a Connector, visitor: &mut impl Visitor<'a>) {
         properties(&errors.properties, visitor);
     }
     for operation in &declared.operations {
-        fields(&operation.params, visitor);
+        params(&operation.params, visitor);
         if let Some(result) = &operation.result {
             ty(result, visitor);
         }
@@ -100,7 +104,7 @@ fn connector<'a>(declared: &'a Connector, visitor: &mut impl Visitor<'a>) {
         properties(&webhook.properties, visitor);
     }
     for verification in &declared.verifications {
-        fields(&verification.params, visitor);
+        params(&verification.params, visitor);
         properties(&verification.properties, visitor);
     }
 }
@@ -128,12 +132,23 @@ pub(crate) fn property<'a>(found: &'a Property, visitor: &mut impl Visitor<'a>) 
 fn fields<'a>(declared: &'a [Field], visitor: &mut impl Visitor<'a>) {
     for field in declared {
         visitor.field(field);
-        ty(&field.ty, visitor);
-        if let Some(default) = &field.default {
-            expr(default, visitor);
-        }
-        field.bounds.iter().for_each(|(_, bound)| expr(bound, visitor));
+        parts(field, visitor);
     }
+}
+
+fn params<'a>(declared: &'a [Field], visitor: &mut impl Visitor<'a>) {
+    for param in declared {
+        visitor.param(param);
+        parts(param, visitor);
+    }
+}
+
+fn parts<'a>(field: &'a Field, visitor: &mut impl Visitor<'a>) {
+    ty(&field.ty, visitor);
+    if let Some(default) = &field.default {
+        expr(default, visitor);
+    }
+    field.bounds.iter().for_each(|(_, bound)| expr(bound, visitor));
 }
 
 /// Goes over a type.

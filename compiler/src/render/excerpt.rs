@@ -99,7 +99,7 @@ impl Excerpt {
         let mut windows = Vec::new();
         for number in wanted {
             let Some((start, end)) = index.range(number) else { continue };
-            let window = Window::around(index, start, end, marks.iter().find_map(|mark| mark.starts_on(number)), width);
+            let window = Window::around(index, start, end, focus(&marks, number, width), width);
             let at = excerpt.text.len();
             excerpt.text.push_str(window.before);
             let body = excerpt.text.len();
@@ -113,12 +113,23 @@ impl Excerpt {
             let (_, window, body) = windows.iter().find(|(number, ..)| *number == line)?;
             Some(body + visible(slice(index, window.start, at.clamp(window.start, window.end))).len())
         };
+        // A label that lies in what was cut off points to the dots there.
+        let cut = |line: usize, start: usize, end: usize| {
+            let (_, window, body) = windows.iter().find(|(number, ..)| *number == line)?;
+            let shown = visible(slice(index, window.start, window.end)).len();
+            match (end < window.start, start >= window.end) {
+                (true, _) if !window.before.is_empty() => Some((body - window.before.len(), window.before.len())),
+                (_, true) if !window.after.is_empty() => Some((body + shown, window.after.len())),
+                _ => None,
+            }
+        };
         for mark in &marks {
             let (Some(start), Some(end)) = (place(mark.first, mark.start), place(mark.last, mark.end)) else {
                 continue;
             };
             let text = (!mark.text.is_empty()).then(|| visible_lines(mark.text));
-            let length = end.saturating_sub(start);
+            let hidden = if mark.first == mark.last { cut(mark.first, mark.start, mark.end) } else { None };
+            let (start, length) = hidden.unwrap_or((start, end.saturating_sub(start)));
             let span = match mark.rank {
                 Rank::Main => LabeledSpan::new_primary_with_span(text, (start, length)),
                 Rank::Other => LabeledSpan::new(text, start, length),
@@ -172,6 +183,18 @@ impl SourceCode for Excerpt {
         let place = (from.start, to.end - from.start).into();
         Ok(Box::new(MietteSpanContents::new_named(self.name.clone(), data, place, line, column, last - first + 1)))
     }
+}
+
+/// What of a line must be seen: all that is marked, if that fits, else the main place.
+fn focus(marks: &[Shown<'_>], line: usize, width: usize) -> Option<(usize, usize)> {
+    let on_line = || marks.iter().filter_map(|mark| Some((mark.rank, mark.starts_on(line)?)));
+    let start = on_line().map(|(_, (start, _))| start).min()?;
+    let end = on_line().map(|(_, (_, end))| end).max()?;
+    if end - start <= width * 3 / 4 {
+        return Some((start, end));
+    }
+    let main = on_line().find(|(rank, _)| *rank == Rank::Main);
+    main.or_else(|| on_line().next()).map(|(_, place)| place)
 }
 
 /// The lines between marks of one piece.

@@ -94,3 +94,14 @@ fn very_many_mistakes_in_one_very_long_line_take_linear_time() {
     assert!(human(&files, &diagnostics, PLAIN).len() > 100 * diagnostics.len());
     assert_eq!(json(&files, &diagnostics)["errors"], diagnostics.len());
 }
+
+#[test]
+fn a_label_in_what_was_cut_off_points_to_the_dots() {
+    let text = format!("first {} main {} last", "x".repeat(200), "y".repeat(200));
+    let mut files = Files::default();
+    let main = files.add("main.flow", text.as_str());
+    let diagnostic = Diagnostic::new(Code::E0202, "far apart", span(main, &text, "main"), "here")
+        .label(span(main, &text, "first"), "before")
+        .label(span(main, &text, "last"), "after");
+    insta::assert_snapshot!(human(&files, &[diagnostic], PLAIN));
+}

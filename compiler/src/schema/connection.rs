@@ -137,7 +137,7 @@ fn config(
             continue;
         };
         if let Some((_, first)) = set.get(field.as_str()) {
-            problems.push(crate::names::duplicate("setting", name, *first));
+            problems.push(crate::names::repeated("setting", name, *first));
             continue;
         }
         let mut elaborator = Elaborator::new(names, definitions);

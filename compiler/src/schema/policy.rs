@@ -14,7 +14,7 @@ use flow_model::{
 use super::section::{missing, unknown_property, wrong_value};
 use crate::{
     ast::{self, Expr, ExprKind, Item, PolicyEntry, PolicyUse, PolicyUseWhat, PolicyValue},
-    names::{Names, PolicyInfo, Unit, chain, duplicate, literal, unknown},
+    names::{Names, PolicyInfo, Unit, chain, literal, repeated, unknown},
 };
 
 const POLICY: [&str; 2] = ["timeout", "retry"];
@@ -130,7 +130,7 @@ fn known<'e>(
         if !names.contains(&entry.name.text.as_str()) {
             problems.push(unknown_property(&entry.name, what, names));
         } else if let Some(first) = found.iter().find(|first| first.name.text == entry.name.text) {
-            problems.push(duplicate("property", &entry.name, first.name.span));
+            problems.push(repeated("property", &entry.name, first.name.span));
         } else {
             found.push(entry);
         }

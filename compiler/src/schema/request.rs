@@ -305,7 +305,7 @@ pub(super) fn entries(
                     problems.push(Diagnostic::new(Code::E0505, message, value.span, "not a single value").help(help));
                 }
                 if let Some((_, first)) = read.get(&entry.text) {
-                    problems.push(names::duplicate("name", entry, *first));
+                    problems.push(names::repeated("name", entry, *first));
                 } else {
                     read.insert(entry.text.clone(), (typed.expr, entry.span));
                 }
@@ -331,14 +331,22 @@ pub(super) fn header_names(property: &Property, problems: &mut Vec<Diagnostic>) 
 
 /// Reports a name that no header can have.
 pub(super) fn header_problem(name: &str, span: Span) -> Diagnostic {
+    if of_connection(name) {
+        let help = "leave it out: it is set where the request is sent";
+        return wrong_value("header", span, &format!("`{name}` belongs to the connection"), help);
+    }
     wrong_value("header", span, &format!("`{name}` is no name of a header"), "names have letters, digits and `-`")
 }
 
 /// Says whether text can be the name of a header that a declaration may set: a token (RFC 9110, section 5.6.2) that does
 /// not belong to the connection.
 pub(super) fn is_token(name: &str) -> bool {
-    let of_connection = ["host", "content-length", "transfer-encoding", "connection", "te", "upgrade"];
     !name.is_empty()
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
-        && !of_connection.contains(&name.to_ascii_lowercase().as_str())
+        && !of_connection(name)
+}
+
+fn of_connection(name: &str) -> bool {
+    let names = ["host", "content-length", "transfer-encoding", "connection", "te", "upgrade"];
+    names.contains(&name.to_ascii_lowercase().as_str())
 }

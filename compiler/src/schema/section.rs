@@ -12,7 +12,7 @@ use flow_model::{
 
 use crate::{
     ast::{Expr, ExprKind, Ident, Property, PropertyValue},
-    names::{duplicate, literal, similar, unknown},
+    names::{literal, repeated, similar, unknown},
 };
 
 /// The properties of a section.
@@ -42,7 +42,7 @@ impl<'a> Section<'a> {
             if !known.contains(&name) {
                 problems.push(unknown_property(&property.name, &what, known));
             } else if let Some(first) = found.get(name) {
-                problems.push(duplicate("property", &property.name, first.name.span));
+                problems.push(repeated("property", &property.name, first.name.span));
             } else {
                 found.insert(name, property);
             }

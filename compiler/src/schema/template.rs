@@ -5,7 +5,7 @@
 //! because that is what calls pass.
 
 use flow_model::{
-    diagnostic::Diagnostic,
+    diagnostic::{Code, Diagnostic},
     expr::{Ambient, Expr},
     ty::{Field, Format, Type, TypeDef, Types},
 };
@@ -20,6 +20,8 @@ use crate::{
 /// A place of a declaration in which expressions stand.
 pub(super) struct Template<'a> {
     elaborator: Elaborator<'a>,
+    /// What can stand here, for names that mean nothing.
+    sees: &'static str,
 }
 
 impl<'a> Template<'a> {
@@ -36,7 +38,7 @@ impl<'a> Template<'a> {
                 elaborator.bind(&written.name, wire_field(&context.names.types, field));
             }
         }
-        Self { elaborator }
+        Self { elaborator, sees: "declare it as a parameter, or as a setting and write `config.` before it" }
     }
 
     /// A place that sees an answer or a webhook: `body`, `headers`, and those of `more`.
@@ -45,6 +47,7 @@ impl<'a> Template<'a> {
         'n: 'a,
     {
         let mut template = Self::new(context, &[], &IndexMap::new());
+        template.sees = "an answer or a webhook has `body` and `headers`: write `body.` before it";
         template.sees(Ambient::Body, Type::Json);
         template.sees(Ambient::Headers, Type::Map(Box::new(Type::String)));
         for (ambient, ty) in more {
@@ -65,7 +68,11 @@ impl<'a> Template<'a> {
 
     /// Hands over the problems that were found.
     pub(super) fn finish(self, problems: &mut Vec<Diagnostic>) {
-        problems.extend(self.elaborator.finish());
+        problems.extend(self.elaborator.finish().into_iter().map(|problem| match &problem.help {
+            // Nothing can be bound in a declaration.
+            Some(help) if problem.code == Code::E0201 && help.starts_with("bind it first") => problem.help(self.sees),
+            _ => problem,
+        }));
     }
 }
 

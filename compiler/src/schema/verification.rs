@@ -60,25 +60,26 @@ fn verification(
 ) -> Option<Verification> {
     let what = format!("the verification `{}`", written.name.text);
     let section = Section::new(what.clone(), written.name.span, &written.properties, &PROPERTIES, problems);
-    let params = context.names.fields(&written.params, Some(context.connector), problems);
+    let params = context.names.params(&written.params, Some(context.connector), problems);
     section.require("secret", "name the key: `secret: secret`, with a parameter `secret: Secret<String>`", problems);
     section.require("header", "name the header that carries the signature: `header: \"X-Signature\"`", problems);
+    // What can't be understood is reported; such a scheme is not used, but read to its end.
     let hash = match section.expr("hash", problems) {
-        Some(hash) => word("hash", hash, &HASHES, problems)?,
-        None => Hash::Sha256,
+        Some(hash) => word("hash", hash, &HASHES, problems),
+        None => Some(Hash::Sha256),
     };
     let encoding = match section.expr("encoding", problems) {
-        Some(encoding) => word("encoding", encoding, &ENCODINGS, problems)?,
-        None => DigestEncoding::Hex,
+        Some(encoding) => word("encoding", encoding, &ENCODINGS, problems),
+        None => Some(DigestEncoding::Hex),
     };
     let grammar = match section.expr("signature", problems) {
-        Some(grammar) => self::grammar(grammar, problems)?,
-        None => HeaderGrammar::Whole { prefix: Expr::Literal(Value::text("")) },
+        Some(grammar) => self::grammar(grammar, problems),
+        None => Some(HeaderGrammar::Whole { prefix: Expr::Literal(Value::text("")) }),
     };
     let timestamp_header = section.get("timestamp").and_then(|property| timestamp(property, &section, problems));
     let signed = match section.expr("signed", problems) {
-        Some(signed) => self::signed(signed, problems)?,
-        None => vec![SignedPart::Body],
+        Some(signed) => self::signed(signed, problems),
+        None => Some(vec![SignedPart::Body]),
     };
     let mut template = Template::new(context, &written.params, &params);
     let secret_ty = Type::Secret(Box::new(Type::String));
@@ -88,15 +89,16 @@ fn verification(
     let header = read("header", &Type::String);
     let tolerance = read("tolerance", &Type::Duration);
     template.finish(problems);
+    let (grammar, signed) = (grammar?, signed?);
     let has_timestamp =
         timestamp_header.is_some() || matches!(&grammar, HeaderGrammar::Pairs { timestamp: Some(_), .. });
     problems.extend(proves_nothing(&what, &section, &signed, has_timestamp, written.name.span));
     Some(Verification {
         doc: written.doc.clone(),
         params,
-        hash,
+        hash: hash?,
         secret: secret?,
-        encoding,
+        encoding: encoding?,
         header: header?,
         grammar,
         timestamp_header,
