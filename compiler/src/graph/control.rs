@@ -177,7 +177,7 @@ impl Lowering<'_> {
     ) -> (Type, Ends) {
         let node = self.builder.reserve(chain, name.unwrap_or(&each.item.text), span);
         let items = self.el.check(&each.items, Want::default());
-        let items = self.el.non_null(items, each.items.span, "what `for` goes through");
+        let items = self.el.non_null(items, &each.items, "`for` needs a list");
         let item_type = self.item_type(&items, each.items.span);
         let concurrency = self.concurrency(each.concurrency.as_ref());
         let on_error = self.for_on_error(each.on_error.as_ref());

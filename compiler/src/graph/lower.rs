@@ -350,7 +350,7 @@ impl<'a> Lowering<'a> {
 
     fn sleep(&mut self, chain: &mut Chain, span: Span, value: &ast::Expr) {
         let typed = self.el.check(value, Want::default());
-        let typed = self.el.non_null(typed, value.span, "how long to sleep");
+        let typed = self.el.non_null(typed, value, "`sleep` needs a time");
         if !matches!(typed.ty, Type::Duration | Type::Timestamp | Type::Unknown | Type::Never) {
             self.el.problems.push(
                 Diagnostic::new(

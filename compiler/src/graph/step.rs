@@ -218,7 +218,7 @@ impl<'a> Lowering<'a> {
             return None;
         }
         let typed = self.el.check(&arg.value, Want::default());
-        let typed = self.el.non_null(typed, arg.value.span, "the `key`");
+        let typed = self.el.non_null(typed, &arg.value, "a key is needed in each run");
         match &typed.ty {
             Type::Int | Type::Unknown | Type::Never => {
                 Some(Expr::Text { parts: vec![TextPart::Insert(typed.expr)], language: None })

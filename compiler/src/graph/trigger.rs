@@ -315,7 +315,7 @@ impl Lowering<'_> {
             }
         };
         let typed = self.el.check(key, Want::default());
-        let typed = self.el.non_null(typed, key.span, "the key of `dedupe`");
+        let typed = self.el.non_null(typed, key, "each delivery needs a key");
         if holds_secret(&self.el.names.types, &typed.ty) {
             self.secret(key.span, "a secret can't be a key");
         }
@@ -338,7 +338,7 @@ impl Lowering<'_> {
         };
         let per = per.map(|per| {
             let typed = self.el.check(per, Want::default());
-            self.el.non_null(typed, per.span, "the key of `concurrency`").expr
+            self.el.non_null(typed, per, "each run needs a key").expr
         });
         let limit = self.count(count)?;
         Some(Concurrency { limit, per })

@@ -11,7 +11,7 @@ use flow_model::{
     value::Value,
 };
 
-use super::{Because, Binding, Elaborator, Kind, Typed, Want, narrow, pattern::Arms};
+use super::{Because, Binding, Elaborator, Home, Kind, Typed, Want, narrow, pattern::Arms};
 use crate::ast::{self, Block, Ident, Otherwise, Statement, StatementKind, TypeExpr};
 
 impl Elaborator<'_> {
@@ -181,7 +181,10 @@ impl Elaborator<'_> {
                 keyword,
                 "has an effect, and expressions have none",
             )
-            .help("a `fn`, a lambda and an operand are pure: bind the value of the whole `if` or `match` with `let` in the flow, then use it"),
+            .help(match self.home {
+                Home::Function => "a `fn` only computes: do this in the flow, and give the function what it needs",
+                Home::Elsewhere => "a lambda and an operand only compute: bind the value of the whole `if` or `match` with `let` first, then use it here",
+            }),
         );
     }
 
@@ -195,10 +198,10 @@ impl Elaborator<'_> {
                 keyword,
                 "ends a flow, and this is an expression",
             )
-            .help(if word == "return" {
-                "the value of a block is its last expression; in a `fn`, yield null and let the flow decide"
-            } else {
-                "yield null, and write `let x = … else fail E()` in the flow"
+            .help(match (word, self.home) {
+                ("return", Home::Function) => "the value of a `fn` is its last expression: leave `return` out",
+                ("return", Home::Elsewhere) => "the value of a block is its last expression: leave `return` out",
+                _ => "make the value null here, and decide in the flow: `let x = … else fail E()`",
             }),
         );
     }

@@ -4,7 +4,7 @@
 //! variable of the environment. A call of a connector is an effect, which only a step may have.
 
 use flow_model::{
-    diagnostic::{Code, Diagnostic, Edit},
+    diagnostic::{Code, Diagnostic, Edit, Fix},
     expr::Expr,
     span::Span,
     ty::Type,
@@ -197,6 +197,7 @@ impl Elaborator<'_> {
             return Some((text, first.span));
         }
         if !matches!(first.value.kind, ExprKind::Missing) {
+            self.infer(&first.value, Want::default());
             let help =
                 format!("write it as it is: `{function}(\"name\")`; what a program needs is listed before it runs");
             self.misplaced(first.span, &format!("`{function}` needs {what} as plain text"), "not plain text", &help);
@@ -238,7 +239,16 @@ impl Elaborator<'_> {
         match (matches!(value.ty, Type::Optional(_)), null_safe) {
             (true, true) => self.guarded(value, |this, value| this.call_method(expr, value, of, name, args, want)),
             (true, false) => {
-                self.non_null(value, of.span, &format!("what `{}` is called on", name.text));
+                let help = format!(
+                    "write `?.{}(…)`, which is null then; or say before what holds: `?? other`, `else fail E()`",
+                    name.text
+                );
+                self.non_null_or(value, of, &format!("then it has no `{}`", name.text), &help);
+                let dot = Span { start: of.span.end, end: of.span.end, ..of.span };
+                if let Some(problem) = self.problems.last_mut() {
+                    let edit = Edit { span: dot, text: "?".to_owned() };
+                    problem.fixes.push(Fix { title: format!("write `?.{}(…)`", name.text), edits: vec![edit] });
+                }
                 self.arguments_alone(args);
                 Typed::unknown()
             }

@@ -52,16 +52,16 @@ impl Elaborator<'_> {
             };
         }
         if !self.converts(from, &to) {
-            let mut problem =
-                Diagnostic::new(Code::E0313, format!("`{from}` can't become `{to}`"), expr.span, "never succeeds")
-                    .label(value.span, format!("of type `{}`", typed.ty));
-            if matches!(to, Type::String) {
-                problem = problem.help("insert it into a text: \"{…}\"");
-            } else {
-                problem =
-                    problem.help("`as` reads `Json` and text; for others there are functions, such as `.to_int()`");
-            }
-            self.problems.push(problem);
+            let help = match (from, &to) {
+                (_, Type::String) => "insert it into a text: \"{…}\"",
+                (Type::String, Type::Int) => "write `.to_int()`, which is null where it is no number",
+                (Type::Int | Type::Decimal, Type::Bool) => "compare it: `… != 0`",
+                _ => "`as` reads `Json` and text; for others there are functions, such as `.to_int()`",
+            };
+            let label = format!("never succeeds: this is `{}`", typed.ty);
+            self.problems.push(
+                Diagnostic::new(Code::E0313, format!("`{from}` can't become `{to}`"), expr.span, label).help(help),
+            );
             return Typed::unknown();
         }
         Typed::new(Expr::Convert(Box::new(typed.expr), to.clone()), to.optional())

@@ -20,8 +20,8 @@ use flow_model::{
 };
 use indexmap::IndexMap;
 
-use super::{Elaborator, Kind, Typed, Want, expect::Because, scope::Binding, standard};
-use crate::names::Names;
+use super::{Elaborator, Home, Kind, Typed, Want, expect::Because, scope::Binding, standard};
+use crate::{ast::StatementKind, names::Names};
 
 /// What the names of functions and constants stand for: the standard functions, and the program's own as far as they
 /// were needed. One for each program; it outlives the elaborators.
@@ -275,31 +275,39 @@ impl Elaborator<'_> {
             slots.push(slot);
         }
         let because = written.result.as_ref().map(|ty| written_reason(ty.span, result));
+        self.home = Home::Function;
+        if written.body.value.is_none() {
+            self.without_value(result, written);
+        }
         let body = self.pure_block(&written.body, Want { ty: result, because: because.as_ref() });
         let body = match written.body.value.as_deref() {
             Some(value) => self.fit(body, Want { ty: result, because: because.as_ref() }, value.span),
-            None => self.without_value(body, result, written),
+            None => Typed::unknown(),
         };
         self.close();
         (body.ty, plan::Function { params: slots, body: body.expr })
     }
 
     /// A function whose body does not end in a value.
-    fn without_value(&mut self, body: Typed, result: Option<&Type>, written: &crate::ast::Function) -> Typed {
-        if !matches!(body.ty, Type::Unknown) && !self.has_gaps {
+    fn without_value(&mut self, result: Option<&Type>, written: &crate::ast::Function) {
+        let returns = written.body.statements.iter().find_map(|statement| match &statement.kind {
+            StatementKind::Return(_) => Some(statement.span),
+            _ => None,
+        });
+        if returns.is_none() {
             let end = Span { start: written.body.span.end.saturating_sub(1), ..written.body.span };
             let mut problem = Diagnostic::new(
                 Code::E0301,
                 format!("`{}` has no value", written.name.text),
-                written.name.span,
-                "declared here",
-            )
-            .label(end, "ends without a value");
+                end,
+                "ends without a value",
+            );
             if let (Some(result), Some(ty)) = (result, &written.result) {
                 problem = problem.label(ty.span, format!("should be `{result}`"));
             }
             self.problems.push(problem.help("end the body in the expression that is its value"));
         }
-        Typed::unknown()
+        // What the body binds may be meant for the value that is missing.
+        self.has_gaps = true;
     }
 }

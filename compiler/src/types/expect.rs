@@ -12,6 +12,7 @@ use flow_model::{
 };
 
 use super::{Elaborator, Typed, fit};
+use crate::{ast, names::chain};
 
 /// What a place wants of an expression.
 #[derive(Clone, Copy, Default)]
@@ -103,17 +104,24 @@ impl Elaborator<'_> {
         }
     }
 
-    /// Wants a value that is not null; reports one that may be.
-    pub(crate) fn non_null(&mut self, typed: Typed, span: Span, what: &str) -> Typed {
+    /// Wants a value that is not null; reports one that may be. `what` says what is done with it: "can't be added".
+    pub(crate) fn non_null(&mut self, typed: Typed, written: &ast::Expr, what: &str) -> Typed {
+        self.non_null_or(typed, written, what, NULL_HELP)
+    }
+
+    /// The same, with what is to be done.
+    pub(crate) fn non_null_or(&mut self, typed: Typed, written: &ast::Expr, what: &str, help: &str) -> Typed {
         if !matches!(typed.ty, Type::Optional(_) | Type::Null) {
             return typed;
         }
+        let span = written.span;
+        let name = chain(written).map_or_else(|| "this".to_owned(), |path| format!("`{}`", path.text()));
         let label = format!("may be null: `{}`", typed.ty);
-        let mut problem = Diagnostic::new(Code::E0302, format!("{what} may be null"), span, label);
+        let mut problem = Diagnostic::new(Code::E0302, format!("{name} may be null, and {what}"), span, label);
         if let Some(origin) = typed.origin.filter(|origin| origin.span != span) {
             problem = problem.label(origin.span, origin.label(&typed.ty));
         }
-        self.problems.push(problem.help(NULL_HELP));
+        self.problems.push(problem.help(help));
         Typed { ty: Type::Unknown, ..typed }
     }
 
@@ -146,7 +154,8 @@ impl Elaborator<'_> {
         }
         let mut problem =
             Diagnostic::new(Code::E0301, format!("`{wanted}` is expected"), span, format!("of type `{found}`"));
-        if let Some(origin) = typed.origin.filter(|origin| origin.span != span) {
+        let is_declared = |origin: &Origin| matches!(origin.source, Source::Field | Source::Operation);
+        if let Some(origin) = typed.origin.filter(|origin| origin.span != span && is_declared(origin)) {
             problem = problem.label(origin.span, origin.label(found));
         }
         match self.advice(typed, wanted) {
@@ -165,8 +174,12 @@ impl Elaborator<'_> {
                 Type::String,
                 to @ (Type::Email | Type::Url | Type::Uuid | Type::Timestamp | Type::Date | Type::Zoned),
             ) => Some(format!("check it: `… as {to}`, which is null where it does not fit")),
-            (Type::String, Type::Int | Type::Decimal) => {
-                Some(format!("convert it: `… as {}`, which is null where it does not fit", wanted.non_null()))
+            (Type::String, Type::Int | Type::Decimal) if is_number(&typed.expr) => {
+                Some("write it without quotes".to_owned())
+            }
+            (Type::String, Type::Int) => Some("convert it: `….to_int()`, which is null where it is no number".to_owned()),
+            (Type::String, Type::Decimal) => {
+                Some("convert it: `….to_decimal()`, which is null where it is no number".to_owned())
             }
             (Type::String, Type::OneOf(_)) => {
                 Some(format!("check it: `… as {}`, which is null where it does not fit", wanted.non_null()))
@@ -200,6 +213,11 @@ impl Elaborator<'_> {
             Some(other) => Some(format!("its field `{name}` is `{}` where `{}` is expected", other.ty, field.ty)),
         })
     }
+}
+
+/// Says whether a text is a number in quotes.
+fn is_number(expr: &Expr) -> bool {
+    matches!(expr, Expr::Literal(Value::String(text)) if text.parse::<rust_decimal::Decimal>().is_ok())
 }
 
 /// What to do about a null.

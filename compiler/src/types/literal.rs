@@ -49,7 +49,8 @@ impl Elaborator<'_> {
         if fit::holds_secret(types, &typed.ty) {
             self.problems.push(expect::secret("a secret can't be part of a text", insert.span));
         } else if matches!(typed.ty, Type::Optional(_) | Type::Null) {
-            self.non_null(typed, insert.span, "what a text holds");
+            let help = "say what the text holds then: `{… ?? \"none\"}`";
+            self.non_null_or(typed, insert, "a text can't hold null", help);
             return TextPart::Fixed(String::new());
         } else if matches!(typed.ty, Type::Function(..) | Type::File | Type::Stream(_)) {
             self.problems.push(

@@ -5,7 +5,7 @@
 //! made it so.
 
 use flow_model::{
-    diagnostic::{Code, Diagnostic, Edit},
+    diagnostic::{Code, Diagnostic, Edit, Fix},
     expr::{BinaryOp, Expr},
     function::Form,
     span::Span,
@@ -16,8 +16,11 @@ use flow_model::{
 use super::{Elaborator, Origin, Source, Typed, Want, expect, fit, record::listed};
 use crate::{
     ast::{self, ExprKind, Ident},
-    names::similar,
+    names::{chain, similar},
 };
+
+/// How many names an operation is looked for behind a connection's.
+const LONGEST_OPERATION: usize = 8;
 
 impl Elaborator<'_> {
     /// `a.b`, `a?.b`, `Tier.Pro`
@@ -25,14 +28,15 @@ impl Elaborator<'_> {
         if let Some(variant) = self.variant(of, name) {
             return variant;
         }
-        if let ExprKind::Name(connection) = &of.kind
+        if let Some(connection) = root_within(of, LONGEST_OPERATION)
             && self.is_connection(connection, of.span)
         {
+            let operation = chain(expr).map_or_else(|| connection.to_owned(), |path| path.text());
             return self.misplaced(
                 expr.span,
-                &format!("an operation of `{connection}` is not a value"),
+                &format!("`{operation}` is an operation, not a value"),
                 "not called",
-                &format!("call it in a step: `step x = {connection}.{}(…)`", name.text),
+                &format!("call it in a step: `step x = {operation}(…)`"),
             );
         }
         let value = self.infer(of, Want::default());
@@ -52,16 +56,15 @@ impl Elaborator<'_> {
                     return self.member_of(value, of.span, name, false);
                 }
                 let dot = Span { start: of.span.end, end: of.span.end, ..of.span };
-                let typed = self.non_null(value, of.span, &format!("what has the member `{}`", name.text));
+                let help = format!(
+                    "write `?.{}`, which is null then; or say before what holds: `?? other`, `else fail E()`",
+                    name.text
+                );
+                let what = format!("then it has no `{}`", name.text);
+                let typed = self.non_null_or(value, of, &what, &help);
                 if let Some(problem) = self.problems.last_mut() {
-                    problem.help = Some(format!(
-                        "write `?.{}`, which is null then; or say before what holds: `?? other`, `else fail E()`",
-                        name.text
-                    ));
-                    problem.fixes.clear();
-                    *problem = problem
-                        .clone()
-                        .fix(format!("write `?.{}`", name.text), vec![Edit { span: dot, text: "?".to_owned() }]);
+                    let edit = Edit { span: dot, text: "?".to_owned() };
+                    problem.fixes.push(Fix { title: format!("write `?.{}`", name.text), edits: vec![edit] });
                 }
                 typed
             }
@@ -239,7 +242,7 @@ impl Elaborator<'_> {
     /// `a[i]`
     pub(super) fn index(&mut self, of: &ast::Expr, index: &ast::Expr) -> Typed {
         let value = self.infer(of, Want::default());
-        let value = self.non_null(value, of.span, "what is indexed");
+        let value = self.non_null(value, of, "null has no items");
         let (key, ty) = match &value.ty {
             Type::List(item) => (Type::Int, (**item).clone().optional()),
             Type::Map(item) => (Type::String, (**item).clone().optional()),
@@ -295,4 +298,17 @@ impl Elaborator<'_> {
         let expr = Expr::Let { slot, value: Box::new(value.expr), then: Box::new(then) };
         Typed { expr, ty: result.ty.optional(), origin: None }
     }
+}
+
+/// The name that a short chain of members begins with.
+fn root_within(expr: &ast::Expr, most: usize) -> Option<&str> {
+    let mut at = expr;
+    for _ in 0..most {
+        match &at.kind {
+            ExprKind::Name(name) => return Some(name),
+            ExprKind::Member { of, null_safe: false, .. } => at = of,
+            _ => return None,
+        }
+    }
+    None
 }

@@ -71,6 +71,15 @@ impl Typed {
     }
 }
 
+/// What expressions are part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Home {
+    /// The body of a `fn`.
+    Function,
+    /// A flow, or a declaration.
+    Elsewhere,
+}
+
 /// Elaborates expressions that stand in one scope: a flow, a function, a template, a default.
 ///
 /// Slots are given out in order, from 0: bind the parameters first.
@@ -83,6 +92,8 @@ pub(crate) struct Elaborator<'a> {
     pub(crate) problems: Vec<Diagnostic>,
     /// Constants and functions that the expressions use, with the places.
     uses: Vec<(String, Span)>,
+    /// What the expressions are part of, for advice.
+    home: Home,
     /// Whether a part could not be read: then a binding that seems unused may be used there.
     pub(crate) has_gaps: bool,
 }
@@ -98,6 +109,7 @@ impl<'a> Elaborator<'a> {
             ambient: Vec::new(),
             problems: Vec::new(),
             uses: Vec::new(),
+            home: Home::Elsewhere,
             has_gaps: false,
         }
     }
@@ -201,9 +213,13 @@ impl<'a> Elaborator<'a> {
                 Code::E0402,
                 format!("`{word}` can't stand within an expression"),
                 keyword,
-                "has steps, so it is a statement",
+                "may have steps, and expressions have no effect",
             )
-            .help(format!("bind its value first: `let name = {word} …`, in a flow")),
+            .help(match (self.home, word) {
+                (Home::Function, "for") => "a `fn` only computes: go through the list with `map`, `filter` or `fold`".to_owned(),
+                (Home::Function, _) => format!("a `fn` only computes: write `{word}` in a flow"),
+                (Home::Elsewhere, _) => format!("bind its value first: `let name = {word} …`, then use `name` here"),
+            }),
         );
         self.has_gaps = true;
         Typed::unknown()

@@ -154,7 +154,12 @@ impl Elaborator<'_> {
                 let ident = Ident { text: name.to_owned(), span };
                 let problem = unknown(Code::E0201, "value", &ident, []);
                 let candidates = self.value_names(span);
-                match similar(name, candidates.iter().map(String::as_str)) {
+                let near = similar(name, candidates.iter().map(String::as_str));
+                if let Some(near) = near {
+                    // It was meant, so it is not reported as unused too.
+                    self.scope.find(near);
+                }
+                match near {
                     Some(near) => problem
                         .help(format!("did you mean `{near}`?"))
                         .fix(format!("write `{near}`"), vec![Edit { span, text: near.to_owned() }]),

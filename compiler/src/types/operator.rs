@@ -22,7 +22,7 @@ impl Elaborator<'_> {
             return Typed::new(Expr::Unary(UnaryOp::Not, Box::new(typed)), Type::Bool);
         }
         let typed = self.infer(operand, want);
-        let typed = self.non_null(typed, operand.span, "the operand of `-`");
+        let typed = self.non_null(typed, operand, "`-` needs a number");
         if let Expr::Literal(value) = &typed.expr {
             let negated = match value {
                 Value::Int(number) => number.checked_neg().map(Value::Int),
@@ -167,7 +167,7 @@ impl Elaborator<'_> {
             other => Some(Type::List(Box::new(other.clone()))),
         };
         let list = self.infer(right, Want { ty: hint.as_ref(), because: None });
-        let list = self.non_null(list, right.span, "the right side of `in`");
+        let list = self.non_null(list, right, "`in` needs a list or map");
         let result = Expr::Binary(BinaryOp::In, Box::new(item.expr), Box::new(list.expr));
         let of = match &list.ty {
             Type::List(of) => (**of).clone(),
@@ -193,7 +193,7 @@ impl Elaborator<'_> {
                 "`in` can never hold for these",
                 (left.span, &item.ty),
                 (right.span, &list.ty),
-                None,
+                unlike_help(&item.ty, &of),
             );
         }
         Typed::new(result, Type::Bool)
@@ -227,7 +227,8 @@ impl Elaborator<'_> {
             );
         } else if !self.comparable(a, b) {
             let message = "values of these types are never equal";
-            self.report_types(op_span, message, (left.span, a), (right.span, b), None);
+            let help = unlike_help(a, b);
+            self.report_types(op_span, message, (left.span, a), (right.span, b), help);
         }
         Typed::new(Expr::Binary(op, Box::new(first.expr), Box::new(second.expr)), Type::Bool)
     }
@@ -269,10 +270,7 @@ impl Elaborator<'_> {
             let message = format!("`{}` has no order for these", op.symbol());
             let help = match (a, b) {
                 (Type::Money(_), Type::Money(_)) => Some("amounts in two currencies have no order".to_owned()),
-                (Type::Money(_), Type::Int | Type::Decimal) | (Type::Int | Type::Decimal, Type::Money(_)) => {
-                    Some("write the amount with its currency: `1000.00 EUR`".to_owned())
-                }
-                _ => None,
+                (a, b) => unlike_help(a, b),
             };
             self.report_types(op_span, &message, (left.span, a), (right.span, b), help);
         }
@@ -319,16 +317,16 @@ impl Elaborator<'_> {
     }
 
     fn operands(&mut self, op: BinaryOp, left: &ast::Expr, right: &ast::Expr) -> (Typed, Typed) {
-        let what = |side: &str| format!("the {side} side of `{}`", op.symbol());
+        let what = format!("`{}` needs both sides", op.symbol());
         let first = self.infer(left, Want::default());
-        let first = self.non_null(first, left.span, &what("left"));
+        let first = self.non_null(first, left, &what);
         // An integer literal beside a decimal is a decimal; a text beside a time is a time.
         let hint = match &first.ty {
             ty @ (Type::Decimal | Type::Timestamp | Type::Date | Type::Zoned | Type::OneOf(_)) => Some(ty.clone()),
             _ => None,
         };
         let second = self.infer(right, Want { ty: hint.as_ref(), because: None });
-        let second = self.non_null(second, right.span, &what("right"));
+        let second = self.non_null(second, right, &what);
         (first, second)
     }
 
@@ -356,6 +354,26 @@ impl Elaborator<'_> {
             None => problem,
         });
     }
+}
+
+/// What to do about two values that can't be compared.
+fn unlike_help(a: &Type, b: &Type) -> Option<String> {
+    Some(match (a.non_null(), b.non_null()) {
+        (Type::Money(_), Type::Int | Type::Decimal) | (Type::Int | Type::Decimal, Type::Money(_)) => {
+            "write the amount with its currency: `1000.00 EUR`".to_owned()
+        }
+        (Type::String, Type::Int | Type::Decimal) | (Type::Int | Type::Decimal, Type::String) => {
+            "make them alike: `.to_string()` of the number, or `.to_decimal()` of the text".to_owned()
+        }
+        (Type::Duration | Type::Size, Type::Int | Type::Decimal) | (Type::Int | Type::Decimal, Type::Duration | Type::Size) => {
+            "write the unit: `30s`, `64kB`".to_owned()
+        }
+        (Type::String, Type::Timestamp | Type::Date | Type::Zoned) | (Type::Timestamp | Type::Date | Type::Zoned, Type::String) => {
+            "convert the text: `… as Timestamp`, which is null where it does not fit".to_owned()
+        }
+        (Type::Json, _) | (_, Type::Json) => "convert the `Json` first: `(… as Decimal) ?? 0`".to_owned(),
+        _ => return None,
+    })
 }
 
 /// The type of the result, if the operator takes the two.

@@ -388,8 +388,12 @@ impl Elaborator<'_> {
             && from.order(to) != Some(std::cmp::Ordering::Less)
         {
             self.problems.push(
-                Diagnostic::new(Code::E0310, "the range is empty", span, "from is inclusive, to is exclusive").help(
-                    format!("nothing is at least {from} and less than {to}: swap them, or write the value alone"),
+                Diagnostic::new(Code::E0310, "the range is empty", span, "its end is not part of it").help(
+                    if from.equals(to) {
+                        format!("write the value alone: `{from}`")
+                    } else {
+                        format!("write the smaller one first: `{to}..{from}`")
+                    },
                 ),
             );
         }

@@ -108,7 +108,8 @@ impl Elaborator<'_> {
         let mut parts = Vec::new();
         let mut fields: IndexMap<String, Field> = IndexMap::new();
         let mut spans: BTreeMap<&str, Span> = BTreeMap::new();
-        let mut spread = false;
+        // With a field that does not exist, or with what could not be understood, nothing is said of missing ones.
+        let mut is_open = false;
         for entry in entries {
             match entry {
                 RecordEntry::Field { name, value } => {
@@ -125,6 +126,7 @@ impl Elaborator<'_> {
                         );
                         continue;
                     }
+                    is_open |= matches!(shape, Shape::Fields(wanted, _) if !wanted.contains_key(&name.text));
                     let typed = self.entry(name, value, shape);
                     fields.insert(name.text.clone(), Field::of(typed.ty));
                     parts.push(RecordPart::Field(name.text.clone(), typed.expr));
@@ -135,15 +137,15 @@ impl Elaborator<'_> {
                         _ => None,
                     };
                     let typed = self.infer(rest, Want { ty: wanted.as_ref(), because: None });
-                    let typed = self.non_null(typed, rest.span, "what is spread into a record");
-                    spread |= matches!(typed.ty, Type::Unknown);
+                    let typed = self.non_null(typed, rest, "null can't be spread");
+                    is_open |= matches!(typed.ty, Type::Unknown);
                     self.spread_fields(&typed.ty, rest.span, shape, &mut fields);
                     parts.push(RecordPart::Spread(typed.expr));
                 }
             }
         }
         if let Shape::Fields(wanted, ty) = shape
-            && !spread
+            && !is_open
         {
             self.complete(expr.span, wanted, ty, &fields, &mut parts);
         }
@@ -316,7 +318,7 @@ impl Elaborator<'_> {
                 ListEntry::Spread(rest) => {
                     let list = wanted.map(|item| Type::List(Box::new(item.clone())));
                     let typed = self.check(rest, Want { ty: list.as_ref(), because: want.because });
-                    let typed = self.non_null(typed, rest.span, "what is spread into a list");
+                    let typed = self.non_null(typed, rest, "null can't be spread");
                     parts.push(ListPart::Spread(typed.expr.clone()));
                     (self.spread_item(typed, rest.span), rest.span)
                 }
