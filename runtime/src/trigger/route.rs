@@ -11,6 +11,7 @@ use flow_model::{
     ty::Types,
     units::Millis,
 };
+use percent_encoding::{CONTROLS, utf8_percent_encode};
 
 /// Where the server says that it is there.
 pub(super) const HEALTH: &str = "/healthz";
@@ -204,7 +205,10 @@ impl Table {
         let flow = listener.plan.flow.clone();
         let (method, path) = match &listener.trigger().kind {
             TriggerKind::Every(_) => return Ok(()),
-            TriggerKind::Http { method, path, .. } => (method.to_ascii_uppercase(), path.clone()),
+            TriggerKind::Http { method, path, .. } => {
+                // As it stands in a request, where letters outside ASCII are escaped (RFC 3986, section 2.5).
+                (method.to_ascii_uppercase(), utf8_percent_encode(path, CONTROLS).to_string())
+            }
             TriggerKind::Webhook { connection, trigger, .. } => {
                 let Some(webhook) = listener.webhook() else {
                     let what = format!("trigger `{trigger}` of the connection `{connection}`");

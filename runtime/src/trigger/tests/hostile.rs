@@ -53,7 +53,7 @@ async fn a_body_may_have_the_limit_and_no_more() {
 
 #[tokio::test]
 async fn an_announced_length_is_believed_only_where_it_harms_the_sender() {
-    let (_folder, served) = limited(Limits { body_pause: Millis(20), ..Limits::default() }).await;
+    let (_folder, served) = limited(Limits { body_pause: Millis(150), ..Limits::default() }).await;
     // Ten gigabytes are refused before the first of them is taken.
     let answer = raw(served.address, &post("Content-Length: 10000000000\r\nExpect: 100-continue\r\n", "")).await;
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
@@ -80,7 +80,7 @@ async fn an_announced_length_is_believed_only_where_it_harms_the_sender() {
 
 #[tokio::test]
 async fn a_request_can_t_hide_in_the_body_of_another() {
-    let (_folder, served) = limited(Limits { header_time: Millis(50), ..Limits::default() }).await;
+    let (_folder, served) = limited(Limits { header_time: Millis(200), ..Limits::default() }).await;
     let smuggled = "2\r\n{}\r\n0\r\n\r\nPOST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}";
     raw(served.address, &post("Content-Length: 6\r\nTransfer-Encoding: chunked\r\n", smuggled)).await;
     assert_eq!(served.runs().await.len(), 1);
@@ -91,7 +91,7 @@ async fn a_request_can_t_hide_in_the_body_of_another() {
 
 #[tokio::test]
 async fn who_is_slow_is_let_go_and_who_is_not_is_served() {
-    let limits = Limits { header_time: Millis(40), body_pause: Millis(40), ..Limits::default() };
+    let limits = Limits { header_time: Millis(200), body_pause: Millis(200), ..Limits::default() };
     let (_folder, served) = limited(limits).await;
     // Nothing, half a head, half a body, half a chunk.
     assert_eq!(raw(served.address, b"").await, "");
@@ -107,7 +107,7 @@ async fn who_is_slow_is_let_go_and_who_is_not_is_served() {
 
 #[tokio::test]
 async fn a_body_that_drips_has_an_end() {
-    let limits = Limits { body_time: Millis(60), ..Limits::default() };
+    let limits = Limits { body_time: Millis(150), ..Limits::default() };
     let (_folder, served) = limited(limits).await;
     let (mut reader, mut writer) = TcpStream::connect(served.address).await.unwrap().into_split();
     writer.write_all(&post("Content-Length: 1000000\r\n", "")).await.unwrap();

@@ -2,6 +2,7 @@
 
 mod answer;
 mod delivery;
+mod halted;
 mod hostile;
 mod plans;
 mod route;
@@ -96,41 +97,61 @@ struct Served {
     task: JoinHandle<Result<(), Error>>,
 }
 
-async fn start(folder: &Path, clock: &Arc<Hands>, plans: Vec<Arc<Plan>>, limits: Limits) -> Served {
-    let env = Arc::new(BTreeMap::from([("WHOLESALE".to_owned(), "yes".to_owned())]));
-    let vault: Arc<Vault> =
-        Arc::new(Vault(BTreeMap::from([("stripe/webhook", SECRET), ("other/webhook", "another secret")])));
-    let performer = Connectors::new(Library::default(), env.clone(), vault.clone(), NativeTable::new());
-    let settings = engine::Settings {
-        clock: clock.clone(),
-        ..engine::Settings::new(folder, Library::default(), env.clone(), Arc::new(performer))
-    };
-    let engine = Arc::new(Engine::open(settings).unwrap());
-    for plan in &plans {
-        engine.deploy(Arc::clone(plan)).await.unwrap();
+/// What the engine and the server share.
+struct World {
+    env: Arc<BTreeMap<String, String>>,
+    vault: Arc<Vault>,
+    clock: Arc<Hands>,
+}
+
+impl World {
+    fn new(clock: &Arc<Hands>) -> Self {
+        let env = BTreeMap::from([("WHOLESALE".to_owned(), "yes".to_owned())]);
+        let vault = BTreeMap::from([("stripe/webhook", SECRET), ("other/webhook", "another secret")]);
+        Self { env: Arc::new(env), vault: Arc::new(Vault(vault)), clock: Arc::clone(clock) }
     }
-    engine.resume().await.unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let counters = Arc::new(Counters::default());
-    let settings = Settings {
-        library: Library::default(),
-        env,
-        secrets: vault,
-        clock: clock.clone(),
-        limits,
-        public_url: None,
-        counters: Arc::clone(&counters),
-    };
-    let (stop, stopped) = oneshot::channel::<()>();
-    let served = Arc::clone(&engine);
-    let task = tokio::spawn(async move {
-        let stop = async {
-            stopped.await.ok();
+
+    fn engine(&self, folder: &Path) -> engine::Settings {
+        let (env, vault) = (self.env.clone(), self.vault.clone());
+        let performer = Connectors::new(Library::default(), env.clone(), vault, NativeTable::new());
+        let settings = engine::Settings::new(folder, Library::default(), env, Arc::new(performer));
+        engine::Settings { clock: self.clock.clone(), ..settings }
+    }
+
+    async fn serve(self, engine: Engine, plans: Vec<Arc<Plan>>, limits: Limits) -> Served {
+        let engine = Arc::new(engine);
+        for plan in &plans {
+            engine.deploy(Arc::clone(plan)).await.unwrap();
+        }
+        engine.resume().await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let counters = Arc::new(Counters::default());
+        let settings = Settings {
+            library: Library::default(),
+            env: self.env,
+            secrets: self.vault,
+            clock: self.clock,
+            limits,
+            public_url: None,
+            counters: Arc::clone(&counters),
         };
-        serve(served, &plans, listener, settings, stop).await
-    });
-    Served { engine, address, counters, http: Client::new(), stop, task }
+        let (stop, stopped) = oneshot::channel::<()>();
+        let served = Arc::clone(&engine);
+        let task = tokio::spawn(async move {
+            let stop = async {
+                stopped.await.ok();
+            };
+            serve(served, &plans, listener, settings, stop).await
+        });
+        Served { engine, address, counters, http: Client::new(), stop, task }
+    }
+}
+
+async fn start(folder: &Path, clock: &Arc<Hands>, plans: Vec<Arc<Plan>>, limits: Limits) -> Served {
+    let world = World::new(clock);
+    let engine = Engine::open(world.engine(folder)).unwrap();
+    world.serve(engine, plans, limits).await
 }
 
 /// A server over a new folder.

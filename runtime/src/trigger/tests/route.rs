@@ -65,13 +65,19 @@ fn a_plan_without_its_connector_is_said_to_be_broken() {
 
 #[tokio::test]
 async fn who_comes_the_wrong_way_is_told_the_right_ones() {
-    let (_folder, _, served) =
-        fresh(vec![simple("leads", "POST", "/leads"), on_paid("receipt", "stripe/webhook")]).await;
+    let (_folder, _, served) = fresh(vec![
+        simple("leads", "POST", "/leads"),
+        simple("hello", "PUT", "/grüße"),
+        on_paid("receipt", "stripe/webhook"),
+    ])
+    .await;
     let (status, body) = sent(served.post("/lead", "{}")).await;
     assert_eq!((status, &body["error"]), (StatusCode::NOT_FOUND, &json!("not_found")));
-    assert_eq!(body["routes"], json!(["GET /healthz", "POST /hooks/payments", "POST /leads"]));
+    assert_eq!(body["routes"], json!(["PUT /gr%C3%BC%C3%9Fe", "GET /healthz", "POST /hooks/payments", "POST /leads"]));
     assert_eq!(sent(served.post("/leads/", "{}")).await.0, StatusCode::NOT_FOUND);
     assert_eq!(sent(served.post("/hooks/../leads", "{}")).await.0, StatusCode::ACCEPTED);
+    let hello = served.http.put(format!("http://{}/grüße", served.address));
+    assert_eq!(sent(hello).await.0, StatusCode::ACCEPTED);
     let answer = served.http.get(format!("http://{}/leads", served.address)).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(answer.headers().get("allow").unwrap(), "POST");

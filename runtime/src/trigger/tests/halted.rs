@@ -1,0 +1,85 @@
+//! A disk that fails: nothing is acknowledged that is not on it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use flow_model::plan::NodeKind;
+use serde_json::json;
+
+use super::*;
+use crate::{
+    engine::{RunDetail, RunId},
+    journal::Row,
+    store::{self, Batch, Committed, Sqlite, Store, Unfinished},
+};
+use plans::{http, plan, text};
+
+/// A store whose disk fails from some moment on.
+struct Failing {
+    inner: Sqlite,
+    fails: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl Store for Failing {
+    async fn add_plan(&self, digest: String, flow: String, plan: Vec<u8>) -> Result<(), store::Error> {
+        self.inner.add_plan(digest, flow, plan).await
+    }
+
+    async fn plan(&self, digest: &str) -> Result<Option<Vec<u8>>, store::Error> {
+        self.inner.plan(digest).await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Committed, store::Error> {
+        if self.fails.load(Ordering::SeqCst) {
+            return Err(store::Error::Closed);
+        }
+        self.inner.commit(batch).await
+    }
+
+    async fn rows(&self, run: &RunId) -> Result<Vec<Row>, store::Error> {
+        self.inner.rows(run).await
+    }
+
+    async fn summary(&self, run: &RunId) -> Result<Option<RunSummary>, store::Error> {
+        self.inner.summary(run).await
+    }
+
+    async fn detail(&self, run: &RunId) -> Result<Option<RunDetail>, store::Error> {
+        self.inner.detail(run).await
+    }
+
+    async fn list(&self, filter: Filter) -> Result<Vec<RunSummary>, store::Error> {
+        self.inner.list(filter).await
+    }
+
+    async fn unfinished(&self) -> Result<Vec<Unfinished>, store::Error> {
+        self.inner.unfinished().await
+    }
+
+    fn space(&self) -> Option<u64> {
+        self.inner.space()
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_can_t_be_written_down_is_not_acknowledged_and_the_server_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::new(&Hands::at(NOW));
+    let fails = Arc::new(AtomicBool::new(false));
+    let inner = Sqlite::open(folder.path()).unwrap();
+    let store = Arc::new(Failing { inner, fails: Arc::clone(&fails) });
+    let engine = Engine::with_store(world.engine(folder.path()), store);
+    let quiet = plan("quiet", vec![http("POST", "/quiet", None)], vec![NodeKind::Return(text("done"))]);
+    let served = world.serve(engine, vec![Arc::new(quiet)], Limits::default()).await;
+
+    let (_, first) = sent(served.post("/quiet", "{}")).await;
+    let run: RunId = first["run"].as_str().unwrap().parse().unwrap();
+    served.engine.outcome(&run).await.unwrap();
+    fails.store(true, Ordering::SeqCst);
+    let (status, body) = sent(served.post("/quiet", "{}")).await;
+    assert_eq!((status, &body["error"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("unavailable")));
+    let ended = served.task.await.unwrap();
+    assert!(matches!(ended, Err(Error::Halted(_))), "{ended:?}");
+    assert_eq!(served.engine.runs(Filter::default()).await.unwrap().len(), 1);
+    assert!(tokio::net::TcpStream::connect(served.address).await.is_err());
+}
