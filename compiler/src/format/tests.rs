@@ -1,3 +1,5 @@
+//! What the layout makes of each construct, and that it changes nothing when it is applied again.
+
 use super::*;
 
 fn assert_stable(text: &str) -> String {
