@@ -23,7 +23,7 @@ use super::{
 use crate::{
     ast::{self, Block, ExprKind, For, Ident, Statement, StatementKind},
     names::similar,
-    types::{Arms, Kind, Place, Typed, Want, either, present},
+    types::{ADD_ELSE, Arms, Kind, NO_ELSE, Place, Typed, Want, either, present},
 };
 
 impl Lowering<'_> {
@@ -108,9 +108,8 @@ impl Lowering<'_> {
             None => {
                 note(&mut shown, refused);
                 let end = Span { start: span.end.saturating_sub(1), ..span };
-                let null = Typed::new(Expr::Literal(Value::Null), Type::Null);
                 let ty = match goal {
-                    Goal::Yield(want) => self.el.fit(null, want, end).ty,
+                    Goal::Yield(want) => self.el.absent(want, end, NO_ELSE, ADD_ELSE).ty,
                     Goal::Drop => Type::Null,
                 };
                 regions.push(Region { chain: Chain::default(), ty, span: end, yields: None, ends: Ends::Falls });
@@ -277,7 +276,7 @@ impl Lowering<'_> {
         let all: Vec<String> = known.iter().map(|one| format!("`{one}`")).collect();
         let help = match similar(&word.text, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => format!("write {}", all.join(", ")),
+            None => format!("write {}", all.join(" or ")),
         };
         self.el.problems.push(
             Diagnostic::new(Code::E0315, format!("there is no `on error {}`", word.text), word.span, "not known").help(help),
@@ -294,10 +293,11 @@ impl Lowering<'_> {
         name: Option<&str>,
     ) -> (Type, Ends) {
         let keyword = Span { end: span.start + "parallel".len() as u32, ..span };
-        if matches!(goal, Goal::Yield(_)) {
+        let is_used = matches!(goal, Goal::Yield(_));
+        if is_used {
             self.el.problems.push(
                 Diagnostic::new(Code::E0413, "`parallel` has no value", keyword, "used as a value")
-                    .help("the names that its branches bind are known after it"),
+                    .help("leave `let … =` out: the names that its branches bind are known after it"),
             );
         }
         let on_error = match on_error.map(|word| word.text.as_str()) {
@@ -309,7 +309,7 @@ impl Lowering<'_> {
             }
         };
         let node = self.builder.reserve(chain, name.unwrap_or("parallel"), span);
-        let last = body.value.as_deref().and_then(|value| self.last_branch(value));
+        let last = body.value.as_deref().and_then(|value| self.last_branch(value, is_used));
         let branches: Vec<&Statement> = body.statements.iter().chain(&last).collect();
         let bound: BTreeMap<String, Span> =
             branches.iter().filter_map(|branch| bound_name(branch)).map(|name| (name.text.clone(), name.span)).collect();
@@ -342,14 +342,14 @@ impl Lowering<'_> {
     }
 
     /// A control expression at the end of a `parallel` is its last branch; another value goes nowhere.
-    fn last_branch(&mut self, value: &ast::Expr) -> Option<Statement> {
+    fn last_branch(&mut self, value: &ast::Expr, is_reported: bool) -> Option<Statement> {
         if has_effect(value) {
             return Some(Statement { span: value.span, kind: StatementKind::Control(value.clone()) });
         }
         if self.forgotten_step(value).is_none() {
-            let before = self.el.problems.len();
-            self.el.check(value, Want::default());
-            if self.el.problems.len() == before {
+            // It may use what the branches bind, which is not known yet.
+            self.el.has_gaps = true;
+            if !is_reported {
                 self.el.problems.push(
                     Diagnostic::new(Code::E0413, "`parallel` has no value", value.span, "goes nowhere")
                         .help("leave it out: the names that the branches bind are known after the block"),

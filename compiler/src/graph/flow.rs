@@ -138,7 +138,11 @@ impl Lowering<'_> {
         }
         let before = self.el.problems.len();
         let is_control = matches!(value.kind, ExprKind::If { .. } | ExprKind::Match { .. } | ExprKind::Block(_));
-        self.el.check(value, Want::default());
+        if is_control {
+            self.control(chain, value, super::lower::Goal::Drop, None, None);
+        } else {
+            self.el.check(value, Want::default());
+        }
         if self.el.problems.len() == before && !matches!(value.kind, ExprKind::Missing) {
             let start = Span { end: value.span.start, ..value.span };
             let help = "a flow ends with its result where it says so: write `return` before it";

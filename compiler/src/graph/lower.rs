@@ -24,7 +24,7 @@ use super::{
 use crate::{
     ast::{self, Block, ExprKind, Fail, Statement, StatementKind},
     names::chain,
-    types::{Because, Callee, Elaborator, Parameter, Typed, Want, argument_left_out, fixed_text, holds_secret, value_span},
+    types::{ADD_VALUE, Because, Callee, Elaborator, NO_VALUE, Parameter, Typed, Want, argument_left_out, fixed_text, holds_secret, value_span},
 };
 
 /// Whether the end of a part can be reached.
@@ -120,8 +120,7 @@ impl<'a> Lowering<'a> {
                 ends = if ends == Ends::Leaves { ends } else { valued.2 };
             }
             None if ends == Ends::Falls && matches!(goal, Goal::Yield(_)) => {
-                let null = Typed::new(Expr::Literal(Value::Null), Type::Null);
-                region.ty = self.el.fit(null, goal.want(), span).ty;
+                region.ty = self.el.absent(goal.want(), span, NO_VALUE, ADD_VALUE).ty;
             }
             None => {}
         }
@@ -236,12 +235,7 @@ impl<'a> Lowering<'a> {
                 Ends::Falls
             }
             StatementKind::Control(value) => {
-                if has_effect(value) {
-                    return self.control(chain, value, Goal::Drop, None, None).1;
-                }
-                // Without an effect a statement can do nothing; it is checked all the same.
-                self.el.check(value, Want::default());
-                Ends::Falls
+                self.control(chain, value, Goal::Drop, None, None).1
             }
         }
     }

@@ -4,7 +4,7 @@
 //! that is not safe to repeat. Without a policy, what is safe is tried again and what is not is tried once.
 
 use flow_model::{
-    diagnostic::{Code, Diagnostic},
+    diagnostic::{Code, Diagnostic, Edit},
     plan::{DEFAULT_TIMEOUT, Policy, Retry},
     schema::{Effect, Operation},
     span::Span,
@@ -44,7 +44,7 @@ pub(super) fn check(
     lowering: &mut Lowering<'_>,
     policy: &Policy,
     retries: Span,
-    call: Span,
+    step: &ast::Step,
     connection: &str,
     info: &ConnectorInfo<'_>,
     name: &str,
@@ -62,12 +62,19 @@ pub(super) fn check(
     let mut problem = Diagnostic::new(
         Code::E0601,
         format!("`{connection}.{name}` would be retried but is not safe to repeat"),
-        call,
+        step.call.span,
         what,
     )
     .label(retries, retried);
     if let Some(effect) = info.operations.get(name).and_then(|spans| spans.effect) {
         problem = problem.label(effect, "declared here, without `key:`");
     }
-    lowering.el.problems.push(problem.help("retry nothing here: add `with { retry: none }` to the step"));
+    // A later `with` goes before an earlier one, so this works whatever stands there.
+    let end = step.with.last().map_or(step.call.span, |used| used.span).end;
+    let place = Span { start: end, end, ..step.call.span };
+    lowering.el.problems.push(
+        problem
+            .help("retry nothing here: add `with { retry: none }` to the step")
+            .fix("add `with { retry: none }`", vec![Edit { span: place, text: " with { retry: none }".to_owned() }]),
+    );
 }

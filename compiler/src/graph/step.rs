@@ -168,7 +168,7 @@ impl<'a> Lowering<'a> {
         self.deprecated(target);
         let (policy, retries) = policy::in_force(self, step, &target.connection, operation);
         if let Some(retries) = retries {
-            policy::check(self, &policy, retries, step.call.span, &target.connection, target.info, &target.name);
+            policy::check(self, &policy, retries, step, &target.connection, target.info, &target.name);
         }
         let mut kinds = of_operation(&target.info.schema, operation);
         // A call that is not safe to repeat and fails halfway is undecided; one that is safe is made again.
@@ -345,6 +345,8 @@ impl<'a> Lowering<'a> {
     fn no_connection(&mut self, root: &Ident, path: &ast::Path) {
         let names = self.el.names;
         if self.el.scope.has(&root.text) {
+            // It is read, if wrongly.
+            self.el.scope.find(&root.text);
             let help = if names.connections.contains_key(&root.text) {
                 "a binding of the same name hides the connection: give it another name"
             } else {

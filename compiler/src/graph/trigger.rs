@@ -315,7 +315,8 @@ impl Lowering<'_> {
             }
         };
         let typed = self.el.check(key, Want::default());
-        let typed = self.el.non_null(typed, key, "each delivery needs a key");
+        let help = "add what holds then: `… ?? other`";
+        let typed = self.el.non_null_or(typed, key, "each delivery needs a key", help);
         if holds_secret(&self.el.names.types, &typed.ty) {
             self.secret(key.span, "a secret can't be a key");
         }
@@ -338,7 +339,7 @@ impl Lowering<'_> {
         };
         let per = per.map(|per| {
             let typed = self.el.check(per, Want::default());
-            self.el.non_null(typed, per, "each run needs a key").expr
+            self.el.non_null_or(typed, per, "each run needs a key", "add what holds then: `… ?? other`").expr
         });
         let limit = self.count(count)?;
         Some(Concurrency { limit, per })
@@ -371,9 +372,10 @@ impl Lowering<'_> {
         match typed.expr {
             Expr::Literal(Value::Int(number)) if number >= 1 => u32::try_from(number).ok(),
             _ if matches!(typed.ty, Type::Unknown) => None,
-            _ => {
+            other => {
+                let is_fixed = matches!(other, Expr::Literal(_));
                 self.el.problems.push(
-                    Diagnostic::new(Code::E0411, "a number from 1 on is expected", written.span, "not fixed before the run")
+                    Diagnostic::new(Code::E0411, "a number from 1 on is expected", written.span, if is_fixed { "too small" } else { "not fixed before the run" })
                         .help("write it as it is, or name a constant"),
                 );
                 None
@@ -387,9 +389,10 @@ impl Lowering<'_> {
         match typed.expr {
             Expr::Literal(Value::Duration(millis)) if millis.0 > 0 => Some(millis),
             _ if matches!(typed.ty, Type::Unknown) => None,
-            _ => {
+            other => {
+                let is_fixed = matches!(other, Expr::Literal(_));
                 self.el.problems.push(
-                    Diagnostic::new(Code::E0411, "a duration above 0 is expected", written.span, "not fixed before the run")
+                    Diagnostic::new(Code::E0411, "a duration above 0 is expected", written.span, if is_fixed { "no time at all" } else { "not fixed before the run" })
                         .help("write it as it is, such as `72h`, or name a constant"),
                 );
                 None
@@ -434,12 +437,24 @@ impl Lowering<'_> {
             TriggerSource::Connection(path) => Span { start: written.span.start, ..path.span() },
             TriggerSource::Every(period) => period.span,
         };
-        self.el.problems.push(
-            Diagnostic::new(Code::E0603, "nobody checks who sends this webhook", head, "anyone can start the flow").help(
-                "add `verify: hmac_sha256(header: \"X-Signature\", secret: secret(\"…\"))`, a scheme of a connector, \
-                 or `verify: none because \"…\"`",
-            ),
-        );
+        let mut problem =
+            Diagnostic::new(Code::E0603, "nobody checks who sends this webhook", head, "anyone can start the flow");
+        if let Some(declared) = self.declared_trigger(written) {
+            problem = problem.label(declared, "declared without `verify:`");
+        }
+        self.el.problems.push(problem.help(
+            "add `verify: hmac_sha256(header: \"X-Signature\", secret: secret(\"…\"))`, a scheme of a connector, \
+             or `verify: none because \"…\"`",
+        ));
+    }
+
+    /// Where the connector declares the trigger.
+    fn declared_trigger(&self, written: &ast::Trigger) -> Option<Span> {
+        let TriggerSource::Connection(path) = &written.source else { return None };
+        let names = self.el.names;
+        let connection = names.connections.get(&path.parts.first()?.text)?;
+        let name: Vec<&str> = path.parts.iter().skip(1).map(|part| part.text.as_str()).collect();
+        names.connectors.get(&connection.connector)?.triggers.get(&name.join(".")).copied()
     }
 
     fn no_dedupe(&mut self, written: &ast::Trigger) {
@@ -447,6 +462,8 @@ impl Lowering<'_> {
         if method.text == "GET" {
             return;
         }
+        let name = written.bind.as_ref().map_or("request", |name| name.text.as_str());
+        let bind = if written.bind.is_some() { "" } else { "bind the payload with `as request`, and " };
         self.el.problems.push(
             Diagnostic::new(
                 Code::W0602,
@@ -454,7 +471,10 @@ impl Lowering<'_> {
                 Span { start: written.span.start, ..path.span },
                 "no `dedupe:`",
             )
-            .help("senders repeat what they are not sure of: add `dedupe:` with what names a delivery, such as `dedupe: req.headers[\"x-request-id\"] ?? req.body.id`"),
+            .help(format!(
+                "senders repeat what they are not sure of: {bind}say what names a delivery, such as \
+                 `dedupe: {name}.headers[\"x-request-id\"] ?? {name}.path for 72h`"
+            )),
         );
     }
 }

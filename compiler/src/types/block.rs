@@ -96,7 +96,7 @@ impl Elaborator<'_> {
         }
         let result = match &block.value {
             Some(value) => self.infer(value, want),
-            None => Typed::new(Expr::Literal(Value::Null), Type::Null),
+            None => self.absent(want, value_span(block), NO_VALUE, ADD_VALUE),
         };
         self.close();
         let expr = lets.into_iter().rev().fold(result.expr, |then, (slot, value)| Expr::Let {
@@ -231,9 +231,8 @@ impl Elaborator<'_> {
                 values.push((None, value, value_span(block)));
             }
             None => {
-                let null = Typed::new(Expr::Literal(Value::Null), Type::Null);
                 let end = Span { start: span.end.saturating_sub(1), ..span };
-                let null = self.fit(null, want, end);
+                let null = self.absent(want, end, NO_ELSE, ADD_ELSE);
                 values.push((None, null, end));
             }
         }
@@ -302,6 +301,15 @@ impl Elaborator<'_> {
         Typed::new(Expr::Match { subject: Box::new(value.expr), arms }, ty)
     }
 }
+
+/// What is said of an `if` that has to have a value and may have none.
+pub(crate) const NO_ELSE: &str = "an `if` without `else` is null when nothing holds";
+/// What to do about it.
+pub(crate) const ADD_ELSE: &str = "add `else { … }`";
+/// What is said of a block that has to have a value and has none.
+pub(crate) const NO_VALUE: &str = "this block has no value";
+/// What to do about it.
+pub(crate) const ADD_VALUE: &str = "end it in the expression that is its value";
 
 /// The place of a block's value: its last expression, or its closing brace.
 pub(crate) fn value_span(block: &Block) -> Span {

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     ast::{self, Arg, ExprKind, Ident, TypeExpr},
-    names::similar,
+    names::{chain, similar},
 };
 
 impl Elaborator<'_> {
@@ -217,7 +217,8 @@ impl Elaborator<'_> {
         if let Some(root) = root_name(of)
             && self.is_connection(&root.text, root.span)
         {
-            return self.outside_step(expr, &root, args);
+            let operation = chain(of).map_or_else(|| root.text.clone(), |path| path.text());
+            return self.outside_step(expr, &format!("{operation}.{}", name.text), args);
         }
         if let ExprKind::Name(head) = &of.kind
             && !self.scope.has(head)
@@ -345,12 +346,12 @@ impl Elaborator<'_> {
     }
 
     /// Reports an operation that is called where no step is.
-    fn outside_step(&mut self, expr: &ast::Expr, connection: &Ident, args: &[Arg]) -> Typed {
+    fn outside_step(&mut self, expr: &ast::Expr, operation: &str, args: &[Arg]) -> Typed {
         self.arguments_alone(args);
         self.problems.push(
             Diagnostic::new(
                 Code::E0401,
-                format!("`{}` is called outside a step", connection.text),
+                format!("`{operation}` is called outside a step"),
                 expr.span,
                 "an effect, in the middle of an expression",
             )

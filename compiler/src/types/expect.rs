@@ -115,6 +115,15 @@ impl Elaborator<'_> {
             return typed;
         }
         let span = written.span;
+        if typed.ty == Type::Null {
+            let problem = Diagnostic::new(Code::E0302, format!("this is always null, and {what}"), span, "null");
+            self.problems.push(match typed.origin.filter(|origin| origin.span != span) {
+                Some(origin) => problem.label(origin.span, "has no value: what it stands for has no result"),
+                None => problem,
+            }
+            .help("leave it out"));
+            return Typed { ty: Type::Unknown, ..typed };
+        }
         let name = chain(written).map_or_else(|| "this".to_owned(), |path| format!("`{}`", path.text()));
         let label = format!("may be null: `{}`", typed.ty);
         let mut problem = Diagnostic::new(Code::E0302, format!("{name} may be null, and {what}"), span, label);
@@ -123,6 +132,23 @@ impl Elaborator<'_> {
         }
         self.problems.push(problem.help(help));
         Typed { ty: Type::Unknown, ..typed }
+    }
+
+    /// The null that stands for a value which is not written: `why` says what lacks it.
+    pub(crate) fn absent(&mut self, want: Want<'_>, span: Span, why: &str, help: &str) -> Typed {
+        let null = Typed::new(Expr::Literal(Value::Null), Type::Null);
+        match want.ty {
+            Some(wanted) if fit::fit(&self.names.types, &Type::Null, wanted).is_none() => {
+                let label = format!("`{wanted}` is expected");
+                let mut problem = Diagnostic::new(Code::E0302, why, span, label);
+                if let Some(because) = want.because {
+                    problem = problem.label(because.span, because.text.clone());
+                }
+                self.problems.push(problem.help(help));
+                Typed::unknown()
+            }
+            _ => null,
+        }
     }
 
     fn mismatch(&self, typed: &Typed, wanted: &Type, span: Span) -> Diagnostic {
@@ -145,7 +171,7 @@ impl Elaborator<'_> {
             return problem.help(NULL_HELP);
         }
         match (fit::holds_secret(types, found), fit::holds_secret(types, wanted)) {
-            (true, false) => return secret(&format!("`{wanted}` is expected here, which can be seen"), span),
+            (true, false) => return secret(&format!("a secret can't go where `{wanted}` is expected"), span),
             (false, true) if matches!(wanted.non_null(), Type::Secret(_)) => {
                 return Diagnostic::new(Code::E0604, "a secret is expected here", span, format!("of type `{found}`"))
                     .help("write `secret(\"name\")`: the value is read from the environment or a secret store");
@@ -181,6 +207,9 @@ impl Elaborator<'_> {
             (Type::String, Type::Decimal) => {
                 Some("convert it: `….to_decimal()`, which is null where it is no number".to_owned())
             }
+            (Type::String, Type::Duration) => Some("write it without quotes: `30s`, `5m`, `2h`".to_owned()),
+            (Type::String, Type::Size) => Some("write it without quotes: `64kB`, `8MiB`".to_owned()),
+            (Type::String, Type::Money(_)) => Some("write the amount and its currency: `5.00 EUR`".to_owned()),
             (Type::String, Type::OneOf(_)) => {
                 Some(format!("check it: `… as {}`, which is null where it does not fit", wanted.non_null()))
             }
@@ -193,6 +222,9 @@ impl Elaborator<'_> {
             (Type::Int | Type::Decimal, Type::Money(_)) => Some("write the currency: `5.00 EUR`".to_owned()),
             (Type::Int, Type::Duration) => Some("write the unit: `30s`, `5m`, `2h`".to_owned()),
             (Type::Int, Type::Size) => Some("write the unit: `64kB`, `8MiB`".to_owned()),
+            (Type::Money(_), Type::Int) => {
+                Some("take `.to_minor()`: the amount in the currency's minor unit, such as cents".to_owned())
+            }
             (Type::Money(_), Type::Decimal) => Some("take its `.amount`".to_owned()),
             (Type::Stream(_), Type::List(_)) => Some("go through it with `for`".to_owned()),
             (from, Type::List(item)) if fit::fit(types, from, item).is_some() => {

@@ -113,8 +113,7 @@ impl Elaborator<'_> {
             let ty = field.ty.clone();
             let origin = self
                 .field_span(&value.ty, &name.text)
-                .map(|span| Origin { span: *span, source: Source::Field })
-                .or(value.origin);
+                .map(|span| Origin { span: *span, source: Source::Field });
             let typed = read(value, ty, origin);
             return self.narrowed(typed);
         }

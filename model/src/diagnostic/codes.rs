@@ -98,8 +98,6 @@ codes! {
     E0411 "trigger-clause" Error "the clause does not suit the trigger",
     E0412 "no-caller" Error "nobody waits for the answer",
     E0413 "value-goes-nowhere" Error "the value goes nowhere",
-    E0414 "step-clause" Error "the clause does not suit the step",
-    E0415 "policy-entry" Error "the policy has no such setting",
     E0501 "unknown-property" Error "there is no property or parameter of that name",
     E0502 "missing-property" Error "a property that must be there is missing",
     E0504 "request-and-native" Error "the operation is carried out in two ways",
