@@ -95,7 +95,10 @@ async fn killed_while_a_message_is_on_its_way_a_run_asks_instead_of_sending_it_t
     assert_eq!((world.s3.puts(), world.slack.requests().len()), (1, 1));
     let shown = run(&world.data(), &id);
     let step = shown["steps"].as_array().unwrap().iter().find(|step| step["path"] == "message").unwrap();
-    assert_eq!((step["state"].as_str(), step["failure"]["kind"].as_str()), (Some("needs_decision"), Some("Interrupted")));
+    assert_eq!(
+        (step["state"].as_str(), step["failure"]["kind"].as_str()),
+        (Some("needs_decision"), Some("Interrupted"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,7 +16,7 @@ use serde_json::Value as Json;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A `flowc` with nothing in its environment but what is given.
-pub fn flowc() -> Command {
+pub(crate) fn flowc() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_flowc"));
     command.env_clear().stdin(Stdio::null());
     command
@@ -26,7 +26,7 @@ pub fn flowc() -> Command {
 ///
 /// # Panics
 /// It takes longer than a minute.
-pub fn output(command: &mut Command) -> Ended {
+pub(crate) fn output(command: &mut Command) -> Ended {
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("flowc starts");
     let (send, ended) = mpsc::channel();
     let id = child.id();
@@ -42,20 +42,20 @@ pub fn output(command: &mut Command) -> Ended {
 
 /// How a process ended, and what it wrote.
 #[derive(Debug)]
-pub struct Ended {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Ended {
     /// Standard output as JSON.
-    pub fn json(&self) -> Json {
+    pub(crate) fn json(&self) -> Json {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("no JSON on stdout: {error}: {self:?}"))
     }
 
     /// Asserts the exit code and that standard error has each text, and gives itself back.
-    pub fn says(self, code: i32, texts: &[&str]) -> Self {
+    pub(crate) fn says(self, code: i32, texts: &[&str]) -> Self {
         assert_eq!(self.code, Some(code), "{self:#?}");
         for text in texts {
             assert!(self.stderr.contains(text), "stderr lacks {text:?}: {self:#?}");
@@ -76,17 +76,17 @@ impl From<Output> for Ended {
 }
 
 /// A `flowc serve`. It is killed when this is dropped.
-pub struct Serving {
+pub(crate) struct Serving {
     child: Child,
     /// `http://127.0.0.1:41234`
-    pub address: String,
+    pub(crate) address: String,
     log: Arc<Mutex<String>>,
     out: Arc<Mutex<String>>,
 }
 
 impl Serving {
     /// Starts it and waits until it has printed its address.
-    pub fn start(command: &mut Command) -> Self {
+    pub(crate) fn start(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("flowc starts");
         let log = Arc::new(Mutex::new(String::new()));
         let out = Arc::new(Mutex::new(String::new()));
@@ -112,13 +112,13 @@ impl Serving {
     }
 
     /// The end of the process as `kill -9` makes it.
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().expect("flowc can be killed");
         self.child.wait().expect("flowc can be waited for");
     }
 
     /// Sends a signal: `TERM`, `INT`.
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         signal(self.child.id(), name);
     }
 
@@ -126,7 +126,7 @@ impl Serving {
     ///
     /// # Panics
     /// It takes longer than a minute.
-    pub fn ended(mut self) -> Ended {
+    pub(crate) fn ended(mut self) -> Ended {
         let end = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().expect("flowc can be waited for") {
@@ -139,7 +139,7 @@ impl Serving {
     }
 
     /// What it wrote to standard error so far.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
 }
@@ -177,13 +177,13 @@ fn signal(id: u32, name: &str) {
 }
 
 /// `flowc runs list` over a data folder, newest first.
-pub fn runs(data: &Path) -> Vec<Json> {
+pub(crate) fn runs(data: &Path) -> Vec<Json> {
     let ended = output(flowc().args(["runs", "list", "--format", "json", "--data"]).arg(data)).says(0, &[]);
     ended.json().as_array().cloned().unwrap_or_else(|| panic!("not a list: {ended:?}"))
 }
 
 /// `flowc runs show` of a run.
-pub fn run(data: &Path, id: impl AsRef<OsStr>) -> Json {
+pub(crate) fn run(data: &Path, id: impl AsRef<OsStr>) -> Json {
     let mut command = flowc();
     command.args(["runs", "show", "--format", "json", "--data"]).arg(data).arg(id);
     output(&mut command).says(0, &[]).json()

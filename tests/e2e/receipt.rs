@@ -2,7 +2,7 @@
 
 use super::{
     process::run,
-    stripe::{PAYMENT, SECRET, SUCCEEDED, now, signature},
+    stripe::{SECRET, SUCCEEDED, now, signature},
     world::{BUCKET, SLACK_TOKEN, World, deliver, example, post},
 };
 
@@ -23,7 +23,12 @@ async fn a_signed_event_becomes_an_object_and_a_message_and_a_repeated_one_does_
     assert_eq!(first.status, 202, "{first:?}");
     world.run_is(&first.run(), "completed").await;
 
-    assert_eq!(world.s3.object(BUCKET, KEY).as_deref().map(str::trim_end), Some(RECEIPT), "{:?}", world.s3.keys(BUCKET));
+    assert_eq!(
+        world.s3.object(BUCKET, KEY).as_deref().map(str::trim_end),
+        Some(RECEIPT),
+        "{:?}",
+        world.s3.keys(BUCKET)
+    );
     let message = world.slack.received(1).await;
     assert_eq!(message.line, "POST /chat.postMessage");
     assert_eq!(message.header("authorization"), Some(format!("Bearer {SLACK_TOKEN}").as_str()));

@@ -12,13 +12,13 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 /// The credentials that it accepts: those of the AWS documentation.
-pub const ACCESS_KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
-pub const SECRET_ACCESS_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+pub(crate) const ACCESS_KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
+pub(crate) const SECRET_ACCESS_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 
 /// The server; it lives as long as the test's runtime.
-pub struct S3 {
+pub(crate) struct S3 {
     /// `http://127.0.0.1:41234`
-    pub endpoint: String,
+    pub(crate) endpoint: String,
     folder: TempDir,
     answered: Answered,
 }
@@ -28,7 +28,7 @@ type Answered = Arc<Mutex<Vec<(String, StatusCode)>>>;
 
 impl S3 {
     /// Starts it with an empty bucket.
-    pub async fn start(bucket: &str) -> Self {
+    pub(crate) async fn start(bucket: &str) -> Self {
         let folder = TempDir::new().unwrap();
         std::fs::create_dir(folder.path().join(bucket)).unwrap();
         let mut builder = S3ServiceBuilder::new(FileSystem::new(folder.path()).expect("the folder exists"));
@@ -50,12 +50,12 @@ impl S3 {
     }
 
     /// The text of an object, if there is one.
-    pub fn object(&self, bucket: &str, key: &str) -> Option<String> {
+    pub(crate) fn object(&self, bucket: &str, key: &str) -> Option<String> {
         std::fs::read_to_string(self.folder.path().join(bucket).join(key)).ok()
     }
 
     /// The keys of the objects in a bucket, sorted.
-    pub fn keys(&self, bucket: &str) -> Vec<String> {
+    pub(crate) fn keys(&self, bucket: &str) -> Vec<String> {
         let root = self.folder.path().join(bucket);
         let mut keys = Vec::new();
         let mut folders = vec![root.clone()];
@@ -69,12 +69,12 @@ impl S3 {
     }
 
     /// How many objects were stored, repetitions counted.
-    pub fn puts(&self) -> usize {
+    pub(crate) fn puts(&self) -> usize {
         self.answered.lock().unwrap().iter().filter(|(method, status)| method == "PUT" && status.is_success()).count()
     }
 
     /// How many requests were refused.
-    pub fn refusals(&self) -> usize {
+    pub(crate) fn refusals(&self) -> usize {
         self.answered.lock().unwrap().iter().filter(|(_, status)| status.is_client_error()).count()
     }
 }

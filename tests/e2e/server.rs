@@ -14,36 +14,36 @@ use tokio::{net::TcpListener, sync::watch};
 use super::eventually;
 
 /// The server; it lives as long as the test's runtime.
-pub struct Server {
+pub(crate) struct Server {
     /// `http://127.0.0.1:41234`
-    pub address: String,
+    pub(crate) address: String,
     requests: Arc<Mutex<Vec<Request>>>,
     is_open: watch::Sender<bool>,
 }
 
 /// What has arrived.
 #[derive(Clone, Debug)]
-pub struct Request {
-    pub line: String,
-    pub headers: HeaderMap,
-    pub body: String,
+pub(crate) struct Request {
+    pub(crate) line: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
 }
 
 impl Request {
     /// The body as JSON.
-    pub fn json(&self) -> Json {
+    pub(crate) fn json(&self) -> Json {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("no JSON: {error}: {self:?}"))
     }
 
     /// The text of a header.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 }
 
 impl Server {
     /// Starts it; it gives the same answer to each request.
-    pub async fn start(status: u16, answer: Json) -> Self {
+    pub(crate) async fn start(status: u16, answer: Json) -> Self {
         let requests = Arc::<Mutex<Vec<Request>>>::default();
         let (is_open, gate) = watch::channel(true);
         let recorded = Arc::clone(&requests);
@@ -63,22 +63,22 @@ impl Server {
     }
 
     /// From now on requests are recorded and not answered.
-    pub fn hold(&self) {
+    pub(crate) fn hold(&self) {
         self.is_open.send_replace(false);
     }
 
     /// Answers what waits, and what comes.
-    pub fn release(&self) {
+    pub(crate) fn release(&self) {
         self.is_open.send_replace(true);
     }
 
     /// What has arrived so far.
-    pub fn requests(&self) -> Vec<Request> {
+    pub(crate) fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
     }
 
     /// Waits until that many requests have arrived, and gives the last of them.
-    pub async fn received(&self, count: usize) -> Request {
+    pub(crate) async fn received(&self, count: usize) -> Request {
         eventually(&format!("request {count} at {}", self.address), async || {
             let requests = self.requests();
             requests.get(count - 1).cloned().ok_or(requests.len())

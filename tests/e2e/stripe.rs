@@ -6,28 +6,28 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
 /// The secret of the webhook endpoint, in Stripe's form.
-pub const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// The body of a `payment_intent.succeeded` event of 10.99 USD, as Stripe documents it.
-pub const SUCCEEDED: &str = include_str!("../../examples/stripe_receipt/fixtures/payment_intent.succeeded.json");
+pub(crate) const SUCCEEDED: &str = include_str!("../../examples/stripe_receipt/fixtures/payment_intent.succeeded.json");
 
 /// The ids in [`SUCCEEDED`].
-pub const PAYMENT: &str = "pi_1PgafyB7WZ01zgkWSjxsAJo3";
+pub(crate) const PAYMENT: &str = "pi_1PgafyB7WZ01zgkWSjxsAJo3";
 const EVENT: &str = "evt_1PgafzB7WZ01zgkWnPy1Vd8G";
 
 /// The same event under another id, for another payment.
-pub fn another(number: u32) -> String {
+pub(crate) fn another(number: u32) -> String {
     SUCCEEDED.replace(EVENT, &format!("evt_{number}")).replace(PAYMENT, &format!("pi_{number}"))
 }
 
 /// Seconds since 1970.
-pub fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_secs()
 }
 
 /// The `Stripe-Signature` header: HMAC-SHA256 over `timestamp.body`
 /// (<https://docs.stripe.com/webhooks#verify-manually>).
-pub fn signature(secret: &str, timestamp: u64, body: &str) -> String {
+pub(crate) fn signature(secret: &str, timestamp: u64, body: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes keys of any length");
     mac.update(format!("{timestamp}.{body}").as_bytes());
     format!("t={timestamp},v1={}", hex::encode(mac.finalize().into_bytes()))

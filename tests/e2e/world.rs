@@ -17,33 +17,33 @@ use super::{
 };
 
 /// The bucket of the example.
-pub const BUCKET: &str = "acme-receipts";
+pub(crate) const BUCKET: &str = "acme-receipts";
 
 /// The token that Slack is called with.
-pub const SLACK_TOKEN: &str = "xoxb-not-a-real-token";
+pub(crate) const SLACK_TOKEN: &str = "xoxb-not-a-real-token";
 
 /// The example, where the tests are built.
-pub fn example() -> PathBuf {
+pub(crate) fn example() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/stripe_receipt/main.flow")
 }
 
 /// The systems around `flowc`, and its data folder.
-pub struct World {
-    pub s3: S3,
-    pub slack: Server,
+pub(crate) struct World {
+    pub(crate) s3: S3,
+    pub(crate) slack: Server,
     folder: TempDir,
 }
 
 /// What a webhook is answered.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub text: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) text: String,
 }
 
 impl Answer {
     /// The run that was accepted.
-    pub fn run(&self) -> String {
+    pub(crate) fn run(&self) -> String {
         let json: Json = serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:?}"));
         json["run"].as_str().unwrap_or_else(|| panic!("no run in {self:?}")).to_owned()
     }
@@ -51,7 +51,7 @@ impl Answer {
 
 impl World {
     /// Starts the systems. Slack answers as its documentation shows.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let answer = json!({
             "ok": true,
             "channel": "C1H9RESGL",
@@ -62,17 +62,17 @@ impl World {
     }
 
     /// The data folder.
-    pub fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
     /// `flowc serve` of a program on any port, not yet started.
-    pub fn command(&self, program: &Path) -> Command {
+    pub(crate) fn command(&self, program: &Path) -> Command {
         self.command_at(program, "127.0.0.1:0", &self.data())
     }
 
     /// `flowc serve` of a program, not yet started.
-    pub fn command_at(&self, program: &Path, listen: &str, data: &Path) -> Command {
+    pub(crate) fn command_at(&self, program: &Path, listen: &str, data: &Path) -> Command {
         let mut command = flowc();
         command.arg("serve").arg(program).args(["--listen", listen, "--data"]).arg(data);
         self.credentials(&mut command);
@@ -80,7 +80,7 @@ impl World {
     }
 
     /// Tells a command where the systems are, and how to be let in.
-    pub fn credentials(&self, command: &mut Command) {
+    pub(crate) fn credentials(&self, command: &mut Command) {
         command
             .env("STRIPE_API_KEY", "sk_test_not_a_real_key")
             .env("STRIPE_WEBHOOK", stripe::SECRET)
@@ -92,17 +92,17 @@ impl World {
     }
 
     /// Starts `flowc serve` of a program.
-    pub fn serve(&self, program: &Path) -> Serving {
+    pub(crate) fn serve(&self, program: &Path) -> Serving {
         Serving::start(&mut self.command(program))
     }
 
     /// The runs in the data folder, newest first.
-    pub fn runs(&self) -> Vec<Json> {
+    pub(crate) fn runs(&self) -> Vec<Json> {
         runs(&self.data())
     }
 
     /// Waits until a run is in a state, and gives it as `runs list` shows it.
-    pub async fn run_is(&self, id: &str, state: &str) -> Json {
+    pub(crate) async fn run_is(&self, id: &str, state: &str) -> Json {
         eventually(&format!("run {id} is {state}"), async || {
             let runs = self.runs();
             let run = runs.iter().find(|run| run["id"] == id);
@@ -113,7 +113,7 @@ impl World {
 }
 
 /// Posts a body with a `Stripe-Signature`.
-pub async fn post(serving: &Serving, body: &str, signature: Option<&str>) -> Answer {
+pub(crate) async fn post(serving: &Serving, body: &str, signature: Option<&str>) -> Answer {
     let mut request = reqwest::Client::new()
         .post(format!("{}/hooks/payments", serving.address))
         .header("Content-Type", "application/json; charset=utf-8")
@@ -126,6 +126,6 @@ pub async fn post(serving: &Serving, body: &str, signature: Option<&str>) -> Ans
 }
 
 /// Posts an event as Stripe does.
-pub async fn deliver(serving: &Serving, body: &str) -> Answer {
+pub(crate) async fn deliver(serving: &Serving, body: &str) -> Answer {
     post(serving, body, Some(&stripe::signature(stripe::SECRET, stripe::now(), body))).await
 }

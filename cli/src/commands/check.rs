@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, path::PathBuf};
 
 use flow_compiler::{Checked, render};
-use flow_model::diagnostic::{Diagnostic, Severity};
+use flow_model::diagnostic::Severity;
 use serde_json::{Value as Json, json};
 
 use crate::{
@@ -13,6 +13,9 @@ use crate::{
     trouble::Trouble,
     ui::{self, CARE, Stream, WELL, WRONG, styled},
 };
+
+/// How many diagnostics are written in one go. Nobody reads more, and a file of another kind has one for each word.
+const MOST: usize = 1000;
 
 /// Checks each file as a program and shows what is wrong.
 ///
@@ -31,6 +34,10 @@ pub(crate) fn check(args: &args::Check) -> Result<Exit, Trouble> {
 /// What was found in all files.
 struct Report {
     files: usize,
+    errors: usize,
+    warnings: usize,
+    /// What was found beyond [`MOST`].
+    left_out: usize,
     checked: Vec<Checked>,
     unread: Vec<Trouble>,
 }
@@ -40,7 +47,9 @@ impl Report {
     fn of(files: &[PathBuf]) -> Self {
         let catalog = program::catalog();
         let mut seen = BTreeSet::new();
-        let mut report = Self { files: files.len(), checked: Vec::new(), unread: Vec::new() };
+        let mut room = MOST;
+        let mut report =
+            Self { files: files.len(), errors: 0, warnings: 0, left_out: 0, checked: Vec::new(), unread: Vec::new() };
         for file in files {
             match program::check(file, &catalog) {
                 Ok(mut checked) => {
@@ -50,24 +59,28 @@ impl Report {
                         let path = files.get(span.file).map(|file| file.path.clone());
                         seen.insert((path, span.start, span.end, diagnostic.code, diagnostic.message.clone()))
                     });
+                    let count = |severity| diagnostics.iter().filter(|it| it.severity() == severity).count();
+                    report.errors += count(Severity::Error);
+                    report.warnings += count(Severity::Warning);
+                    report.left_out += diagnostics.len().saturating_sub(room);
+                    diagnostics.truncate(room);
+                    room -= diagnostics.len();
                     report.checked.push(checked);
                 }
-                Err(trouble) => report.unread.push(trouble),
+                Err(trouble) => {
+                    report.errors += 1;
+                    report.unread.push(trouble);
+                }
             }
         }
         report
-    }
-
-    fn count(&self, severity: Severity) -> usize {
-        let all = self.checked.iter().flat_map(|checked| &checked.diagnostics);
-        all.filter(|diagnostic: &&Diagnostic| diagnostic.severity() == severity).count()
     }
 
     fn exit(&self) -> Exit {
         let unread = self.unread.iter().map(Trouble::exit).find(|exit| *exit != Exit::Program);
         match unread {
             Some(exit) => exit,
-            None if self.unread.is_empty() && self.count(Severity::Error) == 0 => Exit::Done,
+            None if self.errors == 0 => Exit::Done,
             None => Exit::Program,
         }
     }
@@ -86,15 +99,19 @@ impl Report {
     /// `2 errors and 1 warning in 3 files`, or that there is nothing to say.
     fn summary(&self) -> String {
         let files = ui::count(self.files, "file");
-        let errors = self.count(Severity::Error) + self.unread.len();
-        let warnings = self.count(Severity::Warning);
         let counted = |style, number, noun| (number > 0).then(|| styled(style, ui::count(number, noun)));
-        let parts: Vec<String> =
-            [counted(WRONG, errors, "error"), counted(CARE, warnings, "warning")].into_iter().flatten().collect();
+        let parts: Vec<String> = [counted(WRONG, self.errors, "error"), counted(CARE, self.warnings, "warning")]
+            .into_iter()
+            .flatten()
+            .collect();
         if parts.is_empty() {
             format!("{} {files} checked\n", styled(WELL, "no problems:"))
         } else {
-            format!("{} in {files}\n", parts.join(" and "))
+            let shown = match self.left_out {
+                0 => String::new(),
+                _ => format!(", of which {MOST} are shown"),
+            };
+            format!("{} in {files}{shown}\n", parts.join(" and "))
         }
     }
 
@@ -120,8 +137,9 @@ impl Report {
         json!({
             "version": 1,
             "files": self.files,
-            "errors": self.count(Severity::Error) + self.unread.len(),
-            "warnings": self.count(Severity::Warning),
+            "errors": self.errors,
+            "warnings": self.warnings,
+            "left_out": self.left_out,
             "diagnostics": diagnostics,
             "unread": unread,
         })

@@ -22,7 +22,7 @@ pub(crate) fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Trouble> {
     let mut found: Vec<PathBuf> = Vec::new();
     for path in paths {
         let files = if path.is_dir() { below(path)? } else { vec![existing(path)?] };
-        for file in files {
+        for file in files.iter().map(|file| without_dot(file).to_owned()) {
             if !found.contains(&file) {
                 found.push(file);
             }
@@ -55,6 +55,11 @@ pub(crate) fn served(path: &Path) -> Result<Vec<PathBuf>, Trouble> {
     main_file(path).map(|file| vec![file]).or_else(|_| find(&[path.to_owned()]))
 }
 
+/// `a.flow` for `./a.flow`, which is how the compiler names files, too.
+pub(crate) fn without_dot(path: &Path) -> &Path {
+    path.strip_prefix(".").unwrap_or(path)
+}
+
 fn existing(path: &Path) -> Result<PathBuf, Trouble> {
     match path.symlink_metadata() {
         Ok(_) => Ok(path.to_owned()),
@@ -68,7 +73,7 @@ fn below(folder: &Path) -> Result<Vec<PathBuf>, Trouble> {
         let entry = entry.map_err(|error| unreadable(folder, error))?;
         let path = entry.path();
         if path.extension().is_some_and(|extension| extension == "flow") && path.is_file() {
-            files.push(path.strip_prefix(".").unwrap_or(path).to_owned());
+            files.push(path.to_owned());
         }
     }
     if files.is_empty() {

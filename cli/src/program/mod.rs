@@ -24,6 +24,9 @@ use crate::{
     ui::{self, Stream},
 };
 
+/// How many diagnostics are written before a program is run or drawn; `flowc check` shows more.
+const MOST_SHOWN: usize = 50;
+
 /// What all programs can refer to.
 pub(crate) fn catalog() -> Catalog {
     Catalog { connectors: flow_stdlib::catalog(), functions: flow_stdlib::functions() }
@@ -48,8 +51,9 @@ pub(crate) fn check(path: &Path, catalog: &Catalog) -> Result<Checked, Trouble> 
 /// The file can't be read, or the program has errors; they are shown.
 pub(crate) fn load(path: &Path) -> Result<Program, Trouble> {
     let checked = check(path, &catalog())?;
-    if !checked.diagnostics.is_empty() {
-        ui::say(&flow_compiler::render::human(&checked.files, &checked.diagnostics, ui::drawing(Stream::Err)));
+    let shown = checked.diagnostics.get(..MOST_SHOWN).unwrap_or(&checked.diagnostics);
+    if !shown.is_empty() {
+        ui::say(&flow_compiler::render::human(&checked.files, shown, ui::drawing(Stream::Err)));
     }
     checked.program.ok_or_else(|| {
         let errors = checked.diagnostics.iter().filter(|found| found.severity() == Severity::Error).count();
@@ -61,7 +65,7 @@ pub(crate) fn load(path: &Path) -> Result<Program, Trouble> {
 pub(crate) fn data_folder(chosen: Option<&Path>, program: &Path) -> PathBuf {
     match chosen {
         Some(folder) => folder.to_owned(),
-        None if program.is_dir() => program.join(".flow"),
+        None if program.is_dir() => find::without_dot(&program.join(".flow")).to_owned(),
         None => program.with_file_name(".flow"),
     }
 }
@@ -75,6 +79,7 @@ mod tests {
         assert_eq!(data_folder(None, Path::new("a/b.flow")), Path::new("a/.flow"));
         assert_eq!(data_folder(None, Path::new("b.flow")), Path::new(".flow"));
         assert_eq!(data_folder(Some(Path::new("d")), Path::new("a/b.flow")), Path::new("d"));
+        assert_eq!(data_folder(None, Path::new(".")).to_str(), Some(".flow"));
         let folder = env!("CARGO_MANIFEST_DIR");
         assert_eq!(data_folder(None, Path::new(folder)), Path::new(folder).join(".flow"));
     }
