@@ -325,7 +325,7 @@ impl Painter<'_> {
             leaves = Some(id);
             items.push(Item::Frame(Frame { id, title: "try".to_owned(), items: inner }));
         }
-        if optional {
+        if optional && arms.is_empty() {
             out.push(Exit { from, label: "any failure".to_owned(), leaves, way: Way::Failure });
         }
         for (at, arm) in arms.iter().enumerate() {
@@ -386,15 +386,31 @@ fn slots(plan: &Plan) -> BTreeMap<Slot, String> {
         if let Some(slot) = slot {
             names.entry(slot).or_insert_with(|| name(node));
         }
+        match &node.kind {
+            // A loop without a name of its own has that of its item.
+            NodeKind::For { slot, item, .. } => {
+                names.entry(*item).or_insert_with(|| if slot.is_some() { "item".to_owned() } else { name(node) });
+            }
+            NodeKind::Try { arms, .. } => {
+                let failures = arms.iter().filter_map(|arm| arm.bind);
+                names.extend(failures.map(|slot| (slot, "error".to_owned())));
+            }
+            _ => {}
+        }
     }
     names.extend(plan.triggers.iter().filter_map(|trigger| Some((trigger.bind?, "event".to_owned()))));
     names
 }
 
-/// The last part of a node's path, without its number.
+/// The last part of a node's path, without its number; what stands around a step has the step's name.
 fn name(node: &Node) -> String {
     let last = node.path.rsplit('/').next().unwrap_or(&node.path);
-    last.split('#').next().unwrap_or(last).to_owned()
+    let last = last.split('#').next().unwrap_or(last);
+    let step = [".catch", ".optional"].iter().find_map(|clause| last.strip_suffix(clause));
+    match (&node.kind, step) {
+        (NodeKind::Try { .. }, Some(step)) => step.to_owned(),
+        _ => last.to_owned(),
+    }
 }
 
 fn trigger_text(trigger: &Trigger) -> String {

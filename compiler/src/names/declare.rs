@@ -167,31 +167,22 @@ fn from_catalog<'a>(
     let uses = units.iter().flat_map(|unit| &unit.ast.items).flat_map(load::used_connectors);
     let used_at = uses.into_iter().find(|used| used.text == name).map(|used| used.span).unwrap_or_default();
     names.visible.entry(unit.file).or_default().insert(name.to_owned());
-    let mut found = None;
-    for item in &unit.ast.items {
-        match item {
-            Item::Connector(ast) if ast.name.text == name && found.is_none() => found = Some(ast),
-            other => {
-                let Some((kind, declared)) = declared(other) else { continue };
-                let message = format!("the file of the connector `{name}` also declares `{}`", declared.text);
-                problems.push(
-                    Diagnostic::new(Code::E0519, message, declared.span, kind.spoken())
-                        .help("put what belongs to the connector into its braces, and the rest into another file"),
-                );
-            }
-        }
-    }
-    let Some(ast) = found else {
-        // A file that could not be read has no items, which was reported.
-        if !unit.ast.items.is_empty() {
-            let message = format!("the file of the connector `{name}` does not declare it");
-            let start = Span::new(unit.file, 0, 0);
-            let help = format!("declare `connector {name} {{ … }}` in it");
-            problems
-                .push(Diagnostic::new(Code::E0519, message, start, "this file").label(used_at, "used here").help(help));
-        }
+    let own = unit.ast.items.iter().find_map(|item| match item {
+        Item::Connector(ast) if ast.name.text == name => Some(ast),
+        _ => None,
+    });
+    let Some(ast) = own else {
+        problems.extend(not_declared(unit, name, used_at));
+        names.broken.insert(name.to_owned());
         return;
     };
+    for (kind, other) in unit.ast.items.iter().filter_map(declared).filter(|(_, other)| other.span != ast.name.span) {
+        let message = format!("the file of the connector `{name}` also declares `{}`", other.text);
+        problems.push(
+            Diagnostic::new(Code::E0519, message, other.span, kind.spoken())
+                .help("put what belongs to the connector into its braces, and the rest into another file"),
+        );
+    }
     match names.items.get(name).copied() {
         Some((ItemKind::Connection, span)) if !replaces_default(units, span, name) => {
             let taken = Ident { text: name.to_owned(), span };
@@ -208,6 +199,14 @@ fn from_catalog<'a>(
     }
     names.connector_spans.insert(name.to_owned(), ast.name.span);
     connectors.insert(name.to_owned(), Used { ast, used_at });
+}
+
+/// A file of the catalog that lacks its connector. One that could not be read has no items, which was reported.
+fn not_declared(unit: &Unit, name: &str, used_at: Span) -> Option<Diagnostic> {
+    let (kind, first) = unit.ast.items.iter().find_map(declared)?;
+    let message = format!("the file of the connector `{name}` does not declare it");
+    let problem = Diagnostic::new(Code::E0519, message, first.span, kind.spoken()).label(used_at, "used here");
+    Some(problem.help(format!("declare `connector {name} {{ … }}` in it, and nothing else")))
 }
 
 /// Says whether the connection that is declared at a place is one of the connector whose name it has.

@@ -48,6 +48,11 @@ fn left(names: &Names<'_>, units: &[Unit], problems: &mut Vec<(String, Diagnosti
     }
     let mut mentions = Mentions::default();
     for item in program.iter().flat_map(|unit| &unit.ast.items) {
+        if let Item::Use(used) = item
+            && let UseWhat::File { names: Some(wanted), .. } = &used.what
+        {
+            mentions.values.extend(wanted.iter().map(|name| name.text.clone()));
+        }
         let mut inner = Mentions::default();
         walk::item(item, &mut inner);
         if let Some((_, name)) = declare::declared(item) {
