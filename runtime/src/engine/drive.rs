@@ -7,7 +7,7 @@ use std::{collections::HashMap, mem::take, sync::Arc};
 
 use flow_model::{plan::Plan, units::Instant};
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
     task::AbortHandle,
 };
 
@@ -59,6 +59,8 @@ pub(super) enum Stage {
 pub(super) enum Message {
     /// Something happened.
     Event(Event),
+    /// Someone wants something, and hears when it is on disk; not at all when it comes too late.
+    Asked(Event, oneshot::Sender<()>),
     /// An attempt that is not safe to repeat may leave.
     Permitted { place: Place, attempt: u32, permit: OwnedSemaphorePermit },
     /// Take up what is under way.
@@ -164,11 +166,17 @@ impl Inner {
             Some(live) => (live, Vec::new()),
             None => self.take_up(run, &messages).await?,
         };
-        let mut permitted = HashMap::new();
+        let (mut permitted, mut heard) = (HashMap::new(), Vec::new());
         let now = self.settings.clock.now();
         for message in messages {
             match message {
                 Message::Event(event) => events.extend(live.machine.expects(&event, now).then_some(event)),
+                Message::Asked(event, done) => {
+                    if live.machine.expects(&event, now) {
+                        events.push(event);
+                        heard.push(done);
+                    }
+                }
                 // What has not left when the engine closes is left to the next start.
                 Message::Permitted { .. } if self.is_closing() => {}
                 Message::Permitted { place, attempt, permit } => {
@@ -190,6 +198,10 @@ impl Inner {
         }
         self.store.commit(turn.batch.clone()).await?;
         self.carry_out(run, &live, turn);
+        for done in heard {
+            // Whoever asked may be gone.
+            let _ = done.send(());
+        }
         Ok(live)
     }
 
@@ -285,7 +297,7 @@ impl Inner {
             (Repeat::Unsafe, Some(_)) => Stage::Fateful,
             (Repeat::Unsafe, None) | (Repeat::Safe, _) => Stage::Queued,
         };
-        let (flown, known) = tokio::sync::oneshot::channel();
+        let (flown, known) = oneshot::channel();
         let flight = Arc::clone(self).fly(run.clone(), Arc::clone(plan), call, permit);
         let handle = self.workers.spawn(async move {
             // The call leaves when it is on the list of those under way.

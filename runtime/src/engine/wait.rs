@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use super::{Engine, RunId, RunState, RunSummary, drive::Message};
 use crate::{
@@ -70,36 +70,38 @@ impl Engine {
         .await
     }
 
-    /// Cancels a run. Returns when that is on disk and nothing of the run is under way.
+    /// Cancels a run. On disk when it returns.
     ///
     /// # Errors
     /// When there is no such run, or it is over.
-    pub async fn cancel(&self, run: &RunId, reason: impl Into<String>) -> Result<RunSummary, ControlError> {
+    pub async fn cancel(&self, run: &RunId, reason: impl Into<String>) -> Result<(), ControlError> {
         self.unfinished(run).await?;
-        self.inner.post(run, Message::Event(Event::Cancelled { reason: reason.into() }));
-        let summary = self.wait(run, |summary| summary.state.is_final().then_some(summary)).await?;
-        if summary.state == RunState::Cancelled {
-            Ok(summary)
-        } else {
-            Err(ControlError::Over { run: run.clone(), state: summary.state })
+        if self.ask(run, Event::Cancelled { reason: reason.into() }).await {
+            return Ok(());
         }
+        self.unfinished(run).await?;
+        Err(self.inner.halted.check().err().unwrap_or(Error::Closed).into())
     }
 
-    /// Decides about a step whose outcome is not known.
+    /// Decides about a step whose outcome is not known. On disk when it returns.
     ///
     /// # Errors
     /// When there is no such run, or nothing is to be decided at that place.
     pub async fn resolve(&self, run: &RunId, place: Place, decision: Decision) -> Result<(), ControlError> {
         self.unfinished(run).await?;
-        let detail = self.run(run).await?.ok_or_else(|| ControlError::Unknown(run.clone()))?;
-        let waits = |step: &crate::journal::StepHistory| {
-            step.place == place && step.state == crate::journal::StepState::NeedsDecision
-        };
-        if !detail.history.steps.iter().any(waits) {
-            return Err(ControlError::Decided { run: run.clone(), place });
+        if self.ask(run, Event::Resolved { place: place.clone(), decision }).await {
+            return Ok(());
         }
-        self.inner.post(run, Message::Event(Event::Resolved { place, decision }));
-        Ok(())
+        self.unfinished(run).await?;
+        self.inner.halted.check()?;
+        Err(ControlError::Decided { run: run.clone(), place })
+    }
+
+    /// Asks a run for something; says whether it was done.
+    async fn ask(&self, run: &RunId, event: Event) -> bool {
+        let (done, heard) = oneshot::channel();
+        self.inner.post(run, Message::Asked(event, done));
+        heard.await.is_ok()
     }
 
     /// Waits until the engine halts because a write failed. The process should then end.
@@ -144,7 +146,10 @@ fn rests(summary: &RunSummary) -> bool {
 
 /// Tasks that wait for runs.
 #[derive(Default)]
-pub(super) struct Waiters(Arc<Mutex<HashMap<RunId, (usize, Arc<Notify>)>>>);
+pub(super) struct Waiters(Arc<Mutex<Waited>>);
+
+/// How many wait for a run, and how they are woken.
+type Waited = HashMap<RunId, (usize, Arc<Notify>)>;
 
 /// One that waits; it is taken off the list when dropped.
 struct Waiter {
@@ -154,7 +159,7 @@ struct Waiter {
 }
 
 impl Waiters {
-    fn lock(&self) -> MutexGuard<'_, HashMap<RunId, (usize, Arc<Notify>)>> {
+    fn lock(&self) -> MutexGuard<'_, Waited> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -23,7 +23,7 @@ use flow_model::{
     failure::{ErrorKind, Failure},
     function::Argument,
     plan,
-    ty::Types,
+    ty::{Type, Types},
     value::Value,
 };
 use indexmap::IndexMap;
@@ -34,12 +34,16 @@ pub use self::{
     slots::{Frame, Slots},
 };
 
-/// How many expressions one evaluation may go through: some seconds of work. A program's functions can't recurse, so only
+/// How many expressions one evaluation may go through: about a second of work. A program's functions can't recurse, so only
 /// data of an absurd size or a nest of loops over lists comes here.
-const MOST_STEPS: u64 = 20_000_000;
+const MOST_STEPS: u64 = 10_000_000;
 
-/// How deep expressions and calls may nest. The grammar allows 128 in one expression; functions add theirs.
-const MOST_DEPTH: u32 = 400;
+/// How deep expressions may nest, with a call counted as [`CALL_DEPTH`]: what fits the stack of a thread of 2 MiB without
+/// optimisation. The grammar allows 128 in one expression; functions add theirs.
+const MOST_DEPTH: u32 = 200;
+
+/// What a call counts for: it takes more of the stack.
+const CALL_DEPTH: u32 = 4;
 
 /// Plain configuration: what `env("NAME")` reads.
 pub trait Environment: Send + Sync {
@@ -102,7 +106,8 @@ impl<'e, 'a> Walk<'e, 'a> {
     }
 
     fn eval(&self, expr: &Expr, slots: &mut dyn Slots) -> Result<Value, Failure> {
-        let (steps, depth) = (self.steps.get() + 1, self.depth.get() + 1);
+        let weight = if matches!(expr, Expr::Call(..)) { CALL_DEPTH } else { 1 };
+        let (steps, depth) = (self.steps.get() + 1, self.depth.get() + weight);
         if steps > MOST_STEPS {
             return Err(invalid("the expression takes too many steps: split the work up with `for`"));
         }
@@ -112,7 +117,7 @@ impl<'e, 'a> Walk<'e, 'a> {
         self.steps.set(steps);
         self.depth.set(depth);
         let value = self.kind(expr, slots);
-        self.depth.set(depth - 1);
+        self.depth.set(depth - weight);
         value
     }
 
@@ -130,30 +135,30 @@ impl<'e, 'a> Walk<'e, 'a> {
             Expr::Index(of, index) => member::index(self, of, index, slots),
             Expr::Unary(op, operand) => self.unary(*op, operand, slots),
             Expr::Binary(op, left, right) => self.binary(*op, left, right, slots),
-            Expr::If(condition, then, otherwise) => {
-                if self.condition(condition, slots)? {
-                    self.eval(then, slots)
-                } else {
-                    self.eval(otherwise, slots)
-                }
-            }
+            Expr::If(condition, then, otherwise) => self.either(condition, then, otherwise, slots),
             Expr::Match { subject, arms } => self.choice(subject, arms, slots),
-            Expr::Let { slot, value, then } => {
-                let value = self.eval(value, slots)?;
-                slots.set(*slot, value);
-                self.eval(then, slots)
-            }
+            Expr::Let { slot, value, then } => self.bind(*slot, value, then, slots),
             Expr::Call(name, args) => self.call(name, args, slots),
             Expr::Lambda(..) => Err(invalid("a lambda stands where a value is needed")),
-            Expr::Convert(of, ty) => {
-                let value = self.eval(of, slots)?;
-                Ok(boundary::convert(&value, ty, self.evaluator.types).unwrap_or(Value::Null))
-            }
-            Expr::Wire(of, ty) => {
-                let value = self.eval(of, slots)?;
-                Ok(boundary::wire(&value, ty, self.evaluator.types))
-            }
+            Expr::Convert(of, ty) => self.convert(of, ty, slots),
+            Expr::Wire(of, ty) => self.eval(of, slots).map(|value| boundary::wire(&value, ty, self.evaluator.types)),
         }
+    }
+
+    fn either(&self, condition: &Expr, then: &Expr, otherwise: &Expr, slots: &mut dyn Slots) -> Result<Value, Failure> {
+        let branch = if self.condition(condition, slots)? { then } else { otherwise };
+        self.eval(branch, slots)
+    }
+
+    fn bind(&self, slot: Slot, value: &Expr, then: &Expr, slots: &mut dyn Slots) -> Result<Value, Failure> {
+        let value = self.eval(value, slots)?;
+        slots.set(slot, value);
+        self.eval(then, slots)
+    }
+
+    fn convert(&self, of: &Expr, ty: &Type, slots: &mut dyn Slots) -> Result<Value, Failure> {
+        let value = self.eval(of, slots)?;
+        Ok(boundary::convert(&value, ty, self.evaluator.types).unwrap_or(Value::Null))
     }
 
     fn ambient(&self, which: Ambient) -> Result<Value, Failure> {

@@ -248,7 +248,7 @@ fn moved_date(
     by: Millis,
     compute: fn(Date, SignedDuration) -> Result<Date, jiff::Error>,
 ) -> Result<Value, Failure> {
-    if by.0 % DAY != 0 {
+    if !by.0.is_multiple_of(DAY) {
         return Err(invalid(format!("{by} is not a number of whole days, which a date needs")));
     }
     let moved = compute(day, signed(op, by)?);

@@ -15,8 +15,6 @@ mod raise;
 mod replay;
 mod scope;
 mod step;
-#[cfg(test)]
-mod tests;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -215,7 +213,8 @@ impl Machine {
                 self.pending.get(place).and_then(Pending::until).is_some_and(|until| until <= now)
             }
             Event::Expired => self.deadline.is_some_and(|deadline| deadline <= now),
-            Event::Began { .. } | Event::Lost { .. } | Event::Cancelled { .. } | Event::Resolved { .. } => true,
+            Event::Resolved { place, .. } => matches!(self.pending.get(place), Some(Pending::Undecided(..))),
+            Event::Began { .. } | Event::Lost { .. } | Event::Cancelled { .. } => true,
         }
     }
 

@@ -23,12 +23,12 @@ impl Machine {
             Some(Region { at: None, .. }) => self.leave(thread, Value::Null),
             Some(Region { at: Some(node), .. }) => match self.enter(thread, node) {
                 Ok(went) => went,
-                Err(raised) => self.raise(thread, raised),
+                Err(raised) => self.raise(thread, *raised),
             },
         }
     }
 
-    fn enter(&mut self, thread: ThreadId, node: NodeIndex) -> Result<Went, Raised> {
+    fn enter(&mut self, thread: ThreadId, node: NodeIndex) -> Result<Went, Box<Raised>> {
         let plan = Arc::clone(&self.plan);
         let Some(weight) = plan.graph.node_weight(node) else { return Ok(self.leave(thread, Value::Null)) };
         match &weight.kind {
@@ -85,19 +85,19 @@ impl Machine {
     }
 
     /// Computes an expression of a node; a fault names the node.
-    pub(super) fn value(&mut self, thread: ThreadId, node: NodeIndex, expr: &Expr) -> Result<Value, Raised> {
+    pub(super) fn value(&mut self, thread: ThreadId, node: NodeIndex, expr: &Expr) -> Result<Value, Box<Raised>> {
         let scope = self.threads.get(&thread).map_or(0, |thread| thread.scope);
         self.eval(scope, expr).map_err(|failure| self.fault(thread, node, failure))
     }
 
     /// A fault of an expression, with the node's place in its message.
-    pub(super) fn fault(&self, thread: ThreadId, node: NodeIndex, mut failure: Failure) -> Raised {
+    pub(super) fn fault(&self, thread: ThreadId, node: NodeIndex, mut failure: Failure) -> Box<Raised> {
         let place = self.place(thread, node);
         failure.message = format!("`{place}`: {}", failure.message);
-        Raised { failure, place }
+        Box::new(Raised { failure, place })
     }
 
-    fn invalid(&self, thread: ThreadId, node: NodeIndex, message: impl Into<String>) -> Raised {
+    fn invalid(&self, thread: ThreadId, node: NodeIndex, message: impl Into<String>) -> Box<Raised> {
         self.fault(thread, node, Failure::new(ErrorKind::Invalid, message))
     }
 
@@ -146,7 +146,7 @@ impl Machine {
         }
     }
 
-    fn first_that_holds(&mut self, thread: ThreadId, node: NodeIndex, conditions: &[Expr]) -> Result<u32, Raised> {
+    fn first_that_holds(&mut self, thread: ThreadId, node: NodeIndex, conditions: &[Expr]) -> Result<u32, Box<Raised>> {
         let scope = self.threads.get(&thread).map_or(0, |thread| thread.scope);
         for (condition, region) in conditions.iter().zip(0..) {
             if self.condition(scope, condition).map_err(|failure| self.fault(thread, node, failure))? {
@@ -162,7 +162,7 @@ impl Machine {
         node: NodeIndex,
         subject: &Expr,
         arms: &[(Pattern, Option<Expr>)],
-    ) -> Result<u32, Raised> {
+    ) -> Result<u32, Box<Raised>> {
         let scope = self.threads.get(&thread).map_or(0, |thread| thread.scope);
         let subject = self.value(thread, node, subject)?;
         for ((pattern, guard), region) in arms.iter().zip(0..) {
@@ -186,7 +186,7 @@ impl Machine {
         node: NodeIndex,
         status: &Expr,
         body: Option<&Expr>,
-    ) -> Result<Went, Raised> {
+    ) -> Result<Went, Box<Raised>> {
         let status = match self.value(thread, node, status)? {
             Value::Int(status @ 200..=599) => u16::try_from(status).unwrap_or(500),
             other => {
@@ -210,7 +210,7 @@ impl Machine {
         node: NodeIndex,
         error: &ErrorKind,
         fields: &[(String, Expr)],
-    ) -> Result<Raised, Raised> {
+    ) -> Result<Box<Raised>, Box<Raised>> {
         let place = self.place(thread, node);
         let mut failure = Failure::new(error.clone(), "");
         for (name, value) in fields {
@@ -218,10 +218,10 @@ impl Machine {
         }
         let words = ["message", "reason"].iter().find_map(|name| failure.fields.get(*name)?.as_str());
         failure.message = words.map_or_else(|| format!("`{place}` ended in `fail {error}`"), str::to_owned);
-        Ok(Raised { failure, place })
+        Ok(Box::new(Raised { failure, place }))
     }
 
-    fn sleep(&mut self, thread: ThreadId, node: NodeIndex, until: &Expr) -> Result<Went, Raised> {
+    fn sleep(&mut self, thread: ThreadId, node: NodeIndex, until: &Expr) -> Result<Went, Box<Raised>> {
         let until = match self.value(thread, node, until)? {
             Value::Duration(by) => self.now.after(by),
             Value::Timestamp(at) => ceiling(at),

@@ -71,7 +71,7 @@ impl Machine {
                     return Went::On;
                 }
                 // The guard itself has failed: that is what goes on outwards.
-                Err(failure) => raised = self.fault(thread, node, failure),
+                Err(failure) => raised = *self.fault(thread, node, failure),
             }
         }
     }

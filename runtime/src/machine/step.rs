@@ -46,7 +46,7 @@ pub(super) struct Hints {
 
 impl Machine {
     /// Asks for the first attempt of a step.
-    pub(super) fn schedule(&mut self, thread: ThreadId, node: NodeIndex, step: &Step) -> Result<Went, Raised> {
+    pub(super) fn schedule(&mut self, thread: ThreadId, node: NodeIndex, step: &Step) -> Result<Went, Box<Raised>> {
         let place = self.place(thread, node);
         let args = step.args.iter().map(|arg| self.value(thread, node, arg)).collect::<Result<Vec<_>, _>>()?;
         let key = match &step.key {

@@ -8,8 +8,6 @@ mod lock;
 mod read;
 mod schema;
 mod sqlite;
-#[cfg(test)]
-mod tests;
 mod write;
 
 use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};

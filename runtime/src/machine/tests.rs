@@ -1,1 +1,0 @@
-//! Runs of plans built by hand.

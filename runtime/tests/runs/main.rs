@@ -1,0 +1,13 @@
+//! Runs of plans on the machine and the engine, on a simulated world.
+//!
+//! The world outside is scripted: what connectors answer, the clock, and where the process ends. All parts inside are the
+//! real ones, with SQLite in a temporary folder.
+
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test says what failed by where it stopped")]
+
+mod crash;
+mod durability;
+mod engine;
+mod machine;
+mod random;
+mod support;
