@@ -13,6 +13,7 @@ mod attempt;
 mod drive;
 mod env;
 mod live;
+mod pinned;
 mod progress;
 mod settings;
 mod submit;
