@@ -104,9 +104,11 @@ pub fn check(path: &str, text: &[u8], catalog: &Catalog, loader: &dyn Loader) ->
     Checked { files, diagnostics, program }
 }
 
-/// Mistakes by file, place and code, each once: of two with the same code at the same place, the first that was found.
+/// Mistakes by file, place and code, each once.
 fn in_order(mut problems: Vec<Diagnostic>) -> Vec<Diagnostic> {
     problems.sort_by_key(|problem| (problem.span(), problem.code));
-    problems.dedup_by(|second, first| second.code == first.code && second.span() == first.span());
+    problems.dedup_by(|second, first| {
+        (second.code, second.span(), &second.message) == (first.code, first.span(), &first.message)
+    });
     problems
 }

@@ -31,7 +31,9 @@ pub(crate) fn unused(names: &Names<'_>, units: &[Unit], problems: &mut Vec<Diagn
         .flat_map(|fix| &fix.edits)
         .map(|edit| edit.text.as_str())
         .collect();
-    found.retain(|(name, _)| !meant.contains(name.as_str()));
+    // What has an error of its own is not told to be left over as well.
+    let wrong: BTreeSet<Span> = problems.iter().map(Diagnostic::span).collect();
+    found.retain(|(name, problem)| !meant.contains(name.as_str()) && !wrong.contains(&problem.span()));
     problems.extend(found.into_iter().map(|(_, problem)| problem));
 }
 

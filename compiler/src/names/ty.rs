@@ -262,7 +262,7 @@ impl Names<'_> {
             && within != Some(connector.text.as_str())
             && !self.sees(path.span().file, &connector.text)
         {
-            let connectors: Vec<&str> = self.connectors.keys().map(String::as_str).collect();
+            let connectors: Vec<&str> = self.connector_spans.keys().map(String::as_str).collect();
             let problem = unknown(Code::E0201, "connector", connector, connectors);
             problems.push(match problem.help {
                 Some(_) => problem,

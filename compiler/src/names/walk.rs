@@ -51,7 +51,6 @@ pub(crate) fn item<'a>(item: &'a Item, visitor: &mut impl Visitor<'a>) {
         Item::Union(declared) => declared.cases.iter().for_each(|(_, case)| ty(case, visitor)),
         Item::Function(declared) => {
             params(&declared.params, visitor);
-            declared.params.iter().for_each(|param| visitor.binding(&param.name));
             if let Some(result) = &declared.result {
                 ty(result, visitor);
             }
@@ -66,7 +65,6 @@ pub(crate) fn item<'a>(item: &'a Item, visitor: &mut impl Visitor<'a>) {
         Item::Connector(declared) => connector(declared, visitor),
         Item::Flow(declared) => {
             params(&declared.params, visitor);
-            declared.params.iter().for_each(|param| visitor.binding(&param.name));
             if let Some(result) = &declared.result {
                 ty(result, visitor);
             }

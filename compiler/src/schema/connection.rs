@@ -67,8 +67,9 @@ pub(crate) fn connections(
             },
         );
     }
+    let mut calls = Calls { names, lacking, problems };
     for item in units.iter().flat_map(|unit| &unit.ast.items) {
-        walk::item(item, &mut Calls { names, lacking: &lacking, problems });
+        walk::item(item, &mut calls);
     }
     names.connections = connections;
 }
@@ -173,7 +174,8 @@ fn because(problem: Diagnostic, name: &Ident, info: &ConnectorInfo<'_>) -> Diagn
     }
 }
 
-fn unknown_setting(name: &Ident, info: &ConnectorInfo<'_>) -> Diagnostic {
+/// Reports a setting that the connector does not have.
+pub(super) fn unknown_setting(name: &Ident, info: &ConnectorInfo<'_>) -> Diagnostic {
     let known: Vec<&str> = info.schema.config.keys().map(String::as_str).collect();
     let mut problem = unknown(Code::E0530, "setting", name, known.iter().copied());
     problem.message = format!("`{}` has no setting `{}`", info.schema.name, name.text);
@@ -205,15 +207,16 @@ fn lacks(name: &str, missing: &[&str], span: Span, info: &ConnectorInfo<'_>) -> 
 /// Reports calls and triggers of default connections that lack settings.
 struct Calls<'c, 'n> {
     names: &'c Names<'n>,
-    lacking: &'c BTreeMap<&'c str, Vec<&'c str>>,
+    /// What each lacks; one that was reported is taken out.
+    lacking: BTreeMap<&'c str, Vec<&'c str>>,
     problems: &'c mut Vec<Diagnostic>,
 }
 
 impl Calls<'_, '_> {
     fn call(&mut self, name: &str, span: Span) {
-        let Some(missing) = self.lacking.get(name) else { return };
         let Some(info) = self.names.connectors.get(name).filter(|_| self.names.sees(span.file, name)) else { return };
-        let mut problem = lacks(name, missing, span, info);
+        let Some(missing) = self.lacking.remove(name) else { return };
+        let mut problem = lacks(name, &missing, span, info);
         let settings = problem.help.take().unwrap_or_default();
         let settings = settings.trim_start_matches("add ").trim_matches('`');
         self.problems.push(problem.help(format!("add `connection {name} = {name} {{ {settings} }}`")));

@@ -15,11 +15,7 @@ use flow_model::{
     value::Value,
 };
 
-use super::{
-    Context, Section,
-    section::{fixed_text, wrong_value},
-    template::over_answer,
-};
+use super::{Context, Section, section::wrong_value, template::over_answer};
 use crate::{
     ast::{self, ExprKind, Property, PropertyValue},
     names::literal,
@@ -138,21 +134,29 @@ pub(super) fn limit(property: &Property, problems: &mut Vec<Diagnostic>) -> Opti
 
 /// `retry_after: header("Retry-After")`, or any expression over the answer.
 pub(super) fn retry_after(context: &Context<'_, '_>, written: &ast::Expr, problems: &mut Vec<Diagnostic>) -> Expr {
-    match header(written, problems) {
-        Some(name) => header_value(&name),
+    match header(written) {
+        Some(Ok(name)) => header_value(&name),
+        Some(Err(span)) => {
+            problems.push(wrong_value("header", span, "not one name of a header", "write `header(\"Retry-After\")`"));
+            Expr::Literal(Value::Null)
+        }
         None => answer(context, written, problems),
     }
 }
 
-/// The name in `header("…")`.
-pub(super) fn header(written: &ast::Expr, problems: &mut Vec<Diagnostic>) -> Option<String> {
+/// The name in `header("…")`, or the place of what is not one name; none for anything else.
+pub(super) fn header(written: &ast::Expr) -> Option<Result<String, Span>> {
     let ExprKind::Call { callee, args, .. } = &written.kind else { return None };
-    match (&callee.kind, args.as_slice()) {
-        (ExprKind::Name(name), [arg]) if name == "header" && arg.name.is_none() => {
-            fixed_text("header", &arg.value, problems)
-        }
-        _ => None,
+    if !matches!(&callee.kind, ExprKind::Name(name) if name == "header") {
+        return None;
     }
+    Some(match args.as_slice() {
+        [arg] if arg.name.is_none() => match literal(&arg.value) {
+            Some(Value::String(name)) => Ok(name.to_string()),
+            _ => Err(arg.span),
+        },
+        _ => Err(written.span),
+    })
 }
 
 /// The value of a header of an answer or webhook; their names are in lower case.

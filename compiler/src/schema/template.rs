@@ -11,9 +11,10 @@ use flow_model::{
 };
 use indexmap::IndexMap;
 
-use super::Context;
+use super::{Context, connection::unknown_setting};
 use crate::{
-    ast,
+    ast::{self, ExprKind, Ident},
+    names::{ConnectorInfo, walk},
     types::{Elaborator, Typed},
 };
 
@@ -22,6 +23,9 @@ pub(super) struct Template<'a> {
     elaborator: Elaborator<'a>,
     /// What can stand here, for names that mean nothing.
     sees: &'static str,
+    connector: Option<&'a ConnectorInfo<'a>>,
+    /// Settings that were written and that the connector does not have.
+    unknown: Vec<Ident>,
 }
 
 impl<'a> Template<'a> {
@@ -31,14 +35,16 @@ impl<'a> Template<'a> {
         'n: 'a,
     {
         let mut elaborator = Elaborator::new(context.names, context.definitions).within(context.connector);
-        let config = context.names.connectors.get(context.connector).map(|info| info.schema.config.clone());
+        let connector: Option<&'a ConnectorInfo<'a>> = context.names.connectors.get(context.connector);
+        let config = connector.map(|info| info.schema.config.clone());
         elaborator.ambient(Ambient::Config, Type::Record(config.unwrap_or_default()));
         for (name, field) in fields {
             if let Some(written) = params.iter().find(|param| param.name.text == *name) {
                 elaborator.bind(&written.name, wire_field(&context.names.types, field));
             }
         }
-        Self { elaborator, sees: "declare it as a parameter, or as a setting and write `config.` before it" }
+        let sees = "declare it as a parameter, or as a setting and write `config.` before it";
+        Self { elaborator, sees, connector, unknown: Vec::new() }
     }
 
     /// A place that sees an answer or a webhook: `body`, `headers`, and those of `more`.
@@ -63,16 +69,41 @@ impl<'a> Template<'a> {
 
     /// Elaborates an expression.
     pub(super) fn expr(&mut self, written: &ast::Expr, expected: Option<&Type>) -> Typed {
+        let mut settings = Settings(Vec::new());
+        walk::expr(written, &mut settings);
+        let config = self.connector.map(|info| &info.schema.config);
+        let unknown =
+            settings.0.into_iter().filter(|name| !config.is_some_and(|config| config.contains_key(&name.text)));
+        self.unknown.extend(unknown.cloned());
         self.elaborator.expr(written, expected)
     }
 
     /// Hands over the problems that were found.
     pub(super) fn finish(self, problems: &mut Vec<Diagnostic>) {
-        problems.extend(self.elaborator.finish().into_iter().map(|problem| match &problem.help {
-            // Nothing can be bound in a declaration.
-            Some(help) if problem.code == Code::E0201 && help.starts_with("bind it first") => problem.help(self.sees),
-            _ => problem,
-        }));
+        for problem in self.elaborator.finish() {
+            let setting = self.unknown.iter().find(|name| problem.code == Code::E0303 && name.span == problem.span());
+            problems.push(match (setting, self.connector, &problem.help) {
+                (Some(setting), Some(connector), _) => unknown_setting(setting, connector),
+                // Nothing can be bound in a declaration.
+                (_, _, Some(help)) if problem.code == Code::E0201 && help.starts_with("bind it first") => {
+                    problem.help(self.sees)
+                }
+                _ => problem,
+            });
+        }
+    }
+}
+
+/// The settings that an expression reads: `config.name`.
+struct Settings<'e>(Vec<&'e Ident>);
+
+impl<'e> walk::Visitor<'e> for Settings<'e> {
+    fn expr(&mut self, expr: &'e ast::Expr) {
+        if let ExprKind::Member { of, name, .. } = &expr.kind
+            && matches!(&of.kind, ExprKind::Name(root) if root == "config")
+        {
+            self.0.push(name);
+        }
     }
 }
 

@@ -176,9 +176,9 @@ fn grammar(written: &ast::Expr, problems: &mut Vec<Diagnostic>) -> Option<Header
 /// `timestamp: header("X-Request-Timestamp")`
 fn timestamp(property: &Property, section: &Section<'_>, problems: &mut Vec<Diagnostic>) -> Option<Expr> {
     let written = section.expr("timestamp", problems)?;
-    match errors::header(written, problems) {
-        Some(name) => Some(Expr::Literal(Value::text(name))),
-        None => {
+    match errors::header(written) {
+        Some(Ok(name)) => Some(Expr::Literal(Value::text(name))),
+        _ => {
             let help = "write `timestamp: header(\"X-Request-Timestamp\")`";
             problems.push(wrong_value("timestamp", property.span, "not a header", help));
             None
