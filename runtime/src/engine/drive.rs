@@ -128,8 +128,11 @@ impl Inner {
                 }
                 Err(Stop::Store(error)) => return self.halt(error),
                 Err(Stop::Unknown) => {
-                    self.state().cells.remove(&run);
-                    return;
+                    let mut state = self.state();
+                    if state.cells.get(&run).is_none_or(|cell| cell.inbox.is_empty()) {
+                        state.cells.remove(&run);
+                        return;
+                    }
                 }
                 Err(Stop::Broken(broken)) => return self.set_aside(&run, &broken).await,
             }
@@ -161,21 +164,32 @@ impl Inner {
     }
 
     /// One turn: applies, writes, carries out.
-    async fn go_on(self: &Arc<Self>, run: &RunId, messages: Inbox, live: Option<Box<Live>>) -> Result<Box<Live>, Stop> {
+    async fn go_on(
+        self: &Arc<Self>,
+        run: &RunId,
+        mut messages: Inbox,
+        live: Option<Box<Live>>,
+    ) -> Result<Box<Live>, Stop> {
         let (mut live, mut events) = match live {
             Some(live) => (live, Vec::new()),
             None => self.take_up(run, &messages).await?,
         };
-        let (mut permitted, mut heard) = (HashMap::new(), Vec::new());
+        let (mut permitted, mut heard) = (HashMap::new(), None);
         let now = self.settings.clock.now();
-        for message in messages {
+        while let Some(message) = messages.pop_front() {
             match message {
                 Message::Event(event) => events.extend(live.machine.expects(&event, now).then_some(event)),
-                Message::Asked(event, done) => {
+                // What someone asks for has a turn of its own, so that what they hear is what came of it.
+                Message::Asked(event, done) if events.is_empty() => {
                     if live.machine.expects(&event, now) {
                         events.push(event);
-                        heard.push(done);
+                        heard = Some(done);
+                        break;
                     }
+                }
+                asked @ Message::Asked(..) => {
+                    messages.push_front(asked);
+                    break;
                 }
                 // What has not left when the engine closes is left to the next start.
                 Message::Permitted { .. } if self.is_closing() => {}
@@ -185,6 +199,12 @@ impl Inner {
                 }
                 Message::Look => {}
             }
+        }
+        if !messages.is_empty()
+            && let Some(cell) = self.state().cells.get_mut(run)
+        {
+            messages.append(&mut cell.inbox);
+            cell.inbox = messages;
         }
         if events.is_empty() {
             return Ok(live);
@@ -198,7 +218,7 @@ impl Inner {
         }
         self.store.commit(turn.batch.clone()).await?;
         self.carry_out(run, &live, turn);
-        for done in heard {
+        if let Some(done) = heard {
             // Whoever asked may be gone.
             let _ = done.send(());
         }

@@ -45,14 +45,33 @@ pub fn replay<'e>(
             (Said::Event(event), None) => concluded.extend(records(machine.apply(event, at))),
             (Said::Record(record), Some(expected)) if *record == expected => {}
             (said, expected) => {
-                let expected = expected.map_or("an event".to_owned(), |record| format!("{record:?}"));
-                return Err(Diverged { entry, message: format!("it should be {expected} and is {said:?}") });
+                let expected = expected.map_or("an event".to_owned(), |record| brief(&Said::Record(record)));
+                return Err(Diverged { entry, message: format!("it should be {expected} and is {}", brief(said)) });
             }
         }
     }
     match concluded.pop_front() {
         None => Ok(machine),
-        Some(record) => Err(Diverged { entry: count, message: format!("{record:?} is missing") }),
+        Some(record) => Err(Diverged { entry: count, message: format!("{} is missing", brief(&Said::Record(record))) }),
+    }
+}
+
+/// What an entry is about, without the data in it.
+fn brief(said: &Said) -> String {
+    match said {
+        Said::Event(_) => "an event".to_owned(),
+        Said::Record(record) => match record {
+            Record::Scheduled { place, .. } => format!("the start of `{place}`"),
+            Record::Waits { place, until } => format!("the wait of `{place}` until {until}"),
+            Record::StepFailed { place, failure } => format!("the failure of `{place}` with {}", failure.kind),
+            Record::Undecided { place, .. } => format!("the doubt about `{place}`"),
+            Record::Dropped { place } => format!("the end of `{place}`"),
+            Record::PassedOver { place, .. } => format!("the failure passed over at `{place}`"),
+            Record::Responded(_) => "the answer".to_owned(),
+            Record::Logged { place, .. } => format!("the line of `{place}`"),
+            Record::DeadLettered { place, .. } => format!("the dead letter of `{place}`"),
+            Record::Ended(_) => "the end of the run".to_owned(),
+        },
     }
 }
 

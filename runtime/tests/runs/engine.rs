@@ -389,3 +389,24 @@ fn another_process_reads_while_one_serves() {
     let reader = store::read(data.path()).unwrap();
     assert_eq!(reader.list(&Filter::default()).unwrap().len(), 1, "and when nobody serves");
 }
+
+#[test]
+fn of_two_who_cancel_or_decide_one_wins() {
+    let world = World::new(|_| Reply::err(ErrorKind::Timeout, Reached::Perhaps));
+    live(&world, async |engine| {
+        let run = start(&engine, plan(&[], vec![step("a", "send", 1), end(get(1))])).await.run;
+        assert_eq!(engine.outcome(&run).await.unwrap().state, RunState::NeedsDecision);
+        let decide = |value| engine.resolve(&run, place("a"), Decision::Result(Value::Int(value)));
+        let said = futures::future::join_all([decide(1), decide(2)]).await;
+        let won = said.iter().position(Result::is_ok).unwrap();
+        assert!(matches!(said[1 - won], Err(ControlError::Over { .. })));
+        let outcome = engine.outcome(&run).await.unwrap().outcome;
+        assert_eq!(outcome, Some(Outcome::Completed(Value::Int(1 + won as i64))));
+        let run = engine.submit(params()).await.unwrap().run;
+        engine.outcome(&run).await.unwrap();
+        let said = futures::future::join_all([engine.cancel(&run, "0"), engine.cancel(&run, "1")]).await;
+        let won = said.iter().position(Result::is_ok).unwrap();
+        assert!(matches!(said[1 - won], Err(ControlError::Over { state: RunState::Cancelled, .. })));
+        assert_eq!(engine.outcome(&run).await.unwrap().reason, Some(won.to_string()));
+    });
+}
