@@ -22,7 +22,7 @@ const STYLES: styling::Styles = styling::Styles::styled()
 #[command(name = "flowc", version, styles = STYLES, max_term_width = 100, after_help = exit::TABLE)]
 #[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
 pub(crate) struct Cli {
-    /// When to use colour
+    /// When to use colour: `auto` is on a terminal, unless NO_COLOR is set
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = "Global options")]
     pub(crate) color: Color,
     #[command(subcommand)]
@@ -32,11 +32,8 @@ pub(crate) struct Cli {
 /// When to use colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
-    /// On a terminal, unless `NO_COLOR` is set
     Auto,
-    /// Also into files and pipes
     Always,
-    /// Not at all
     Never,
 }
 
@@ -61,7 +58,8 @@ Examples:
   flowc check .                     every .flow file below the current folder
   flowc check --format json flows/ | jq '.diagnostics[].code'
 
-Exits with 0 when there are no errors (warnings do not count), 1 when there are, 2 when a path can't be read.
+Exits with 0 when there are no errors (warnings do not count), 1 when there are, 2 when a path can't
+be read.
 `flowc explain E0301` tells more about a code.")]
 pub(crate) struct Check {
     /// Files, or folders to search for `.flow` files
@@ -75,17 +73,15 @@ pub(crate) struct Check {
 /// Human or machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// For people
     Human,
-    /// For programs
     Json,
 }
 
 /// Run a flow once and print its result.
 ///
 /// The steps are shown on standard error while they happen; the result, as JSON, is all that is written to standard
-/// output. The run is durable: its history stays in the data folder, and `flowc serve` continues it if it is
-/// interrupted.
+/// output. The run is durable: its history stays in the data folder, and if it is interrupted,
+/// `flowc runs resume` continues it where it was.
 ///
 /// The input is an object with the flow's parameters. A flow without parameters that is started by a trigger takes the
 /// trigger's payload in its place; no signature is asked for then.
@@ -97,8 +93,8 @@ Examples:
   flowc run receipt.flow --input @event.json
   jq .lead contact.json | flowc run leads.flow --input -
 
-Exits with 0 when the run completed, 3 when it failed, 4 when it waits for a decision, 130 when it was interrupted;
-`flowc --help` lists all exit codes.")]
+Exits with 0 when the run completed, 3 when it failed, 4 when it waits for a decision, 130 when it
+was interrupted. `flowc --help` lists all exit codes.")]
 pub(crate) struct Run {
     /// The program, or a folder with a `main.flow`
     #[arg(value_name = "FILE")]
@@ -132,7 +128,8 @@ Examples:
   flowc serve receipt.flow --listen 127.0.0.1:0 --log json
 
 Webhooks of a connection are received at POST /hooks/<connection>, `on http` at its own path.
-Exits with 0 after a clean stop, 1 when a program has errors, 6 when something is missing or the address is taken.")]
+Exits with 0 after a clean stop, 1 when a program has errors, 6 when something is missing or the
+address is taken.")]
 pub(crate) struct Serve {
     /// A program, or a folder with programs
     #[arg(value_name = "PATH")]
@@ -155,9 +152,9 @@ pub(crate) struct Data {
     pub(crate) folder: Option<PathBuf>,
 }
 
-/// Look at runs and their history.
+/// Look at runs and their history, and continue one.
 ///
-/// Works also while `flowc serve` uses the data folder.
+/// `list` and `show` work also while `flowc serve` uses the data folder.
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true, disable_help_subcommand = true)]
 pub(crate) struct Runs {
@@ -169,6 +166,7 @@ pub(crate) struct Runs {
 pub(crate) enum RunsCommand {
     List(RunsList),
     Show(RunsShow),
+    Resume(RunsResume),
 }
 
 /// List runs, newest first.
@@ -237,6 +235,26 @@ pub(crate) struct RunsShow {
     pub(crate) data: Data,
 }
 
+/// Continue a run that was interrupted, and watch it to its end.
+///
+/// The run goes on with the program as it was when it began, and without repeating what it has done. `flowc serve`
+/// continues all runs of its data folder by itself.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc runs resume 01JD3Q9GZ1M4C1Q2VE5S6T7U8V
+  flowc runs resume T7U8V receipt.flow")]
+pub(crate) struct RunsResume {
+    /// The run's id, or as much of its beginning or end as tells it from others
+    #[arg(value_name = "RUN")]
+    pub(crate) run: String,
+    /// The program, or its folder
+    #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
+    pub(crate) program: PathBuf,
+    #[command(flatten)]
+    pub(crate) data: Data,
+}
+
 /// Draw a flow as a graph.
 ///
 /// The drawing is written to standard output as text: Mermaid, which many wikis and forges show as a picture, or DOT of
@@ -261,9 +279,7 @@ pub(crate) struct Graph {
 /// A notation for graphs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Drawing {
-    /// A Mermaid flowchart
     Mermaid,
-    /// Graphviz
     Dot,
 }
 

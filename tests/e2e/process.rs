@@ -97,8 +97,9 @@ impl Serving {
         let address = loop {
             match lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(line) => {
-                    if let Some((_, address)) = line.split_once("listening on ") {
-                        break address.trim().to_owned();
+                    if let Some((_, address)) = line.split_once("http://").filter(|_| line.contains("listening")) {
+                        let end = address.find(['"', ' ']).unwrap_or(address.len());
+                        break format!("http://{}", &address[..end]);
                     }
                 }
                 Err(_) => {
@@ -130,12 +131,17 @@ impl Serving {
         let end = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().expect("flowc can be waited for") {
-                let (stdout, stderr) = (self.out.lock().unwrap().clone(), self.log());
+                let (stdout, stderr) = (self.out(), self.log());
                 return Ended { code: status.code(), stdout, stderr };
             }
             assert!(Instant::now() < end, "flowc serve has not ended; its log: {}", self.log());
             thread::sleep(super::PAUSE);
         }
+    }
+
+    /// What it wrote to standard output so far.
+    pub(crate) fn out(&self) -> String {
+        self.out.lock().unwrap().clone()
     }
 
     /// What it wrote to standard error so far.
