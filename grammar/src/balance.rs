@@ -8,7 +8,7 @@
 use crate::{
     problem::{Edit, Problem, ProblemKind},
     scan::Scan,
-    token::{CONTROL, ITEMS, Token, TokenKind, closer},
+    token::{CONTROL, ITEMS, STATEMENTS, Token, TokenKind, closer, opener},
 };
 
 /// What stands between two brackets; the first group is the file.
@@ -16,8 +16,10 @@ use crate::{
 pub(crate) struct Group {
     /// The group that it stands in.
     pub parent: usize,
-    /// Place of its opening token; none for the file.
+    /// Place of its opening token; none for the file, and where the bracket was put in.
     pub open: Option<usize>,
+    /// `(`, `[`, `{`, `"`, or nothing for the file.
+    pub bracket: &'static str,
     /// Places of its tokens: the first after the opening one, and one past the last.
     pub from: usize,
     pub to: usize,
@@ -29,13 +31,17 @@ pub(crate) struct Groups {
     pub groups: Vec<Group>,
     /// For each token the group that it stands in; a bracket stands in the group around it.
     pub of: Vec<usize>,
+    /// What was changed for that, in order.
+    pub changes: Vec<Change>,
 }
 
 /// A bracket that is missing or superfluous.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Change {
+pub(crate) enum Change {
     /// A closing bracket is put before this token.
     Close(usize),
+    /// An opening bracket is put before this token.
+    Open(usize, &'static str),
     /// This token is left out.
     Drop(usize),
     /// This closing token closes what is open, whatever it is.
@@ -61,18 +67,47 @@ pub(crate) fn balance(source: &str, scan: &mut Scan) -> Groups {
             if let [from, to] = *window
                 && !pairs_up(source, scan.tokens.get(from..to).unwrap_or_default())
             {
-                let mut matcher = Matcher { source, tokens: &scan.tokens, to, open: Vec::new(), changes: Vec::new() };
-                matcher.run(from);
+                let mut matcher =
+                    Matcher { source, tokens: &scan.tokens, from, to, open: Vec::new(), changes: Vec::new() };
+                matcher.run();
                 changes.append(&mut matcher.changes);
             }
         }
-        changes.sort_by_key(|change| match change {
-            Change::Close(at) => (*at, 0),
-            Change::Drop(at) | Change::Turn(at) => (*at, 1),
-        });
+        changes.sort_by_key(Change::order);
         report(source, scan, &changes);
     }
-    groups(&scan.tokens, &changes)
+    groups(source, &scan.tokens, changes)
+}
+
+impl Change {
+    /// Changes are made in the order of their tokens; what is closed before a token comes before what is opened.
+    fn order(&self) -> (usize, u8) {
+        match self {
+            Self::Close(at) => (*at, 0),
+            Self::Open(at, _) => (*at, 1),
+            Self::Drop(at) | Self::Turn(at) => (*at, 2),
+        }
+    }
+}
+
+impl Groups {
+    /// The groups when a superfluous bracket turns out to close one that was left out before the token `open`.
+    pub(crate) fn with_opened(&self, source: &str, tokens: &[Token], dropped: usize, open: usize) -> Self {
+        let bracket = tokens.get(dropped).map_or("{", |token| opener(token.text(source)));
+        let mut changes: Vec<Change> =
+            self.changes.iter().copied().filter(|change| *change != Change::Drop(dropped)).collect();
+        changes.push(Change::Open(open, bracket));
+        changes.sort_by_key(Change::order);
+        groups(source, tokens, changes)
+    }
+
+    /// The first superfluous bracket in `from..to`.
+    pub(crate) fn dropped(&self, from: usize, to: usize) -> Option<usize> {
+        self.changes.iter().find_map(|change| match change {
+            Change::Drop(at) if (from..to).contains(at) => Some(*at),
+            _ => None,
+        })
+    }
 }
 
 fn opens(token: Token) -> bool {
@@ -129,9 +164,14 @@ pub(crate) fn begins_item(source: &str, tokens: &[Token], index: usize) -> bool 
         && tokens.get(index + 1).is_some_and(|next| matches!(next.kind, TokenKind::Word | TokenKind::Text))
 }
 
+/// How many tokens are looked at to find the partner of one bracket. It bounds the time that a text takes in which
+/// nothing pairs up.
+const NEAR: usize = 2000;
+
 struct Matcher<'a> {
     source: &'a str,
     tokens: &'a [Token],
+    from: usize,
     to: usize,
     open: Vec<Open>,
     changes: Vec<Change>,
@@ -142,8 +182,8 @@ impl Matcher<'_> {
         *self.tokens.get(index).expect("a place below the number of tokens")
     }
 
-    fn run(&mut self, from: usize) {
-        for index in from..self.to {
+    fn run(&mut self) {
+        for index in self.from..self.to {
             let token = self.token(index);
             if token.first {
                 for open in &mut self.open {
@@ -151,6 +191,9 @@ impl Matcher<'_> {
                         open.outdent = Some(index);
                     }
                 }
+            }
+            if token.kind == TokenKind::Sign {
+                self.sign(index, token);
             }
             if opens(token) {
                 if token.is(self.source, "{") {
@@ -162,7 +205,45 @@ impl Matcher<'_> {
             }
         }
         while let Some(open) = self.open.pop() {
-            self.changes.push(Change::Close(open.outdent.unwrap_or(self.to)));
+            self.leave(open, self.to);
+        }
+    }
+
+    /// Closes a bracket that nothing closes: where its block ends by the layout, or else before token `at`.
+    fn leave(&mut self, open: Open, at: usize) {
+        let mut place = open.outdent.unwrap_or(at);
+        // In a list, the comma stands after the bracket; in a block, there is none after it.
+        let is_comma = place > open.token + 1 && self.token(place - 1).is(self.source, ",");
+        let is_statement = self.tokens.get(place).is_none_or(|token| {
+            closes(*token)
+                || token.kind == TokenKind::Word && (STATEMENTS.contains(&token.text(self.source)) || token.indent == 0)
+        });
+        if is_comma && !is_statement {
+            place -= 1;
+        }
+        self.changes.push(Change::Close(place));
+    }
+
+    /// Signs that tell where a bracket that is never closed should have been: `{ a: 1 => …`, `List<{ a: Int >`.
+    fn sign(&mut self, index: usize, token: Token) {
+        let text = token.text(self.source);
+        let Some(top) = self.open.last().copied() else { return };
+        if top.outdent.is_some() || top.line != token.line {
+            return;
+        }
+        let opener = self.token(top.token);
+        let before = top.token.checked_sub(1).map(|before| self.token(before));
+        let inside = self.tokens.get(top.token + 1..index).unwrap_or_default();
+        let is_end = match text {
+            "=>" => opener.first || !opener.is(self.source, "{"),
+            ">" => {
+                before.is_some_and(|before| before.is(self.source, "<"))
+                    && !inside.iter().any(|token| token.is(self.source, "<"))
+            }
+            _ => false,
+        };
+        if is_end && let Some(top) = self.open.last_mut() {
+            top.outdent = Some(index);
         }
     }
 
@@ -182,11 +263,22 @@ impl Matcher<'_> {
                 return;
             }
             self.open.pop();
-            self.changes.push(Change::Close(index));
+            // In the header of a function, the parentheses end before the type of its result.
+            let arrow = (top.token..index).rev().find(|place| self.token(*place).is(self.source, "->"));
+            let is_header = self.token(top.token).is(self.source, "(");
+            self.changes.push(Change::Close(arrow.filter(|_| is_header).unwrap_or(index)));
         }
     }
 
     fn close(&mut self, index: usize, token: Token) {
+        if let Some(header) = self.header(index, token) {
+            // What was opened after the header and is still open ends before this bracket.
+            while let Some(open) = self.open.pop_if(|open| open.token >= header) {
+                self.leave(open, index);
+            }
+            self.changes.push(Change::Open(header, opener(token.text(self.source))));
+            return;
+        }
         let Some(top) = self.open.last().copied() else {
             self.changes.push(Change::Drop(index));
             return;
@@ -202,27 +294,125 @@ impl Matcher<'_> {
             (order, _) => order,
         };
         match target.filter(|place| !is_behind_wall(*place) || token.kind == TokenKind::TextClose) {
+            Some(place) if self.is_of_another(index, token, place) => self.changes.push(Change::Drop(index)),
             Some(place) => {
                 if place + 1 == self.open.len() && self.is_superfluous(index, token, top, place) {
                     self.changes.push(Change::Drop(index));
                     return;
                 }
                 while self.open.len() > place + 1 {
-                    let open = self.open.pop().map_or(index, |open| open.outdent.unwrap_or(index));
-                    self.changes.push(Change::Close(open));
+                    if let Some(open) = self.open.pop() {
+                        self.leave(open, index);
+                    }
                 }
                 self.open.pop();
             }
             // No bracket of this kind is open: it is meant to close the one that is.
             None if token.kind == TokenKind::Close
                 && self.token(top.token).kind == TokenKind::Open
-                && top.line == token.line =>
+                && top.line == token.line
+                && !self.is_closed_later(index, top) =>
             {
                 self.changes.push(Change::Turn(index));
                 self.open.pop();
             }
             None => self.changes.push(Change::Drop(index)),
         }
+    }
+
+    /// Says whether the bracket that a closing one would pair with by order has a better partner further on, so that
+    /// the opening one of this is missing.
+    fn is_of_another(&self, index: usize, token: Token, place: usize) -> bool {
+        if token.first || token.kind != TokenKind::Close {
+            return false;
+        }
+        let (Some(target), Some(top)) = (self.open.get(place).copied(), self.open.last().copied()) else {
+            return false;
+        };
+        if top.token != target.token && top.line == token.line {
+            let stack: Vec<Open> = self.open.iter().copied().filter(|open| open.line == token.line).collect();
+            let kept = stack.iter().copied().filter(|open| open.token < target.token).collect();
+            return self.rest_of_line(index, stack) < self.rest_of_line(index, kept);
+        }
+        // A bracket that ends its line is closed by one that begins a line.
+        let ends_line = self.tokens.get(target.token + 1).is_some_and(|next| next.first);
+        if !ends_line || target.line == token.line {
+            return false;
+        }
+        let behind = self.tokens.get(index + 1..self.to).unwrap_or_default().iter().take(NEAR);
+        let mut lines = behind.filter(|token| token.first && token.indent <= target.indent);
+        lines.next().is_some_and(|next| {
+            next.indent == target.indent && closes(*next) && is_pair(self.source, self.token(target.token), *next)
+        })
+    }
+
+    /// How many brackets are out of order up to the end of the line when `open` are open after the token `index`.
+    fn rest_of_line(&self, index: usize, mut open: Vec<Open>) -> usize {
+        let line = self.token(index).line;
+        let mut wrong = 0;
+        for (place, token) in self.tokens.iter().enumerate().skip(index + 1).take(NEAR) {
+            if token.line != line {
+                break;
+            }
+            if opens(*token) {
+                open.push(Open { token: place, indent: token.indent, line, outdent: None });
+            } else if closes(*token) {
+                match open.last() {
+                    Some(last) if is_pair(self.source, self.token(last.token), *token) => drop(open.pop()),
+                    _ => wrong += 1,
+                }
+            }
+        }
+        wrong + open.iter().filter(|open| !self.tokens.get(open.token + 1).is_some_and(|next| next.first)).count()
+    }
+
+    /// Says whether a bracket has its partner behind the token `index`.
+    fn is_closed_later(&self, index: usize, open: Open) -> bool {
+        let mut depth = 0usize;
+        for token in self.tokens.get(index + 1..self.to).unwrap_or_default().iter().take(NEAR) {
+            if opens(*token) {
+                depth += 1;
+            } else if closes(*token) {
+                if depth == 0 {
+                    return is_pair(self.source, self.token(open.token), *token);
+                }
+                depth -= 1;
+            }
+        }
+        false
+    }
+
+    /// Where the bracket is missing that this one closes: the layout points to a line above that is indented as far,
+    /// with deeper lines between, and what is open was opened before that line. The place is that of the token after
+    /// that line.
+    fn header(&self, index: usize, token: Token) -> Option<usize> {
+        if !token.first || token.kind != TokenKind::Close {
+            return None;
+        }
+        let fits = self.open.iter().rev().find(|open| is_pair(self.source, self.token(open.token), token));
+        if fits.is_some_and(|open| open.indent >= token.indent) {
+            return None;
+        }
+        let start = fits.map_or(self.from, |open| open.token + 1).max(index.saturating_sub(NEAR));
+        let mut below = index;
+        for place in (start..index).rev() {
+            let line = self.token(place);
+            if !line.first {
+                continue;
+            }
+            if line.indent <= token.indent {
+                let goes_on = closes(line)
+                    && self
+                        .tokens
+                        .get(place + 1)
+                        .is_some_and(|next| matches!(next.text(self.source), "else" | "catch"));
+                let is_header =
+                    line.indent == token.indent && (line.kind == TokenKind::Word || goes_on) && below < index;
+                return is_header.then_some(below);
+            }
+            below = place;
+        }
+        None
     }
 
     /// A bracket that would end the item while its lines go on.
@@ -245,15 +435,30 @@ fn report(source: &str, scan: &mut Scan, changes: &[Change]) {
     let end = source.len() as u32;
     let place = |index: usize| scan.tokens.get(index).map_or(end, |token| token.start);
     // Which bracket each change closes comes out of pairing again with the changes made.
-    let mut open: Vec<usize> = Vec::new();
+    let mut open: Vec<Option<usize>> = Vec::new();
     let mut problems: Vec<Problem> = Vec::new();
     let mut edits: Vec<Edit> = Vec::new();
     let mut last: Option<usize> = None;
     for_each(&scan.tokens, changes, |step| match step {
-        Step::Open(index) => open.push(index),
+        Step::Open(index) => open.push(Some(index)),
         Step::Close(_) => drop(open.pop()),
+        Step::Opened(before, bracket) => {
+            open.push(None);
+            let at = before.checked_sub(1).and_then(|before| scan.tokens.get(before)).map_or(0, |token| token.end);
+            let edit =
+                Edit { start: at, end: at, text: if bracket == "{" { " {".to_owned() } else { bracket.to_owned() } };
+            edits.push(edit.clone());
+            problems.push(Problem {
+                start: at,
+                end: at,
+                expected: vec![format!("`{bracket}`")],
+                found: scan.tokens.get(before).map_or("", |token| token.text(source)).to_owned(),
+                kind: ProblemKind::Missing(bracket.to_owned()),
+                fix: vec![edit],
+            });
+        }
         Step::Missing(before) => {
-            let Some(token) = open.pop().and_then(|index| scan.tokens.get(index).copied()) else { return };
+            let Some(token) = open.pop().flatten().and_then(|index| scan.tokens.get(index).copied()) else { return };
             let text = if token.kind == TokenKind::TextOpen { "\"" } else { closer(token.text(source)) };
             let at = place(before);
             let written = match (at == end, source.ends_with('\n')) {
@@ -294,7 +499,8 @@ fn report(source: &str, scan: &mut Scan, changes: &[Change]) {
             }
         }
         Step::Turned(index) => {
-            let (Some(token), Some(open)) = (scan.tokens.get(index), open.pop().and_then(|open| scan.tokens.get(open)))
+            let (Some(token), Some(open)) =
+                (scan.tokens.get(index), open.pop().flatten().and_then(|open| scan.tokens.get(open)))
             else {
                 return;
             };
@@ -321,6 +527,8 @@ fn report(source: &str, scan: &mut Scan, changes: &[Change]) {
 enum Step {
     Open(usize),
     Close(usize),
+    /// An opening bracket that is put before a token.
+    Opened(usize, &'static str),
     /// A closing bracket that is put before a token.
     Missing(usize),
     Dropped(usize),
@@ -333,6 +541,11 @@ fn for_each(tokens: &[Token], changes: &[Change], mut each: impl FnMut(Step)) {
     for index in 0..=tokens.len() {
         while changes.next_if_eq(&Change::Close(index)).is_some() {
             each(Step::Missing(index));
+        }
+        while let Some(Change::Open(at, bracket)) =
+            changes.next_if(|change| matches!(change, Change::Open(at, _) if *at == index))
+        {
+            each(Step::Opened(at, bracket));
         }
         let Some(token) = tokens.get(index) else { continue };
         if opens(*token) {
@@ -347,33 +560,41 @@ fn for_each(tokens: &[Token], changes: &[Change], mut each: impl FnMut(Step)) {
     }
 }
 
-fn groups(tokens: &[Token], changes: &[Change]) -> Groups {
+fn groups(source: &str, tokens: &[Token], changes: Vec<Change>) -> Groups {
     let count = tokens.len();
-    let mut groups = vec![Group { parent: 0, open: None, from: 0, to: count }];
+    let mut groups = vec![Group { parent: 0, open: None, bracket: "", from: 0, to: count }];
     let mut stack: Vec<usize> = vec![0];
-    let mut of = vec![0; count];
+    // From which token on which group holds.
     let mut marks: Vec<(usize, usize)> = Vec::new();
-    for_each(tokens, changes, |step| {
-        let top = stack.last().copied().unwrap_or(0);
-        match step {
-            Step::Open(index) => {
-                marks.push((index, top));
-                groups.push(Group { parent: top, open: Some(index), from: index + 1, to: count });
-                stack.push(groups.len() - 1);
-                marks.push((index + 1, groups.len() - 1));
-            }
-            Step::Close(index) | Step::Turned(index) | Step::Missing(index) => {
-                if stack.len() > 1 {
-                    stack.pop();
-                    if let Some(group) = groups.get_mut(top) {
-                        group.to = index;
-                    }
-                    marks.push((index, stack.last().copied().unwrap_or(0)));
-                }
-            }
-            Step::Dropped(_) => {}
+    let enter = |groups: &mut Vec<Group>, stack: &mut Vec<usize>, open: Option<usize>, bracket, from| {
+        let parent = stack.last().copied().unwrap_or(0);
+        groups.push(Group { parent, open, bracket, from, to: count });
+        stack.push(groups.len() - 1);
+        (from, groups.len() - 1)
+    };
+    for_each(tokens, &changes, |step| match step {
+        Step::Open(index) => {
+            let bracket = tokens.get(index).map_or("", |token| match token.text(source) {
+                "(" => "(",
+                "[" => "[",
+                "{" => "{",
+                _ => "\"",
+            });
+            marks.push(enter(&mut groups, &mut stack, Some(index), bracket, index + 1));
         }
+        Step::Opened(index, bracket) => marks.push(enter(&mut groups, &mut stack, None, bracket, index)),
+        Step::Close(index) | Step::Turned(index) | Step::Missing(index) => {
+            if stack.len() > 1 {
+                let group = stack.pop().and_then(|top| groups.get_mut(top));
+                if let Some(group) = group {
+                    group.to = index;
+                }
+                marks.push((index, stack.last().copied().unwrap_or(0)));
+            }
+        }
+        Step::Dropped(_) => {}
     });
+    let mut of = vec![0; count];
     let mut now = 0;
     let mut marks = marks.into_iter().peekable();
     for (index, group) in of.iter_mut().enumerate() {
@@ -382,5 +603,5 @@ fn groups(tokens: &[Token], changes: &[Change]) -> Groups {
         }
         *group = now;
     }
-    Groups { groups, of }
+    Groups { groups, of, changes }
 }

@@ -17,6 +17,7 @@ use crate::{
     problem::{Edit, Problem, ProblemKind},
     scan::{HOLE, Scan},
     spoken,
+    token::Token,
     tree::Entry,
     units::Units,
 };
@@ -25,10 +26,15 @@ use crate::{
 /// of garbage takes.
 const WORK: usize = 24 * 1024 * 1024;
 
+/// How many problems before a place may explain it.
+const NEAR: usize = 20;
+
 /// What could be read and what could not.
 pub(crate) struct Reading {
     pub entries: Vec<Entry>,
     pub problems: Vec<Problem>,
+    /// Places of superfluous brackets that turned out to be in order.
+    pub retracted: Vec<u32>,
 }
 
 /// A change that may mend the place where the parser stopped.
@@ -41,6 +47,12 @@ struct Candidate {
     end: u32,
     /// Whether the change is one that a person would make.
     is_fix: bool,
+    /// The group and the end of the unit in which the parser may not stop again.
+    unit: Option<(usize, usize)>,
+    /// Where something is missing, if what is expected there is to be found out.
+    missing_at: Option<u32>,
+    /// A closing bracket that was left out and the token before which its opening one is put in.
+    opens: Option<(usize, usize)>,
 }
 
 struct Repairer<'a> {
@@ -49,6 +61,8 @@ struct Repairer<'a> {
     problems: Vec<Problem>,
     /// What was reported before the text was parsed, in order.
     known: &'a [Problem],
+    /// Places of superfluous brackets that turned out to be in order.
+    retracted: Vec<u32>,
     work: usize,
 }
 
@@ -70,10 +84,10 @@ enum Outcome {
 }
 
 /// Reads a text whose single characters and brackets are in order.
-pub(crate) fn read(source: &str, scan: &Scan, groups: &Groups) -> Reading {
+pub(crate) fn read(source: &str, scan: &Scan, groups: Groups) -> Reading {
     let end = source.len() as u32;
     if let Ok(entries) = attempt(source, 0, end, &scan.edits) {
-        return Reading { entries, problems: Vec::new() };
+        return Reading { entries, problems: Vec::new(), retracted: Vec::new() };
     }
     let units = Units { source, tokens: &scan.tokens, groups };
     let mut starts: Vec<usize> =
@@ -92,6 +106,7 @@ pub(crate) fn read(source: &str, scan: &Scan, groups: &Groups) -> Reading {
         entries: Vec::new(),
         problems: Vec::new(),
         known: &scan.problems,
+        retracted: Vec::new(),
         work: WORK.max(source.len()),
     };
     for window in starts.windows(2) {
@@ -100,7 +115,7 @@ pub(crate) fn read(source: &str, scan: &Scan, groups: &Groups) -> Reading {
             repairer.piece(piece, &scan.edits);
         }
     }
-    Reading { entries: repairer.entries, problems: repairer.problems }
+    Reading { entries: repairer.entries, problems: repairer.problems, retracted: repairer.retracted }
 }
 
 impl Repairer<'_> {
@@ -139,7 +154,7 @@ impl Repairer<'_> {
     fn mend(&mut self, piece: Piece, edits: Vec<Edit>, at: usize, failure: &Failure) -> (Outcome, Vec<Edit>) {
         let mut best: Option<(usize, Outcome, Vec<Edit>, Candidate)> = None;
         if self.work > 0 && !failure.is_limit {
-            let mut candidates = candidates::at(&self.units, piece.from, at, failure);
+            let mut candidates = candidates::at(&self.units, piece.from, piece.to, at, failure);
             let holes = holes::at(&self.units, piece.from, piece.to, at, failure);
             let firm = candidates.len();
             candidates.extend(holes);
@@ -148,16 +163,16 @@ impl Repairer<'_> {
                     break;
                 }
                 let mut tried = edits.clone();
-                for edit in &candidate.edits {
-                    patch::insert(&mut tried, edit.clone());
+                if !candidate.edits.iter().all(|edit| patch::insert(&mut tried, edit.clone())) {
+                    continue;
                 }
                 let outcome = self.parse(piece, &tried);
                 let reached = match &outcome {
                     Outcome::Done(_) => usize::MAX,
                     Outcome::Stops(at, _) => *at,
                 };
-                if reached > candidate.beyond {
-                    return self.accept(candidate, at, failure, outcome, tried);
+                if reached > candidate.beyond && self.is_settled(&candidate, at, reached) {
+                    return self.accept(piece, candidate, at, failure, outcome, tried);
                 }
                 // A hole that lets the parser at least reach what follows is kept for when none does better.
                 if index >= firm && reached > at && best.as_ref().is_none_or(|(before, ..)| reached > *before) {
@@ -166,20 +181,42 @@ impl Repairer<'_> {
             }
         }
         if let Some((_, outcome, tried, candidate)) = best {
-            return self.accept(candidate, at, failure, outcome, tried);
+            return self.accept(piece, candidate, at, failure, outcome, tried);
         }
         self.give_up(piece, at, failure)
     }
 
+    /// Says whether the parser, when it stops again at `reached`, has left the unit with the mistake at `at` behind or
+    /// stands deeper in it, so that it stops for another reason.
+    fn is_settled(&self, candidate: &Candidate, at: usize, reached: usize) -> bool {
+        let Some((group, end)) = candidate.unit else { return true };
+        if reached >= end {
+            return true;
+        }
+        let ended = self.units.ending_at(reached);
+        let inside = ended.unwrap_or_else(|| self.units.group_of(reached));
+        let from = self.units.groups.groups.get(inside).map_or(0, |group| group.from);
+        inside != group && from > at
+    }
+
     fn accept(
         &mut self,
+        piece: Piece,
         candidate: Candidate,
         at: usize,
         failure: &Failure,
         outcome: Outcome,
         edits: Vec<Edit>,
     ) -> (Outcome, Vec<Edit>) {
+        if let Some((dropped, open)) = candidate.opens {
+            self.retracted.extend(self.units.token(dropped).map(|token| token.start));
+            let groups = &self.units.groups;
+            self.units.groups = groups.with_opened(self.units.source, self.units.tokens, dropped, open);
+        }
         let fix = if candidate.is_fix { candidate.edits } else { Vec::new() };
+        // What is expected at an earlier place comes out of parsing up to there.
+        let earlier = candidate.missing_at.and_then(|end| attempt(self.units.source, piece.start, end, &edits).err());
+        let failure = earlier.as_ref().unwrap_or(failure);
         self.report(candidate.start, candidate.end, candidate.kind, at, failure, fix);
         (outcome, edits)
     }
@@ -187,9 +224,7 @@ impl Repairer<'_> {
     fn report(&mut self, start: u32, end: u32, kind: ProblemKind, at: usize, failure: &Failure, fix: Vec<Edit>) {
         let token = self.units.token(at);
         // A character that was reported already explains the trouble at its place.
-        if let Some(token) = token
-            && self.known.iter().any(|known| known.start < token.end && token.start < known.end)
-        {
+        if token.is_some_and(|token| self.is_explained(token)) {
             return;
         }
         let found = match (&kind, token) {
@@ -199,6 +234,29 @@ impl Repairer<'_> {
         };
         let found = found.to_owned();
         self.problems.push(Problem { start, end, expected: spoken::expected(&failure.expected), found, kind, fix });
+    }
+
+    /// Says whether what was reported before explains that the parser stopped at a token: it is a character that was
+    /// reported, or on its line a bracket or a quote is out of order.
+    fn is_explained(&self, token: Token) -> bool {
+        let near = self.known.partition_point(|known| known.end < token.start).saturating_sub(NEAR);
+        self.known.iter().skip(near).take_while(|known| known.start <= token.end.saturating_add(1000)).any(|known| {
+            let is_bracket = matches!(
+                known.kind,
+                ProblemKind::UnclosedText
+                    | ProblemKind::Stray
+                    | ProblemKind::Unclosed(_)
+                    | ProblemKind::WrongBracket(_)
+            );
+            let between = match known.start < token.start {
+                true => self.units.source.get(known.start as usize..token.start as usize),
+                false => self.units.source.get(token.start as usize..known.start as usize),
+            };
+            let is_on_line = is_bracket
+                && !self.retracted.contains(&known.start)
+                && between.is_some_and(|between| !between.contains('\n'));
+            (known.start < token.end && token.start < known.end) || is_on_line
+        })
     }
 
     /// Leaves the whole piece out.

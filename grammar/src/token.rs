@@ -85,3 +85,12 @@ pub(crate) fn closer(open: &str) -> &'static str {
         _ => "}",
     }
 }
+
+/// What opens the bracket that this closes.
+pub(crate) fn opener(close: &str) -> &'static str {
+    match close {
+        ")" => "(",
+        "]" => "[",
+        _ => "{",
+    }
+}
