@@ -44,6 +44,9 @@ pub(crate) enum Command {
     Serve(Serve),
     Runs(Runs),
     Graph(Graph),
+    Facts(Facts),
+    Fmt(Fmt),
+    New(New),
     Explain(Explain),
 }
 
@@ -56,7 +59,9 @@ pub(crate) enum Command {
 Examples:
   flowc check order.flow
   flowc check .                     every .flow file below the current folder
+  flowc check --fix order.flow      mend what can be mended, then check
   flowc check --format json flows/ | jq '.diagnostics[].code'
+  flowc check --format sarif . > flow.sarif
 
 Exits with 0 when there are no errors (warnings do not count), 1 when there are, 2 when a path can't
 be read.
@@ -67,7 +72,23 @@ pub(crate) struct Check {
     pub(crate) paths: Vec<PathBuf>,
     /// How diagnostics are written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
-    pub(crate) format: Format,
+    pub(crate) format: Report,
+    /// Change the files as the fixes of the diagnostics say, then check them
+    #[arg(long)]
+    pub(crate) fix: bool,
+}
+
+/// How diagnostics are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Report {
+    /// For people
+    Human,
+    /// For programs; the shape is a promise
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// Commands that mark lines of a pull request on GitHub
+    Github,
 }
 
 /// Human or machine.
@@ -281,6 +302,64 @@ pub(crate) struct Graph {
 pub(crate) enum Drawing {
     Mermaid,
     Dot,
+}
+
+/// Tell what a flow can reach, what it needs and how it can end, before it runs.
+///
+/// For each flow: the connections with the hosts that their requests go to, how many calls one run makes at most and what
+/// the declared limits allow, secrets with the variables that they are read from, OAuth scopes, configuration, errors.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc facts order.flow
+  flowc facts order.flow --flow refund
+  flowc facts order.flow --format json | jq '.flows[].secrets[].variable'")]
+pub(crate) struct Facts {
+    /// The program, or a folder with a `main.flow`
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Only this flow
+    #[arg(long, value_name = "NAME")]
+    pub(crate) flow: Option<String>,
+    /// How they are written
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(crate) format: Format,
+}
+
+/// Write programs in the one layout.
+///
+/// There are no options: every program looks the same. Comments are kept, and what is not Flow is left as it is, byte for
+/// byte.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc fmt                         every .flow file below the current folder
+  flowc fmt order.flow
+  flowc fmt --check .               change nothing; name the files that would change
+  flowc fmt --stdin < order.flow    what an editor needs
+
+Exits with 0 when all is well, 1 when `--check` finds a file that would change.")]
+pub(crate) struct Fmt {
+    /// Files, or folders to search for `.flow` files
+    #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Change nothing; name the files that would change
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Read a program from standard input and write it to standard output
+    #[arg(long, conflicts_with_all = ["check"])]
+    pub(crate) stdin: bool,
+}
+
+/// Make a project: a folder with a program that checks and runs.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc new orders                  then: flowc run orders")]
+pub(crate) struct New {
+    /// The folder to make; its last part names the project
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
 }
 
 /// Explain a diagnostic code: the rule, why it is there, an example and its correction.

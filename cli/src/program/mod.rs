@@ -20,7 +20,7 @@ pub(crate) use self::{
 };
 use crate::{
     exit::Exit,
-    trouble::Trouble,
+    trouble::{Trouble, said},
     ui::{self, QUIET, Stream, styled},
 };
 
@@ -43,6 +43,38 @@ pub(crate) fn check(path: &Path, catalog: &Catalog) -> Result<Checked, Trouble> 
             .help("write a flow, for example `flow hello { return \"hello\" }`"));
     }
     Ok(flow_compiler::check(&path.to_string_lossy(), &text, catalog, &disk::Disk))
+}
+
+/// The text of a file.
+///
+/// # Errors
+/// The file can't be read, or is not UTF-8.
+pub(crate) fn text(path: &Path) -> Result<String, Trouble> {
+    String::from_utf8(disk::read(path)?).map_err(|_| {
+        Trouble::new(Exit::Program, format!("`{}` is not UTF-8", path.display()))
+            .help(format!("`flowc check {}` shows where", path.display()))
+    })
+}
+
+/// Replaces the text of a file: all of it, or nothing.
+///
+/// # Errors
+/// The file can't be written.
+pub(crate) fn rewrite(path: &Path, text: &str) -> Result<(), Trouble> {
+    let failed = |error: std::io::Error| {
+        Trouble::new(Exit::Environment, format!("`{}` can't be written: {}", path.display(), said(&error)))
+    };
+    // A link is followed, so that what it points to is replaced and not the link.
+    let target = path.canonicalize().map_err(failed)?;
+    let beside = target.with_extension("flow.new");
+    let permissions = target.metadata().map_err(failed)?.permissions();
+    std::fs::write(&beside, text)
+        .and_then(|()| std::fs::set_permissions(&beside, permissions))
+        .and_then(|()| std::fs::rename(&beside, &target))
+        .map_err(|error| {
+            let _: std::io::Result<()> = std::fs::remove_file(&beside);
+            failed(error)
+        })
 }
 
 /// Checks the program in a file that is to be run or drawn. Its errors are shown on standard error; that there are
