@@ -17,7 +17,6 @@ use crate::{
     problem::{Edit, Problem, ProblemKind},
     scan::{HOLE, Scan},
     spoken,
-    token::Token,
     tree::Entry,
     units::Units,
 };
@@ -224,7 +223,8 @@ impl Repairer<'_> {
     fn report(&mut self, start: u32, end: u32, kind: ProblemKind, at: usize, failure: &Failure, fix: Vec<Edit>) {
         let token = self.units.token(at);
         // A character that was reported already explains the trouble at its place.
-        if token.is_some_and(|token| self.is_explained(token)) {
+        let (first, last) = self.place(at);
+        if self.is_explained(first, last) {
             return;
         }
         let found = match (&kind, token) {
@@ -238,24 +238,25 @@ impl Repairer<'_> {
 
     /// Says whether what was reported before explains that the parser stopped at a token: it is a character that was
     /// reported, or on its line a bracket or a quote is out of order.
-    fn is_explained(&self, token: Token) -> bool {
-        let near = self.known.partition_point(|known| known.end < token.start).saturating_sub(NEAR);
-        self.known.iter().skip(near).take_while(|known| known.start <= token.end.saturating_add(1000)).any(|known| {
+    fn is_explained(&self, start: u32, end: u32) -> bool {
+        let near = self.known.partition_point(|known| known.end < start).saturating_sub(NEAR);
+        self.known.iter().skip(near).take_while(|known| known.start <= end.saturating_add(1000)).any(|known| {
             let is_bracket = matches!(
                 known.kind,
-                ProblemKind::UnclosedText
+                ProblemKind::TooDeep(_)
+                    | ProblemKind::UnclosedText
                     | ProblemKind::Stray
                     | ProblemKind::Unclosed(_)
                     | ProblemKind::WrongBracket(_)
             );
-            let between = match known.start < token.start {
-                true => self.units.source.get(known.start as usize..token.start as usize),
-                false => self.units.source.get(token.start as usize..known.start as usize),
+            let between = match known.start < start {
+                true => self.units.source.get(known.start as usize..start as usize),
+                false => self.units.source.get(start as usize..known.start as usize),
             };
             let is_on_line = is_bracket
                 && !self.retracted.contains(&known.start)
                 && between.is_some_and(|between| !between.contains('\n'));
-            (known.start < token.end && token.start < known.end) || is_on_line
+            (known.start < end && start < known.end) || is_on_line
         })
     }
 

@@ -265,12 +265,34 @@ impl<'a> Scanner<'a> {
             if self.angles == ANGLES && self.muted.is_none() {
                 self.report(start, start + 1, ProblemKind::TooDeep(ANGLES));
             }
-            // A comparison that touches its left side is read as one when space is put before it.
-            self.replace(start, start + 1, " <");
+            match self.closing_angle() {
+                Some(end) => {
+                    self.replace(start + 1, end, HOLE);
+                    self.push(TokenKind::Sign, (end - start) as usize);
+                    self.angles = ANGLES + 1;
+                    return;
+                }
+                // A comparison that touches its left side is read as one when space is put before it.
+                None => self.replace(start, start + 1, " <"),
+            }
         }
         let angles = self.angles + usize::from(is_touching);
         self.push(TokenKind::Sign, 1);
         self.angles = angles;
+    }
+
+    /// Where on this line the `>` stands that closes the `<` here.
+    fn closing_angle(&self) -> Option<u32> {
+        let mut depth = 0usize;
+        for (offset, letter) in self.rest().char_indices().take_while(|(_, letter)| *letter != '\n') {
+            match letter {
+                '<' => depth += 1,
+                '>' if depth == 1 => return Some((self.at + offset) as u32),
+                '>' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+        }
+        None
     }
 
     fn sign(&mut self, letter: char) {

@@ -1,6 +1,9 @@
 //! `kill -9`: what was done is not done again, what was not done is done, and what nobody can know is asked.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+};
 
 use serde_json::json;
 
@@ -109,7 +112,8 @@ async fn a_run_by_hand_that_is_killed_goes_on_when_it_is_resumed() {
     let mut command = flowc();
     command.arg("run").arg(gated()).args(["--input", SUCCEEDED, "--data"]).arg(world.data());
     world.credentials(&mut command);
-    let mut child = command.env("GATE_URL", &gate.address).spawn().expect("flowc starts");
+    command.env("GATE_URL", &gate.address).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("flowc starts");
     gate.received(1).await;
     child.kill().expect("flowc can be killed");
     child.wait().expect("flowc can be waited for");

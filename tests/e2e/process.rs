@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsStr,
-    io::{BufRead, BufReader, Read},
+    io::{self, BufRead, BufReader, Read, Write as _},
     path::Path,
     process::{Child, Command, Output, Stdio},
     sync::{Arc, Mutex, mpsc},
@@ -103,7 +103,7 @@ impl Serving {
                     }
                 }
                 Err(_) => {
-                    let _: std::io::Result<()> = child.kill();
+                    let _: io::Result<()> = child.kill();
                     let status = child.wait();
                     panic!("flowc serve printed no address; {status:?}; its log: {}", log.lock().unwrap());
                 }
@@ -153,10 +153,11 @@ impl Serving {
 impl Drop for Serving {
     fn drop(&mut self) {
         if thread::panicking() {
-            eprintln!("the log of flowc serve:\n{}", self.log());
+            // A panic in place of the message would end the process: the test is failing already.
+            let _: io::Result<()> = writeln!(io::stderr(), "the log of flowc serve:\n{}", self.log());
         }
-        let _: std::io::Result<()> = self.child.kill();
-        let _: std::io::Result<std::process::ExitStatus> = self.child.wait();
+        let _: io::Result<()> = self.child.kill();
+        let _: io::Result<std::process::ExitStatus> = self.child.wait();
     }
 }
 

@@ -83,6 +83,7 @@ impl Board {
             Record::PassedOver { place, .. } => besides(format!("the run goes on without `{place}`")),
             Record::Logged { text, .. } => besides(text.clone()),
             Record::DeadLettered { queue, .. } => besides(format!("kept as a dead letter in `{queue}`")),
+            Record::Held => besides("waits until another run ends".to_owned()),
             Record::Scheduled { .. } | Record::Responded(_) | Record::Ended(_) => None,
         }
     }

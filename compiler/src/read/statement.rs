@@ -172,7 +172,7 @@ impl Reader<'_> {
     }
 
     fn fail(&mut self, node: Node<'_>) -> Option<ast::Fail> {
-        let error = self.path(node.child(Kind::Path)?);
+        let error = self.path(node.child(Kind::Path)?)?;
         let args = node.child(Kind::Args).map(|args| self.args(args)).unwrap_or_default();
         Some(ast::Fail { span: self.span(node), error, args })
     }
@@ -181,7 +181,8 @@ impl Reader<'_> {
     pub(super) fn catch(&mut self, node: Node<'_>) -> Vec<ast::CatchArm> {
         let arms = node.children().filter(|child| child.kind() == Kind::CatchArm);
         arms.map(|arm| {
-            let kinds = arm.children().filter(|child| child.kind() == Kind::Path).map(|path| self.path(path)).collect();
+            let kinds =
+                arm.children().filter(|child| child.kind() == Kind::Path).filter_map(|path| self.path(path)).collect();
             let bind = arm.child(Kind::Bind).and_then(|bind| self.name(bind));
             let guard = arm.child(Kind::Guard).map(|guard| self.expr_below(guard));
             ast::CatchArm { span: self.span(arm), kinds, bind, guard, value: self.arm_value(arm) }

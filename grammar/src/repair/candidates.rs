@@ -119,6 +119,7 @@ impl Place<'_, '_> {
                 self.add(edits, self.at, ProblemKind::Incomplete, (at, at));
                 if let Some(candidate) = self.all.last_mut() {
                     candidate.missing_at = Some(at);
+                    candidate.unit = None;
                 }
             }
         }
@@ -203,6 +204,12 @@ impl Place<'_, '_> {
         {
             self.replace(at, other, ProblemKind::UnknownWord(Some(other.to_owned())), at);
         }
+        // `elif` was taken for a value.
+        if let Some(before) = at.checked_sub(1).filter(|before| *before > start && self.is_word(*before))
+            && let Some(other) = other_language(self.text(before))
+        {
+            self.replace(before, other, ProblemKind::UnknownWord(Some(other.to_owned())), at);
+        }
         if self.is_word(at) {
             let keywords: Vec<String> =
                 self.failure.expected.iter().filter_map(|rule| spoken::keyword(*rule)).collect();
@@ -232,6 +239,7 @@ impl Place<'_, '_> {
         // A value that is followed by something: it was meant to be done something with.
         let is_after_value = self.expects(Rule::rbrace)
             && (self.expects(Rule::operator) || self.expects(Rule::call) || self.expects(Rule::args));
+        let count = self.all.len();
         if is_after_value {
             let begin = if at == self.start && at > 0 {
                 self.units.around(self.group, at - 1).map(|(start, _)| start)
@@ -250,6 +258,10 @@ impl Place<'_, '_> {
                     self.add(edits, at, ProblemKind::UnusedValue, (start, end));
                 }
             }
+        }
+        // What is wrong is the unit before: this one may have a mistake of its own.
+        for candidate in self.all.iter_mut().skip(count) {
+            candidate.unit = None;
         }
     }
 
