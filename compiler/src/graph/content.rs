@@ -9,7 +9,9 @@ use flow_model::{
     expr::{Expr, ListPart, Pattern, RecordPart, TextPart},
     failure::ErrorKind,
     plan::{NodeKind, Plan, Trigger, TriggerKind},
-    schema::{Auth, Body, Call, Connector, ErrorCondition, HeaderGrammar, Operation, Verification, VerifyCall, WebhookTrigger},
+    schema::{
+        Auth, Body, Call, Connector, ErrorCondition, HeaderGrammar, Operation, Verification, VerifyCall, WebhookTrigger,
+    },
     ty::{Field, Type, TypeDef, Types},
     value::Value,
 };
@@ -23,7 +25,13 @@ pub(super) fn complete(
     definitions: &Definitions,
     used: &BTreeMap<String, BTreeSet<String>>,
 ) -> Plan {
-    let mut needs = Needs { names, definitions, plan_functions: BTreeMap::new(), types: Types::default(), secrets: BTreeSet::new() };
+    let mut needs = Needs {
+        names,
+        definitions,
+        plan_functions: BTreeMap::new(),
+        types: Types::default(),
+        secrets: BTreeSet::new(),
+    };
     let mut connectors: BTreeMap<String, Connector> = BTreeMap::new();
     let mut operations: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     let mut triggers: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
@@ -77,14 +85,20 @@ impl Needs<'_> {
     fn connector(&mut self, whole: &Connector, operations: &BTreeSet<&str>, triggers: &BTreeSet<&str>) -> Connector {
         let outside = std::mem::take(&mut self.types);
         let mut cut = Connector {
-            operations: whole.operations.iter().filter(|(name, _)| operations.contains(name.as_str())).map(own).collect(),
+            operations: whole
+                .operations
+                .iter()
+                .filter(|(name, _)| operations.contains(name.as_str()))
+                .map(own)
+                .collect(),
             triggers: whole.triggers.iter().filter(|(name, _)| triggers.contains(name.as_str())).map(own).collect(),
             // Calls of a scheme hold the scheme itself.
             verifications: BTreeMap::new(),
             types: Types::default(),
             ..whole.clone()
         };
-        self.fields(cut.config.values());
+        // Defaults of settings are in the connections that use them; a secret that another replaces is not needed.
+        cut.config.values().for_each(|field| self.ty(&field.ty));
         if let Some(http) = &cut.http {
             self.expr(&http.base);
             match &http.auth {
@@ -155,7 +169,7 @@ impl Needs<'_> {
     fn verify(&mut self, call: &VerifyCall) {
         call.args.iter().for_each(|arg| self.expr(arg));
         let Verification { params, secret, header, grammar, timestamp_header, tolerance, .. } = &call.scheme;
-        self.fields(params.values());
+        params.values().for_each(|field| self.ty(&field.ty));
         self.expr(secret);
         self.expr(header);
         timestamp_header.iter().chain(tolerance).for_each(|value| self.expr(value));
@@ -218,7 +232,11 @@ impl Needs<'_> {
 
     fn ty(&mut self, ty: &Type) {
         match ty {
-            Type::List(inner) | Type::Map(inner) | Type::Stream(inner) | Type::Optional(inner) | Type::Secret(inner) => {
+            Type::List(inner)
+            | Type::Map(inner)
+            | Type::Stream(inner)
+            | Type::Optional(inner)
+            | Type::Secret(inner) => {
                 self.ty(inner);
             }
             Type::Record(fields) => self.fields(fields.values()),

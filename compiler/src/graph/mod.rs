@@ -12,6 +12,8 @@ mod flow;
 mod lower;
 mod policy;
 mod step;
+#[cfg(test)]
+mod tests;
 mod trigger;
 
 use std::collections::BTreeMap;

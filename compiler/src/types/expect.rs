@@ -29,11 +29,6 @@ impl<'t> Want<'t> {
         Self { ty: Some(ty), because: None }
     }
 
-    /// Wants the same with null left out, as far as it is known.
-    pub(super) fn non_null(self) -> Self {
-        Self { ty: self.ty.map(Type::non_null), ..self }
-    }
-
     /// The type without null, if one is wanted that says anything.
     pub(super) fn shape(self) -> Option<&'t Type> {
         self.ty.map(Type::non_null).filter(|ty| !matches!(ty, Type::Unknown | Type::Variable(_)))
@@ -117,11 +112,13 @@ impl Elaborator<'_> {
         let span = written.span;
         if typed.ty == Type::Null {
             let problem = Diagnostic::new(Code::E0302, format!("this is always null, and {what}"), span, "null");
-            self.problems.push(match typed.origin.filter(|origin| origin.span != span) {
-                Some(origin) => problem.label(origin.span, "has no value: what it stands for has no result"),
-                None => problem,
-            }
-            .help("leave it out"));
+            self.problems.push(
+                match typed.origin.filter(|origin| origin.span != span) {
+                    Some(origin) => problem.label(origin.span, "has no value: what it stands for has no result"),
+                    None => problem,
+                }
+                .help("leave it out"),
+            );
             return Typed { ty: Type::Unknown, ..typed };
         }
         let name = chain(written).map_or_else(|| "this".to_owned(), |path| format!("`{}`", path.text()));
@@ -203,7 +200,9 @@ impl Elaborator<'_> {
             (Type::String, Type::Int | Type::Decimal) if is_number(&typed.expr) => {
                 Some("write it without quotes".to_owned())
             }
-            (Type::String, Type::Int) => Some("convert it: `….to_int()`, which is null where it is no number".to_owned()),
+            (Type::String, Type::Int) => {
+                Some("convert it: `….to_int()`, which is null where it is no number".to_owned())
+            }
             (Type::String, Type::Decimal) => {
                 Some("convert it: `….to_decimal()`, which is null where it is no number".to_owned())
             }
