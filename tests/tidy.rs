@@ -20,6 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("flow-stdlib", &["flow-model", "flow-native-s3", "flow-runtime"]),
     ("flow-cli", &["flow-compiler", "flow-model", "flow-runtime", "flow-stdlib"]),
     ("flowc", &["flow-cli"]),
+    ("flow-benches", &[]),
 ];
 
 /// What may be used only behind a feature: crate and its optional dependencies.
