@@ -35,7 +35,7 @@ pub(crate) use declare::ItemKind;
 pub(crate) use load::{Unit, load};
 pub(crate) use mention::unused;
 pub(crate) use path::chain;
-pub(crate) use suggest::{duplicate, repeated, similar, unknown};
+pub(crate) use suggest::{begin_suggesting, duplicate, is_worth_it, repeated, similar, unknown};
 pub(crate) use ty::{built_in_types, literal};
 
 use crate::{ast, schema as declaration, types::Definitions};
