@@ -138,8 +138,6 @@ pub(crate) struct OperationSpans {
     pub name: Span,
     /// `effect: create`
     pub effect: Option<Span>,
-    /// `key: header("Idempotency-Key")`
-    pub key: Option<Span>,
     /// `deprecated: "…"`
     pub deprecated: Option<Span>,
     /// The type of its result.
@@ -166,8 +164,6 @@ pub(crate) struct ConnectionInfo {
 pub(crate) struct PolicyInfo {
     /// What it says.
     pub policy: Policy,
-    /// Its name where it is declared.
-    pub span: Span,
     /// Its entry `retry`.
     pub retry_span: Option<Span>,
 }
