@@ -26,6 +26,8 @@ pub(crate) struct Unit {
     pub origin: Origin,
     /// The files that its `use` items name, by the place of the path.
     pub uses: BTreeMap<Span, FileId>,
+    /// Names of items that its text seems to declare, where that could not be read.
+    pub lost: Vec<String>,
 }
 
 /// Where a file comes from.
@@ -71,6 +73,7 @@ impl Reader<'_> {
         let (text, problem) = crate::read::decode(bytes, file);
         let file = self.files.add(path, text);
         self.by_path.insert(key, file);
+        let mut lost = Vec::new();
         let ast = match problem {
             Some(problem) => {
                 self.problems.push(match used_at {
@@ -82,11 +85,14 @@ impl Reader<'_> {
             None => {
                 let text = self.files.get(file).map_or("", |source| &source.text);
                 let (ast, problems) = crate::read::source(text, file);
+                if !problems.is_empty() {
+                    lost = self::lost(text, &ast);
+                }
                 self.problems.extend(problems);
                 ast
             }
         };
-        self.units.push(Unit { file, ast, origin, uses: BTreeMap::new() });
+        self.units.push(Unit { file, ast, origin, uses: BTreeMap::new(), lost });
         file
     }
 
@@ -145,6 +151,22 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+/// The names after the keywords of items, at the beginnings of lines, that are not among the items that were read.
+fn lost(text: &str, ast: &ast::File) -> Vec<String> {
+    const KEYWORDS: [&str; 10] =
+        ["const", "record", "enum", "union", "error", "fn", "connection", "policy", "connector", "flow"];
+    let read: BTreeSet<&str> =
+        ast.items.iter().filter_map(super::declare::declared).map(|(_, name)| name.text.as_str()).collect();
+    let name = |line: &str| {
+        let (keyword, rest) = line.trim_start().split_once(' ')?;
+        let rest = rest.trim_start();
+        let end = rest.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').unwrap_or(rest.len());
+        let name = rest.get(..end).filter(|name| !name.is_empty() && !read.contains(name))?;
+        KEYWORDS.contains(&keyword).then(|| name.to_owned())
+    };
+    text.lines().filter_map(name).collect()
 }
 
 /// The path of the file that an item uses.
