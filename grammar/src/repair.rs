@@ -238,6 +238,7 @@ impl Repairer<'_> {
         edits: Vec<Edit>,
     ) -> (Outcome, Vec<Edit>) {
         if let Some((dropped, open)) = candidate.opens {
+            self.work = self.work.saturating_sub(self.units.tokens.len());
             self.retracted.extend(self.units.token(dropped).map(|token| token.start));
             let groups = &self.units.groups;
             self.units.groups = groups.with_opened(self.units.source, self.units.tokens, dropped, open);
