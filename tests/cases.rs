@@ -84,7 +84,8 @@ fn the_pages_of_codes_break_the_rule_first_and_follow_it_then() {
             }
             continue;
         };
-        let first = checked_with("page.flow", &breaks.text, &PageFiles);
+        let path = format!("{}.flow", code.id());
+        let first = checked_with(&path, &breaks.text, &PageFiles);
         if codes(&first) != [code.id()] {
             wrong.push(format!(
                 "the first program of {} gives {:?}\n{}",
@@ -93,7 +94,7 @@ fn the_pages_of_codes_break_the_rule_first_and_follow_it_then() {
                 drawn(&first, &first.diagnostics)
             ));
         }
-        let second = checked_with("page.flow", &follows.text, &PageFiles);
+        let second = checked_with(&path, &follows.text, &PageFiles);
         if !second.diagnostics.is_empty() {
             wrong.push(format!(
                 "the second program of {} is not clean:\n{}",
@@ -124,10 +125,9 @@ fn programs_on_pages_are_what_the_pages_say() {
                 wrong.push(format!("{name}:{}: gives `{}`\n{drawing}", block.line, codes(&checked).join(" ")));
             }
             // What a page shows of a diagnostic is what `flowc check` prints.
-            if let Some(shown) = blocks.get(at + 1).filter(|next| next.info == "text" && next.text.contains("[E")) {
-                if shown.text.trim_end() != drawing.trim_end() {
-                    wrong.push(format!("{name}:{}: the drawing is\n{drawing}", shown.line));
-                }
+            let shown = blocks.get(at + 1).filter(|next| next.info == "text" && next.text.contains("[E"));
+            if let Some(shown) = shown.filter(|shown| shown.text.trim_end() != drawing.trim_end()) {
+                wrong.push(format!("{name}:{}: the drawing is\n{drawing}", shown.line));
             }
         }
     }
