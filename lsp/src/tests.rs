@@ -1,3 +1,5 @@
+//! What an editor gets, message by message.
+
 use serde_json::{Value, json};
 
 use super::*;
