@@ -1,3 +1,5 @@
+//! What an editor is told, message by message.
+
 use serde_json::{Value, json};
 
 use super::*;
