@@ -9,6 +9,7 @@
 
 mod candidates;
 mod holes;
+mod words;
 
 use crate::{
     attempt::{Failure, attempt},
