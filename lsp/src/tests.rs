@@ -1,4 +1,4 @@
-//! What an editor gets, message by message.
+//! What an editor is told, message by message.
 
 use serde_json::{Value, json};
 
