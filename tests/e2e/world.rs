@@ -82,7 +82,6 @@ impl World {
     /// Tells a command where the systems are, and how to be let in.
     pub(crate) fn credentials(&self, command: &mut Command) {
         command
-            .env("STRIPE_API_KEY", "sk_test_not_a_real_key")
             .env("STRIPE_WEBHOOK", stripe::SECRET)
             .env("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID)
             .env("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY)

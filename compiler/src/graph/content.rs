@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flow_model::{
-    expr::{Expr, ListPart, Pattern, RecordPart, TextPart},
+    expr::{Ambient, Expr, ListPart, Pattern, RecordPart, TextPart},
     failure::ErrorKind,
     plan::{NodeKind, Plan, Trigger, TriggerKind},
     schema::{
@@ -25,13 +25,7 @@ pub(super) fn complete(
     definitions: &Definitions,
     used: &BTreeMap<String, BTreeSet<String>>,
 ) -> Plan {
-    let mut needs = Needs {
-        names,
-        definitions,
-        plan_functions: BTreeMap::new(),
-        types: Types::default(),
-        secrets: BTreeSet::new(),
-    };
+    let mut needs = Needs::new(names, definitions);
     let mut connectors: BTreeMap<String, Connector> = BTreeMap::new();
     let mut operations: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     let mut triggers: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
@@ -56,8 +50,14 @@ pub(super) fn complete(
         let (operations, triggers) = (operations.get(name).unwrap_or(&none), triggers.get(name).unwrap_or(&none));
         connectors.insert(name.to_owned(), needs.connector(&info.schema, operations, triggers));
     }
-    for connection in plan.connections.values() {
-        connection.config.values().for_each(|value| needs.expr(value));
+    for (name, connection) in &plan.connections {
+        let is_called = used.contains_key(name);
+        let heard = if is_called { BTreeSet::new() } else { config_of_triggers(name, &plan, names, definitions) };
+        for (field, value) in &connection.config {
+            if is_called || heard.contains(field) {
+                needs.expr(value);
+            }
+        }
     }
     needs.fields(plan.params.values());
     needs.ty(&plan.result);
@@ -71,6 +71,22 @@ pub(super) fn complete(
     plan
 }
 
+/// The settings of a connection that receiving its webhooks takes: one that is only listened to needs no more, and no
+/// credential for calls.
+fn config_of_triggers(connection: &str, plan: &Plan, names: &Names<'_>, definitions: &Definitions) -> BTreeSet<String> {
+    let mut needs = Needs::new(names, definitions);
+    for trigger in &plan.triggers {
+        if let TriggerKind::Webhook { connection: of, trigger: name, .. } = &trigger.kind
+            && of == connection
+        {
+            needs.trigger(trigger);
+            let declared = names.connections.get(of).and_then(|info| names.connectors.get(&info.connector));
+            declared.and_then(|info| info.schema.triggers.get(name)).into_iter().for_each(|it| needs.webhook(it));
+        }
+    }
+    needs.config
+}
+
 /// What was found so far.
 struct Needs<'a> {
     names: &'a Names<'a>,
@@ -78,9 +94,22 @@ struct Needs<'a> {
     plan_functions: BTreeMap<String, flow_model::plan::Function>,
     types: Types,
     secrets: BTreeSet<String>,
+    /// Settings of the connection that are read: `config.api_key`.
+    config: BTreeSet<String>,
 }
 
-impl Needs<'_> {
+impl<'a> Needs<'a> {
+    fn new(names: &'a Names<'a>, definitions: &'a Definitions) -> Self {
+        Self {
+            names,
+            definitions,
+            plan_functions: BTreeMap::new(),
+            types: Types::default(),
+            secrets: BTreeSet::new(),
+            config: BTreeSet::new(),
+        }
+    }
+
     /// A connector cut down to what is used of it.
     fn connector(&mut self, whole: &Connector, operations: &BTreeSet<&str>, triggers: &BTreeSet<&str>) -> Connector {
         let outside = std::mem::take(&mut self.types);
@@ -311,7 +340,13 @@ impl Needs<'_> {
                     }
                 }
             }
-            Expr::Member { of, .. } | Expr::Unary(_, of) | Expr::Lambda(_, of) => self.expr(of),
+            Expr::Member { of, name, .. } => {
+                if **of == Expr::Ambient(Ambient::Config) {
+                    self.config.insert(name.clone());
+                }
+                self.expr(of);
+            }
+            Expr::Unary(_, of) | Expr::Lambda(_, of) => self.expr(of),
             Expr::Index(left, right) | Expr::Binary(_, left, right) => {
                 self.expr(left);
                 self.expr(right);

@@ -2,7 +2,8 @@
 
 use flow_grammar::{Kind, Node};
 use flow_model::{
-    diagnostic::{Code, Diagnostic},
+    currency,
+    diagnostic::{Code, Diagnostic, Edit},
     units::Millis,
     value::{Money, Value},
 };
@@ -61,7 +62,8 @@ impl Reader<'_> {
                 if !is_number(&number) {
                     return None;
                 }
-                let currency = self.text_of(node.child(Kind::Currency)?).to_owned();
+                let code = node.child(Kind::Currency)?;
+                let currency = self.currency(code)?;
                 let amount = self.fits(node, decimal(&sign(&number)), "an exact decimal of 28 digits")?;
                 Some(Value::Money(Money { amount, currency }))
             }
@@ -80,6 +82,25 @@ impl Reader<'_> {
             }
             _ => None,
         }
+    }
+
+    /// The code of a currency, or nothing when there is no such currency, which is reported.
+    fn currency(&mut self, node: Node<'_>) -> Option<String> {
+        let (code, span) = (self.text_of(node).to_owned(), self.span(node));
+        if currency::minor_digits(&code).is_some() {
+            return Some(code);
+        }
+        let message = format!("`{code}` is no currency");
+        let near = crate::names::similar(&code, currency::codes());
+        let mut diagnostic = Diagnostic::new(Code::E0311, message, span, "not a code of ISO 4217");
+        diagnostic = match near {
+            Some(near) => diagnostic
+                .help(format!("did you mean `{near}`?"))
+                .fix(format!("write `{near}`"), vec![Edit { span, text: near.to_owned() }]),
+            None => diagnostic.help("write its three letters, such as `EUR` or `USD`"),
+        };
+        self.report(diagnostic);
+        None
     }
 
     /// Reports a literal that has no exact value.
