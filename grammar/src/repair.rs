@@ -25,6 +25,9 @@ use crate::{
 /// of garbage takes.
 const WORK: usize = 24 * 1024 * 1024;
 
+/// Bytes from which on a text is read in pieces from the start.
+const LONG: usize = 256 * 1024;
+
 /// How many problems before a place may explain it.
 const NEAR: usize = 20;
 
@@ -85,21 +88,14 @@ enum Outcome {
 /// Reads a text whose single characters and brackets are in order.
 pub(crate) fn read(source: &str, scan: &Scan, groups: Groups) -> Reading {
     let end = source.len() as u32;
-    if let Ok(entries) = attempt(source, 0, end, &scan.edits) {
+    let units = Units { source, tokens: &scan.tokens, groups };
+    let pieces = pieces(&units, end);
+    // pest keeps what it finds in memory until the end of a parse, so a long text is read in pieces from the start.
+    let whole = [Piece { from: 0, to: scan.tokens.len(), start: 0, end }];
+    let first = if source.len() > LONG { pieces.as_slice() } else { &whole };
+    if let Some(entries) = without_repairs(source, first, &scan.edits) {
         return Reading { entries, problems: Vec::new(), retracted: Vec::new() };
     }
-    let units = Units { source, tokens: &scan.tokens, groups };
-    let mut starts: Vec<usize> =
-        units.direct(0, 0, scan.tokens.len()).filter(|index| units.begins(*index, 0)).collect();
-    if starts.first() != Some(&0) {
-        starts.insert(0, 0);
-    }
-    starts.push(scan.tokens.len());
-    let place = |index: usize| match scan.tokens.get(index) {
-        Some(token) if index > 0 => token.start,
-        Some(_) => 0,
-        None => end,
-    };
     let mut repairer = Repairer {
         units,
         entries: Vec::new(),
@@ -108,23 +104,57 @@ pub(crate) fn read(source: &str, scan: &Scan, groups: Groups) -> Reading {
         retracted: Vec::new(),
         work: WORK.max(source.len()),
     };
-    for window in starts.windows(2) {
-        if let [from, to] = *window {
-            let piece = Piece { from, to, start: place(from), end: place(to) };
-            repairer.piece(piece, &scan.edits);
-        }
+    for piece in pieces {
+        repairer.piece(piece, &scan.edits);
     }
     Reading { entries: repairer.entries, problems: repairer.problems, retracted: repairer.retracted }
 }
 
+/// The parts of a file that can be read for themselves: its items, as far as tokens tell.
+fn pieces(units: &Units<'_>, end: u32) -> Vec<Piece> {
+    let count = units.tokens.len();
+    let mut starts: Vec<usize> = units.direct(0, 0, count).filter(|index| units.begins(*index, 0)).collect();
+    if starts.first() != Some(&0) {
+        starts.insert(0, 0);
+    }
+    starts.push(count);
+    let place = |index: usize| match units.token(index) {
+        Some(token) if index > 0 => token.start,
+        Some(_) => 0,
+        None => end,
+    };
+    let windows = starts.windows(2).filter_map(|window| match *window {
+        [from, to] => Some(Piece { from, to, start: place(from), end: place(to) }),
+        _ => None,
+    });
+    windows.collect()
+}
+
+/// The nodes of all pieces, if each can be read as it is.
+fn without_repairs(source: &str, pieces: &[Piece], edits: &[Edit]) -> Option<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for piece in pieces {
+        entries.append(&mut attempt(source, piece.start, piece.end, piece.edits(edits)).ok()?);
+    }
+    Some(entries)
+}
+
+impl Piece {
+    /// The edits in a piece, of those of the file. What is put in at the border of two pieces closes something of the
+    /// first.
+    fn edits(self, all: &[Edit]) -> &[Edit] {
+        let is_before = |edit: &Edit| {
+            edit.start < self.start || (self.start > 0 && edit.end == self.start && edit.start == self.start)
+        };
+        let is_in = |edit: &Edit| edit.start < self.end || (edit.start == self.end && edit.end == self.end);
+        let (from, to) = (all.partition_point(is_before), all.partition_point(is_in));
+        all.get(from..to.max(from)).unwrap_or_default()
+    }
+}
+
 impl Repairer<'_> {
     fn piece(&mut self, piece: Piece, all: &[Edit]) {
-        // What is put in at the border of two pieces closes something of the first.
-        let from = all.partition_point(|edit| {
-            edit.start < piece.start || (piece.start > 0 && edit.end == piece.start && edit.start == piece.start)
-        });
-        let to = all.partition_point(|edit| edit.start < piece.end || edit.end == piece.end && edit.start == piece.end);
-        let mut edits = all.get(from..to.max(from)).unwrap_or_default().to_vec();
+        let mut edits = piece.edits(all).to_vec();
         let mut outcome = self.parse(piece, &edits);
         loop {
             match outcome {
@@ -214,7 +244,10 @@ impl Repairer<'_> {
         }
         let fix = if candidate.is_fix { candidate.edits } else { Vec::new() };
         // What is expected at an earlier place comes out of parsing up to there.
-        let earlier = candidate.missing_at.and_then(|end| attempt(self.units.source, piece.start, end, &edits).err());
+        let earlier = candidate.missing_at.and_then(|end| {
+            let before: Vec<Edit> = edits.iter().filter(|edit| edit.start < end).cloned().collect();
+            attempt(self.units.source, piece.start, end, &before).err()
+        });
         let failure = earlier.as_ref().unwrap_or(failure);
         self.report(candidate.start, candidate.end, candidate.kind, at, failure, fix);
         (outcome, edits)

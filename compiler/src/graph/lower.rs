@@ -237,7 +237,17 @@ impl<'a> Lowering<'a> {
                 self.sleep(chain, span, value);
                 Ends::Falls
             }
-            StatementKind::Control(value) => self.control(chain, value, Goal::Drop, None, None).1,
+            StatementKind::Control(value) => {
+                let before = self.el.problems.len();
+                let ends = self.control(chain, value, Goal::Drop, None, None).1;
+                if self.el.problems.len() == before && !has_effect(value) && !self.el.has_gaps {
+                    self.el.problems.push(
+                        Diagnostic::new(Code::E0413, "this does nothing", span, "no step, and no value that is used")
+                            .help("bind its value with `let`, or leave it out"),
+                    );
+                }
+                ends
+            }
         }
     }
 

@@ -409,9 +409,7 @@ impl<'a> Lowering<'a> {
     /// Goes on after a step that was reported: its parts are checked, and its name is known.
     fn not_understood(&mut self, chain: &mut Chain, step: &ast::Step) {
         if let ExprKind::Call { args, .. } = &step.call.kind {
-            for arg in args.iter().filter(|arg| !matches!(arg.value.kind, ExprKind::Lambda { .. })) {
-                self.el.check(&arg.value, Want::default());
-            }
+            args.iter().for_each(|arg| self.el.alone(&arg.value));
         }
         self.raise_unknown();
         self.el.names.policy(&step.with, &mut self.el.problems);

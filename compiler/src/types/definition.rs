@@ -11,7 +11,7 @@ use std::{
 
 use flow_model::{
     diagnostic::{Code, Diagnostic},
-    expr::Expr,
+    expr::{Expr, TextPart},
     function::{Form, Signature, StandardFunction},
     plan,
     span::Span,
@@ -20,7 +20,7 @@ use flow_model::{
 };
 use indexmap::IndexMap;
 use petgraph::{
-    algo::tarjan_scc,
+    algo::kosaraju_scc,
     graph::{DiGraph, NodeIndex},
 };
 
@@ -196,7 +196,7 @@ impl Definitions {
             }
         }
         let mut problems = Vec::new();
-        for group in tarjan_scc(&graph) {
+        for group in kosaraju_scc(&graph) {
             // Alone, a definition is part of a circle only if it uses itself.
             if let [alone] = group.as_slice()
                 && graph.find_edge(*alone, *alone).is_none()
@@ -211,6 +211,22 @@ impl Definitions {
         }
         problems.sort_by_key(Diagnostic::span);
         problems
+    }
+}
+
+/// Says whether a constant's value is no longer than a call of it would be: then it stands where it is used, so that
+/// settings which name a constant can be read as they are.
+fn is_short(body: &Expr) -> bool {
+    let short = |part: &TextPart| match part {
+        TextPart::Fixed(_) => true,
+        TextPart::Insert(insert) => is_short(insert),
+    };
+    match body {
+        Expr::Literal(_) => true,
+        Expr::Env(_, default) => default.as_deref().is_none_or(is_short),
+        Expr::Text { parts, .. } => parts.len() <= 4 && parts.iter().all(short),
+        Expr::Binary(_, left, right) => is_short(left) && is_short(right),
+        _ => false,
     }
 }
 
@@ -321,7 +337,7 @@ impl Elaborator<'_> {
         let ty = self.definitions.need(self.names, name);
         let known = self.definitions.known.borrow();
         let expr = match known.definitions.get(name).map(|definition| &definition.function.body) {
-            Some(Expr::Literal(value)) => Expr::Literal(value.clone()),
+            Some(body) if is_short(body) => body.clone(),
             _ => Expr::Call(name.to_owned(), Vec::new()),
         };
         Typed::new(expr, ty)

@@ -142,6 +142,8 @@ impl Elaborator<'_> {
                     problem = problem.label(because.span, because.text.clone());
                 }
                 self.problems.push(problem.help(help));
+                // What was bound before may be meant for the value that is missing.
+                self.has_gaps = true;
                 Typed::unknown()
             }
             _ => null,

@@ -74,7 +74,7 @@ fn assert_linear(text: &str) -> Vec<ProblemKind> {
 #[test]
 fn truncated_nests_of_every_construct_take_linear_time() {
     for (before, open, close, inside) in NESTS {
-        for depth in [1, 5, 20, 100, 1000, 5000] {
+        for depth in [5, 20, 100, 2000] {
             assert_linear(&format!("{before}{}", open.repeat(depth)));
             assert_linear(&format!("{before}{}{inside}", open.repeat(depth)));
             assert_linear(&format!("{before}{}{inside}{}", open.repeat(depth), close.repeat(depth / 2)));
