@@ -89,6 +89,7 @@ impl Elaborator<'_> {
         match name {
             "secret" => return self.secret(expr.span, args),
             "env" => return self.env(expr.span, args, want),
+            "fixture" if self.fixtures.is_some() => return self.fixture(expr.span, args, want),
             _ => {}
         }
         self.arguments_alone(args);

@@ -227,6 +227,7 @@ impl Place<'_, '_> {
         let header = self.units.around(bounds.parent, open).map_or("", |(start, _)| self.text(start));
         match header {
             "connector" => MEMBERS,
+            "test" => TEST,
             _ => BODY,
         }
     }
@@ -370,6 +371,9 @@ impl Place<'_, '_> {
         self.add(edits, last, ProblemKind::MissingBlock, (found.start, end));
     }
 }
+
+/// Words that can begin a unit of a test.
+const TEST: &[&str] = &["given", "stub", "expect"];
 
 /// Words that can begin a unit of a block.
 const BODY: &[&str] = &[
