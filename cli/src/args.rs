@@ -390,11 +390,11 @@ pub(crate) enum Results {
     Junit,
 }
 
-/// Make a project: a folder with a program that checks and runs.
+/// Make a project: a folder with a program and its tests.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  flowc new orders                  then: flowc run orders")]
+  flowc new orders                  then: flowc test orders, flowc run orders")]
 pub(crate) struct New {
     /// The folder to make; its last part names the project
     #[arg(value_name = "FOLDER")]

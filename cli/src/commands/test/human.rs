@@ -1,13 +1,13 @@
 //! The results of tests for people.
 
 use flow_compiler::render;
-use flow_model::{case::Case, diagnostic::Label};
+use flow_model::{diagnostic::Label, value::Value};
 use flow_runtime::sim::{Made, Report};
 
 use super::{Results, Suite, Test};
 use crate::{
     trouble::Trouble,
-    ui::{self, CARE, QUIET, STRONG, Stream, WELL, WRONG, plain, styled, table::cut, time::length},
+    ui::{self, CARE, QUIET, STRONG, Stream, WELL, WRONG, plain, styled, table::{cut, width}, time::length},
 };
 
 /// How many calls of a test that failed are shown.
@@ -65,12 +65,12 @@ fn failure(suite: &Suite, test: &Test, style: render::Style) -> String {
         text.push_str(&format!("{INDENT}{}   {}\n", styled(WRONG, "actual:"), plain(&unmet.actual)));
         text.push_str(&place(unmet.span, "does not hold"));
     }
-    text.push_str(&history(case, report, width));
+    text.push_str(&history(report, width));
     text
 }
 
 /// The calls that were made and the lines that were logged.
-fn history(_: &Case, report: &Report, width: usize) -> String {
+fn history(report: &Report, width: usize) -> String {
     let mut text = String::new();
     if report.calls.is_empty() {
         text.push_str(&format!("{INDENT}{}\n", styled(QUIET, "no calls were made")));
@@ -78,7 +78,7 @@ fn history(_: &Case, report: &Report, width: usize) -> String {
         text.push_str(&format!("{INDENT}{}\n", styled(QUIET, "calls:")));
     }
     for made in report.calls.iter().take(MOST_CALLS) {
-        text.push_str(&format!("{INDENT}{}\n", cut(&call(made), width)));
+        text.push_str(&format!("{INDENT}  {}\n", call(made, width)));
     }
     let more = report.calls.len().saturating_sub(MOST_CALLS);
     if more > 0 {
@@ -90,15 +90,28 @@ fn history(_: &Case, report: &Report, width: usize) -> String {
     text
 }
 
-/// `  1. charge  payments.charge {"amount":500} → Timeout: …`
-fn call(made: &Made) -> String {
-    let attempt = if made.attempt > 1 { format!(" (attempt {})", made.attempt) } else { String::new() };
+/// `receipt: payments.charge (attempt 2) {"amount":500} → Timeout`, in so many columns as far as names allow.
+fn call(made: &Made, width: usize) -> String {
+    const LEAST: usize = 20;
+    let (step, operation) = (made.place.to_string(), format!("{}.{}", made.connection, made.operation));
+    let mut head = if step == operation { step } else { format!("{step}: {operation}") };
+    if made.attempt > 1 {
+        head.push_str(&format!(" (attempt {})", made.attempt));
+    }
+    let room = width.saturating_sub(self::width(&head) + " ".len() + " → ".chars().count() + 2);
     let outcome = match &made.outcome {
-        Ok(value) => styled(WELL, plain(&value.to_json().to_string())),
+        Ok(value) => cut(&styled(WELL, plain(&value.to_json().to_string())), (room / 2).max(LEAST)),
         Err(failure) => styled(WRONG, failure.kind.name()),
     };
-    let args = plain(&made.args.to_json().to_string());
-    format!("  {}{attempt}: {}.{} {args} → {outcome}", made.place, made.connection, made.operation)
+    let args = match &made.args {
+        // What is null was mostly not given.
+        Value::Record(args) => Value::Record(
+            args.iter().filter(|(_, arg)| **arg != Value::Null).map(|(name, arg)| (name.clone(), arg.clone())).collect(),
+        ),
+        other => other.clone(),
+    };
+    let args = cut(&plain(&args.to_json().to_string()), room.saturating_sub(self::width(&outcome)).max(LEAST));
+    format!("{head} {args} → {outcome}")
 }
 
 /// Which steps were not reached, flow by flow.
