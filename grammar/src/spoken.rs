@@ -137,6 +137,7 @@ fn spoken(rule: Rule) -> &'static str {
         | Rule::kw_cron
         | Rule::kw_file => "what starts the flow",
         Rule::value
+        | Rule::tested_value
         | Rule::expr
         | Rule::until_range
         | Rule::term
@@ -255,7 +256,10 @@ fn spoken(rule: Rule) -> &'static str {
         Rule::given | Rule::kw_given => "`given`",
         Rule::stub | Rule::kw_stub => "`stub`",
         Rule::kw_expect => "`expect`",
-        Rule::target | Rule::all_operations => "an operation",
+        Rule::tested_kind => "the kind of an error",
+        Rule::tested_queue => "a name",
+        Rule::tested_state => "`completed`, `failed` or `needs_decision`",
+        Rule::target | Rule::all_operations | Rule::tested_operation => "an operation",
         Rule::stub_answer | Rule::by_schema | Rule::returns | Rule::fails_with | Rule::kw_returns | Rule::kw_using => {
             "what it answers: `returns …`, `fails …` or `using schema`"
         }

@@ -68,7 +68,10 @@ fn a_filter_chooses_tests_and_all_that_pass_end_well() {
     let folder = folder();
     let ended = output(flowc().current_dir(folder.path()).args(["test", "--filter", "IS KEPT", "--format", "json"]));
     let json = ended.json();
-    assert_eq!((json["passed"].as_u64(), json["failed"].as_u64(), json["left_out"].as_u64()), (Some(1), Some(1), Some(1)));
+    assert_eq!(
+        (json["passed"].as_u64(), json["failed"].as_u64(), json["left_out"].as_u64()),
+        (Some(1), Some(1), Some(1))
+    );
     assert_eq!(json["tests"][1]["unmet"][0]["line"], 19);
     assert_eq!(json["coverage"][0]["missed"][0], "files.read");
     let none = output(flowc().current_dir(folder.path()).args(["test", "--filter", "elsewhere"]));
@@ -81,8 +84,14 @@ fn what_junit_reads_is_escaped() {
     let ended = output(flowc().current_dir(folder.path()).args(["test", "--format", "junit"]));
     let xml = ended.stdout.clone();
     ended.says(3, &[]);
-    assert!(xml.starts_with("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites tests=\"3\" failures=\"2\""), "{xml}");
-    assert!(xml.contains("<testcase name=\"it is kept &lt;twice&gt;\" classname=\"keep\" file=\"shop.flow\" line=\"16\""), "{xml}");
+    assert!(
+        xml.starts_with("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites tests=\"3\" failures=\"2\""),
+        "{xml}"
+    );
+    assert!(
+        xml.contains("<testcase name=\"it is kept &lt;twice&gt;\" classname=\"keep\" file=\"shop.flow\" line=\"16\""),
+        "{xml}"
+    );
     assert!(xml.contains("<failure message=\"expected: `files.write` is called 2 times\">"), "{xml}");
 }
 

@@ -26,7 +26,7 @@ impl Checker<'_> {
                 Some(Meant::Called(target)) => target,
                 Some(Meant::NotCalled(_)) => {
                     let message = format!("`{}` never makes this call", self.plan.flow);
-                    self.unused(message, target_span(one), "stub for nothing", None);
+                    self.unused(message, target_span(one), "never called", None);
                     continue;
                 }
                 None => continue,

@@ -61,7 +61,9 @@ impl Elaborator<'_> {
             Ok(json) => json,
             Err(error) => {
                 let message = format!("`{resolved}` is not JSON: {error}");
-                return self.no_fixture(value.span, &message, "can't be read");
+                let problem = Diagnostic::new(Code::E0423, message, value.span, "can't be read");
+                self.problems.push(problem.help("mend the file"));
+                return Typed::unknown();
             }
         };
         let anything = Type::Json;

@@ -7,7 +7,11 @@ use flow_runtime::sim::{Made, Report};
 use super::{Results, Suite, Test};
 use crate::{
     trouble::Trouble,
-    ui::{self, CARE, QUIET, STRONG, Stream, WELL, WRONG, plain, styled, table::{cut, width}, time::length},
+    ui::{
+        self, CARE, QUIET, STRONG, Stream, WELL, WRONG, plain, styled,
+        table::{cut, width},
+        time::length,
+    },
 };
 
 /// How many calls of a test that failed are shown.
@@ -106,7 +110,10 @@ fn call(made: &Made, width: usize) -> String {
     let args = match &made.args {
         // What is null was mostly not given.
         Value::Record(args) => Value::Record(
-            args.iter().filter(|(_, arg)| **arg != Value::Null).map(|(name, arg)| (name.clone(), arg.clone())).collect(),
+            args.iter()
+                .filter(|(_, arg)| **arg != Value::Null)
+                .map(|(name, arg)| (name.clone(), arg.clone()))
+                .collect(),
         ),
         other => other.clone(),
     };
