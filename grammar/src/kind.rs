@@ -34,7 +34,7 @@ kinds! {
         safe_dot ellipsis at quote quotes WHITESPACE sp word_char reserved item param later_char plain_string
         member_item condition trigger_source statement step_clause control control_word arm_value record_start
         until_range term prefix infix primary list_entry literal pattern_one bound_literal item_pattern
-        type_atom digits kw_test kw_given kw_stub kw_expect kw_returns kw_using kw_schema kw_then kw_always kw_once
+        type_atom digits begins_item kw_test kw_given kw_stub kw_expect kw_returns kw_using kw_schema kw_then kw_always kw_once
         kw_never kw_called kw_run kw_result kw_responded kw_contains test_word tested_value tested_kind
         tested_operation tested_queue tested_state target stub_answer expectation
     ]

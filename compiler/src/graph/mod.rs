@@ -10,6 +10,7 @@ mod control;
 mod failure;
 mod flow;
 mod lower;
+mod once;
 mod policy;
 mod step;
 #[cfg(test)]
@@ -48,6 +49,6 @@ pub(crate) fn plans(
     if has_gaps {
         found.retain(|problem| problem.severity() == Severity::Error);
     }
-    problems.append(&mut found);
+    problems.append(&mut once::once(found));
     plans
 }

@@ -111,6 +111,8 @@ pub(crate) struct Elaborator<'a> {
     pub(crate) fixtures: Option<Fixtures<'a>>,
     /// Whether a part could not be read: then a binding that seems unused may be used there.
     pub(crate) has_gaps: bool,
+    /// Whether a name was not known: then a binding that seems unused may have been meant.
+    has_strangers: bool,
 }
 
 impl<'a> Elaborator<'a> {
@@ -128,6 +130,7 @@ impl<'a> Elaborator<'a> {
             records: Records::Whole,
             fixtures: None,
             has_gaps: false,
+            has_strangers: false,
         }
     }
 

@@ -1,6 +1,9 @@
 //! What people mean when they make a mistake, and what must be put in.
 
-use super::Candidate;
+use super::{
+    Candidate,
+    words::{BODY, TEST, nearest, other_language},
+};
 use crate::{
     attempt::Failure,
     parser::Rule,
@@ -28,9 +31,10 @@ struct Place<'a, 'u> {
 
 /// Changes that may mend the place at token `at`, the likeliest first.
 pub(super) fn at(units: &Units<'_>, from: usize, to: usize, at: usize, failure: &Failure) -> Vec<Candidate> {
-    let inner = units.ending_at(at);
-    let group = inner.unwrap_or_else(|| units.token(at).map_or(0, |_| units.group_of(at)));
-    let inside = if inner.is_some() || units.token(at).is_none() { at.saturating_sub(1) } else { at };
+    let is_end = at >= to;
+    let inner = units.ending_at(at).filter(|_| !is_end);
+    let group = inner.unwrap_or_else(|| if is_end { 0 } else { units.group_of(at) });
+    let inside = if inner.is_some() || is_end { at.saturating_sub(1) } else { at };
     let (start, end) = units.around(group, inside).unwrap_or((from, at));
     let mut place = Place { units, failure, at, group, start: start.max(from), end, to, all: Vec::new() };
     place.earlier();
@@ -67,12 +71,13 @@ impl Place<'_, '_> {
         })
     }
 
+    /// A token of the piece.
     fn token(&self, index: usize) -> Option<Token> {
-        self.units.token(index)
+        self.units.token(index).filter(|_| index < self.to)
     }
 
     fn text(&self, index: usize) -> &str {
-        self.units.text(index)
+        if index < self.to { self.units.text(index) } else { "" }
     }
 
     fn is_word(&self, index: usize) -> bool {
@@ -150,7 +155,65 @@ impl Place<'_, '_> {
         }
     }
 
+    /// `a -1`: with space before it alone, a minus belongs to the number.
+    fn minus(&mut self) {
+        let from = self.at.saturating_sub(4).max(1);
+        let sign = (from..=self.at).rev().find(|index| {
+            let (Some(before), Some(sign), Some(after)) =
+                (self.token(index - 1), self.token(*index), self.token(index + 1))
+            else {
+                return false;
+            };
+            let is_value = matches!(before.kind, TokenKind::Word | TokenKind::Number | TokenKind::Close);
+            self.text(*index) == "-" && is_value && before.end < sign.start && sign.end == after.start && !sign.first
+        });
+        if let Some(sign) = sign {
+            self.replace(sign, "- ", ProblemKind::Minus, self.at.max(sign + 1));
+            if let Some(candidate) = self.all.last_mut() {
+                candidate.unit = None;
+            }
+        }
+    }
+
+    /// `f (x)`, `List <T>`, `xs [0]`: what must touch the name before it.
+    fn touching(&mut self) {
+        let at = self.at;
+        let (Some(before), Some(found)) = (at.checked_sub(1).and_then(|before| self.token(before)), self.token(at))
+        else {
+            return;
+        };
+        let is_name = before.kind == TokenKind::Word || before.kind == TokenKind::Close;
+        if matches!(self.text(at), "(" | "[" | "<") && is_name && before.line == found.line && before.end < found.start
+        {
+            let edit = Edit { start: before.end, end: found.start, text: String::new() };
+            self.add(vec![edit], at + 1, ProblemKind::Apart, (found.start, found.end));
+        }
+    }
+
+    /// A binding of the same name stands before it in the block.
+    fn is_bound(&self, name: usize) -> bool {
+        let from = self.units.groups.groups.get(self.group).map_or(0, |group| group.from);
+        let near = from.max(name.saturating_sub(1000));
+        let mut before = self.units.direct(self.group, near, name.saturating_sub(1));
+        before.any(|index| matches!(self.text(index), "let" | "step") && self.text(index + 1) == self.text(name))
+    }
+
+    /// There is no loop with a condition.
+    fn endless(&mut self) {
+        if !matches!(self.text(self.start), "while" | "loop") {
+            return;
+        }
+        let brace = self.units.direct(self.group, self.start, self.end).find(|index| self.text(*index) == "{");
+        if let (Some(word), Some(brace)) = (self.token(self.start), brace.and_then(|brace| self.token(brace))) {
+            let edit = Edit { start: word.start, end: brace.start, text: format!("if {HOLE} ") };
+            self.add(vec![edit], self.at, ProblemKind::Endless, (word.start, word.end));
+        }
+    }
+
     fn signs(&mut self) {
+        self.endless();
+        self.touching();
+        self.minus();
         let at = self.at;
         let instead = |text: &str| ProblemKind::Instead(text.to_owned());
         match self.text(at) {
@@ -159,6 +222,13 @@ impl Place<'_, '_> {
                 let is_statement = matches!(self.units.bracket(self.group), "{") && self.start + 1 == at;
                 if self.expects(Rule::colon) || (is_name && self.start + 1 == at && !is_statement) {
                     self.replace(at, ":", instead(":"), at + 1);
+                }
+                if is_statement && is_name && self.is_bound(self.start) {
+                    let range = (self.token(self.start), self.token(self.end.saturating_sub(1)));
+                    if let (Some(first), Some(last)) = range {
+                        let edit = Edit { start: first.start, end: last.end, text: HOLE.into() };
+                        self.add(vec![edit], at, ProblemKind::Reassigned, (first.start, first.end));
+                    }
                 }
                 if is_statement && is_name {
                     let start = self.token(self.start).map_or(0, |token| token.start);
@@ -303,6 +373,9 @@ impl Place<'_, '_> {
         // Where the next unit begins, it is plain that something is missing before it.
         let is_plain = is_closing || self.text(at) == "," || self.units.begins(at, self.group);
         let far = if is_plain { at } else { at + 2 };
+        if is_plain && self.expects(Rule::equals) {
+            self.put_in(&format!(" = {HOLE}"), ProblemKind::Incomplete, far);
+        }
         if self.expects_value() {
             self.put_in(HOLE, ProblemKind::Incomplete, far);
         }
@@ -348,11 +421,13 @@ impl Place<'_, '_> {
         if !expects_block || self.text(at) == "{" {
             return;
         }
-        let begin = self.units.direct(self.group, 0, at).rev().find(|index| {
-            let text = self.text(*index);
+        let before = self.units.around(self.group, self.start.saturating_sub(1)).map_or(self.start, |(start, _)| start);
+        let from = if self.start == at { before } else { self.start };
+        let has_header = self.units.direct(self.group, from, at).any(|index| {
+            let text = self.text(index);
             CONTROL.contains(&text) || text == "else"
         });
-        if begin.is_none_or(|begin| begin < self.start.min(at.saturating_sub(1)) && self.start != at) {
+        if !has_header {
             return;
         }
         let bounds = self.units.groups.groups.get(self.group).map_or(0, |group| group.to);
@@ -370,85 +445,4 @@ impl Place<'_, '_> {
         ];
         self.add(edits, last, ProblemKind::MissingBlock, (found.start, end));
     }
-}
-
-/// Words that can begin a unit of a test.
-const TEST: &[&str] = &["given", "stub", "expect"];
-
-/// Words that can begin a unit of a block.
-const BODY: &[&str] = &[
-    "let",
-    "step",
-    "return",
-    "fail",
-    "respond",
-    "log",
-    "dead_letter",
-    "sleep",
-    "emit",
-    "saga",
-    "if",
-    "match",
-    "for",
-    "parallel",
-    "try",
-    "race",
-    "repeat",
-    "on",
-];
-
-/// What a word of another language is in Flow.
-fn other_language(word: &str) -> Option<&'static str> {
-    Some(match word {
-        "funtion" | "fucntion" | "functon" => "fn",
-        "function" | "func" | "def" | "fun" => "fn",
-        "var" | "val" => "let",
-        "import" | "include" | "require" => "use",
-        "struct" | "class" | "type" | "interface" | "message" => "record",
-        "elif" | "elsif" | "elseif" | "elsei" => "else if",
-        "switch" | "case" => "match",
-        "foreach" | "while" => "for",
-        "throw" | "raise" => "fail",
-        "print" | "println" | "console" => "log",
-        "await" | "call" | "run" | "do" => "step",
-        "workflow" | "pipeline" | "job" => "flow",
-        _ => return None,
-    })
-}
-
-/// The word that is nearest to what was written, if one is near: one change in a short word, two in a longer one.
-fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
-    let most = match word.len() {
-        0..=2 => 0,
-        3..=4 => 1,
-        _ => 2,
-    };
-    let near = known.iter().map(|known| (distance(word, known), *known)).filter(|(distance, _)| *distance <= most);
-    near.min_by_key(|(distance, _)| *distance).map(|(_, known)| known)
-}
-
-/// The number of letters to put in, take out, replace or swap with their neighbour.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    if a.len().abs_diff(b.len()) > 2 {
-        return usize::MAX;
-    }
-    let width = b.len() + 1;
-    let mut rows = vec![(0..width).collect::<Vec<usize>>()];
-    for (row, left) in a.iter().enumerate() {
-        let mut next = vec![row + 1];
-        for (column, right) in b.iter().enumerate() {
-            let get = |row: usize, column: usize| rows.get(row).and_then(|row| row.get(column)).copied().unwrap_or(0);
-            let mut cost = (get(row, column) + usize::from(left != right))
-                .min(get(row, column + 1) + 1)
-                .min(next.last().copied().unwrap_or(0) + 1);
-            let is_swap = row > 0 && column > 0 && a.get(row - 1) == Some(right) && b.get(column - 1) == Some(left);
-            if is_swap && left != right {
-                cost = cost.min(get(row - 1, column - 1) + 1);
-            }
-            next.push(cost);
-        }
-        rows.push(next);
-    }
-    rows.last().and_then(|row| row.last()).copied().unwrap_or(0)
 }
