@@ -46,6 +46,7 @@ pub(crate) enum Command {
     Graph(Graph),
     Facts(Facts),
     Fmt(Fmt),
+    Test(Test),
     New(New),
     Lsp(Lsp),
     Explain(Explain),
@@ -352,11 +353,49 @@ pub(crate) struct Fmt {
     pub(crate) stdin: bool,
 }
 
-/// Make a project: a folder with a program that checks and runs.
+/// Run the tests of programs.
+///
+/// A test (`test "…" for flow { given … stub … expect … }`) runs its flow without network and disk: operations answer what
+/// the test says, and time passes as fast as nothing happens. Each test is shown with the time that went by on its clock;
+/// of one that fails, what was expected, what happened, and the calls that were made. At the end stands which steps no test
+/// has reached.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  flowc new orders                  then: flowc run orders")]
+  flowc test                        the tests in every .flow file below the current folder
+  flowc test order.flow
+  flowc test --filter \"is down\"     the tests with that in their name, or of a flow so named
+  flowc test --format junit > report.xml
+
+Exits with 0 when all tests pass, 1 when a program has errors, 3 when a test fails.")]
+pub(crate) struct Test {
+    /// Files, or folders to search for `.flow` files
+    #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Only tests that have this text in their name or the name of their flow
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
+    /// How the results are written
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(crate) format: Results,
+}
+
+/// How the results of tests are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Results {
+    /// For people
+    Human,
+    /// For programs; the shape is a promise
+    Json,
+    /// XML as JUnit writes it, for continuous integration
+    Junit,
+}
+
+/// Make a project: a folder with a program and its tests.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc new orders                  then: flowc test orders, flowc run orders")]
 pub(crate) struct New {
     /// The folder to make; its last part names the project
     #[arg(value_name = "FOLDER")]

@@ -11,7 +11,7 @@ pub(crate) enum Exit {
     Program = 1,
     /// The command line or the input is wrong; clap uses the same number.
     Usage = 2,
-    /// The run failed.
+    /// The run failed, or a test.
     Failed = 3,
     /// The run waits for a decision.
     NeedsDecision = 4,
@@ -29,7 +29,7 @@ Exit codes:
     0  what was asked for is done; the run completed
     1  the program has errors
     2  the command line or the input is wrong
-    3  the run failed
+    3  the run failed, or a test
     4  the run waits for a decision
     5  the run was cancelled
     6  something is missing or in the way: a secret, a variable, the data folder, the port

@@ -7,6 +7,7 @@
 mod allow;
 #[expect(dead_code, reason = "the tree has all that is written: places and docs too that no check reads")]
 mod ast;
+mod case;
 pub mod draw;
 pub mod facts;
 mod fix;
@@ -27,6 +28,7 @@ pub use fix::{Mended, mend};
 pub use format::format;
 
 use flow_model::{
+    case::Case,
     diagnostic::{Diagnostic, Severity},
     function::StandardFunction,
     plan::{Plan, SourceMap},
@@ -75,10 +77,12 @@ pub struct Checked {
 /// A program without errors.
 #[derive(Clone, Debug)]
 pub struct Program {
-    /// The plan of each flow of the program's own file, by name.
+    /// The plan of each flow of the program, by name.
     pub plans: BTreeMap<String, Plan>,
     /// Where the nodes of each plan stand in the source.
     pub sources: BTreeMap<String, SourceMap>,
+    /// The tests of the program's own file, in their order. Their flows are among the plans.
+    pub cases: Vec<Case>,
 }
 
 /// Checks a program. `path` is what messages call its own file, and what the paths in its `use` items are relative to.
@@ -92,11 +96,13 @@ pub fn check(path: &str, text: &[u8], catalog: &Catalog, loader: &dyn Loader) ->
     let definitions = types::Definitions::new(catalog.functions);
     let names = names::names(&units, catalog.functions, &definitions, &mut problems);
     let made = graph::plans(&names, &definitions, &mut problems);
+    let fixtures = types::Fixtures { files: &files, loader };
+    let cases = case::cases(&names, &definitions, &units, &made, fixtures, &mut problems);
     names::unused(&names, &units, &mut problems);
     let diagnostics = in_order(allow::apply(&files, problems));
     let is_sound = diagnostics.iter().all(|problem| problem.severity() == Severity::Warning);
     let program = is_sound.then(|| {
-        let mut program = Program { plans: BTreeMap::new(), sources: BTreeMap::new() };
+        let mut program = Program { plans: BTreeMap::new(), sources: BTreeMap::new(), cases };
         for (flow, (plan, source)) in made {
             program.plans.insert(flow.clone(), plan);
             program.sources.insert(flow, source);

@@ -34,7 +34,9 @@ kinds! {
         safe_dot ellipsis at quote quotes WHITESPACE sp word_char reserved item param later_char plain_string
         member_item condition trigger_source statement step_clause control control_word arm_value record_start
         until_range term prefix infix primary list_entry literal pattern_one bound_literal item_pattern
-        type_atom digits begins_item
+        type_atom digits begins_item kw_test kw_given kw_stub kw_expect kw_returns kw_using kw_schema kw_then kw_always kw_once
+        kw_never kw_called kw_run kw_result kw_responded kw_contains test_word tested_value tested_kind
+        tested_operation tested_queue tested_state target stub_answer expectation
     ]
     Comment: COMMENT;
     Name: word | name | bound_word | kw_later;
@@ -80,6 +82,22 @@ kinds! {
     LaterItem: later_item;
     LaterHead: later_head;
     LaterBody: later_body;
+    TestItem: test_item;
+    TestBody: test_body;
+    Given: given;
+    Stub: stub;
+    AllOperations: all_operations;
+    BySchema: by_schema;
+    Returns: returns;
+    FailsWith: fails_with;
+    HowOften: how_often;
+    ExpectCalled: expect_called;
+    CalledWith: called_with;
+    ExpectRun: expect_run;
+    ExpectResult: expect_result;
+    ExpectDeadLetter: expect_dead_letter;
+    ExpectResponded: expect_responded;
+    ExpectNever: expect_never;
     ConnectorItem: connector_item;
     ConfigSection: config_section;
     HttpSection: http_section;

@@ -57,6 +57,8 @@ fn spoken(rule: Rule) -> &'static str {
         | Rule::status
         | Rule::status_class
         | Rule::currency
+        | Rule::how_often
+        | Rule::test_word
         | Rule::star => "",
         Rule::operator | Rule::infix => "an operator",
         Rule::file
@@ -72,6 +74,7 @@ fn spoken(rule: Rule) -> &'static str {
         | Rule::policy_item
         | Rule::connector_item
         | Rule::flow_item
+        | Rule::test_item
         | Rule::event_item
         | Rule::destination_item
         | Rule::later_item
@@ -86,6 +89,7 @@ fn spoken(rule: Rule) -> &'static str {
         | Rule::kw_policy
         | Rule::kw_connector
         | Rule::kw_flow
+        | Rule::kw_test
         | Rule::kw_event
         | Rule::kw_destination => "an item",
         Rule::member_item
@@ -134,6 +138,7 @@ fn spoken(rule: Rule) -> &'static str {
         | Rule::kw_cron
         | Rule::kw_file => "what starts the flow",
         Rule::value
+        | Rule::tested_value
         | Rule::expr
         | Rule::until_range
         | Rule::term
@@ -207,6 +212,7 @@ fn spoken(rule: Rule) -> &'static str {
         | Rule::block
         | Rule::flow_body
         | Rule::use_names
+        | Rule::test_body
         | Rule::later_body
         | Rule::lbrace => "`{`",
         Rule::rbrace => "`}`",
@@ -248,6 +254,34 @@ fn spoken(rule: Rule) -> &'static str {
         Rule::kw_up => "`up to`",
         Rule::kw_to => "`to`",
         Rule::kw_times => "`times`",
+        Rule::given | Rule::kw_given => "`given`",
+        Rule::stub | Rule::kw_stub => "`stub`",
+        Rule::kw_expect => "`expect`",
+        Rule::tested_kind => "the kind of an error",
+        Rule::tested_queue => "a name",
+        Rule::tested_state => "`completed`, `failed` or `needs_decision`",
+        Rule::target | Rule::all_operations | Rule::tested_operation => "an operation",
+        Rule::stub_answer | Rule::by_schema | Rule::returns | Rule::fails_with | Rule::kw_returns | Rule::kw_using => {
+            "what it answers: `returns …`, `fails …` or `using schema`"
+        }
+        Rule::kw_schema => "`schema`",
+        Rule::kw_then => "`then`",
+        Rule::kw_always => "`always`",
+        Rule::kw_once => "`once`",
+        Rule::kw_never => "`never`",
+        Rule::kw_called => "`called`",
+        Rule::called_with => "`with`",
+        Rule::expectation
+        | Rule::expect_called
+        | Rule::expect_run
+        | Rule::expect_result
+        | Rule::expect_dead_letter
+        | Rule::expect_responded
+        | Rule::expect_never
+        | Rule::kw_run
+        | Rule::kw_result
+        | Rule::kw_responded => "what is expected",
+        Rule::kw_contains => "`contains`",
     }
 }
 

@@ -88,7 +88,11 @@ impl<'a> Units<'a> {
                     || (token.indent == 0 && !self.continues(index) && !self.expects_more(index - 1)));
         }
         let is_field = self.text(index + 1) == ":";
-        if token.kind == TokenKind::Word && STATEMENTS.contains(&text) && !is_field && before != "else" {
+        if token.kind == TokenKind::Word
+            && STATEMENTS.contains(&text)
+            && !is_field
+            && !matches!(before, "else" | "expect")
+        {
             return true;
         }
         token.first && !self.continues(index) && !self.expects_more(index - 1)
@@ -108,7 +112,7 @@ impl<'a> Units<'a> {
             // A brace in a line of its own belongs to the header before it, unless it is a pattern.
             TokenKind::Open if text == "{" => self.after_group(index).is_none_or(|after| self.text(after) != "=>"),
             TokenKind::Word => {
-                const CONTINUE: [&str; 16] = [
+                const CONTINUE: [&str; 17] = [
                     "and",
                     "or",
                     "in",
@@ -125,6 +129,7 @@ impl<'a> Units<'a> {
                     "per",
                     "until",
                     "from",
+                    "then",
                 ];
                 CONTINUE.contains(&text) && !matches!(self.text(index + 1), ":" | "=")
             }

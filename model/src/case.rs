@@ -2,7 +2,9 @@
 //!
 //! Expressions see what `given` binds: the payload of the trigger in slot 0, or the flow's parameters in slots `0..`.
 
-use crate::{expr::Expr, failure::ErrorKind, span::Span, value::Value};
+use std::collections::BTreeMap;
+
+use crate::{expr::Expr, failure::ErrorKind, plan::Function, span::Span, ty::Types, value::Value};
 
 /// A test.
 #[derive(Clone, Debug)]
@@ -21,6 +23,10 @@ pub struct Case {
     pub stubs: Vec<Stub>,
     /// What must hold at the end, in order.
     pub expectations: Vec<Expectation>,
+    /// Functions of the program that the expressions of the test use, by name.
+    pub functions: BTreeMap<String, Function>,
+    /// Named types that they use.
+    pub types: Types,
 }
 
 /// With what a run of a test begins.
@@ -140,11 +146,12 @@ pub enum Count {
     Exactly(u32),
 }
 
-/// Says whether `value` has all that `pattern` has: records field by field, other values by equality.
+/// Says whether `value` has all that `pattern` has: records field by field, other values by equality. A field that is
+/// not there is null.
 pub fn contains(value: &Value, pattern: &Value) -> bool {
     match (value, pattern) {
         (Value::Record(fields), Value::Record(expected)) => {
-            expected.iter().all(|(name, expected)| fields.get(name).is_some_and(|value| contains(value, expected)))
+            expected.iter().all(|(name, expected)| contains(fields.get(name).unwrap_or(&Value::Null), expected))
         }
         (Value::List(items), Value::List(expected)) => {
             items.len() == expected.len() && items.iter().zip(expected).all(|(item, expected)| contains(item, expected))

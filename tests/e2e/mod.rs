@@ -14,6 +14,7 @@ mod s3;
 mod server;
 mod stop;
 mod stripe;
+mod testing;
 mod world;
 
 use std::{fmt::Debug, future::Future, time::Duration};

@@ -11,3 +11,4 @@ mod resume;
 pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod serve;
+pub(crate) mod test;

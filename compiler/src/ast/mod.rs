@@ -5,11 +5,13 @@
 
 pub(crate) mod connector;
 pub(crate) mod expr;
+pub(crate) mod test;
 
 use flow_model::span::Span;
 
 pub(crate) use connector::*;
 pub(crate) use expr::*;
+pub(crate) use test::*;
 
 /// A name with its place.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,6 +49,7 @@ pub(crate) enum Item {
     Policy(Policy),
     Connector(Connector),
     Flow(Flow),
+    Test(Test),
 }
 
 /// `use stripe, slack` and `use "./policies.flow" { patient }`

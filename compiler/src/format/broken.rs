@@ -94,7 +94,7 @@ impl<'a> Formatter<'a> {
     fn wants_lines(&self, node: Node<'_>) -> bool {
         let Some((open, _, separator)) = list(node.kind()) else { return false };
         let has_statements = separator == Separator::Line && node.children().any(|child| child.kind() != Kind::Value);
-        let is_body = matches!(node.kind(), Kind::FlowBody | Kind::ConnectorItem);
+        let is_body = matches!(node.kind(), Kind::FlowBody | Kind::TestBody | Kind::ConnectorItem);
         let mut after_open = None;
         let mut is_empty = true;
         for part in self.parts(node) {

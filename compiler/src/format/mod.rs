@@ -87,7 +87,7 @@ impl Formatter<'_> {
     /// Items that take several lines stand apart.
     fn is_tall(&self, node: Node<'_>) -> bool {
         match node.kind() {
-            Kind::FlowItem | Kind::ConnectorItem | Kind::LaterItem => true,
+            Kind::FlowItem | Kind::ConnectorItem | Kind::TestItem | Kind::LaterItem => true,
             Kind::Comment | Kind::UseItem => false,
             _ => node.text(self.source).contains('\n'),
         }

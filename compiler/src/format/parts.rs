@@ -52,7 +52,8 @@ impl<'a> Formatter<'a> {
             Kind::DotDot => (true, true),
             Kind::Question | Kind::Star => (true, false),
             Kind::Negate => (false, true),
-            Kind::Text | Kind::LaterItem => (false, false),
+            Kind::BySchema => return None,
+            Kind::Text | Kind::LaterItem | Kind::LaterBody => (false, false),
             _ if node.children_and_comments().next().is_none() && is_word(node.text(self.source)) => (false, false),
             _ => return None,
         };
@@ -109,7 +110,7 @@ pub(crate) fn list(kind: Kind) -> Option<(&'static str, &'static str, Separator)
         | Kind::EnumItem
         | Kind::UnionItem
         | Kind::ErrorsSection => ("{", "}", Separator::CommaOrLine),
-        Kind::Block | Kind::FlowBody | Kind::ConnectorItem => ("{", "}", Separator::Line),
+        Kind::Block | Kind::FlowBody | Kind::TestBody | Kind::ConnectorItem => ("{", "}", Separator::Line),
         _ => return None,
     })
 }

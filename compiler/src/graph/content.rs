@@ -87,6 +87,17 @@ fn config_of_triggers(connection: &str, plan: &Plan, names: &Names<'_>, definiti
     needs.config
 }
 
+/// The functions of the program and the named types that expressions outside a plan refer to.
+pub(crate) fn referred<'e>(
+    names: &Names<'_>,
+    definitions: &Definitions,
+    expressions: impl IntoIterator<Item = &'e Expr>,
+) -> (BTreeMap<String, flow_model::plan::Function>, Types) {
+    let mut needs = Needs::new(names, definitions);
+    expressions.into_iter().for_each(|expr| needs.expr(expr));
+    (needs.plan_functions, needs.types)
+}
+
 /// What was found so far.
 struct Needs<'a> {
     names: &'a Names<'a>,

@@ -43,7 +43,7 @@ impl Raised {
 }
 
 /// What an operation can end with.
-pub(super) fn of_operation(connector: &Connector, operation: &Operation) -> Vec<ErrorKind> {
+pub(crate) fn of_operation(connector: &Connector, operation: &Operation) -> Vec<ErrorKind> {
     let mut kinds = vec![
         ErrorKind::Invalid,
         ErrorKind::Unauthorized,

@@ -17,6 +17,8 @@ mod step;
 mod tests;
 mod trigger;
 
+pub(crate) use self::{content::referred, failure::of_operation, step::wire};
+
 use std::collections::BTreeMap;
 
 use flow_model::{

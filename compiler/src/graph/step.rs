@@ -10,7 +10,7 @@ use flow_model::{
     plan::{self, CatchArm, NodeKind},
     schema::{Call, Operation},
     span::Span,
-    ty::{Field, Type},
+    ty::{Field, Type, Types},
     value::Value,
 };
 use indexmap::IndexMap;
@@ -174,7 +174,7 @@ impl<'a> Lowering<'a> {
                     Some(arg) => self.el.argument(param, what, arg),
                     None => argument_left_out(field),
                 };
-                values.push(if is_http { self.wire(param, field, value) } else { value });
+                values.push(if is_http { wire(&self.el.names.types, param, field, value) } else { value });
             }
         }
         self.deprecated(target);
@@ -237,23 +237,6 @@ impl<'a> Lowering<'a> {
             }
             _ => Some(self.el.fit(typed, Want::of(&Type::String), arg.value.span).expr),
         }
-    }
-
-    /// The JSON form of an argument, where its names or format differ.
-    fn wire(&self, param: &str, field: &Field, value: Expr) -> Expr {
-        let types = &self.el.names.types;
-        if matches!(value, Expr::Literal(Value::Null)) {
-            return value;
-        }
-        if field.format.is_some() {
-            // The format is that of the parameter, not of its type: a record with that one field has it.
-            let alone = Field { json_name: None, default: None, ..field.clone() };
-            let record = Expr::Record(vec![RecordPart::Field(param.to_owned(), value)]);
-            let ty = Type::Record(IndexMap::from([(param.to_owned(), alone)]));
-            let wired = Expr::Wire(Box::new(record), ty);
-            return Expr::Member { of: Box::new(wired), name: param.to_owned(), null_safe: false };
-        }
-        if has_wire_form(types, &field.ty) { Expr::Wire(Box::new(value), field.ty.clone()) } else { value }
     }
 
     fn deprecated(&mut self, target: &Target<'_>) {
@@ -426,4 +409,20 @@ impl<'a> Lowering<'a> {
             self.el.bind_new(name, Type::Unknown, Kind::Step);
         }
     }
+}
+
+/// The JSON form of an argument, where its names or format differ.
+pub(crate) fn wire(types: &Types, param: &str, field: &Field, value: Expr) -> Expr {
+    if matches!(value, Expr::Literal(Value::Null)) {
+        return value;
+    }
+    if field.format.is_some() {
+        // The format is that of the parameter, not of its type: a record with that one field has it.
+        let alone = Field { json_name: None, default: None, ..field.clone() };
+        let record = Expr::Record(vec![RecordPart::Field(param.to_owned(), value)]);
+        let ty = Type::Record(IndexMap::from([(param.to_owned(), alone)]));
+        let wired = Expr::Wire(Box::new(record), ty);
+        return Expr::Member { of: Box::new(wired), name: param.to_owned(), null_safe: false };
+    }
+    if has_wire_form(types, &field.ty) { Expr::Wire(Box::new(value), field.ty.clone()) } else { value }
 }

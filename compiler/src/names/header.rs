@@ -109,7 +109,7 @@ fn header<'a>(names: &mut Names<'a>, item: &'a Item, problems: &mut Vec<Diagnost
             }
         }
         Item::Record(_) | Item::Error(_) | Item::Enum(_) | Item::Union(_) => define(names, item, None, problems),
-        Item::Use(_) | Item::Connection(_) | Item::Policy(_) | Item::Connector(_) => {}
+        Item::Use(_) | Item::Connection(_) | Item::Policy(_) | Item::Connector(_) | Item::Test(_) => {}
     }
 }
 

@@ -211,9 +211,17 @@ fn resolve(from: &str, written: &Ident, problems: &mut Vec<Diagnostic>) -> Optio
         problems.push(wrong("does not end in `.flow`", format!("write `\"{text}.flow\"`")));
         return None;
     }
+    beside(from, text)
+}
+
+/// The path that a path written in the file `from` means, unless it is absolute.
+pub(crate) fn beside(from: &str, written: &str) -> Option<String> {
+    if written.is_empty() || written.starts_with('/') {
+        return None;
+    }
     let folder = from.rsplit_once('/').map_or("", |(folder, _)| folder);
     let root = if from.starts_with('/') && folder.is_empty() { "/" } else { "" };
-    Some(normal(&format!("{root}{folder}{}{text}", if folder.is_empty() { "" } else { "/" })))
+    Some(normal(&format!("{root}{folder}{}{written}", if folder.is_empty() { "" } else { "/" })))
 }
 
 /// The path without `.` and, as far as it can be told, without `..`.

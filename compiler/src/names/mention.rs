@@ -190,6 +190,14 @@ impl<'a> Visitor<'a> for Mentions {
         self.values.extend(path.parts.first().map(|first| first.text.clone()));
     }
 
+    fn tested(&mut self, name: &'a Ident) {
+        self.values.insert(name.text.clone());
+    }
+
+    fn called(&mut self, path: &'a Path) {
+        self.values.extend(path.parts.first().map(|first| first.text.clone()));
+    }
+
     fn connector(&mut self, name: &'a Ident) {
         self.connectors.insert(name.text.clone());
     }

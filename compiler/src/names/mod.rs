@@ -32,7 +32,7 @@ use flow_model::{
 use indexmap::IndexMap;
 
 pub(crate) use declare::ItemKind;
-pub(crate) use load::{Unit, load};
+pub(crate) use load::{Origin, Unit, beside, load};
 pub(crate) use mention::unused;
 pub(crate) use path::chain;
 pub(crate) use suggest::{begin_suggesting, duplicate, is_worth_it, repeated, similar, unknown};

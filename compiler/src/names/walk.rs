@@ -4,9 +4,10 @@
 //! right. Left out on purpose: meaning and scopes.
 
 use crate::ast::{
-    Arg, Block, CatchArm, Connector, Expr, ExprKind, Fail, Field, Ident, Item, ListEntry, Otherwise, Path, Pattern,
-    PatternKind, PolicyEntry, PolicyUse, PolicyUseWhat, PolicyValue, Property, PropertyValue, RecordEntry, Statement,
-    StatementKind, Step, TextPart, Trigger, TriggerClauseValue, TriggerSource, TypeExpr, TypeExprKind,
+    AnswerWhat, Arg, Block, CatchArm, Connector, ExpectedWhat, Expr, ExprKind, Fail, Field, Ident, Item, ListEntry,
+    Otherwise, Path, Pattern, PatternKind, PolicyEntry, PolicyUse, PolicyUseWhat, PolicyValue, Property, PropertyValue,
+    RecordEntry, Statement, StatementKind, Step, Target, Test, TextPart, Trigger, TriggerClauseValue, TriggerSource,
+    TypeExpr, TypeExprKind,
 };
 
 /// What a pass wants to hear of.
@@ -33,6 +34,10 @@ pub(crate) trait Visitor<'a> {
     fn trigger(&mut self, _: &'a Path) {}
     /// The name of the connector that a connection is made of.
     fn connector(&mut self, _: &'a Ident) {}
+    /// The flow that a test is for.
+    fn tested(&mut self, _: &'a Ident) {}
+    /// A connection with an operation of it, in a test.
+    fn called(&mut self, _: &'a Path) {}
     /// A call as a step; its parts follow.
     fn step(&mut self, _: &'a Step) {}
 }
@@ -72,6 +77,41 @@ pub(crate) fn item<'a>(item: &'a Item, visitor: &mut impl Visitor<'a>) {
             declared.triggers.iter().for_each(|one| trigger(one, visitor));
             block(&declared.body, visitor);
         }
+        Item::Test(declared) => test(declared, visitor),
+    }
+}
+
+fn test<'a>(declared: &'a Test, visitor: &mut impl Visitor<'a>) {
+    visitor.tested(&declared.flow);
+    declared.given.iter().for_each(|given| expr(&given.value, visitor));
+    for stub in &declared.stubs {
+        target(&stub.target, visitor);
+        for answer in &stub.answers {
+            match &answer.what {
+                AnswerWhat::Returns(value) => expr(value, visitor),
+                AnswerWhat::Fails(kind) => visitor.error(kind),
+                AnswerWhat::Schema => {}
+            }
+        }
+    }
+    for expectation in &declared.expectations {
+        match &expectation.what {
+            ExpectedWhat::Run { kind, .. } => kind.iter().for_each(|kind| visitor.error(kind)),
+            ExpectedWhat::Result(value) => expr(value, visitor),
+            ExpectedWhat::Called { target: called, with, .. } => {
+                target(called, visitor);
+                with.iter().for_each(|with| expr(with, visitor));
+            }
+            ExpectedWhat::DeadLetter { contains: value, .. } | ExpectedWhat::Responded { body: value, .. } => {
+                value.iter().for_each(|value| expr(value, visitor));
+            }
+        }
+    }
+}
+
+fn target<'a>(written: &'a Target, visitor: &mut impl Visitor<'a>) {
+    if let Target::Operation(path) = written {
+        visitor.called(path);
     }
 }
 

@@ -42,6 +42,7 @@ impl Reader<'_> {
             }),
             Kind::ConnectorItem => ast::Item::Connector(self.connector(node, doc)?),
             Kind::FlowItem => ast::Item::Flow(self.flow(node, doc)?),
+            Kind::TestItem => ast::Item::Test(self.test(node)?),
             Kind::EventItem | Kind::DestinationItem | Kind::LaterItem => {
                 let keyword = self.keyword(node);
                 let word = self.word_at(keyword);

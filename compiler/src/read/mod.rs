@@ -13,6 +13,7 @@ mod literal;
 mod pattern;
 mod problem;
 mod statement;
+mod test;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -151,7 +151,7 @@ fn unexpected(problem: &Problem) -> Words {
 
 fn items() -> String {
     "a file is made of items: `use`, `const`, `record`, `enum`, `union`, `error`, `fn`, `connection`, `policy`, \
-     `connector`, `flow`"
+     `connector`, `flow`, `test`"
         .to_owned()
 }
 

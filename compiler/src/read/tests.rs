@@ -106,7 +106,7 @@ flow f {
   emit customer.created { id: "1" }
   for batch in xs every 1s { log "x" }
 }
-test "it works" for f { expect run completed }
+test "it works" for f { expect never { a } }
 "#;
     let (_, problems) = read(text);
     let said: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
@@ -128,7 +128,7 @@ test "it works" for f { expect run completed }
         "a `for` after a step",
         "`emit`",
         "`every` in a `for`",
-        "`test`",
+        "`expect never`",
     ];
     let mut expected: Vec<String> = words.iter().map(|word| format!("{word} is not supported yet")).collect();
     let mut said: Vec<String> = said.into_iter().map(str::to_owned).collect();

@@ -6,7 +6,7 @@
 use std::fmt::{self, Write as _};
 
 use flow_model::{
-    diagnostic::{Diagnostic, Severity},
+    diagnostic::{Diagnostic, Label, Severity},
     span::{FileId, Files},
 };
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceCode, ThemeCharacters, ThemeStyles};
@@ -44,35 +44,50 @@ const GUTTER: usize = 12;
 pub fn human(files: &Files, diagnostics: &[Diagnostic], style: Style) -> String {
     let sources = Sources::new(files);
     let width = style.width.max(NARROWEST);
-    let styles = match style.color {
-        Color::Always => ThemeStyles::ansi(),
-        Color::Never => ThemeStyles::none(),
-    };
-    let theme = GraphicalTheme { characters: ThemeCharacters::unicode(), styles };
-    let handler = GraphicalReportHandler::new_themed(theme)
-        .without_syntax_highlighting()
-        .without_cause_chain()
-        .with_context_lines(1)
-        .with_width(width);
+    let handler = handler(style);
     let mut text = String::new();
     for diagnostic in diagnostics {
         heading(&mut text, diagnostic, style.color);
-        for excerpt in excerpts(&sources, diagnostic, width - GUTTER) {
-            // Writing to a `String` can't fail, and the excerpt has all that its labels refer to.
-            let mut drawn = String::new();
-            let _: fmt::Result = handler.render_report(&mut drawn, &Part { excerpt });
-            // The first line is for the message, which stands in the heading.
-            for line in drawn.split_once('\n').map_or("", |(_, rest)| rest).lines() {
-                text.push_str(line.trim_end());
-                text.push('\n');
-            }
-        }
+        draw(&mut text, &sources, &diagnostic.labels, width, &handler);
         if let Some(help) = &diagnostic.help {
             write_help(&mut text, &visible_lines(help), width, style.color);
         }
         text.push('\n');
     }
     text
+}
+
+/// Draws the source around places, with what is said of each.
+pub fn excerpt(files: &Files, labels: &[Label], style: Style) -> String {
+    let mut text = String::new();
+    draw(&mut text, &Sources::new(files), labels, style.width.max(NARROWEST), &handler(style));
+    text
+}
+
+fn handler(style: Style) -> GraphicalReportHandler {
+    let styles = match style.color {
+        Color::Always => ThemeStyles::ansi(),
+        Color::Never => ThemeStyles::none(),
+    };
+    let theme = GraphicalTheme { characters: ThemeCharacters::unicode(), styles };
+    GraphicalReportHandler::new_themed(theme)
+        .without_syntax_highlighting()
+        .without_cause_chain()
+        .with_context_lines(1)
+        .with_width(style.width.max(NARROWEST))
+}
+
+fn draw(text: &mut String, sources: &Sources<'_>, labels: &[Label], width: usize, handler: &GraphicalReportHandler) {
+    for excerpt in excerpts(sources, labels, width - GUTTER) {
+        // Writing to a `String` can't fail, and the excerpt has all that its labels refer to.
+        let mut drawn = String::new();
+        let _: fmt::Result = handler.render_report(&mut drawn, &Part { excerpt });
+        // The first line is for the message, which stands in the heading.
+        for line in drawn.split_once('\n').map_or("", |(_, rest)| rest).lines() {
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+    }
 }
 
 /// `error[E0601]: …`
@@ -132,10 +147,10 @@ fn words(line: &str) -> Vec<&str> {
     words
 }
 
-/// The files that a diagnostic is about, that of the mistake first.
-fn files_of(diagnostic: &Diagnostic) -> Vec<FileId> {
+/// The files of the places, that of the first one first.
+fn files_of(labels: &[Label]) -> Vec<FileId> {
     let mut files = Vec::new();
-    for label in &diagnostic.labels {
+    for label in labels {
         if !files.contains(&label.span.file) {
             files.push(label.span.file);
         }
@@ -144,11 +159,11 @@ fn files_of(diagnostic: &Diagnostic) -> Vec<FileId> {
 }
 
 /// What is shown of each file.
-fn excerpts(sources: &Sources<'_>, diagnostic: &Diagnostic, width: usize) -> Vec<Excerpt> {
+fn excerpts(sources: &Sources<'_>, labels: &[Label], width: usize) -> Vec<Excerpt> {
     let mut excerpts = Vec::new();
-    for file in files_of(diagnostic) {
+    for file in files_of(labels) {
         let Some(index) = sources.index(file) else { continue };
-        let marks = diagnostic.labels.iter().enumerate().filter(|(_, label)| label.span.file == file);
+        let marks = labels.iter().enumerate().filter(|(_, label)| label.span.file == file);
         let marks = marks.map(|(at, label)| Mark {
             start: label.span.start as usize,
             end: label.span.end as usize,

@@ -15,7 +15,7 @@ use std::cell::OnceCell;
 use flow_model::span::{FileId, Files};
 
 pub use github::github;
-pub use human::{Color, Style, human};
+pub use human::{Color, Style, excerpt, human};
 pub use json::json;
 pub use sarif::sarif;
 

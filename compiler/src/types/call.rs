@@ -91,6 +91,11 @@ impl Elaborator<'_> {
         match name {
             "secret" => return self.secret(expr.span, args),
             "env" => return self.env(expr.span, args, want),
+            "fixture" if self.fixtures.is_some() => return self.fixture(expr.span, args, want),
+            "fixture" if !seen => {
+                let help = "declare a value with `const`, or give it to the flow as a parameter";
+                return self.misplaced(span, "`fixture` stands only in tests", "not in a test", help);
+            }
             _ => {}
         }
         self.arguments_alone(args);

@@ -13,6 +13,7 @@ mod definition;
 mod exhaustive;
 mod expect;
 mod fit;
+mod fixture;
 mod literal;
 mod member;
 mod name;
@@ -37,6 +38,7 @@ pub(crate) use self::{
     definition::Definitions,
     expect::{Because, Origin, Source, Want, secret},
     fit::{has_wire_form, holds_secret, join},
+    fixture::Fixtures,
     literal::fixed as fixed_text,
     narrow::{either, present},
     pattern::Arms,
@@ -80,6 +82,15 @@ enum Home {
     Elsewhere,
 }
 
+/// Which fields a record literal must have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Records {
+    /// All that its type requires.
+    Whole,
+    /// Any: it says what another record has.
+    Pattern,
+}
+
 /// Elaborates expressions that stand in one scope: a flow, a function, a template, a default.
 ///
 /// Slots are given out in order, from 0: bind the parameters first.
@@ -94,6 +105,10 @@ pub(crate) struct Elaborator<'a> {
     uses: Vec<(String, Span)>,
     /// What the expressions are part of, for advice.
     home: Home,
+    /// Which fields record literals must have.
+    pub(crate) records: Records,
+    /// Where `fixture("…")` finds files, in tests.
+    pub(crate) fixtures: Option<Fixtures<'a>>,
     /// Whether a part could not be read: then a binding that seems unused may be used there.
     pub(crate) has_gaps: bool,
     /// Whether a name was not known: then a binding that seems unused may have been meant.
@@ -112,6 +127,8 @@ impl<'a> Elaborator<'a> {
             problems: Vec::new(),
             uses: Vec::new(),
             home: Home::Elsewhere,
+            records: Records::Whole,
+            fixtures: None,
             has_gaps: false,
             has_strangers: false,
         }

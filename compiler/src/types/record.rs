@@ -14,7 +14,7 @@ use flow_model::{
 };
 use indexmap::IndexMap;
 
-use super::{Because, Elaborator, Typed, Want, fit, literal};
+use super::{Because, Elaborator, Records, Typed, Want, fit, literal};
 use crate::{
     ast::{self, Ident, ListEntry, RecordEntry},
     names::similar,
@@ -146,6 +146,7 @@ impl Elaborator<'_> {
         }
         if let Shape::Fields(wanted, ty) = shape
             && !is_open
+            && self.records == Records::Whole
         {
             self.complete(expr.span, wanted, ty, &fields, &mut parts);
         }

@@ -2,7 +2,7 @@
 
 use super::{
     Candidate,
-    words::{BODY, nearest, other_language},
+    words::{BODY, TEST, nearest, other_language},
 };
 use crate::{
     attempt::Failure,
@@ -297,6 +297,7 @@ impl Place<'_, '_> {
         let header = self.units.around(bounds.parent, open).map_or("", |(start, _)| self.text(start));
         match header {
             "connector" => MEMBERS,
+            "test" => TEST,
             _ => BODY,
         }
     }

@@ -1,5 +1,8 @@
 //! Words: those that can begin a statement, those of other languages, those that are nearly right.
 
+/// Words that can begin a unit of a test.
+pub(super) const TEST: &[&str] = &["given", "stub", "expect"];
+
 /// Words that can begin a unit of a block.
 pub(super) const BODY: &[&str] = &[
     "let",

@@ -76,7 +76,7 @@ fn check(world: &World<'_>, status: &Status, expectation: &Expectation) -> Optio
                 flow_model::case::Target::Operation { connection, operation } => format!("`{connection}.{operation}`"),
             };
             let with = pattern.as_ref().map(|pattern| format!(" with {}", pattern.to_json())).unwrap_or_default();
-            unmet(format!("{name} is called {}{with}", times(*count)), made(&calls, fitting, pattern.as_ref()))
+            unmet(format!("{name} is {}{with}", times(*count)), made(&calls, fitting, pattern.as_ref()))
         }
         Expected::DeadLetter { queue, contains: pattern } => {
             let pattern = match pattern.as_ref().map(value).transpose() {
@@ -122,10 +122,10 @@ fn check(world: &World<'_>, status: &Status, expectation: &Expectation) -> Optio
 
 fn times(count: Count) -> String {
     match count {
-        Count::AtLeastOnce => "at least once".to_owned(),
-        Count::Exactly(0) => "never".to_owned(),
-        Count::Exactly(1) => "once".to_owned(),
-        Count::Exactly(times) => format!("{times} times"),
+        Count::AtLeastOnce => "called at least once".to_owned(),
+        Count::Exactly(0) => "never called".to_owned(),
+        Count::Exactly(1) => "called once".to_owned(),
+        Count::Exactly(times) => format!("called {times} times"),
     }
 }
 

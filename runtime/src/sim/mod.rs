@@ -19,8 +19,9 @@ use std::{
 use flow_model::{
     case::{AnswerKind, Case, Given, Stub, Target},
     failure::{ErrorKind, Failure},
-    plan::{NodeKind, Plan},
+    plan::{Function, NodeKind, Plan},
     schema::Operation,
+    ty::{Type, Types},
     units::Instant,
     value::Value,
 };
@@ -94,6 +95,8 @@ pub fn run(case: &Case, plan: &Arc<Plan>, library: &Library) -> Report {
         case,
         plan: Arc::clone(plan),
         library: library.clone(),
+        functions: case.functions.iter().chain(&plan.functions).map(own).collect(),
+        types: Types(case.types.0.iter().chain(&plan.types.0).map(own).collect()),
         given: Frame::new(),
         answered: BTreeMap::new(),
         due: VecDeque::new(),
@@ -121,6 +124,10 @@ pub fn run(case: &Case, plan: &Arc<Plan>, library: &Library) -> Report {
     world.report
 }
 
+fn own<V: Clone>((name, value): (&String, &V)) -> (String, V) {
+    (name.clone(), value.clone())
+}
+
 fn steps(plan: &Plan) -> BTreeSet<String> {
     plan.graph
         .node_weights()
@@ -133,6 +140,9 @@ struct World<'a> {
     case: &'a Case,
     plan: Arc<Plan>,
     library: Library,
+    /// What expressions of the test and the plan use.
+    functions: BTreeMap<String, Function>,
+    types: Types,
     /// What `given` binds.
     given: Frame,
     /// How many calls each stub has answered, by its index.
@@ -257,9 +267,7 @@ impl World<'_> {
         *self.answered.entry(index).or_default() += 1;
         let outcome = match kind {
             Some(AnswerKind::Returns(value)) => self.eval(&value),
-            Some(AnswerKind::Fails(kind)) => {
-                Err(Failure::new(kind.clone(), format!("`{}.{}` fails in this test", call.connection, call.operation)))
-            }
+            Some(AnswerKind::Fails(kind)) => Err(self.failure(kind, &call)),
             Some(AnswerKind::Schema) | None => {
                 Ok(operation.as_ref().map_or(Value::Null, |operation| sample(&operation.result, &self.plan.types)))
             }
@@ -288,6 +296,20 @@ impl World<'_> {
         })
     }
 
+    /// A failure of a kind; the fields of a declared error are made from their types.
+    fn failure(&self, kind: ErrorKind, call: &Call) -> Failure {
+        let message = format!("`{}.{}` fails in this test", call.connection, call.operation);
+        let fields = match &kind {
+            ErrorKind::Declared(name) => sample(&Type::Named(name.clone()), &self.types),
+            _ => Value::Null,
+        };
+        let mut failure = Failure::new(kind, message);
+        if let Value::Record(fields) = fields {
+            failure.fields = fields;
+        }
+        failure
+    }
+
     /// What a stub answers next, unless it has answered as often as it should.
     fn kind<'s>(&self, index: usize, stub: &'s Stub) -> Option<&'s AnswerKind> {
         let mut left = self.answered.get(&index).copied().unwrap_or(0);
@@ -309,8 +331,8 @@ impl World<'_> {
         let env = BTreeMap::new();
         let evaluator = Evaluator {
             library: &self.library,
-            functions: &self.plan.functions,
-            types: &self.plan.types,
+            functions: &self.functions,
+            types: &self.types,
             env: &env,
             ambient: &|_| None,
         };

@@ -1,0 +1,237 @@
+//! `expect`: what must hold at the end, and can it?
+
+use flow_model::{
+    case::{Count, Expectation, Expected, RunState, Target},
+    diagnostic::{Code, Diagnostic, Edit},
+    expr::{Expr, RecordPart},
+    plan::NodeKind,
+    schema::Call,
+    span::Span,
+    ty::Type,
+    value::Value,
+};
+
+use super::{Checker, Meant};
+use crate::{
+    ast::{self, ExpectedWhat, ExprKind, Ident, RecordEntry},
+    graph,
+    names::similar,
+    types::{Because, Records, Want, listed},
+};
+
+/// How a run can be expected to be.
+const STATES: [&str; 3] = ["completed", "failed", "needs_decision"];
+
+impl Checker<'_> {
+    pub(super) fn expectation(&mut self, written: &ast::Expectation) -> Option<Expectation> {
+        let what = match &written.what {
+            ExpectedWhat::Run { state, kind } => Expected::Run(self.run_state(state, kind.as_ref())?),
+            ExpectedWhat::Result(value) => {
+                let ty = self.plan.result.clone();
+                Expected::Result(self.pattern(value, Some(&ty)))
+            }
+            ExpectedWhat::Called { target, often, with } => self.calls(target, *often, with.as_ref())?,
+            ExpectedWhat::DeadLetter { queue, contains } => {
+                let contains = contains.as_ref().map(|value| self.pattern(value, None));
+                self.queue(queue)?;
+                Expected::DeadLetter { queue: queue.text.clone(), contains }
+            }
+            ExpectedWhat::Responded { status, body } => {
+                let body = body.as_ref().map(|value| self.pattern(value, None));
+                Expected::Responded { status: self.status(status)?, body }
+            }
+        };
+        Some(Expectation { what, span: written.span })
+    }
+
+    fn cannot(&mut self, message: String, span: Span, label: &str, help: String) {
+        self.el.problems.push(Diagnostic::new(Code::E0424, message, span, label).help(help));
+    }
+
+    /// A value of which only what is written counts.
+    fn pattern(&mut self, value: &ast::Expr, ty: Option<&Type>) -> Expr {
+        self.el.records = Records::Pattern;
+        let typed = self.el.check(value, Want { ty, because: None });
+        self.el.records = Records::Whole;
+        typed.expr
+    }
+
+    fn run_state(&mut self, state: &Ident, kind: Option<&ast::Path>) -> Option<RunState> {
+        let found = match state.text.as_str() {
+            "completed" => RunState::Completed,
+            "needs_decision" => RunState::NeedsDecision,
+            "failed" => match kind {
+                None => RunState::Failed(None),
+                Some(path) => {
+                    let what = format!("`{}`", self.plan.flow);
+                    RunState::Failed(Some(self.kind(path, &self.plan.errors, &what)?))
+                }
+            },
+            other => {
+                let problem = Diagnostic::new(
+                    Code::E0424,
+                    format!("a run is never `{other}` at its end"),
+                    state.span,
+                    "no such state",
+                );
+                self.el.problems.push(match similar(other, STATES) {
+                    Some(near) => problem
+                        .help(format!("did you mean `{near}`?"))
+                        .fix(format!("write `{near}`"), vec![Edit { span: state.span, text: near.to_owned() }]),
+                    None => problem.help("write `completed`, `failed`, `failed Kind` or `needs_decision`"),
+                });
+                return None;
+            }
+        };
+        if let (Some(path), false) = (kind, matches!(found, RunState::Failed(_))) {
+            let help = format!("write `expect run failed {}`, or leave it out", path.text());
+            self.cannot(format!("a run that is `{}` has no error", state.text), path.span(), "an error", help);
+            return None;
+        }
+        Some(found)
+    }
+
+    fn calls(
+        &mut self,
+        target: &ast::Target,
+        often: Option<ast::HowOften>,
+        with: Option<&ast::Expr>,
+    ) -> Option<Expected> {
+        let count = match often {
+            None => Count::AtLeastOnce,
+            Some(ast::HowOften { times: Some(times), .. }) => Count::Exactly(times),
+            Some(ast::HowOften { times: None, span }) => {
+                let help = "write `called`, `called once`, `called 3 times` or `called never`".to_owned();
+                self.cannot("`always` is no number of calls".to_owned(), span, "how often?", help);
+                return None;
+            }
+        };
+        let span = match target {
+            ast::Target::All(span) => *span,
+            ast::Target::Operation(path) => path.span(),
+        };
+        let target = match self.target(target)? {
+            Meant::Called(target) => target,
+            Meant::NotCalled(target) if count == Count::Exactly(0) => {
+                return Some(Expected::Called { target, count, with: None });
+            }
+            Meant::NotCalled(_) => {
+                let known: Vec<String> =
+                    self.called.iter().map(|(connection, name)| format!("{connection}.{name}")).collect();
+                let help = format!("it calls {}", listed(&known));
+                self.cannot(format!("`{}` never makes this call", self.plan.flow), span, "never called", help);
+                return None;
+            }
+        };
+        let with = match (with, &target) {
+            (None, _) => None,
+            (Some(with), Target::All) => {
+                let help = "name the operation in place of `*`".to_owned();
+                self.cannot("each operation has its own arguments".to_owned(), with.span, "whose arguments?", help);
+                return None;
+            }
+            (Some(with), Target::Operation { connection, operation }) => {
+                Some(self.arguments(with, connection, operation)?)
+            }
+        };
+        Some(Expected::Called { target, count, with })
+    }
+
+    /// `with { to: "…" }`: some of the arguments, in the form in which the call has them.
+    fn arguments(&mut self, with: &ast::Expr, connection: &str, operation: &str) -> Option<Expr> {
+        let declared = self.operation(connection, operation)?.1;
+        let ExprKind::Record(entries) = &with.kind else {
+            let help = "write `with { name: value }`: the arguments that matter".to_owned();
+            self.cannot("arguments are named".to_owned(), with.span, "no record", help);
+            return None;
+        };
+        let names = self.el.names;
+        let spans = names
+            .connections
+            .get(connection)
+            .and_then(|connection| names.connectors.get(&connection.connector))
+            .and_then(|connector| connector.operations.get(operation));
+        let mut parts = Vec::new();
+        for entry in entries {
+            let (name, value) = match entry {
+                RecordEntry::Field { name, value } => (name, value),
+                RecordEntry::Spread(rest) => {
+                    let help = "name the arguments that matter".to_owned();
+                    self.cannot("nothing is spread here".to_owned(), rest.span, "not possible", help);
+                    continue;
+                }
+            };
+            let Some(field) = declared.params.get(&name.text) else {
+                self.el.alone(value);
+                let message = format!("`{connection}.{operation}` has no parameter `{}`", name.text);
+                let mut problem = Diagnostic::new(Code::E0306, message, name.span, "no such parameter");
+                if let Some(spans) = spans {
+                    problem = problem.label(spans.name, "declared here");
+                }
+                let params = listed(declared.params.keys());
+                self.el.problems.push(match similar(&name.text, declared.params.keys().map(String::as_str)) {
+                    Some(near) => problem
+                        .help(format!("did you mean `{near}`? The parameters are {params}"))
+                        .fix(format!("write `{near}`"), vec![Edit { span: name.span, text: near.to_owned() }]),
+                    None => problem.help(format!("the parameters are {params}")),
+                });
+                continue;
+            };
+            let because = spans
+                .and_then(|spans| spans.params.get(&name.text))
+                .map(|span| Because { span: *span, text: format!("`{}` is declared `{}`", name.text, field.ty) });
+            self.el.records = Records::Pattern;
+            let typed = self.el.check(value, Want { ty: Some(&field.ty), because: because.as_ref() });
+            self.el.records = Records::Whole;
+            let value = match declared.call {
+                Call::Http(_) => graph::wire(&names.types, &name.text, field, typed.expr),
+                Call::Native => typed.expr,
+            };
+            parts.push(RecordPart::Field(name.text.clone(), value));
+        }
+        Some(Expr::Record(parts))
+    }
+
+    fn queue(&mut self, queue: &Ident) -> Option<()> {
+        let mut known: Vec<String> = self
+            .plan
+            .graph
+            .node_weights()
+            .filter_map(|node| match &node.kind {
+                NodeKind::DeadLetter { queue, .. } => Some(queue.clone()),
+                _ => None,
+            })
+            .collect();
+        known.sort();
+        known.dedup();
+        if known.contains(&queue.text) {
+            return Some(());
+        }
+        let message = format!("`{}` has no `dead_letter {}`", self.plan.flow, queue.text);
+        let problem = Diagnostic::new(Code::E0424, message, queue.span, "never written");
+        self.el.problems.push(match similar(&queue.text, known.iter().map(String::as_str)) {
+            Some(near) => problem
+                .help(format!("did you mean `{near}`?"))
+                .fix(format!("write `{near}`"), vec![Edit { span: queue.span, text: near.to_owned() }]),
+            None if known.is_empty() => problem.help("the flow has no `dead_letter`"),
+            None => problem.help(format!("its dead letters go to {}", listed(&known))),
+        });
+        None
+    }
+
+    fn status(&mut self, status: &ast::Expr) -> Option<u16> {
+        if !self.plan.graph.node_weights().any(|node| matches!(node.kind, NodeKind::Respond { .. })) {
+            let help = "look at what it returns: `expect result …`".to_owned();
+            self.cannot(format!("`{}` has no `respond`", self.plan.flow), status.span, "never answered", help);
+            return None;
+        }
+        match status.kind {
+            ExprKind::Literal(Value::Int(number @ 100..=599)) => u16::try_from(number).ok(),
+            _ => {
+                let help = "write a number from 100 to 599".to_owned();
+                self.cannot("there is no such status of HTTP".to_owned(), status.span, "no status", help);
+                None
+            }
+        }
+    }
+}

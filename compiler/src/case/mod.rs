@@ -1,0 +1,241 @@
+//! What do the tests of a program say, and can they hold?
+//!
+//! In: the `test` items of the program, and the plans of the flows that they are for. Out: a [`Case`] for each test of
+//! the program's own file, ready to run, and the problems of all: values that do not fit, calls that the flow never
+//! makes, expectations that it can't meet. A test of a flow with errors is passed over: what is wrong is said there.
+//! Left out on purpose: running.
+
+mod expect;
+mod given;
+mod stub;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use flow_model::{
+    case::{AnswerKind, Case, Expected, Given, Target},
+    diagnostic::{Code, Diagnostic, Severity},
+    expr::Expr,
+    failure::ErrorKind,
+    plan::{NodeKind, Plan, SourceMap},
+    schema::{Connector, Operation},
+    span::Span,
+    ty::Types,
+};
+
+use crate::{
+    ast::{self, Ident, Item},
+    graph,
+    names::{Names, Origin, Unit, duplicate, similar, unknown},
+    types::{Definitions, Elaborator, Fixtures, listed},
+};
+
+/// Checks all tests of the program; returns those of its own file.
+pub(crate) fn cases<'a>(
+    names: &'a Names<'a>,
+    definitions: &'a Definitions,
+    units: &'a [Unit],
+    plans: &'a BTreeMap<String, (Plan, SourceMap)>,
+    fixtures: Fixtures<'a>,
+    problems: &mut Vec<Diagnostic>,
+) -> Vec<Case> {
+    let has_gaps = problems.iter().any(|problem| problem.code.id().starts_with("E01"));
+    let mut found = Vec::new();
+    let mut cases = Vec::new();
+    for (index, unit) in units.iter().enumerate().filter(|(_, unit)| unit.origin == Origin::Program) {
+        let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
+        for item in &unit.ast.items {
+            let Item::Test(test) = item else { continue };
+            match seen.get(test.name.text.as_str()) {
+                Some(first) => found.push(duplicate("test", &test.name, *first)),
+                None => drop(seen.insert(&test.name.text, test.name.span)),
+            }
+            let Some(plan) = flow(names, &test.flow, plans, &mut found) else { continue };
+            let mut el = Elaborator::new(names, definitions);
+            el.fixtures = Some(fixtures);
+            let mut checker = Checker { el, plan, called: called(plan) };
+            let case = checker.case(test);
+            found.append(&mut checker.el.finish());
+            if index == 0 {
+                cases.push(case);
+            }
+        }
+    }
+    if has_gaps {
+        found.retain(|problem| problem.severity() == Severity::Error);
+    }
+    problems.append(&mut found);
+    cases
+}
+
+/// The plan of the flow that a test is for.
+fn flow<'p>(
+    names: &Names<'_>,
+    written: &Ident,
+    plans: &'p BTreeMap<String, (Plan, SourceMap)>,
+    problems: &mut Vec<Diagnostic>,
+) -> Option<&'p Plan> {
+    if written.text.is_empty() || names.broken.contains(&written.text) {
+        return None;
+    }
+    let is_seen = names.sees(written.span.file, &written.text);
+    match names.items.get(&written.text).filter(|_| is_seen) {
+        Some(_) if names.flows.contains_key(&written.text) => plans.get(&written.text).map(|(plan, _)| plan),
+        Some((kind, declared)) => {
+            let message = format!("`{}` is {}, and a test is for a flow", written.text, kind.spoken());
+            let problem = Diagnostic::new(Code::E0206, message, written.span, "no flow");
+            problems.push(problem.label(*declared, "declared here").help("name the flow that the test runs"));
+            None
+        }
+        None => {
+            let seen = names.flows.keys().filter(|name| names.sees(written.span.file, name)).map(String::as_str);
+            let problem = unknown(Code::E0201, "flow", written, seen);
+            problems.push(match problem.help {
+                Some(_) => problem,
+                None => problem.help(format!(
+                    "take it from the file that declares it: `use \"./main.flow\" {{ {} }}`",
+                    written.text
+                )),
+            });
+            None
+        }
+    }
+}
+
+/// The operations that a flow calls: connection and operation.
+fn called(plan: &Plan) -> BTreeSet<(String, String)> {
+    plan.graph
+        .node_weights()
+        .filter_map(|node| match &node.kind {
+            NodeKind::Step(step) => Some((step.connection.clone(), step.operation.clone())),
+            _ => None,
+        })
+        .collect()
+}
+
+/// A test while it is checked.
+struct Checker<'a> {
+    el: Elaborator<'a>,
+    plan: &'a Plan,
+    called: BTreeSet<(String, String)>,
+}
+
+/// What a stub or an expectation is about.
+enum Meant {
+    /// All operations, or one that the flow calls.
+    Called(Target),
+    /// An operation that there is and that the flow never calls.
+    NotCalled(Target),
+}
+
+impl<'a> Checker<'a> {
+    fn case(&mut self, test: &ast::Test) -> Case {
+        let (trigger, given) = self.given(test);
+        let stubs = self.stubs(&test.stubs);
+        let expectations = test.expectations.iter().filter_map(|one| self.expectation(one)).collect();
+        if test.expectations.is_empty() && !self.el.has_gaps {
+            self.el.problems.push(
+                Diagnostic::new(Code::W0404, "this test expects nothing", test.name.span, "has no `expect`")
+                    .help("say what must hold: `expect run completed`"),
+            );
+        }
+        let mut case = Case {
+            name: test.name.text.clone(),
+            flow: test.flow.text.clone(),
+            span: test.name.span,
+            trigger,
+            given,
+            stubs,
+            expectations,
+            functions: BTreeMap::new(),
+            types: Types::default(),
+        };
+        (case.functions, case.types) = graph::referred(self.el.names, self.el.definitions, expressions(&case));
+        case
+    }
+
+    /// The operation that a stub or an expectation names.
+    fn target(&mut self, written: &ast::Target) -> Option<Meant> {
+        let path = match written {
+            ast::Target::All(_) => return Some(Meant::Called(Target::All)),
+            ast::Target::Operation(path) => path,
+        };
+        let root = path.parts.first()?;
+        let rest: Vec<&str> = path.parts.iter().skip(1).map(|part| part.text.as_str()).collect();
+        let (connection, operation) = (root.text.clone(), rest.join("."));
+        let is_called = self.called.contains(&(connection.clone(), operation.clone()));
+        let target = Target::Operation { connection: connection.clone(), operation: operation.clone() };
+        if is_called {
+            return Some(Meant::Called(target));
+        }
+        let names = self.el.names;
+        if names.broken.contains(&connection) {
+            return None;
+        }
+        let connector = names.connections.get(&connection).and_then(|known| names.connectors.get(&known.connector));
+        if connector.is_some_and(|connector| connector.schema.operations.contains_key(&operation)) {
+            return Some(Meant::NotCalled(target));
+        }
+        let written = path.text();
+        let known: Vec<String> = self.called.iter().map(|(connection, name)| format!("{connection}.{name}")).collect();
+        let message = format!("`{}` calls no `{written}`", self.plan.flow);
+        let problem = Diagnostic::new(Code::E0404, message, path.span(), "no such operation");
+        self.el.problems.push(match similar(&written, known.iter().map(String::as_str)) {
+            Some(near) => problem.help(format!("did you mean `{near}`?")).fix(
+                format!("write `{near}`"),
+                vec![flow_model::diagnostic::Edit { span: path.span(), text: near.to_owned() }],
+            ),
+            None if known.is_empty() => problem.help("the flow has no steps: leave this out"),
+            None => problem.help(format!("it calls {}", listed(&known))),
+        });
+        None
+    }
+
+    /// The declaration of an operation that the flow calls.
+    fn operation(&self, connection: &str, operation: &str) -> Option<(&'a Connector, &'a Operation)> {
+        let connector = self.plan.connectors.get(&self.plan.connections.get(connection)?.connector)?;
+        Some((connector, connector.operations.get(operation)?))
+    }
+
+    /// A kind of failure, which must be one of those that can occur; `what` names what fails.
+    fn kind(&mut self, path: &ast::Path, possible: &[ErrorKind], what: &str) -> Option<ErrorKind> {
+        let kind = self.el.names.error_kind(path, None, &mut self.el.problems)?;
+        if possible.contains(&kind) || kind == ErrorKind::Invalid {
+            return Some(kind);
+        }
+        let names: Vec<String> = possible.iter().map(ToString::to_string).collect();
+        let message = format!("{what} never fails with `{kind}`");
+        let problem = Diagnostic::new(Code::E0405, message, path.span(), "can't occur");
+        self.el.problems.push(match similar(kind.name(), names.iter().map(String::as_str)) {
+            Some(near) => problem.help(format!("did you mean `{near}`? What can occur: {}", listed(&names))),
+            None => problem.help(format!("what can occur: {}", listed(&names))),
+        });
+        None
+    }
+}
+
+/// All expressions of a test.
+fn expressions(case: &Case) -> Vec<&Expr> {
+    let mut all: Vec<&Expr> = Vec::new();
+    match &case.given {
+        Given::Payload(payload) => all.push(payload),
+        Given::Params(params) => all.extend(params.iter().map(|(_, value)| value)),
+        Given::Nothing => {}
+    }
+    for answer in case.stubs.iter().flat_map(|stub| &stub.answers) {
+        if let AnswerKind::Returns(value) = &answer.kind {
+            all.push(value);
+        }
+    }
+    for expectation in &case.expectations {
+        match &expectation.what {
+            Expected::Run(_) => {}
+            Expected::Result(value) => all.push(value),
+            Expected::Called { with: value, .. }
+            | Expected::DeadLetter { contains: value, .. }
+            | Expected::Responded { body: value, .. } => all.extend(value),
+        }
+    }
+    all
+}

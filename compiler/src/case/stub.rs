@@ -1,0 +1,141 @@
+//! `stub`: what do operations answer in a test?
+
+use std::collections::BTreeMap;
+
+use flow_model::{
+    case::{Answer, AnswerKind, Stub, Target},
+    diagnostic::{Code, Diagnostic},
+    failure::ErrorKind,
+    span::Span,
+};
+
+use super::{Checker, Meant};
+use crate::{
+    ast::{self, AnswerWhat},
+    graph,
+    types::{Because, Want},
+};
+
+impl Checker<'_> {
+    pub(super) fn stubs(&mut self, written: &[ast::Stub]) -> Vec<Stub> {
+        let mut stubs = Vec::new();
+        // Targets of which all calls are answered already, with the place of the stub that does.
+        let mut taken: BTreeMap<Option<(String, String)>, Span> = BTreeMap::new();
+        for one in written {
+            let target = match self.target(&one.target) {
+                Some(Meant::Called(target)) => target,
+                Some(Meant::NotCalled(_)) => {
+                    let message = format!("`{}` never makes this call", self.plan.flow);
+                    self.unused(message, target_span(one), "never called", None);
+                    continue;
+                }
+                None => continue,
+            };
+            let key = match &target {
+                Target::All => None,
+                Target::Operation { connection, operation } => Some((connection.clone(), operation.clone())),
+            };
+            if let Some(first) = taken.get(&key).or_else(|| taken.get(&None)).copied() {
+                self.unused("an earlier stub answers all these calls", target_span(one), "never asked", Some(first));
+            }
+            let answers = self.answers(one, &target);
+            if answers.iter().any(|answer| answer.times.is_none()) {
+                taken.entry(key).or_insert_with(|| target_span(one));
+            }
+            stubs.push(Stub { target, answers, span: one.span });
+        }
+        stubs
+    }
+
+    fn unused(&mut self, message: impl Into<String>, span: Span, label: &str, first: Option<Span>) {
+        let problem = Diagnostic::new(Code::W0403, message, span, label);
+        self.el.problems.push(match first {
+            Some(first) => problem.label(first, "answers them").help("leave it out, or put it before the other"),
+            None => problem.help("leave it out"),
+        });
+    }
+
+    fn answers(&mut self, stub: &ast::Stub, target: &Target) -> Vec<Answer> {
+        let mut answers = Vec::new();
+        let mut endless: Option<Span> = None;
+        for (index, written) in stub.answers.iter().enumerate() {
+            if let Some(first) = endless {
+                self.unused("an earlier answer serves all calls", written.span, "never given", Some(first));
+            }
+            let is_last = index + 1 == stub.answers.len();
+            let times = match written.often {
+                Some(often) => often.times,
+                // `fails Timeout then returns 1`: what something follows is given once.
+                None => (!is_last).then_some(1),
+            };
+            if times.is_none() {
+                endless.get_or_insert(written.span);
+            }
+            if let Some(kind) = self.answer(written, target) {
+                answers.push(Answer { kind, times });
+            }
+        }
+        answers
+    }
+
+    fn answer(&mut self, written: &ast::Answer, target: &Target) -> Option<AnswerKind> {
+        match (&written.what, target) {
+            (AnswerWhat::Schema, _) => Some(AnswerKind::Schema),
+            (AnswerWhat::Returns(value), Target::All) => {
+                self.el.alone(value);
+                let message = "`*` stands for operations with results of many types";
+                let problem = Diagnostic::new(Code::E0422, message, value.span, "one value for all");
+                self.el.problems.push(problem.help("write a stub for each operation, or `stub * using schema`"));
+                None
+            }
+            (AnswerWhat::Returns(value), Target::Operation { connection, operation }) => {
+                let declared = self.operation(connection, operation)?.1;
+                let names = self.el.names;
+                let span = names
+                    .connections
+                    .get(connection)
+                    .and_then(|connection| names.connectors.get(&connection.connector))
+                    .and_then(|connector| connector.operations.get(operation))
+                    .and_then(|spans| spans.result);
+                let because = span.map(|span| Because {
+                    span,
+                    text: format!("`{connection}.{operation}` returns `{}`", declared.result),
+                });
+                let want = Want { ty: Some(&declared.result), because: because.as_ref() };
+                Some(AnswerKind::Returns(self.el.check(value, want).expr))
+            }
+            (AnswerWhat::Fails(path), target) => {
+                let (possible, what) = self.possible(target);
+                self.kind(path, &possible, &what).map(AnswerKind::Fails)
+            }
+        }
+    }
+
+    /// The kinds with which what a stub is for can fail.
+    fn possible(&self, target: &Target) -> (Vec<ErrorKind>, String) {
+        let of = |connection: &str, operation: &str| {
+            self.operation(connection, operation)
+                .map(|(connector, operation)| graph::of_operation(connector, operation))
+                .unwrap_or_default()
+        };
+        match target {
+            Target::Operation { connection, operation } => {
+                (of(connection, operation), format!("`{connection}.{operation}`"))
+            }
+            Target::All => {
+                let mut all: Vec<ErrorKind> =
+                    self.called.iter().flat_map(|(connection, operation)| of(connection, operation)).collect();
+                all.sort();
+                all.dedup();
+                (all, format!("what `{}` calls", self.plan.flow))
+            }
+        }
+    }
+}
+
+fn target_span(stub: &ast::Stub) -> Span {
+    match &stub.target {
+        ast::Target::All(span) => *span,
+        ast::Target::Operation(path) => path.span(),
+    }
+}

@@ -1,0 +1,101 @@
+//! Tests.
+
+use flow_grammar::{Kind, Node};
+
+use super::{Reader, literal::Sign};
+use crate::ast;
+
+impl Reader<'_> {
+    /// A test, unless its name or that of its flow could not be read.
+    pub(super) fn test(&mut self, node: Node<'_>) -> Option<ast::Test> {
+        let name = self.fixed_text(node.child(Kind::Text)?, "the name of a test");
+        let mut test = ast::Test {
+            span: self.span(node),
+            name,
+            flow: self.name(node)?,
+            given: Vec::new(),
+            stubs: Vec::new(),
+            expectations: Vec::new(),
+        };
+        for part in node.child(Kind::TestBody).into_iter().flat_map(Node::children) {
+            match part.kind() {
+                Kind::Given => {
+                    let value = self.expr_below(part);
+                    test.given.extend(self.name(part).map(|name| ast::Given { span: self.span(part), name, value }));
+                }
+                Kind::Stub => test.stubs.extend(self.stub(part)),
+                Kind::ExpectNever => self.later(self.keyword(part), "`expect never`"),
+                _ => {
+                    let span = self.span(part);
+                    test.expectations.extend(self.expected(part).map(|what| ast::Expectation { span, what }));
+                }
+            }
+        }
+        Some(test)
+    }
+
+    fn stub(&mut self, node: Node<'_>) -> Option<ast::Stub> {
+        let target = self.target(node)?;
+        let answers: Vec<ast::Answer> = node.children().filter_map(|child| self.answer(child)).collect();
+        (!answers.is_empty()).then(|| ast::Stub { span: self.span(node), target, answers })
+    }
+
+    fn target(&mut self, node: Node<'_>) -> Option<ast::Target> {
+        match node.child(Kind::AllOperations) {
+            Some(all) => Some(ast::Target::All(self.span(all))),
+            None => Some(ast::Target::Operation(self.path(node.child(Kind::Path)?)?)),
+        }
+    }
+
+    fn answer(&mut self, node: Node<'_>) -> Option<ast::Answer> {
+        let what = match node.kind() {
+            Kind::BySchema => ast::AnswerWhat::Schema,
+            Kind::Returns => ast::AnswerWhat::Returns(self.expr_below(node)),
+            Kind::FailsWith => ast::AnswerWhat::Fails(self.path(node.child(Kind::Path)?)?),
+            _ => return None,
+        };
+        Some(ast::Answer { span: self.span(node), what, often: self.how_often(node) })
+    }
+
+    fn how_often(&mut self, node: Node<'_>) -> Option<ast::HowOften> {
+        let often = node.child(Kind::HowOften)?;
+        let span = self.span(often);
+        let times = match self.word_at(self.keyword(often)) {
+            "always" => None,
+            "once" => Some(1),
+            "never" => Some(0),
+            _ => {
+                let number = often.child(Kind::Number)?;
+                let times = self.text_of(number).replace('_', "").parse().ok();
+                if times.is_none() {
+                    let place = self.span(number);
+                    self.syntax(place, "this is no number of calls", "not a whole number", "write `3 times`");
+                }
+                Some(times?)
+            }
+        };
+        Some(ast::HowOften { span, times })
+    }
+
+    fn expected(&mut self, node: Node<'_>) -> Option<ast::ExpectedWhat> {
+        let value = |reader: &mut Self| node.child(Kind::Expr).map(|value| reader.expr(value));
+        Some(match node.kind() {
+            Kind::ExpectRun => ast::ExpectedWhat::Run {
+                state: self.name(node)?,
+                kind: node.child(Kind::Path).and_then(|path| self.path(path)),
+            },
+            Kind::ExpectResult => ast::ExpectedWhat::Result(self.expr_below(node)),
+            Kind::ExpectCalled => ast::ExpectedWhat::Called {
+                target: self.target(node)?,
+                often: self.how_often(node),
+                with: node.child(Kind::CalledWith).map(|with| self.expr_below(with)),
+            },
+            Kind::ExpectDeadLetter => ast::ExpectedWhat::DeadLetter { queue: self.name(node)?, contains: value(self) },
+            Kind::ExpectResponded => {
+                let status = self.literal(node.child(Kind::Number)?, Sign::None);
+                ast::ExpectedWhat::Responded { status, body: value(self) }
+            }
+            _ => return None,
+        })
+    }
+}
