@@ -283,7 +283,13 @@ impl World<'_> {
             args,
             outcome: outcome.clone(),
         });
-        let lost = matches!(&outcome, Err(failure) if failure.kind == ErrorKind::Timeout);
+        let lost =
+            matches!(&outcome, Err(failure) if matches!(failure.kind, ErrorKind::Timeout | ErrorKind::Interrupted));
+        // No system answers that a call was interrupted: its answer was lost, and the machine draws the conclusion.
+        let outcome = outcome.map_err(|failure| match failure.kind {
+            ErrorKind::Interrupted => Failure { kind: ErrorKind::Timeout, ..failure },
+            _ => failure,
+        });
         let reached = if lost { Reached::Perhaps } else { Reached::Answered };
         Ok(Event::Attempted {
             place: call.place,
