@@ -8,7 +8,6 @@
 mod crash;
 mod durability;
 mod engine;
-mod gate;
 mod machine;
 mod random;
 mod support;
