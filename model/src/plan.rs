@@ -119,7 +119,8 @@ pub enum NodeKind {
         /// The expression.
         value: Expr,
     },
-    /// Calls an operation.
+    /// Calls an operation. Region 0 is its `undo`, where it has one: it runs when the enclosing `saga`, or without one the
+    /// run, does not succeed or is cancelled, and sees the step's result.
     Step(Box<Step>),
     /// `if`: tries conditions in order; region `i` belongs to condition `i`, one more region is the `else`.
     If {
@@ -165,6 +166,81 @@ pub enum NodeKind {
         arms: Vec<CatchArm>,
         /// `optional`: the failure is logged and counted.
         optional: bool,
+    },
+    /// `saga`: region 0. When it does not succeed, the undos of its completed steps run, newest first, and then the failure
+    /// goes on outwards.
+    Saga {
+        /// Takes the region's value.
+        slot: Option<Slot>,
+    },
+    /// `first`: region 0 for one item after the other until one succeeds; a failure `Interrupted` ends it, since what may
+    /// have happened must not happen twice. When all fail, it fails as the last one did.
+    First {
+        /// Takes the region's value.
+        slot: Option<Slot>,
+        /// Takes the item.
+        item: Slot,
+        /// The list.
+        items: Expr,
+    },
+    /// `race`: all regions at the same time; the first that succeeds wins and the others are cancelled. When all fail, it
+    /// fails as the last one did.
+    Race {
+        /// Takes the winner's value.
+        slot: Option<Slot>,
+        /// How many regions there are, empty ones included.
+        regions: u32,
+    },
+    /// `repeat`: region 0, then a pause, until a condition holds. When it never holds, it fails with `Timeout`.
+    Repeat {
+        /// Takes the region's last value.
+        slot: Option<Slot>,
+        /// The pause, a duration.
+        every: Expr,
+        /// How many times at most.
+        times: Expr,
+        /// The condition; sees what the region binds.
+        until: Expr,
+    },
+    /// `emit`: puts an event on the bus.
+    Emit {
+        /// The event's name.
+        event: String,
+        /// Its content.
+        value: Expr,
+    },
+    /// `wait`: until an event comes.
+    Wait {
+        /// Takes the event, or null when none came in time.
+        slot: Option<Slot>,
+        /// The event's name.
+        event: String,
+        /// Which one: over [`Ambient::Item`](crate::expr::Ambient::Item) and the run's bindings.
+        filter: Option<Expr>,
+        /// For how long, a duration.
+        within: Option<Expr>,
+    },
+    /// `approve`: until a person decides.
+    Approve {
+        /// Takes the decision: `{ approved: Bool, by: String?, note: String? }`, or null when none came in time.
+        slot: Option<Slot>,
+        /// What is asked.
+        question: Expr,
+        /// Who is asked.
+        by: Option<Expr>,
+        /// For how long, a duration.
+        within: Option<Expr>,
+    },
+    /// A call of another flow: a run of its own, whose result or failure this node has.
+    Run {
+        /// Takes the result.
+        slot: Option<Slot>,
+        /// The flow.
+        flow: String,
+        /// The digest of its plan, which the run is pinned to.
+        digest: String,
+        /// Its parameters.
+        params: Vec<(String, Expr)>,
     },
     /// Ends the region with a value.
     Yield(Expr),
