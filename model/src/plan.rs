@@ -402,7 +402,8 @@ pub struct Connection {
 pub struct Trigger {
     /// The kind with its own settings.
     pub kind: TriggerKind,
-    /// Takes the payload: for `http`, the record `{ body, headers, query, method, path }`; for `every`, `{ scheduled_at }`.
+    /// Takes the payload: for `http`, the record `{ body, headers, query, method, path }`; for `every` and `cron`,
+    /// `{ scheduled_at }`; for `event`, the event.
     pub bind: Option<Slot>,
     /// The type of the payload.
     pub payload: Type,
@@ -460,6 +461,33 @@ pub enum TriggerKind {
         /// How deliveries are verified; `None` is `verify: none because "…"`.
         verify: Option<VerifyCall>,
     },
+    /// `on cron "0 9 * * mon" in "Europe/Berlin"`
+    Cron {
+        /// Minute, hour, day of the month, month, day of the week; checked when the flow was compiled.
+        line: String,
+        /// The time zone that the line is read in, by its IANA name; `UTC` where none is written.
+        zone: String,
+        /// What becomes of times that passed while nothing ran.
+        catch_up: CatchUp,
+    },
+    /// `on event customer.created`, `on event customer.*`
+    Event {
+        /// The names of the events, at least one, sorted.
+        events: Vec<String>,
+        /// The pattern, where one is written: the payload then has the event's name besides, in the field `event`.
+        pattern: Option<String>,
+    },
+}
+
+/// What becomes of the times of a schedule that passed while nothing ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CatchUp {
+    /// They are left out.
+    None,
+    /// The latest is made up for.
+    Last,
+    /// Each is made up for, oldest first.
+    All,
 }
 
 /// Where the nodes of a plan stand in the source: kept beside the plan, so that formatting does not change its digest.

@@ -171,7 +171,11 @@ impl Count<'_> {
                     calls: Formula::number(1),
                     attempts: Formula::number(u64::from(times) + 1),
                 };
-                Uses::from([(step.connection.clone(), once)])
+                // An undo runs only when the run does not go on, which the formula does not know: its calls count too.
+                let undo = sum(&mut regions(1));
+                let mut uses = Uses::from([(step.connection.clone(), once)]);
+                join(&mut uses, undo, |left, right| left.plus(right));
+                uses
             }
             NodeKind::If { conditions, .. } => either(&mut regions(conditions.len() + 1)),
             NodeKind::Match { arms, .. } => either(&mut regions(arms.len())),
@@ -183,18 +187,22 @@ impl Count<'_> {
                 join(&mut total, either(&mut { arms }), |left, right| left.plus(right));
                 total
             }
-            NodeKind::For { items, .. } => {
+            NodeKind::Saga { .. } => sum(&mut regions(1)),
+            NodeKind::Race { regions: count, .. } => sum(&mut regions(*count as usize)),
+            NodeKind::Repeat { times, .. } => {
+                let size = match times {
+                    Expr::Literal(Value::Int(times)) => Formula::number(u64::try_from(*times).unwrap_or(0)),
+                    times => Formula::size(words(times, &self.sources.slots)),
+                };
+                multiplied(self.region(self.plan.region(node, 0)), &size)
+            }
+            NodeKind::For { items, .. } | NodeKind::First { items, .. } => {
                 let size = match items {
                     Expr::List(parts) => Formula::number(parts.len() as u64),
                     Expr::Literal(Value::List(items)) => Formula::number(items.len() as u64),
                     items => Formula::size(words(items, &self.sources.slots)),
                 };
-                let mut uses = self.region(self.plan.region(node, 0));
-                for one in uses.values_mut() {
-                    one.calls = size.times(&one.calls);
-                    one.attempts = size.times(&one.attempts);
-                }
-                uses
+                multiplied(self.region(self.plan.region(node, 0)), &size)
             }
             NodeKind::Let { .. }
             | NodeKind::Yield(_)
@@ -203,9 +211,22 @@ impl Count<'_> {
             | NodeKind::Fail { .. }
             | NodeKind::Sleep(_)
             | NodeKind::Log(_)
-            | NodeKind::DeadLetter { .. } => Uses::new(),
+            | NodeKind::DeadLetter { .. }
+            | NodeKind::Emit { .. }
+            | NodeKind::Wait { .. }
+            | NodeKind::Approve { .. }
+            | NodeKind::Run { .. } => Uses::new(),
         }
     }
+}
+
+/// What a part does that runs so many times.
+fn multiplied(mut uses: Uses, times: &Formula) -> Uses {
+    for one in uses.values_mut() {
+        one.calls = times.times(&one.calls);
+        one.attempts = times.times(&one.attempts);
+    }
+    uses
 }
 
 fn join(total: &mut Uses, part: Uses, with: impl Fn(Formula, &Formula) -> Formula) {

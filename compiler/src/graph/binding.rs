@@ -72,7 +72,10 @@ impl Lowering<'_> {
     }
 
     /// Puts a value into a slot, with what is to be done where it is null.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one statement, none of which belong together elsewhere")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one statement, none of which belong together elsewhere"
+    )]
     pub(super) fn settle(
         &mut self,
         chain: &mut Chain,
@@ -93,12 +96,16 @@ impl Lowering<'_> {
                 let node = self.builder.reserve(chain, &format!("{name}.else"), other.span);
                 let region = self.arm(other, Goal::Yield(want));
                 let mut kept = Chain::default();
-                let yields =
-                    self.builder.add(&mut kept, "yield", NodeKind::Yield(Expr::Slot(source)), value_span);
+                let yields = self.builder.add(&mut kept, "yield", NodeKind::Yield(Expr::Slot(source)), value_span);
                 self.builder.region(node, 0, region.chain);
                 self.builder.region(node, 1, kept);
-                let kept =
-                    super::lower::Region { chain: kept, ty: inner, span: value_span, yields: Some(yields), ends: Ends::Falls };
+                let kept = super::lower::Region {
+                    chain: kept,
+                    ty: inner,
+                    span: value_span,
+                    yields: Some(yields),
+                    ends: Ends::Falls,
+                };
                 let ty = self.unify(&[region, kept], "the value and its alternative");
                 self.builder.set(node, NodeKind::If { slot: Some(slot), conditions: vec![Builder::is_null(source)] });
                 (slot, ty)

@@ -9,7 +9,9 @@ use flow_model::{
     expr::{Expr, ListPart, Pattern, RecordPart, TextPart},
     failure::ErrorKind,
     plan::{NodeKind, Plan, Trigger, TriggerKind},
-    schema::{Auth, Body, Call, Connector, ErrorCondition, HeaderGrammar, Operation, Verification, VerifyCall, WebhookTrigger},
+    schema::{
+        Auth, Body, Call, Connector, ErrorCondition, HeaderGrammar, Operation, Verification, VerifyCall, WebhookTrigger,
+    },
     ty::{Field, Type, TypeDef, Types},
     value::Value,
 };
@@ -23,7 +25,13 @@ pub(super) fn complete(
     definitions: &Definitions,
     used: &BTreeMap<String, BTreeSet<String>>,
 ) -> Plan {
-    let mut needs = Needs { names, definitions, plan_functions: BTreeMap::new(), types: Types::default(), secrets: BTreeSet::new() };
+    let mut needs = Needs {
+        names,
+        definitions,
+        plan_functions: BTreeMap::new(),
+        types: Types::default(),
+        secrets: BTreeSet::new(),
+    };
     let mut connectors: BTreeMap<String, Connector> = BTreeMap::new();
     let mut operations: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     let mut triggers: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
@@ -77,7 +85,12 @@ impl Needs<'_> {
     fn connector(&mut self, whole: &Connector, operations: &BTreeSet<&str>, triggers: &BTreeSet<&str>) -> Connector {
         let outside = std::mem::take(&mut self.types);
         let mut cut = Connector {
-            operations: whole.operations.iter().filter(|(name, _)| operations.contains(name.as_str())).map(own).collect(),
+            operations: whole
+                .operations
+                .iter()
+                .filter(|(name, _)| operations.contains(name.as_str()))
+                .map(own)
+                .collect(),
             triggers: whole.triggers.iter().filter(|(name, _)| triggers.contains(name.as_str())).map(own).collect(),
             // Calls of a scheme hold the scheme itself.
             verifications: BTreeMap::new(),
@@ -148,7 +161,10 @@ impl Needs<'_> {
                 verify.iter().for_each(|verify| self.verify(verify));
             }
             TriggerKind::Webhook { verify, .. } => verify.iter().for_each(|verify| self.verify(verify)),
-            TriggerKind::Every(_) => {}
+            TriggerKind::Event { events, .. } => {
+                events.iter().for_each(|event| self.ty(&Type::Named(event.clone())));
+            }
+            TriggerKind::Every(_) | TriggerKind::Cron { .. } => {}
         }
     }
 
@@ -199,7 +215,23 @@ impl Needs<'_> {
                 self.error(error);
                 fields.iter().for_each(|(_, value)| self.expr(value));
             }
-            NodeKind::Parallel { .. } => {}
+            NodeKind::First { items, .. } => self.expr(items),
+            NodeKind::Repeat { every, times, until, .. } => {
+                [every, times, until].into_iter().for_each(|value| self.expr(value))
+            }
+            NodeKind::Emit { event, value } => {
+                self.ty(&Type::Named(event.clone()));
+                self.expr(value);
+            }
+            NodeKind::Wait { event, filter, within, .. } => {
+                self.ty(&Type::Named(event.clone()));
+                filter.iter().chain(within).for_each(|value| self.expr(value));
+            }
+            NodeKind::Approve { question, by, within, .. } => {
+                [question].into_iter().chain(by).chain(within).for_each(|value| self.expr(value));
+            }
+            NodeKind::Run { params, .. } => params.iter().for_each(|(_, value)| self.expr(value)),
+            NodeKind::Parallel { .. } | NodeKind::Saga { .. } | NodeKind::Race { .. } => {}
         }
     }
 
@@ -218,7 +250,11 @@ impl Needs<'_> {
 
     fn ty(&mut self, ty: &Type) {
         match ty {
-            Type::List(inner) | Type::Map(inner) | Type::Stream(inner) | Type::Optional(inner) | Type::Secret(inner) => {
+            Type::List(inner)
+            | Type::Map(inner)
+            | Type::Stream(inner)
+            | Type::Optional(inner)
+            | Type::Secret(inner) => {
                 self.ty(inner);
             }
             Type::Record(fields) => self.fields(fields.values()),

@@ -50,7 +50,12 @@ impl Lowering<'_> {
             _ => {
                 let typed = self.el.check(expr, goal.want());
                 if let Some(slot) = slot {
-                    self.builder.add(chain, name.unwrap_or("value"), NodeKind::Let { slot, value: typed.expr }, expr.span);
+                    self.builder.add(
+                        chain,
+                        name.unwrap_or("value"),
+                        NodeKind::Let { slot, value: typed.expr },
+                        expr.span,
+                    );
                 }
                 (typed.ty, Ends::Falls)
             }
@@ -206,10 +211,8 @@ impl Lowering<'_> {
             ForOnError::Stop | ForOnError::Skip => list(region.ty),
             ForOnError::Collect => {
                 let error = failure_type(self.el.names, &[]);
-                let failed = IndexMap::from([
-                    ("item".to_owned(), Field::of(item_type)),
-                    ("error".to_owned(), Field::of(error)),
-                ]);
+                let failed =
+                    IndexMap::from([("item".to_owned(), Field::of(item_type)), ("error".to_owned(), Field::of(error))]);
                 Type::Record(IndexMap::from([
                     ("ok".to_owned(), Field::of(list(region.ty))),
                     ("failed".to_owned(), Field::of(list(Type::Record(failed)))),
@@ -237,7 +240,8 @@ impl Lowering<'_> {
                     _ => "give a list",
                 };
                 self.el.problems.push(
-                    Diagnostic::new(Code::E0301, "`for` goes through a list", span, format!("of type `{other}`")).help(help),
+                    Diagnostic::new(Code::E0301, "`for` goes through a list", span, format!("of type `{other}`"))
+                        .help(help),
                 );
                 Type::Unknown
             }
@@ -279,7 +283,8 @@ impl Lowering<'_> {
             None => format!("write {}", all.join(" or ")),
         };
         self.el.problems.push(
-            Diagnostic::new(Code::E0315, format!("there is no `on error {}`", word.text), word.span, "not known").help(help),
+            Diagnostic::new(Code::E0315, format!("there is no `on error {}`", word.text), word.span, "not known")
+                .help(help),
         );
     }
 
@@ -311,8 +316,11 @@ impl Lowering<'_> {
         let node = self.builder.reserve(chain, name.unwrap_or("parallel"), span);
         let last = body.value.as_deref().and_then(|value| self.last_branch(value, is_used));
         let branches: Vec<&Statement> = body.statements.iter().chain(&last).collect();
-        let bound: BTreeMap<String, Span> =
-            branches.iter().filter_map(|branch| bound_name(branch)).map(|name| (name.text.clone(), name.span)).collect();
+        let bound: BTreeMap<String, Span> = branches
+            .iter()
+            .filter_map(|branch| bound_name(branch))
+            .map(|name| (name.text.clone(), name.span))
+            .collect();
         let mut frames = Vec::new();
         let mut ends = Ends::Falls;
         for (index, branch) in branches.iter().enumerate() {

@@ -70,10 +70,8 @@ pub(super) fn of_operation(connector: &Connector, operation: &Operation) -> Vec<
 
 /// A failure as a program sees it: what every one has, and the fields that all of the kinds have in common.
 pub(super) fn failure_type(names: &crate::names::Names<'_>, kinds: &[ErrorKind]) -> Type {
-    let mut fields = IndexMap::from([
-        ("kind".to_owned(), Field::of(Type::String)),
-        ("message".to_owned(), Field::of(Type::String)),
-    ]);
+    let mut fields =
+        IndexMap::from([("kind".to_owned(), Field::of(Type::String)), ("message".to_owned(), Field::of(Type::String))]);
     let declared = |kind: &ErrorKind| match kind {
         ErrorKind::Declared(name) => match names.types.get(name) {
             Some(TypeDef::Error(fields)) => Some(fields),
@@ -86,9 +84,9 @@ pub(super) fn failure_type(names: &crate::names::Names<'_>, kinds: &[ErrorKind])
         Some(Some(first)) => {
             let rest: Vec<_> = all.collect();
             for (name, field) in first {
-                let everywhere = rest.iter().all(|other| {
-                    other.and_then(|other| other.get(name)).is_some_and(|other| other.ty == field.ty)
-                });
+                let everywhere = rest
+                    .iter()
+                    .all(|other| other.and_then(|other| other.get(name)).is_some_and(|other| other.ty == field.ty));
                 if everywhere {
                     fields.insert(name.clone(), Field::of(field.ty.clone()));
                 }
@@ -177,16 +175,14 @@ impl Lowering<'_> {
             return;
         }
         let names: Vec<String> = possible.kinds.keys().map(ToString::to_string).collect();
-        let problem = Diagnostic::new(
-            Code::E0405,
-            format!("`{kind}` can't occur here"),
-            path.span(),
-            "never caught",
-        )
-        .label(guarded, match names.is_empty() {
-            true => "nothing here fails".to_owned(),
-            false => "can't end with it".to_owned(),
-        });
+        let problem = Diagnostic::new(Code::E0405, format!("`{kind}` can't occur here"), path.span(), "never caught")
+            .label(
+                guarded,
+                match names.is_empty() {
+                    true => "nothing here fails".to_owned(),
+                    false => "can't end with it".to_owned(),
+                },
+            );
         let help = match (kind, similar(kind.name(), names.iter().map(String::as_str))) {
             (_, Some(near)) => {
                 let near = near.to_owned();

@@ -201,14 +201,19 @@ impl Lowering<'_> {
                 format!("raises `{name}`"),
             );
             if let Some(end) = list_end {
-                problem = problem
-                    .label(end, "the errors that are declared")
-                    .fix(format!("add `{name}`"), vec![Edit { span: Span { start: end.end, ..end }, text: format!(", {name}") }]);
+                problem = problem.label(end, "the errors that are declared").fix(
+                    format!("add `{name}`"),
+                    vec![Edit { span: Span { start: end.end, ..end }, text: format!(", {name}") }],
+                );
             }
             self.el.problems.push(problem.help(format!("add `{name}` after `fails`, or catch it")));
         }
         for (kind, span) in declared {
-            if raised.is_open || self.el.has_gaps || !matches!(kind, ErrorKind::Declared(_)) || raised.kinds.contains_key(kind) {
+            if raised.is_open
+                || self.el.has_gaps
+                || !matches!(kind, ErrorKind::Declared(_))
+                || raised.kinds.contains_key(kind)
+            {
                 continue;
             }
             self.el.problems.push(

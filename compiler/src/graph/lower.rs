@@ -24,7 +24,10 @@ use super::{
 use crate::{
     ast::{self, Block, ExprKind, Fail, Statement, StatementKind},
     names::chain,
-    types::{ADD_VALUE, Because, Callee, Elaborator, NO_VALUE, Parameter, Typed, Want, argument_left_out, fixed_text, holds_secret, value_span},
+    types::{
+        ADD_VALUE, Because, Callee, Elaborator, NO_VALUE, Parameter, Typed, Want, argument_left_out, fixed_text,
+        holds_secret, value_span,
+    },
 };
 
 /// Whether the end of a part can be reached.
@@ -234,9 +237,7 @@ impl<'a> Lowering<'a> {
                 self.sleep(chain, span, value);
                 Ends::Falls
             }
-            StatementKind::Control(value) => {
-                self.control(chain, value, Goal::Drop, None, None).1
-            }
+            StatementKind::Control(value) => self.control(chain, value, Goal::Drop, None, None).1,
         }
     }
 
@@ -324,9 +325,14 @@ impl<'a> Lowering<'a> {
         if let Caller::Timer(trigger) = self.caller {
             let keyword = Span { end: span.start + "respond".len() as u32, ..span };
             self.el.problems.push(
-                Diagnostic::new(Code::E0412, "nobody waits for this answer", keyword, "answers the caller of a webhook")
-                    .label(trigger, "a timer starts this flow")
-                    .help("leave it out, or `return` a result: it is kept in the run's history"),
+                Diagnostic::new(
+                    Code::E0412,
+                    "nobody waits for this answer",
+                    keyword,
+                    "answers the caller of a webhook",
+                )
+                .label(trigger, "a timer starts this flow")
+                .help("leave it out, or `return` a result: it is kept in the run's history"),
             );
         }
         let value = self.el.check(status, Want::of(&Type::Int));
@@ -334,8 +340,13 @@ impl<'a> Lowering<'a> {
             && !(200..=599).contains(&number)
         {
             self.el.problems.push(
-                Diagnostic::new(Code::E0301, format!("{number} is no status of an answer"), status.span, "not a status")
-                    .help("a status is from 200 to 599: `200` for success, `400` for a wrong request"),
+                Diagnostic::new(
+                    Code::E0301,
+                    format!("{number} is no status of an answer"),
+                    status.span,
+                    "not a status",
+                )
+                .help("a status is from 200 to 599: `200` for success, `400` for a wrong request"),
             );
         }
         let body = body.map(|body| self.visible(body, "a secret can't be part of an answer"));

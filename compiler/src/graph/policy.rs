@@ -11,10 +11,7 @@ use flow_model::{
 };
 
 use super::lower::Lowering;
-use crate::{
-    ast,
-    names::ConnectorInfo,
-};
+use crate::{ast, names::ConnectorInfo};
 
 /// The policy of a call, and the place that makes it retry, if one does.
 pub(super) fn in_force(

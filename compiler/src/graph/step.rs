@@ -64,7 +64,10 @@ impl<'a> Lowering<'a> {
                     .help("leave `<…>` out: the result is of the type that the operation declares"),
             );
         }
-        let node_name = step.name.as_ref().map_or_else(|| format!("{}.{}", target.connection, target.name), |name| name.text.clone());
+        let node_name = step
+            .name
+            .as_ref()
+            .map_or_else(|| format!("{}.{}", target.connection, target.name), |name| name.text.clone());
         let has_arms = step.catch.is_some() || step.optional.is_some();
         if !has_arms {
             let typed = self.call_and_else(chain, step, &target, args, &node_name);
@@ -78,7 +81,8 @@ impl<'a> Lowering<'a> {
         let typed = self.call_and_else(&mut body, step, &target, args, &node_name);
         let possible = self.raised.pop().unwrap_or_default();
         let is_wanted = step.name.is_some();
-        let yields = is_wanted.then(|| self.builder.add(&mut body, "yield", NodeKind::Yield(typed.expr.clone()), step.span));
+        let yields =
+            is_wanted.then(|| self.builder.add(&mut body, "yield", NodeKind::Yield(typed.expr.clone()), step.span));
         self.builder.region(node, 0, body);
         let region = Region { chain: body, ty: typed.ty, span: step.call.span, yields, ends: Ends::Falls };
         let goal = if is_wanted { Goal::Yield(Want::default()) } else { Goal::Drop };
@@ -86,7 +90,8 @@ impl<'a> Lowering<'a> {
             Some(catch) => {
                 let (arms, mut regions) = self.catch_regions(node, catch, possible, target.span, goal);
                 regions.insert(0, region);
-                let ty = if is_wanted { self.unify(&regions, "the result and the values of `catch`") } else { Type::Null };
+                let ty =
+                    if is_wanted { self.unify(&regions, "the result and the values of `catch`") } else { Type::Null };
                 (arms, ty)
             }
             None => {
@@ -119,8 +124,15 @@ impl<'a> Lowering<'a> {
             None => typed,
             Some(otherwise) => {
                 let want = Want::default();
-                let (slot, ty) =
-                    self.settle(chain, step.span, &format!("{node_name}.else"), typed, step.call.span, Some(otherwise), want);
+                let (slot, ty) = self.settle(
+                    chain,
+                    step.span,
+                    &format!("{node_name}.else"),
+                    typed,
+                    step.call.span,
+                    Some(otherwise),
+                    want,
+                );
                 Typed::new(Expr::Slot(slot), ty)
             }
         }
@@ -353,7 +365,8 @@ impl<'a> Lowering<'a> {
                 "a step calls an operation of a connection; to compute, use `let`"
             };
             self.el.problems.push(
-                Diagnostic::new(Code::E0404, format!("`{}` is not a connection", root.text), root.span, "a value").help(help),
+                Diagnostic::new(Code::E0404, format!("`{}` is not a connection", root.text), root.span, "a value")
+                    .help(help),
             );
             return;
         }

@@ -155,10 +155,11 @@ impl Lowering<'_> {
             });
         }
         self.check_route(path);
-        let body = written.clauses.iter().find(|clause| clause.name.text == "body").and_then(|clause| match &clause.value {
-            TriggerClauseValue::Type(ty) => Some(self.el.written_type(ty)),
-            _ => None,
-        });
+        let body =
+            written.clauses.iter().find(|clause| clause.name.text == "body").and_then(|clause| match &clause.value {
+                TriggerClauseValue::Type(ty) => Some(self.el.written_type(ty)),
+                _ => None,
+            });
         if let (Some(body), Some(clause)) = (&body, written.clauses.iter().find(|clause| clause.name.text == "body"))
             && holds_secret(&self.el.names.types, body)
         {
@@ -181,11 +182,11 @@ impl Lowering<'_> {
             ("the path of a trigger begins with `/`", format!("write \"/{}\"", path.text))
         } else if path.text == "/hooks" || path.text.starts_with("/hooks/") {
             ("paths below `/hooks` belong to the webhooks of connections", "choose another path".to_owned())
-        } else if path.text.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '?' | '#' | '%' | '\\')) {
-            (
-                "the path of a trigger is plain",
-                "leave the query out: it is in `.query` of the payload".to_owned(),
-            )
+        } else if path
+            .text
+            .contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '?' | '#' | '%' | '\\'))
+        {
+            ("the path of a trigger is plain", "leave the query out: it is in `.query` of the payload".to_owned())
         } else {
             return;
         };
@@ -205,8 +206,7 @@ impl Lowering<'_> {
             }
             None => Millis::seconds(1),
         };
-        let payload =
-            Type::Record(IndexMap::from([("scheduled_at".to_owned(), Field::of(Type::Timestamp))]));
+        let payload = Type::Record(IndexMap::from([("scheduled_at".to_owned(), Field::of(Type::Timestamp))]));
         (TriggerKind::Every(millis), payload, None, &COMMON)
     }
 
@@ -221,7 +221,8 @@ impl Lowering<'_> {
         if names.broken.contains(&root.text) {
             return None;
         }
-        let Some(connection) = names.connections.get(&root.text).filter(|_| names.sees(root.span.file, &root.text)) else {
+        let Some(connection) = names.connections.get(&root.text).filter(|_| names.sees(root.span.file, &root.text))
+        else {
             let known = names.connections.keys().filter(|name| names.sees(root.span.file, name)).map(String::as_str);
             let problem = unknown(Code::E0201, "connection", root, known);
             self.el.problems.push(match problem.help {
@@ -254,14 +255,17 @@ impl Lowering<'_> {
                 Some(near) => problem
                     .help(format!("did you mean `{near}`?"))
                     .fix(format!("write `{near}`"), vec![Edit { span, text: near.to_owned() }]),
-                None if triggers.is_empty() => problem.help("it has none: receive its webhooks with `on http POST \"/path\"`"),
+                None if triggers.is_empty() => {
+                    problem.help("it has none: receive its webhooks with `on http POST \"/path\"`")
+                }
                 None => problem.help(format!("its triggers are {}", listed(&triggers))),
             });
             return None;
         };
         let _ = written;
         let dedupe = trigger.dedupe.clone().map(|key| Dedupe { key, window: WINDOW });
-        let kind = TriggerKind::Webhook { connection: root.text.clone(), trigger: name, verify: trigger.verify.clone() };
+        let kind =
+            TriggerKind::Webhook { connection: root.text.clone(), trigger: name, verify: trigger.verify.clone() };
         Some((kind, trigger.payload.clone(), dedupe, &WEBHOOK))
     }
 
@@ -375,8 +379,13 @@ impl Lowering<'_> {
             other => {
                 let is_fixed = matches!(other, Expr::Literal(_));
                 self.el.problems.push(
-                    Diagnostic::new(Code::E0411, "a number from 1 on is expected", written.span, if is_fixed { "too small" } else { "not fixed before the run" })
-                        .help("write it as it is, or name a constant"),
+                    Diagnostic::new(
+                        Code::E0411,
+                        "a number from 1 on is expected",
+                        written.span,
+                        if is_fixed { "too small" } else { "not fixed before the run" },
+                    )
+                    .help("write it as it is, or name a constant"),
                 );
                 None
             }
@@ -392,8 +401,13 @@ impl Lowering<'_> {
             other => {
                 let is_fixed = matches!(other, Expr::Literal(_));
                 self.el.problems.push(
-                    Diagnostic::new(Code::E0411, "a duration above 0 is expected", written.span, if is_fixed { "no time at all" } else { "not fixed before the run" })
-                        .help("write it as it is, such as `72h`, or name a constant"),
+                    Diagnostic::new(
+                        Code::E0411,
+                        "a duration above 0 is expected",
+                        written.span,
+                        if is_fixed { "no time at all" } else { "not fixed before the run" },
+                    )
+                    .help("write it as it is, such as `72h`, or name a constant"),
                 );
                 None
             }
@@ -404,7 +418,7 @@ impl Lowering<'_> {
     fn verify(&mut self, written: &ast::Trigger, clauses: &BTreeMap<&str, &TriggerClause>, kind: &mut TriggerKind) {
         let verify: &mut Option<VerifyCall> = match kind {
             TriggerKind::Http { verify, .. } | TriggerKind::Webhook { verify, .. } => verify,
-            TriggerKind::Every(_) => return,
+            TriggerKind::Every(_) | TriggerKind::Cron { .. } | TriggerKind::Event { .. } => return,
         };
         let Some(clause) = clauses.get("verify") else {
             let is_named_wrong = written.clauses.iter().any(|clause| similar(&clause.name.text, ["verify"]).is_some());
@@ -427,7 +441,9 @@ impl Lowering<'_> {
                     );
                 }
             }
-            _ => self.wrong_clause(clause, "write `verify: hmac_sha256(header: \"X-Signature\", secret: secret(\"…\"))`"),
+            _ => {
+                self.wrong_clause(clause, "write `verify: hmac_sha256(header: \"X-Signature\", secret: secret(\"…\"))`")
+            }
         }
     }
 

@@ -117,11 +117,13 @@ impl Elaborator<'_> {
         let span = written.span;
         if typed.ty == Type::Null {
             let problem = Diagnostic::new(Code::E0302, format!("this is always null, and {what}"), span, "null");
-            self.problems.push(match typed.origin.filter(|origin| origin.span != span) {
-                Some(origin) => problem.label(origin.span, "has no value: what it stands for has no result"),
-                None => problem,
-            }
-            .help("leave it out"));
+            self.problems.push(
+                match typed.origin.filter(|origin| origin.span != span) {
+                    Some(origin) => problem.label(origin.span, "has no value: what it stands for has no result"),
+                    None => problem,
+                }
+                .help("leave it out"),
+            );
             return Typed { ty: Type::Unknown, ..typed };
         }
         let name = chain(written).map_or_else(|| "this".to_owned(), |path| format!("`{}`", path.text()));
@@ -203,7 +205,9 @@ impl Elaborator<'_> {
             (Type::String, Type::Int | Type::Decimal) if is_number(&typed.expr) => {
                 Some("write it without quotes".to_owned())
             }
-            (Type::String, Type::Int) => Some("convert it: `….to_int()`, which is null where it is no number".to_owned()),
+            (Type::String, Type::Int) => {
+                Some("convert it: `….to_int()`, which is null where it is no number".to_owned())
+            }
             (Type::String, Type::Decimal) => {
                 Some("convert it: `….to_decimal()`, which is null where it is no number".to_owned())
             }

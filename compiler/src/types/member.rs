@@ -111,9 +111,8 @@ impl Elaborator<'_> {
         }
         if let Some(field) = names.types.fields(&value.ty).and_then(|fields| fields.get(&name.text)) {
             let ty = field.ty.clone();
-            let origin = self
-                .field_span(&value.ty, &name.text)
-                .map(|span| Origin { span: *span, source: Source::Field });
+            let origin =
+                self.field_span(&value.ty, &name.text).map(|span| Origin { span: *span, source: Source::Field });
             let typed = read(value, ty, origin);
             return self.narrowed(typed);
         }

@@ -216,7 +216,9 @@ impl<'a> Elaborator<'a> {
                 "may have steps, and expressions have no effect",
             )
             .help(match (self.home, word) {
-                (Home::Function, "for") => "a `fn` only computes: go through the list with `map`, `filter` or `fold`".to_owned(),
+                (Home::Function, "for") => {
+                    "a `fn` only computes: go through the list with `map`, `filter` or `fold`".to_owned()
+                }
                 (Home::Function, _) => format!("a `fn` only computes: write `{word}` in a flow"),
                 (Home::Elsewhere, _) => format!("bind its value first: `let name = {word} …`, then use `name` here"),
             }),

@@ -365,10 +365,10 @@ fn unlike_help(a: &Type, b: &Type) -> Option<String> {
         (Type::String, Type::Int | Type::Decimal) | (Type::Int | Type::Decimal, Type::String) => {
             "make them alike: `.to_string()` of the number, or `.to_decimal()` of the text".to_owned()
         }
-        (Type::Duration | Type::Size, Type::Int | Type::Decimal) | (Type::Int | Type::Decimal, Type::Duration | Type::Size) => {
-            "write the unit: `30s`, `64kB`".to_owned()
-        }
-        (Type::String, Type::Timestamp | Type::Date | Type::Zoned) | (Type::Timestamp | Type::Date | Type::Zoned, Type::String) => {
+        (Type::Duration | Type::Size, Type::Int | Type::Decimal)
+        | (Type::Int | Type::Decimal, Type::Duration | Type::Size) => "write the unit: `30s`, `64kB`".to_owned(),
+        (Type::String, Type::Timestamp | Type::Date | Type::Zoned)
+        | (Type::Timestamp | Type::Date | Type::Zoned, Type::String) => {
             "convert the text: `… as Timestamp`, which is null where it does not fit".to_owned()
         }
         (Type::Json, _) | (_, Type::Json) => "convert the `Json` first: `(… as Decimal) ?? 0`".to_owned(),
