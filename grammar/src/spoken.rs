@@ -111,7 +111,6 @@ fn spoken(rule: Rule) -> &'static str {
         | Rule::dead_letter_statement
         | Rule::sleep_statement
         | Rule::emit_statement
-        | Rule::saga_statement
         | Rule::kw_let
         | Rule::kw_step
         | Rule::kw_return
@@ -120,8 +119,7 @@ fn spoken(rule: Rule) -> &'static str {
         | Rule::kw_log
         | Rule::kw_dead_letter
         | Rule::kw_sleep
-        | Rule::kw_emit
-        | Rule::kw_saga => "a statement",
+        | Rule::kw_emit => "a statement",
         Rule::trigger | Rule::kw_on => "`on`",
         Rule::trigger_source
         | Rule::on_http
@@ -152,6 +150,7 @@ fn spoken(rule: Rule) -> &'static str {
         | Rule::for_expr
         | Rule::parallel_expr
         | Rule::try_expr
+        | Rule::saga_expr
         | Rule::race_expr
         | Rule::first_expr
         | Rule::repeat_expr
@@ -164,6 +163,7 @@ fn spoken(rule: Rule) -> &'static str {
         | Rule::kw_match
         | Rule::kw_try
         | Rule::kw_parallel
+        | Rule::kw_saga
         | Rule::kw_race
         | Rule::kw_first
         | Rule::kw_repeat

@@ -124,7 +124,7 @@ impl<'a> Units<'a> {
             TokenKind::Word => {
                 let is_keyword =
                     matches!(text, "and" | "or" | "not" | "in" | "as" | "else" | "with" | "step" | "let" | "per");
-                is_keyword || CONTROL.contains(&text) && text != "parallel" && text != "try" && text != "race"
+                is_keyword || CONTROL.contains(&text) && text != "parallel" && !matches!(text, "try" | "saga" | "race")
             }
             _ => false,
         }

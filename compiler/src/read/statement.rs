@@ -40,12 +40,6 @@ impl Reader<'_> {
                     );
                 }
                 Kind::Trigger => {}
-                // What stands in a saga is read as if it stood there without, so that its names are known.
-                Kind::SagaStatement => {
-                    self.later(self.keyword(child), "`saga`");
-                    let inner = self.block_below(child);
-                    statements.extend(inner.statements);
-                }
                 _ => statements.extend(self.statement(child)),
             }
         }
@@ -81,10 +75,10 @@ impl Reader<'_> {
                 ast::StatementKind::DeadLetter { queue: self.name(node)?, value: self.expr_below(node) }
             }
             Kind::SleepStatement => ast::StatementKind::Sleep(self.expr_below(node)),
-            Kind::EmitStatement => {
-                self.later(self.keyword(node), "`emit`");
-                return None;
-            }
+            Kind::EmitStatement => ast::StatementKind::Emit {
+                event: self.path(node.child(Kind::Path)?),
+                value: self.expr_below(node),
+            },
             Kind::ControlStatement => {
                 let control = node.children().next()?;
                 ast::StatementKind::Control(self.primary(control))
@@ -103,6 +97,9 @@ impl Reader<'_> {
             otherwise: None,
             catch: None,
             optional: None,
+            wait: None,
+            within: None,
+            undo: None,
         };
         let mut last: (usize, Option<Node<'_>>) = (0, None);
         for part in node.children() {
@@ -119,9 +116,16 @@ impl Reader<'_> {
                 Kind::Otherwise => step.otherwise = Some(self.otherwise(part)),
                 Kind::Catch => step.catch = Some(self.catch(part)),
                 Kind::Optional => step.optional = Some(self.span(part)),
-                Kind::Undo => self.later(self.keyword(part), "`undo`"),
-                Kind::Wait => self.later(self.keyword(part), "`wait`"),
-                Kind::ForSpan => self.later(self.keyword(part), "a `for` after a step"),
+                Kind::Undo => step.undo = Some((self.span(part), self.expr_below(part))),
+                Kind::Wait => {
+                    step.call.span = self.span(part);
+                    step.wait = part.child(Kind::Path).map(|event| ast::Wait {
+                        span: self.span(part),
+                        event: self.path(event),
+                        filter: part.child(Kind::Expr).map(|filter| self.expr(filter)),
+                    });
+                }
+                Kind::ForSpan => step.within = Some((self.span(part), self.expr_below(part))),
                 _ => {}
             }
             if rank > 0 {
