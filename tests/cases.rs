@@ -84,7 +84,8 @@ fn the_pages_of_codes_break_the_rule_first_and_follow_it_then() {
             }
             continue;
         };
-        let first = checked_with("page.flow", &breaks.text, &PageFiles);
+        let path = format!("{}.flow", code.id());
+        let first = checked_with(&path, &breaks.text, &PageFiles);
         if codes(&first) != [code.id()] {
             wrong.push(format!(
                 "the first program of {} gives {:?}\n{}",
@@ -93,7 +94,7 @@ fn the_pages_of_codes_break_the_rule_first_and_follow_it_then() {
                 drawn(&first, &first.diagnostics)
             ));
         }
-        let second = checked_with("page.flow", &follows.text, &PageFiles);
+        let second = checked_with(&path, &follows.text, &PageFiles);
         if !second.diagnostics.is_empty() {
             wrong.push(format!(
                 "the second program of {} is not clean:\n{}",

@@ -22,7 +22,7 @@ const STYLES: styling::Styles = styling::Styles::styled()
 #[command(name = "flowc", version, styles = STYLES, max_term_width = 100, after_help = exit::TABLE)]
 #[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
 pub(crate) struct Cli {
-    /// When to use colour
+    /// When to use colour: `auto` is on a terminal, unless NO_COLOR is set
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = "Global options")]
     pub(crate) color: Color,
     #[command(subcommand)]
@@ -32,11 +32,8 @@ pub(crate) struct Cli {
 /// When to use colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
-    /// On a terminal, unless `NO_COLOR` is set
     Auto,
-    /// Also into files and pipes
     Always,
-    /// Not at all
     Never,
 }
 
@@ -47,6 +44,9 @@ pub(crate) enum Command {
     Serve(Serve),
     Runs(Runs),
     Graph(Graph),
+    Facts(Facts),
+    Fmt(Fmt),
+    New(New),
     Explain(Explain),
 }
 
@@ -59,9 +59,12 @@ pub(crate) enum Command {
 Examples:
   flowc check order.flow
   flowc check .                     every .flow file below the current folder
+  flowc check --fix order.flow      mend what can be mended, then check
   flowc check --format json flows/ | jq '.diagnostics[].code'
+  flowc check --format sarif . > flow.sarif
 
-Exits with 0 when there are no errors (warnings do not count), 1 when there are, 2 when a path can't be read.
+Exits with 0 when there are no errors (warnings do not count), 1 when there are, 2 when a path can't
+be read.
 `flowc explain E0301` tells more about a code.")]
 pub(crate) struct Check {
     /// Files, or folders to search for `.flow` files
@@ -69,23 +72,37 @@ pub(crate) struct Check {
     pub(crate) paths: Vec<PathBuf>,
     /// How diagnostics are written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
-    pub(crate) format: Format,
+    pub(crate) format: Report,
+    /// Change the files as the fixes of the diagnostics say, then check them
+    #[arg(long)]
+    pub(crate) fix: bool,
+}
+
+/// How diagnostics are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Report {
+    /// For people
+    Human,
+    /// For programs; the shape is a promise
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// Commands that mark lines of a pull request on GitHub
+    Github,
 }
 
 /// Human or machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// For people
     Human,
-    /// For programs
     Json,
 }
 
 /// Run a flow once and print its result.
 ///
 /// The steps are shown on standard error while they happen; the result, as JSON, is all that is written to standard
-/// output. The run is durable: its history stays in the data folder, and `flowc serve` continues it if it is
-/// interrupted.
+/// output. The run is durable: its history stays in the data folder, and if it is interrupted,
+/// `flowc runs resume` continues it where it was.
 ///
 /// The input is an object with the flow's parameters. A flow without parameters that is started by a trigger takes the
 /// trigger's payload in its place; no signature is asked for then.
@@ -97,8 +114,8 @@ Examples:
   flowc run receipt.flow --input @event.json
   jq .lead contact.json | flowc run leads.flow --input -
 
-Exits with 0 when the run completed, 3 when it failed, 4 when it waits for a decision, 130 when it was interrupted;
-`flowc --help` lists all exit codes.")]
+Exits with 0 when the run completed, 3 when it failed, 4 when it waits for a decision, 130 when it
+was interrupted. `flowc --help` lists all exit codes.")]
 pub(crate) struct Run {
     /// The program, or a folder with a `main.flow`
     #[arg(value_name = "FILE")]
@@ -132,7 +149,8 @@ Examples:
   flowc serve receipt.flow --listen 127.0.0.1:0 --log json
 
 Webhooks of a connection are received at POST /hooks/<connection>, `on http` at its own path.
-Exits with 0 after a clean stop, 1 when a program has errors, 6 when something is missing or the address is taken.")]
+Exits with 0 after a clean stop, 1 when a program has errors, 6 when something is missing or the
+address is taken.")]
 pub(crate) struct Serve {
     /// A program, or a folder with programs
     #[arg(value_name = "PATH")]
@@ -155,9 +173,9 @@ pub(crate) struct Data {
     pub(crate) folder: Option<PathBuf>,
 }
 
-/// Look at runs and their history.
+/// Look at runs and their history, and continue one.
 ///
-/// Works also while `flowc serve` uses the data folder.
+/// `list` and `show` work also while `flowc serve` uses the data folder.
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true, disable_help_subcommand = true)]
 pub(crate) struct Runs {
@@ -169,6 +187,7 @@ pub(crate) struct Runs {
 pub(crate) enum RunsCommand {
     List(RunsList),
     Show(RunsShow),
+    Resume(RunsResume),
 }
 
 /// List runs, newest first.
@@ -237,6 +256,26 @@ pub(crate) struct RunsShow {
     pub(crate) data: Data,
 }
 
+/// Continue a run that was interrupted, and watch it to its end.
+///
+/// The run goes on with the program as it was when it began, and without repeating what it has done. `flowc serve`
+/// continues all runs of its data folder by itself.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc runs resume 01JD3Q9GZ1M4C1Q2VE5S6T7U8V
+  flowc runs resume T7U8V receipt.flow")]
+pub(crate) struct RunsResume {
+    /// The run's id, or as much of its beginning or end as tells it from others
+    #[arg(value_name = "RUN")]
+    pub(crate) run: String,
+    /// The program, or its folder
+    #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
+    pub(crate) program: PathBuf,
+    #[command(flatten)]
+    pub(crate) data: Data,
+}
+
 /// Draw a flow as a graph.
 ///
 /// The drawing is written to standard output as text: Mermaid, which many wikis and forges show as a picture, or DOT of
@@ -261,10 +300,66 @@ pub(crate) struct Graph {
 /// A notation for graphs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Drawing {
-    /// A Mermaid flowchart
     Mermaid,
-    /// Graphviz
     Dot,
+}
+
+/// Tell what a flow can reach, what it needs and how it can end, before it runs.
+///
+/// For each flow: the connections with the hosts that their requests go to, how many calls one run makes at most and what
+/// the declared limits allow, secrets with the variables that they are read from, OAuth scopes, configuration, errors.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc facts order.flow
+  flowc facts order.flow --flow refund
+  flowc facts order.flow --format json | jq '.flows[].secrets[].variable'")]
+pub(crate) struct Facts {
+    /// The program, or a folder with a `main.flow`
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Only this flow
+    #[arg(long, value_name = "NAME")]
+    pub(crate) flow: Option<String>,
+    /// How they are written
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(crate) format: Format,
+}
+
+/// Write programs in the one layout.
+///
+/// There are no options: every program looks the same. Comments are kept, and what is not Flow is left as it is, byte for
+/// byte.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc fmt                         every .flow file below the current folder
+  flowc fmt order.flow
+  flowc fmt --check .               change nothing; name the files that would change
+  flowc fmt --stdin < order.flow    what an editor needs
+
+Exits with 0 when all is well, 1 when `--check` finds a file that would change.")]
+pub(crate) struct Fmt {
+    /// Files, or folders to search for `.flow` files
+    #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Change nothing; name the files that would change
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Read a program from standard input and write it to standard output
+    #[arg(long, conflicts_with_all = ["check"])]
+    pub(crate) stdin: bool,
+}
+
+/// Make a project: a folder with a program that checks and runs.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc new orders                  then: flowc run orders")]
+pub(crate) struct New {
+    /// The folder to make; its last part names the project
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
 }
 
 /// Explain a diagnostic code: the rule, why it is there, an example and its correction.

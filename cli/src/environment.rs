@@ -26,6 +26,11 @@ impl Variables {
     pub(crate) fn new(variables: BTreeMap<String, String>) -> Self {
         Self(Arc::new(variables))
     }
+
+    /// All of them by name.
+    pub(crate) fn all(&self) -> &BTreeMap<String, String> {
+        &self.0
+    }
 }
 
 impl Environment for Variables {

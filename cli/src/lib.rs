@@ -40,6 +40,9 @@ fn perform(command: &Command) -> Result<Exit, Trouble> {
         Command::Serve(args) => commands::serve::serve(args),
         Command::Runs(args) => commands::runs::runs(args),
         Command::Graph(args) => commands::graph::graph(args),
+        Command::Facts(args) => commands::facts::facts(args),
+        Command::Fmt(args) => commands::fmt::fmt(args),
+        Command::New(args) => commands::new::new(args),
         Command::Explain(args) => commands::explain::explain(args),
     }
 }

@@ -4,15 +4,19 @@ use flow_model::units::Millis;
 use flow_runtime::{
     engine::{Happening, Progress},
     machine::{Outcome, Record},
+    timer::{Clock as _, SystemClock},
 };
 use tokio::sync::broadcast::{Receiver, error::RecvError};
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing_subscriber::{
+    EnvFilter,
+    fmt::{format::Writer, time::FormatTime},
+};
 
 use crate::{
     args,
     exit::Exit,
     trouble::Trouble,
-    ui::{self, Stream},
+    ui::{self, Stream, time::time_of_day},
 };
 
 /// The variable that sets what is logged.
@@ -28,12 +32,25 @@ pub(crate) fn start(format: args::Format, level: Option<&str>) -> Result<(), Tro
             .help("set it to `error`, `warn`, `info` or `debug`, or to `flow_runtime=debug`")
     })?;
     let colored = ui::drawing(Stream::Err).color == flow_compiler::render::Color::Always;
-    let log = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colored).with_target(false);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(colored)
+        .with_target(false);
     match format {
-        args::Format::Human => log.compact().init(),
+        args::Format::Human => log.with_timer(TimeOfDay).compact().init(),
         args::Format::Json => log.json().flatten_event(true).init(),
     }
     Ok(())
+}
+
+/// The time of day in the time zone of this machine.
+struct TimeOfDay;
+
+impl FormatTime for TimeOfDay {
+    fn format_time(&self, writer: &mut Writer<'_>) -> std::fmt::Result {
+        writer.write_str(&time_of_day(SystemClock.now()))
+    }
 }
 
 /// Logs what becomes of runs, until the engine is gone.
@@ -50,19 +67,19 @@ pub(crate) async fn runs(mut messages: Receiver<Progress>) {
 fn one(progress: &Progress) {
     let Progress { run, flow, what, .. } = progress;
     match what {
-        Happening::RunStarted => tracing::info!(%run, flow, "run started"),
+        Happening::RunStarted => tracing::info!(%run, %flow, "run started"),
         Happening::AttemptFailed { place, attempt, failure } => {
-            tracing::warn!(%run, flow, step = %place, attempt, failure = failure.to_string(), "attempt failed");
+            tracing::warn!(%run, %flow, step = %place, attempt, failure = failure.to_string(), "attempt failed");
         }
-        Happening::StepStarted { place, .. } => tracing::debug!(%run, flow, step = %place, "step started"),
+        Happening::StepStarted { place, .. } => tracing::debug!(%run, %flow, step = %place, "step started"),
         Happening::AttemptStarted { place, attempt } => {
-            tracing::debug!(%run, flow, step = %place, attempt, "attempt started");
+            tracing::debug!(%run, %flow, step = %place, attempt, "attempt started");
         }
         Happening::StepCompleted { place, attempts } => {
-            tracing::debug!(%run, flow, step = %place, attempts, "step completed");
+            tracing::debug!(%run, %flow, step = %place, attempts, "step completed");
         }
         Happening::Concluded(record) => concluded(progress, record),
-        Happening::Standing(state) => tracing::debug!(%run, flow, %state, "run stands"),
+        Happening::Standing(state) => tracing::debug!(%run, %flow, %state, "run stands"),
     }
 }
 
@@ -71,21 +88,22 @@ fn concluded(progress: &Progress, record: &Record) {
     match record {
         Record::Waits { place, until } => {
             let Millis(millis) = until.since(*at);
-            tracing::debug!(%run, flow, step = %place, millis, "step waits");
+            tracing::debug!(%run, %flow, step = %place, millis, "step waits");
         }
         Record::Undecided { place, failure } => {
-            tracing::warn!(%run, flow, step = %place, failure = failure.to_string(), "run needs a decision");
+            tracing::warn!(%run, %flow, step = %place, failure = failure.to_string(), "run needs a decision");
         }
         Record::PassedOver { place, failure } => {
-            tracing::warn!(%run, flow, step = %place, failure = failure.to_string(), "failure passed over");
+            tracing::warn!(%run, %flow, step = %place, failure = failure.to_string(), "failure passed over");
         }
-        Record::Logged { place, text } => tracing::info!(%run, flow, step = %place, text, "program says"),
-        Record::DeadLettered { place, queue, .. } => tracing::warn!(%run, flow, step = %place, queue, "dead letter"),
-        Record::Ended(Outcome::Completed(_)) => tracing::info!(%run, flow, "run completed"),
+        Record::Logged { place, text } => tracing::info!(%run, %flow, step = %place, text, "program says"),
+        Record::DeadLettered { place, queue, .. } => tracing::warn!(%run, %flow, step = %place, queue, "dead letter"),
+        Record::Ended(Outcome::Completed(_)) => tracing::info!(%run, %flow, "run completed"),
         Record::Ended(Outcome::Failed { failure, .. }) => {
-            tracing::error!(%run, flow, failure = failure.to_string(), "run failed");
+            tracing::error!(%run, %flow, failure = failure.to_string(), "run failed");
         }
-        Record::Ended(Outcome::Cancelled { reason }) => tracing::warn!(%run, flow, reason, "run cancelled"),
+        Record::Ended(Outcome::Cancelled { reason }) => tracing::warn!(%run, %flow, reason, "run cancelled"),
+        Record::Held => tracing::info!(%run, %flow, "run waits until another one ends"),
         Record::Scheduled { .. } | Record::StepFailed { .. } | Record::Dropped { .. } | Record::Responded(_) => {}
     }
 }

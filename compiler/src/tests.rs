@@ -99,6 +99,15 @@ fn what_comes_from_a_file_that_can_not_be_read_is_reported_there_alone() {
 }
 
 #[test]
+fn an_item_that_can_not_be_read_is_not_missed_elsewhere() {
+    let main = "connector acme { operation close( { effect: read native } }\n\
+        record Order ( id: Int }\n\
+        flow f(order: Order) { step acme.close(id: order.id) }";
+    let checked = program(main, &[], &[]);
+    assert!(codes(&checked).iter().all(|code| *code == "E0102"), "{}", shown(&checked));
+}
+
+#[test]
 fn mistakes_in_a_connector_of_the_catalog_are_reported_in_its_file() {
     let wrong = "record Ticket { id: Int }\nconnector desk {\n  operation close(id: Int) {\n    effect: red\n    native\n  }\n}\n";
     let main = "use desk, shelf\nflow f { step desk.close(id: 1) step shelf.close(id: 1) }";

@@ -17,6 +17,8 @@ mod problem;
 mod repair;
 mod scan;
 mod spoken;
+#[cfg(test)]
+mod tests;
 mod token;
 mod tree;
 mod units;
@@ -24,6 +26,12 @@ mod units;
 pub use kind::Kind;
 pub use problem::{Edit, Problem, ProblemKind, dump};
 pub use tree::{Node, Tree};
+
+/// Says whether pest alone takes the text: no tree, no recovery. The yardstick of the benchmarks.
+pub fn parses(text: &str) -> bool {
+    use pest::Parser as _;
+    parser::FlowParser::parse(parser::Rule::file, text).is_ok()
+}
 
 /// Reads a text: the tree of what could be read and the problems of what could not, both in the order of the text.
 ///
@@ -35,7 +43,7 @@ pub fn read(text: &str) -> (Tree, Vec<Problem>) {
     };
     let mut scanned = scan::scan(text);
     let groups = balance::balance(text, &mut scanned);
-    let mut reading = repair::read(text, &scanned, &groups);
+    let mut reading = repair::read(text, &scanned, groups);
     let mut entries = vec![build::file(length)];
     entries.append(&mut reading.entries);
     let size = entries.len() as u32;
@@ -43,6 +51,7 @@ pub fn read(text: &str) -> (Tree, Vec<Problem>) {
         file.size = size;
     }
     let mut problems = scanned.problems;
+    problems.retain(|problem| problem.kind != ProblemKind::Stray || !reading.retracted.contains(&problem.start));
     problems.append(&mut reading.problems);
     problems.sort_by_key(|problem| (problem.start, problem.end));
     (Tree { entries }, problems)

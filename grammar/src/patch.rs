@@ -60,7 +60,17 @@ impl Patched {
 }
 
 /// Puts an edit in its place among others. What lies inside of what it replaces goes; insertions at its ends stay.
-pub(crate) fn insert(edits: &mut Vec<Edit>, new: Edit) {
+/// Nothing is put into what another edit replaces; it says whether the edit could be made.
+pub(crate) fn insert(edits: &mut Vec<Edit>, new: Edit) -> bool {
+    let is_within = |old: &Edit| {
+        let is_larger = old.start <= new.start && new.end <= old.end && (old.start, old.end) != (new.start, new.end);
+        let overlaps = old.start < new.end && new.start < old.end;
+        let is_inner_point = new.start == new.end && old.start < new.start && new.start < old.end;
+        (is_larger && overlaps) || is_inner_point
+    };
+    if edits.iter().any(is_within) {
+        return false;
+    }
     edits.retain(|old| {
         let is_inside = old.start >= new.start && old.end <= new.end;
         let is_at_end = old.start == old.end && (old.start == new.start || old.start == new.end);
@@ -68,6 +78,7 @@ pub(crate) fn insert(edits: &mut Vec<Edit>, new: Edit) {
     });
     let at = edits.partition_point(|old| old.start < new.start || (old.start == new.start && old.start == old.end));
     edits.insert(at, new);
+    true
 }
 
 #[cfg(test)]
@@ -93,8 +104,10 @@ mod tests {
     #[test]
     fn a_larger_edit_swallows_what_it_replaces_and_keeps_its_neighbours() {
         let mut edits = vec![edit(1, 1, "x"), edit(2, 3, "y"), edit(4, 4, "z")];
-        insert(&mut edits, edit(1, 4, "hole"));
+        assert!(insert(&mut edits, edit(1, 4, "hole")));
         let all: Vec<&str> = edits.iter().map(|edit| edit.text.as_str()).collect();
         assert_eq!(all, ["x", "hole", "z"]);
+        assert!(!insert(&mut edits, edit(2, 2, "inside")));
+        assert!(!insert(&mut edits, edit(2, 4, "inside")));
     }
 }

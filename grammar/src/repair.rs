@@ -25,10 +25,18 @@ use crate::{
 /// of garbage takes.
 const WORK: usize = 24 * 1024 * 1024;
 
+/// Bytes from which on a text is read in pieces from the start.
+const LONG: usize = 256 * 1024;
+
+/// How many problems before a place may explain it.
+const NEAR: usize = 20;
+
 /// What could be read and what could not.
 pub(crate) struct Reading {
     pub entries: Vec<Entry>,
     pub problems: Vec<Problem>,
+    /// Places of superfluous brackets that turned out to be in order.
+    pub retracted: Vec<u32>,
 }
 
 /// A change that may mend the place where the parser stopped.
@@ -41,6 +49,12 @@ struct Candidate {
     end: u32,
     /// Whether the change is one that a person would make.
     is_fix: bool,
+    /// The group and the end of the unit in which the parser may not stop again.
+    unit: Option<(usize, usize)>,
+    /// Where something is missing, if what is expected there is to be found out.
+    missing_at: Option<u32>,
+    /// A closing bracket that was left out and the token before which its opening one is put in.
+    opens: Option<(usize, usize)>,
 }
 
 struct Repairer<'a> {
@@ -49,6 +63,8 @@ struct Repairer<'a> {
     problems: Vec<Problem>,
     /// What was reported before the text was parsed, in order.
     known: &'a [Problem],
+    /// Places of superfluous brackets that turned out to be in order.
+    retracted: Vec<u32>,
     work: usize,
 }
 
@@ -70,47 +86,75 @@ enum Outcome {
 }
 
 /// Reads a text whose single characters and brackets are in order.
-pub(crate) fn read(source: &str, scan: &Scan, groups: &Groups) -> Reading {
+pub(crate) fn read(source: &str, scan: &Scan, groups: Groups) -> Reading {
     let end = source.len() as u32;
-    if let Ok(entries) = attempt(source, 0, end, &scan.edits) {
-        return Reading { entries, problems: Vec::new() };
-    }
     let units = Units { source, tokens: &scan.tokens, groups };
-    let mut starts: Vec<usize> =
-        units.direct(0, 0, scan.tokens.len()).filter(|index| units.begins(*index, 0)).collect();
-    if starts.first() != Some(&0) {
-        starts.insert(0, 0);
+    let pieces = pieces(&units, end);
+    // pest keeps what it finds in memory until the end of a parse, so a long text is read in pieces from the start.
+    let whole = [Piece { from: 0, to: scan.tokens.len(), start: 0, end }];
+    let first = if source.len() > LONG { pieces.as_slice() } else { &whole };
+    if let Some(entries) = without_repairs(source, first, &scan.edits) {
+        return Reading { entries, problems: Vec::new(), retracted: Vec::new() };
     }
-    starts.push(scan.tokens.len());
-    let place = |index: usize| match scan.tokens.get(index) {
-        Some(token) if index > 0 => token.start,
-        Some(_) => 0,
-        None => end,
-    };
     let mut repairer = Repairer {
         units,
         entries: Vec::new(),
         problems: Vec::new(),
         known: &scan.problems,
+        retracted: Vec::new(),
         work: WORK.max(source.len()),
     };
-    for window in starts.windows(2) {
-        if let [from, to] = *window {
-            let piece = Piece { from, to, start: place(from), end: place(to) };
-            repairer.piece(piece, &scan.edits);
-        }
+    for piece in pieces {
+        repairer.piece(piece, &scan.edits);
     }
-    Reading { entries: repairer.entries, problems: repairer.problems }
+    Reading { entries: repairer.entries, problems: repairer.problems, retracted: repairer.retracted }
+}
+
+/// The parts of a file that can be read for themselves: its items, as far as tokens tell.
+fn pieces(units: &Units<'_>, end: u32) -> Vec<Piece> {
+    let count = units.tokens.len();
+    let mut starts: Vec<usize> = units.direct(0, 0, count).filter(|index| units.begins(*index, 0)).collect();
+    if starts.first() != Some(&0) {
+        starts.insert(0, 0);
+    }
+    starts.push(count);
+    let place = |index: usize| match units.token(index) {
+        Some(token) if index > 0 => token.start,
+        Some(_) => 0,
+        None => end,
+    };
+    let windows = starts.windows(2).filter_map(|window| match *window {
+        [from, to] => Some(Piece { from, to, start: place(from), end: place(to) }),
+        _ => None,
+    });
+    windows.collect()
+}
+
+/// The nodes of all pieces, if each can be read as it is.
+fn without_repairs(source: &str, pieces: &[Piece], edits: &[Edit]) -> Option<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for piece in pieces {
+        entries.append(&mut attempt(source, piece.start, piece.end, piece.edits(edits)).ok()?);
+    }
+    Some(entries)
+}
+
+impl Piece {
+    /// The edits in a piece, of those of the file. What is put in at the border of two pieces closes something of the
+    /// first.
+    fn edits(self, all: &[Edit]) -> &[Edit] {
+        let is_before = |edit: &Edit| {
+            edit.start < self.start || (self.start > 0 && edit.end == self.start && edit.start == self.start)
+        };
+        let is_in = |edit: &Edit| edit.start < self.end || (edit.start == self.end && edit.end == self.end);
+        let (from, to) = (all.partition_point(is_before), all.partition_point(is_in));
+        all.get(from..to.max(from)).unwrap_or_default()
+    }
 }
 
 impl Repairer<'_> {
     fn piece(&mut self, piece: Piece, all: &[Edit]) {
-        // What is put in at the border of two pieces closes something of the first.
-        let from = all.partition_point(|edit| {
-            edit.start < piece.start || (piece.start > 0 && edit.end == piece.start && edit.start == piece.start)
-        });
-        let to = all.partition_point(|edit| edit.start < piece.end || edit.end == piece.end && edit.start == piece.end);
-        let mut edits = all.get(from..to.max(from)).unwrap_or_default().to_vec();
+        let mut edits = piece.edits(all).to_vec();
         let mut outcome = self.parse(piece, &edits);
         loop {
             match outcome {
@@ -139,7 +183,7 @@ impl Repairer<'_> {
     fn mend(&mut self, piece: Piece, edits: Vec<Edit>, at: usize, failure: &Failure) -> (Outcome, Vec<Edit>) {
         let mut best: Option<(usize, Outcome, Vec<Edit>, Candidate)> = None;
         if self.work > 0 && !failure.is_limit {
-            let mut candidates = candidates::at(&self.units, piece.from, at, failure);
+            let mut candidates = candidates::at(&self.units, piece.from, piece.to, at, failure);
             let holes = holes::at(&self.units, piece.from, piece.to, at, failure);
             let firm = candidates.len();
             candidates.extend(holes);
@@ -148,16 +192,16 @@ impl Repairer<'_> {
                     break;
                 }
                 let mut tried = edits.clone();
-                for edit in &candidate.edits {
-                    patch::insert(&mut tried, edit.clone());
+                if !candidate.edits.iter().all(|edit| patch::insert(&mut tried, edit.clone())) {
+                    continue;
                 }
                 let outcome = self.parse(piece, &tried);
                 let reached = match &outcome {
                     Outcome::Done(_) => usize::MAX,
                     Outcome::Stops(at, _) => *at,
                 };
-                if reached > candidate.beyond {
-                    return self.accept(candidate, at, failure, outcome, tried);
+                if reached > candidate.beyond && self.is_settled(&candidate, at, reached) {
+                    return self.accept(piece, candidate, at, failure, outcome, tried);
                 }
                 // A hole that lets the parser at least reach what follows is kept for when none does better.
                 if index >= firm && reached > at && best.as_ref().is_none_or(|(before, ..)| reached > *before) {
@@ -166,20 +210,45 @@ impl Repairer<'_> {
             }
         }
         if let Some((_, outcome, tried, candidate)) = best {
-            return self.accept(candidate, at, failure, outcome, tried);
+            return self.accept(piece, candidate, at, failure, outcome, tried);
         }
         self.give_up(piece, at, failure)
     }
 
+    /// Says whether the parser, when it stops again at `reached`, has left the unit with the mistake at `at` behind or
+    /// stands deeper in it, so that it stops for another reason.
+    fn is_settled(&self, candidate: &Candidate, at: usize, reached: usize) -> bool {
+        let Some((group, end)) = candidate.unit else { return true };
+        if reached >= end {
+            return true;
+        }
+        let ended = self.units.ending_at(reached);
+        let inside = ended.unwrap_or_else(|| self.units.group_of(reached));
+        let from = self.units.groups.groups.get(inside).map_or(0, |group| group.from);
+        inside != group && from > at
+    }
+
     fn accept(
         &mut self,
+        piece: Piece,
         candidate: Candidate,
         at: usize,
         failure: &Failure,
         outcome: Outcome,
         edits: Vec<Edit>,
     ) -> (Outcome, Vec<Edit>) {
+        if let Some((dropped, open)) = candidate.opens {
+            self.retracted.extend(self.units.token(dropped).map(|token| token.start));
+            let groups = &self.units.groups;
+            self.units.groups = groups.with_opened(self.units.source, self.units.tokens, dropped, open);
+        }
         let fix = if candidate.is_fix { candidate.edits } else { Vec::new() };
+        // What is expected at an earlier place comes out of parsing up to there.
+        let earlier = candidate.missing_at.and_then(|end| {
+            let before: Vec<Edit> = edits.iter().filter(|edit| edit.start < end).cloned().collect();
+            attempt(self.units.source, piece.start, end, &before).err()
+        });
+        let failure = earlier.as_ref().unwrap_or(failure);
         self.report(candidate.start, candidate.end, candidate.kind, at, failure, fix);
         (outcome, edits)
     }
@@ -187,9 +256,8 @@ impl Repairer<'_> {
     fn report(&mut self, start: u32, end: u32, kind: ProblemKind, at: usize, failure: &Failure, fix: Vec<Edit>) {
         let token = self.units.token(at);
         // A character that was reported already explains the trouble at its place.
-        if let Some(token) = token
-            && self.known.iter().any(|known| known.start < token.end && token.start < known.end)
-        {
+        let (first, last) = self.place(at);
+        if self.is_explained(first, last) {
             return;
         }
         let found = match (&kind, token) {
@@ -199,6 +267,30 @@ impl Repairer<'_> {
         };
         let found = found.to_owned();
         self.problems.push(Problem { start, end, expected: spoken::expected(&failure.expected), found, kind, fix });
+    }
+
+    /// Says whether what was reported before explains that the parser stopped at a token: it is a character that was
+    /// reported, or on its line a bracket or a quote is out of order.
+    fn is_explained(&self, start: u32, end: u32) -> bool {
+        let near = self.known.partition_point(|known| known.end < start).saturating_sub(NEAR);
+        self.known.iter().skip(near).take_while(|known| known.start <= end.saturating_add(1000)).any(|known| {
+            let is_bracket = matches!(
+                known.kind,
+                ProblemKind::TooDeep(_)
+                    | ProblemKind::UnclosedText
+                    | ProblemKind::Stray
+                    | ProblemKind::Unclosed(_)
+                    | ProblemKind::WrongBracket(_)
+            );
+            let between = match known.start < start {
+                true => self.units.source.get(known.start as usize..start as usize),
+                false => self.units.source.get(start as usize..known.start as usize),
+            };
+            let is_on_line = is_bracket
+                && !self.retracted.contains(&known.start)
+                && between.is_some_and(|between| !between.contains('\n'));
+            (known.start < end && start < known.end) || is_on_line
+        })
     }
 
     /// Leaves the whole piece out.

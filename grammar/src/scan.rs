@@ -8,7 +8,7 @@ mod text;
 
 use crate::{
     problem::{Edit, Problem, ProblemKind},
-    token::{Token, TokenKind},
+    token::{STATEMENTS, Token, TokenKind},
 };
 
 /// How deep brackets, texts and insertions may stand in one another.
@@ -16,6 +16,9 @@ pub(crate) const NESTING: usize = 128;
 
 /// How deep types may stand in one another between angle brackets.
 const ANGLES: usize = 16;
+
+/// How deep control expressions and functions may stand in one another without a bracket between: `match match …`.
+const BARE: usize = 64;
 
 /// What the scanner makes of a text.
 #[derive(Debug, Default)]
@@ -33,8 +36,8 @@ pub(crate) struct Scan {
 /// What the scanner is inside of.
 #[derive(Clone, Copy, Debug)]
 enum Mode {
-    /// An insertion, with the number of braces open in it.
-    Insert(usize),
+    /// An insertion, with the number of braces open in it and the place of its brace among the tokens.
+    Insert { braces: usize, opener: usize },
     /// A text on one line, by the place of its opening quotes among the tokens.
     Line(usize),
     /// A text in `"""`.
@@ -49,6 +52,12 @@ struct Scanner<'a> {
     /// Number of brackets, texts and insertions that are open.
     depth: usize,
     angles: usize,
+    /// For each bracket that is open, and for the file, how many words and arrows stand in it that nest without one.
+    bare: Vec<usize>,
+    /// Their sum.
+    nested: usize,
+    /// Whether a nest that is too deep was reported and has not ended.
+    is_too_deep: bool,
     /// Where the text begins that is left out because it nests too deep, and the number of modes there.
     muted: Option<(u32, usize)>,
     is_first: bool,
@@ -67,6 +76,9 @@ pub(crate) fn scan(source: &str) -> Scan {
         modes: Vec::new(),
         depth: 0,
         angles: 0,
+        bare: vec![0],
+        nested: 0,
+        is_too_deep: false,
         muted: None,
         is_first: true,
         indent: 0,
@@ -130,18 +142,18 @@ impl<'a> Scanner<'a> {
             '(' | '[' | '{' => {
                 self.open(TokenKind::Open, 1);
                 if letter == '{'
-                    && let Some(Mode::Insert(braces)) = self.modes.last_mut()
+                    && let Some(Mode::Insert { braces, .. }) = self.modes.last_mut()
                 {
                     *braces += 1;
                 }
             }
             ')' | ']' => self.close(TokenKind::Close, 1),
             '}' => match self.modes.last_mut() {
-                Some(Mode::Insert(0)) => {
+                Some(Mode::Insert { braces: 0, .. }) => {
                     self.close(TokenKind::Close, 1);
                     self.modes.pop();
                 }
-                Some(Mode::Insert(braces)) => {
+                Some(Mode::Insert { braces, .. }) => {
                     *braces -= 1;
                     self.close(TokenKind::Close, 1);
                 }
@@ -177,7 +189,42 @@ impl<'a> Scanner<'a> {
         if !word.is_ascii() {
             self.letters(word);
         }
+        const HEADERS: [&str; 5] = ["match", "if", "for", "first", "repeat"];
+        let is_member = self.source.get(..self.at).is_some_and(|before| before.ends_with('.'));
+        if HEADERS.contains(&word) && !is_member && self.is_nested_bare(length) {
+            return;
+        }
+        if STATEMENTS.contains(&word) {
+            self.unnest();
+        }
         self.push(TokenKind::Word, length);
+    }
+
+    /// Counts a word or an arrow of `length` bytes that nests without a bracket. Where there are too many, the rest of
+    /// the line is left out.
+    fn is_nested_bare(&mut self, length: usize) -> bool {
+        self.nested += 1;
+        if let Some(bare) = self.bare.last_mut() {
+            *bare += 1;
+        }
+        if self.nested <= BARE {
+            return false;
+        }
+        let start = self.at as u32;
+        if self.nested == BARE + 1 {
+            self.report(start, start + length as u32, ProblemKind::TooDeep(BARE));
+        }
+        let line = self.rest().find('\n').unwrap_or(self.rest().len());
+        self.replace(start, start + line as u32, HOLE);
+        self.push(TokenKind::Word, line);
+        true
+    }
+
+    /// What nests without a bracket ends.
+    fn unnest(&mut self) {
+        if let Some(bare) = self.bare.last_mut() {
+            self.nested = self.nested.saturating_sub(std::mem::take(bare));
+        }
     }
 
     fn number(&mut self) {
@@ -218,12 +265,34 @@ impl<'a> Scanner<'a> {
             if self.angles == ANGLES && self.muted.is_none() {
                 self.report(start, start + 1, ProblemKind::TooDeep(ANGLES));
             }
-            // A comparison that touches its left side is read as one when space is put before it.
-            self.replace(start, start + 1, " <");
+            match self.closing_angle() {
+                Some(end) => {
+                    self.replace(start + 1, end, HOLE);
+                    self.push(TokenKind::Sign, (end - start) as usize);
+                    self.angles = ANGLES + 1;
+                    return;
+                }
+                // A comparison that touches its left side is read as one when space is put before it.
+                None => self.replace(start, start + 1, " <"),
+            }
         }
         let angles = self.angles + usize::from(is_touching);
         self.push(TokenKind::Sign, 1);
         self.angles = angles;
+    }
+
+    /// Where on this line the `>` stands that closes the `<` here.
+    fn closing_angle(&self) -> Option<u32> {
+        let mut depth = 0usize;
+        for (offset, letter) in self.rest().char_indices().take_while(|(_, letter)| *letter != '\n') {
+            match letter {
+                '<' => depth += 1,
+                '>' if depth == 1 => return Some((self.at + offset) as u32),
+                '>' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+        }
+        None
     }
 
     fn sign(&mut self, letter: char) {
@@ -233,6 +302,12 @@ impl<'a> Scanner<'a> {
         }
         const SIGNS: [&str; 11] = ["...", "==", "!=", ">=", "->", "=>", "??", "?.", "..", "&&", "||"];
         let length = SIGNS.iter().find(|sign| rest.starts_with(**sign)).map_or(letter.len_utf8(), |sign| sign.len());
+        if rest.starts_with("->") && self.is_nested_bare(2) {
+            return;
+        }
+        if rest.starts_with(',') || rest.starts_with("=>") {
+            self.unnest();
+        }
         let known = "=<>+-*/%|,:.?@";
         if !known.contains(letter) && length == letter.len_utf8() {
             self.strange(letter);
@@ -270,16 +345,33 @@ impl<'a> Scanner<'a> {
 
     fn open(&mut self, kind: TokenKind, length: usize) {
         let start = self.at as u32;
+        // Braces end the header of one control expression.
+        if let Some(bare) =
+            self.bare.last_mut().filter(|bare| **bare > 0 && self.source.as_bytes().get(self.at) == Some(&b'{'))
+        {
+            *bare -= 1;
+            self.nested -= 1;
+        }
         self.push(kind, length);
         self.depth += 1;
+        if self.depth <= NESTING + 1 {
+            self.bare.push(0);
+        }
         self.scan.deepest = self.scan.deepest.max(self.depth.min(NESTING));
         if self.depth == NESTING + 1 && self.muted.is_none() {
-            self.report(start, self.at as u32, ProblemKind::TooDeep(NESTING));
+            if !self.is_too_deep {
+                self.report(start, self.at as u32, ProblemKind::TooDeep(NESTING));
+                self.is_too_deep = true;
+            }
             self.muted = Some((self.at as u32, self.modes.len()));
         }
     }
 
     fn close(&mut self, kind: TokenKind, length: usize) {
+        if self.depth <= NESTING + 1 && self.bare.len() > 1 {
+            self.unnest();
+            self.bare.pop();
+        }
         self.depth = self.depth.saturating_sub(1);
         if let Some((start, modes)) = self.muted
             && self.depth <= NESTING
@@ -288,6 +380,8 @@ impl<'a> Scanner<'a> {
             self.muted = None;
             self.replace(start, self.at as u32, HOLE);
         }
+        // Only when half of it is left behind, the next nest is another one.
+        self.is_too_deep &= self.depth > NESTING / 2;
         self.push(kind, length);
     }
 

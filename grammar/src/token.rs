@@ -85,3 +85,29 @@ pub(crate) fn closer(open: &str) -> &'static str {
         _ => "}",
     }
 }
+
+/// What opens the bracket that this closes.
+pub(crate) fn opener(close: &str) -> &'static str {
+    match close {
+        ")" => "(",
+        "]" => "[",
+        _ => "{",
+    }
+}
+
+pub(crate) fn opens(token: Token) -> bool {
+    matches!(token.kind, TokenKind::Open | TokenKind::TextOpen)
+}
+
+pub(crate) fn closes(token: Token) -> bool {
+    matches!(token.kind, TokenKind::Close | TokenKind::TextClose)
+}
+
+/// Says whether one bracket closes the other.
+pub(crate) fn is_pair(source: &str, open: Token, close: Token) -> bool {
+    match (open.kind, close.kind) {
+        (TokenKind::TextOpen, TokenKind::TextClose) => true,
+        (TokenKind::Open, TokenKind::Close) => close.is(source, closer(open.text(source))),
+        _ => false,
+    }
+}

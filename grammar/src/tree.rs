@@ -3,7 +3,7 @@
 //! A node is followed by its descendants, so that children need no list of their own. Offsets are bytes of the source,
 //! and a node covers its first token to its last: no space, no comment before or after it.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use crate::kind::Kind;
 
@@ -23,7 +23,7 @@ pub(crate) struct Entry {
 }
 
 /// A node of a [`Tree`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Node<'t> {
     tree: &'t Tree,
     index: usize,
@@ -63,6 +63,12 @@ impl Tree {
             ends.push(index + entry.size as usize);
         }
         out
+    }
+}
+
+impl fmt::Debug for Node<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {}..{}", self.kind(), self.start(), self.end())
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
 pub(crate) struct Units<'a> {
     pub source: &'a str,
     pub tokens: &'a [Token],
-    pub groups: &'a Groups,
+    pub groups: Groups,
 }
 
 impl<'a> Units<'a> {
@@ -26,8 +26,25 @@ impl<'a> Units<'a> {
     }
 
     /// The bracket that begins a group; nothing for the file.
-    pub(crate) fn bracket(&self, group: usize) -> &'a str {
-        self.groups.groups.get(group).and_then(|group| group.open).map_or("", |open| self.text(open))
+    pub(crate) fn bracket(&self, group: usize) -> &'static str {
+        self.groups.groups.get(group).map_or("", |group| group.bracket)
+    }
+
+    /// The group that ends at a token, and is not empty.
+    pub(crate) fn ending_at(&self, index: usize) -> Option<usize> {
+        let inside = self.group_of(index.checked_sub(1)?);
+        // What stands before the end may itself be the end of groups within.
+        let mut group = inside;
+        loop {
+            let bounds = self.groups.groups.get(group)?;
+            if bounds.to == index && group != 0 {
+                return Some(group);
+            }
+            if group == 0 {
+                return None;
+            }
+            group = bounds.parent;
+        }
     }
 
     /// The tokens that stand in the group itself, not in one within it, in `from..to`.
@@ -116,15 +133,28 @@ impl<'a> Units<'a> {
     }
 
     /// Says whether something must follow a token.
-    fn expects_more(&self, index: usize) -> bool {
+    pub(crate) fn expects_more(&self, index: usize) -> bool {
         let Some(token) = self.token(index) else { return false };
         let text = token.text(self.source);
         match token.kind {
             TokenKind::Sign => !matches!(text, "?" | ">" | "*" | ".." | ","),
             TokenKind::Word => {
-                let is_keyword =
-                    matches!(text, "and" | "or" | "not" | "in" | "as" | "else" | "with" | "step" | "let" | "per");
-                is_keyword || CONTROL.contains(&text) && text != "parallel" && !matches!(text, "try" | "saga" | "race")
+                let is_keyword = matches!(
+                    text,
+                    "and"
+                        | "or"
+                        | "not"
+                        | "in"
+                        | "as"
+                        | "else"
+                        | "with"
+                        | "step"
+                        | "let"
+                        | "per"
+                        | "concurrency"
+                        | "until"
+                );
+                is_keyword || CONTROL.contains(&text) && !matches!(text, "parallel" | "try" | "saga" | "race")
             }
             _ => false,
         }

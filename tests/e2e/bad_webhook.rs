@@ -13,10 +13,9 @@ async fn a_body_that_can_not_be_an_event_is_refused_and_starts_nothing() {
     let huge = format!("{{\"padding\": \"{}\"}}", "x".repeat(2 << 20));
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let twice = SUCCEEDED.replacen("\"id\"", "\"id\": \"evt_other\", \"id\"", 1);
-    let rounded = SUCCEEDED.replace("\"amount_received\": 1099", "\"amount_received\": 1e400");
+    let huge_number = SUCCEEDED.replace("\"amount_received\": 1099", "\"amount_received\": 1e400");
     let cases = [
         ("over the limit", huge.as_str(), 413),
-        ("no body", "", 400),
         ("no JSON", "payment=pi_1", 400),
         ("cut off", &SUCCEEDED[..SUCCEEDED.len() / 2], 400),
         ("too deep", &deep, 400),
@@ -28,15 +27,18 @@ async fn a_body_that_can_not_be_an_event_is_refused_and_starts_nothing() {
         assert!(answer.text.contains("\"message\""), "{name}: {answer:?}");
     }
     let misfits = [
-        ("a field of the wrong type", SUCCEEDED.replace("\"amount_received\": 1099", "\"amount_received\": \"1099\"")),
-        ("a field is missing", SUCCEEDED.replace("\"currency\"", "\"coin\"")),
-        ("no integer", rounded),
+        (
+            "data.object.amount_received",
+            SUCCEEDED.replace("\"amount_received\": 1099", "\"amount_received\": \"1099\""),
+        ),
+        ("data.object.currency", SUCCEEDED.replace("\"currency\"", "\"coin\"")),
+        ("1e+400", huge_number),
     ];
-    for (name, body) in misfits {
+    for (named, body) in misfits {
         let answer = post(&serving, &body, Some(&signed(&body))).await;
-        assert_eq!(answer.status, 422, "{name}: {answer:?}");
-        assert!(answer.text.contains("data.object."), "the answer names the place: {name}: {answer:?}");
-        assert!(!answer.text.contains("jenny"), "personal data stays out of it: {name}: {answer:?}");
+        assert_eq!(answer.status, 422, "{named}: {answer:?}");
+        assert!(answer.text.contains(named), "the answer names {named}: {answer:?}");
+        assert!(!answer.text.contains("jenny"), "personal data stays out of it: {answer:?}");
     }
     assert_eq!(world.runs().len(), 0);
 

@@ -1,11 +1,14 @@
 //! `kill -9`: what was done is not done again, what was not done is done, and what nobody can know is asked.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+};
 
 use serde_json::json;
 
 use super::{
-    process::{Serving, run},
+    process::{Serving, flowc, output, run},
     server::Server,
     stripe::{self, SUCCEEDED},
     world::{BUCKET, World, deliver, example},
@@ -99,6 +102,40 @@ async fn killed_while_a_message_is_on_its_way_a_run_asks_instead_of_sending_it_t
         (step["state"].as_str(), step["failure"]["kind"].as_str()),
         (Some("needs_decision"), Some("Interrupted"))
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_by_hand_that_is_killed_goes_on_when_it_is_resumed() {
+    let world = World::start().await;
+    let gate = gate().await;
+    gate.hold();
+    let mut command = flowc();
+    command.arg("run").arg(gated()).args(["--input", SUCCEEDED, "--data"]).arg(world.data());
+    world.credentials(&mut command);
+    command.env("GATE_URL", &gate.address).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("flowc starts");
+    gate.received(1).await;
+    child.kill().expect("flowc can be killed");
+    child.wait().expect("flowc can be waited for");
+    let id = world.runs()[0]["id"].as_str().unwrap().to_owned();
+    let resume = |part: &str| {
+        let mut command = flowc();
+        command.args(["runs", "resume", part, "--data"]).arg(world.data());
+        world.credentials(&mut command);
+        command
+    };
+
+    // Without what it needs it would fail, so it is not even begun; neither by a server that finds it.
+    output(&mut resume(&id)).says(6, &["GATE_URL"]);
+    output(&mut world.command(&example())).says(6, &["GATE_URL", "earlier runs that are not over"]);
+    assert_eq!(world.runs()[0]["state"], "running");
+
+    gate.release();
+    let ended =
+        output(resume(&id[..20]).env("GATE_URL", &gate.address)).says(0, &["door.pass", "message", "completed"]);
+    assert_eq!(ended.json()["channel"], "C1H9RESGL");
+    assert_eq!((world.s3.puts(), world.slack.requests().len()), (1, 1));
+    output(&mut resume(&id)).says(2, &["is completed already"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

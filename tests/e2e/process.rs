@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsStr,
-    io::{BufRead, BufReader, Read},
+    io::{self, BufRead, BufReader, Read, Write as _},
     path::Path,
     process::{Child, Command, Output, Stdio},
     sync::{Arc, Mutex, mpsc},
@@ -97,12 +97,13 @@ impl Serving {
         let address = loop {
             match lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(line) => {
-                    if let Some((_, address)) = line.split_once("listening on ") {
-                        break address.trim().to_owned();
+                    if let Some((_, address)) = line.split_once("http://").filter(|_| line.contains("listening")) {
+                        let end = address.find(['"', ' ']).unwrap_or(address.len());
+                        break format!("http://{}", &address[..end]);
                     }
                 }
                 Err(_) => {
-                    let _: std::io::Result<()> = child.kill();
+                    let _: io::Result<()> = child.kill();
                     let status = child.wait();
                     panic!("flowc serve printed no address; {status:?}; its log: {}", log.lock().unwrap());
                 }
@@ -130,12 +131,17 @@ impl Serving {
         let end = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().expect("flowc can be waited for") {
-                let (stdout, stderr) = (self.out.lock().unwrap().clone(), self.log());
+                let (stdout, stderr) = (self.out(), self.log());
                 return Ended { code: status.code(), stdout, stderr };
             }
             assert!(Instant::now() < end, "flowc serve has not ended; its log: {}", self.log());
             thread::sleep(super::PAUSE);
         }
+    }
+
+    /// What it wrote to standard output so far.
+    pub(crate) fn out(&self) -> String {
+        self.out.lock().unwrap().clone()
     }
 
     /// What it wrote to standard error so far.
@@ -147,10 +153,11 @@ impl Serving {
 impl Drop for Serving {
     fn drop(&mut self) {
         if thread::panicking() {
-            eprintln!("the log of flowc serve:\n{}", self.log());
+            // A panic in place of the message would end the process: the test is failing already.
+            let _: io::Result<()> = writeln!(io::stderr(), "the log of flowc serve:\n{}", self.log());
         }
-        let _: std::io::Result<()> = self.child.kill();
-        let _: std::io::Result<std::process::ExitStatus> = self.child.wait();
+        let _: io::Result<()> = self.child.kill();
+        let _: io::Result<std::process::ExitStatus> = self.child.wait();
     }
 }
 

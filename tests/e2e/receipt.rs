@@ -2,6 +2,7 @@
 
 use super::{
     process::run,
+    s3::{ACCESS_KEY_ID, SECRET_ACCESS_KEY},
     stripe::{SECRET, SUCCEEDED, now, signature},
     world::{BUCKET, SLACK_TOKEN, World, deliver, example, post},
 };
@@ -53,6 +54,18 @@ async fn a_signed_event_becomes_an_object_and_a_message_and_a_repeated_one_does_
     assert_eq!(runs[0]["state"], "completed", "nothing is under way that could still have an effect");
     assert_eq!((world.s3.puts(), world.s3.refusals(), world.slack.requests().len()), (1, 0, 1));
     assert_eq!(world.s3.keys(BUCKET), [KEY]);
+    no_secret_in("the log", serving.log().as_bytes());
+    for entry in std::fs::read_dir(world.data()).unwrap() {
+        let path = entry.unwrap().path();
+        no_secret_in(&path.display().to_string(), &std::fs::read(&path).unwrap());
+    }
+}
+
+fn no_secret_in(what: &str, bytes: &[u8]) {
+    for secret in [SECRET, SLACK_TOKEN, ACCESS_KEY_ID, SECRET_ACCESS_KEY] {
+        let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+        assert!(!found, "{what} holds the secret {secret}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

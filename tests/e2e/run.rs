@@ -134,6 +134,41 @@ fn input_that_does_not_fit_says_where_and_nothing_runs() {
 }
 
 #[test]
+fn a_flow_with_triggers_runs_by_hand_with_what_they_bring() {
+    let folder = TempDir::new().unwrap();
+    let program = r#"
+flow leads {
+  on http POST "/leads" as req {
+    body:   { email: Email, name: String = "nobody" }
+    verify: none because "a test"
+  }
+  on http PUT "/leads" as req {
+    body:   { email: Email, name: String = "nobody" }
+    verify: none because "a test"
+  }
+  return "{req.method} {req.body.email} {req.body.name}"
+}
+
+flow tick {
+  on every 15m as now
+  return now.scheduled_at
+}
+"#;
+    fs::write(folder.path().join("shop.flow"), program).unwrap();
+    let input = "{\"email\": \"ada@example.com\"}";
+    let leads = ["--flow", "leads", "--input", input];
+    output(&mut shop(folder.path(), &leads)).says(2, &["`POST /leads` and `PUT /leads`", "--trigger"]);
+    let trigger = |name| [&leads[..], &["--trigger", name]].concat();
+    output(&mut shop(folder.path(), &trigger("PUT /lead"))).says(2, &["did you mean `PUT /leads`?"]);
+    let ended = output(&mut shop(folder.path(), &trigger("PUT /leads"))).says(0, &["completed"]);
+    assert_eq!(ended.json(), "PUT ada@example.com nobody");
+    let wrong = ["--flow", "leads", "--trigger", "POST /leads", "--input", "{\"email\": \"ada\"}"];
+    output(&mut shop(folder.path(), &wrong)).says(2, &["no payload of `POST /leads`", "`email`"]);
+    let ended = output(&mut shop(folder.path(), &["--flow", "tick"])).says(0, &[]);
+    assert!(ended.json().as_str().is_some_and(|time| time.starts_with("20") && time.ends_with('Z')), "{ended:?}");
+}
+
+#[test]
 fn a_failure_is_told_by_the_exit_code_and_on_standard_error() {
     let (folder, _) = program();
     let ended = output(&mut shop(folder.path(), &["--flow", "order", "--input", "{\"lines\": []}"]))

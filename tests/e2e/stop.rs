@@ -1,8 +1,10 @@
 //! SIGTERM and SIGINT: steps that are under way end, nothing new begins, and what remains goes on at the next start.
 
+use serde_json::{Value as Json, json};
+
 use super::{
     eventually,
-    process::output,
+    process::{Serving, output},
     stripe::SUCCEEDED,
     world::{World, deliver, example},
 };
@@ -52,4 +54,25 @@ async fn a_second_process_on_the_same_folder_or_port_is_turned_away() {
     // The first one has not noticed.
     let id = deliver(&serving, SUCCEEDED).await.run();
     world.run_is(&id, "completed").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_can_be_read_by_programs() {
+    let world = World::start().await;
+    let serving = Serving::start(world.command(&example()).args(["--log", "json"]));
+    let notice: Json = serde_json::from_str(&serving.out()).unwrap();
+    assert_eq!(notice["listening"], serving.address.as_str());
+    let route = json!({ "method": "POST", "path": "/hooks/payments", "flows": ["receipt"], "verified": true });
+    assert_eq!(notice["routes"], json!([route]));
+    let id = deliver(&serving, SUCCEEDED).await.run();
+    world.run_is(&id, "completed").await;
+    serving.signal("TERM");
+    let ended = serving.ended().says(0, &[]);
+    let lines: Vec<Json> = ended.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for message in ["run started", "run completed", "stopped"] {
+        assert!(lines.iter().any(|line| line["message"] == message), "{message}: {ended:?}");
+    }
+    assert!(lines.iter().any(|line| line["run"] == id.as_str()), "{ended:?}");
+
+    output(world.command(&example()).env("FLOW_LOG", "loud=very")).says(6, &["FLOW_LOG", "debug"]);
 }

@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeSet, path::PathBuf};
 
-use flow_compiler::{Checked, render};
-use flow_model::diagnostic::Severity;
+use flow_compiler::{Checked, Mended, render};
+use flow_model::{diagnostic::Severity, span::Files};
 use serde_json::{Value as Json, json};
 
 use crate::{
@@ -23,12 +23,45 @@ const MOST: usize = 1000;
 /// A path does not exist or can't be read; the files that can are checked all the same.
 pub(crate) fn check(args: &args::Check) -> Result<Exit, Trouble> {
     let files = program::find(&args.paths)?;
+    if args.fix {
+        mend(&files)?;
+    }
     let report = Report::of(&files);
     match args.format {
-        args::Format::Human => report.show()?,
-        args::Format::Json => ui::print(&format!("{:#}\n", report.json()))?,
+        args::Report::Human => report.show()?,
+        args::Report::Json => ui::print(&format!("{:#}\n", report.json()))?,
+        args::Report::Sarif => ui::print(&format!("{:#}\n", report.sarif()))?,
+        args::Report::Github => {
+            for checked in &report.checked {
+                ui::print(&render::github(&checked.files, &checked.diagnostics))?;
+            }
+            report.unread.iter().for_each(ui::say_trouble);
+        }
     }
     Ok(report.exit())
+}
+
+/// How often the files are mended: one fix can make room for another.
+const MOST_PASSES: usize = 8;
+
+/// Applies what fixes there are to the files, and says what was done.
+fn mend(files: &[PathBuf]) -> Result<(), Trouble> {
+    let catalog = program::catalog();
+    for path in files {
+        for _ in 0..MOST_PASSES {
+            let Ok(checked) = program::check(path, &catalog) else { break };
+            let Some((own, source)) = checked.files.iter().next() else { break };
+            let Mended { text, done } = flow_compiler::mend(own, &source.text, &checked.diagnostics);
+            if done.is_empty() || text == source.text {
+                break;
+            }
+            program::rewrite(path, &text)?;
+            for title in done {
+                ui::say(&format!("{} {}: {title}\n", styled(WELL, "mended"), path.display()));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What was found in all files.
@@ -113,6 +146,25 @@ impl Report {
             };
             format!("{} in {files}{shown}\n", parts.join(" and "))
         }
+    }
+
+    /// One SARIF log: the results of all programs, and each rule once.
+    fn sarif(&self) -> Json {
+        let mut logs = self.checked.iter().map(|checked| render::sarif(&checked.files, &checked.diagnostics));
+        let Some(mut log) = logs.next() else { return render::sarif(&Files::default(), &[]) };
+        for mut other in logs {
+            for part in ["/runs/0/results", "/runs/0/tool/driver/rules"] {
+                let Some(Json::Array(more)) = other.pointer_mut(part).map(Json::take) else { continue };
+                if let Some(Json::Array(all)) = log.pointer_mut(part) {
+                    all.extend(more);
+                }
+            }
+        }
+        if let Some(Json::Array(rules)) = log.pointer_mut("/runs/0/tool/driver/rules") {
+            let mut seen = BTreeSet::new();
+            rules.retain(|rule| seen.insert(rule.get("id").map(ToString::to_string)));
+        }
+        log
     }
 
     /// The compiler's shape for one program, for all of them; `unread` are paths that could not be checked.

@@ -2,7 +2,11 @@
 
 pub(crate) mod check;
 pub(crate) mod explain;
+pub(crate) mod facts;
+pub(crate) mod fmt;
 pub(crate) mod graph;
+pub(crate) mod new;
+mod resume;
 pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod serve;

@@ -3,11 +3,14 @@
 use std::{path::Path, pin::pin, sync::Arc, time::Duration};
 
 use flow_runtime::{
-    engine::{Engine, Happening, Progress, RunId, RunState, RunSummary, Submission, SubmitError},
+    engine::{Engine, Happening, Progress, RunId, RunState, RunSummary, SubmitError},
     machine::Outcome,
     timer::{Clock as _, SystemClock},
 };
-use tokio::{sync::broadcast, time::MissedTickBehavior};
+use tokio::{
+    sync::broadcast::{Receiver, error::RecvError},
+    time::MissedTickBehavior,
+};
 
 use crate::{
     args, environment,
@@ -53,41 +56,49 @@ pub(crate) fn run(args: &args::Run) -> Result<Exit, Trouble> {
         let engine = host.open(&data)?;
         engine.watch();
         engine.deploy(Arc::new(plan)).await.map_err(|error| host::trouble(&error))?;
-        let exit = watch(&engine, submission, &data, &mut interrupts).await;
+        let messages = engine.subscribe();
+        let run = engine.submit(submission).await.map_err(|error| refused(&error))?.run;
+        let exit = watch(&engine, &run, messages, &data, &mut interrupts).await;
         interrupts.or(engine.shutdown()).await?;
         exit
     })
 }
 
-async fn watch(
+/// Shows a run until it ends or waits for a person, and prints its result. When a signal comes first, the engine has still
+/// to be shut down.
+///
+/// # Errors
+/// The store does not answer.
+pub(super) async fn watch(
     engine: &Engine,
-    submission: Submission,
+    run: &RunId,
+    mut messages: Receiver<Progress>,
     data: &Path,
     interrupts: &mut Interrupts,
 ) -> Result<Exit, Trouble> {
-    let mut messages = engine.subscribe();
-    let flow = submission.flow.clone();
-    let run = engine.submit(submission).await.map_err(|error| refused(&error))?.run;
     let mut display = Display::new();
-    display.say(&format!("{} {}", styled(STRONG, &flow), styled(QUIET, &run)));
-    let mut outcome = pin!(engine.outcome(&run));
+    if let Some(detail) = engine.run(run).await.map_err(|error| host::trouble(&error))? {
+        display.say(&format!("{} {}", styled(STRONG, &detail.summary.flow), styled(QUIET, run)));
+        display.know(&detail.history);
+    }
+    let mut outcome = pin!(engine.outcome(run));
     let mut frames = tokio::time::interval(FRAME);
     frames.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let summary = loop {
         tokio::select! {
             summary = &mut outcome => break summary,
-            message = messages.recv() => show(&mut display, &run, message),
+            message = messages.recv() => show(&mut display, run, message),
             _ = frames.tick() => {}
             () = interrupts.next() => {
                 display.clear();
-                ui::say(&interrupted(&run, data));
+                ui::say(&interrupted(run, data));
                 return Ok(Exit::Interrupted);
             }
             error = engine.halted() => return Err(host::trouble(&error)),
         }
         display.draw(SystemClock.now());
     };
-    let rest = async { while !is_last(&run, messages.recv().await, &mut display) {} };
+    let rest = async { while !is_last(run, messages.recv().await, &mut display) {} };
     // Messages are for show: the outcome is known.
     let _: Result<(), tokio::time::error::Elapsed> = tokio::time::timeout(LAST_MESSAGES, rest).await;
     display.clear();
@@ -95,22 +106,22 @@ async fn watch(
     report(&summary, data)
 }
 
-fn show(display: &mut Display, run: &RunId, message: Result<Progress, broadcast::error::RecvError>) {
+fn show(display: &mut Display, run: &RunId, message: Result<Progress, RecvError>) {
     match message {
         Ok(progress) if progress.run == *run => display.apply(&progress),
-        Err(broadcast::error::RecvError::Lagged(messages)) => display.missed(messages),
-        Ok(_) | Err(broadcast::error::RecvError::Closed) => {}
+        Err(RecvError::Lagged(messages)) => display.missed(messages),
+        Ok(_) | Err(RecvError::Closed) => {}
     }
 }
 
 /// Shows a message, and says whether none of the run can follow.
-fn is_last(run: &RunId, message: Result<Progress, broadcast::error::RecvError>, display: &mut Display) -> bool {
+fn is_last(run: &RunId, message: Result<Progress, RecvError>, display: &mut Display) -> bool {
     let is_last = match &message {
         Ok(Progress { run: of, what: Happening::Standing(state), .. }) => {
             of == run && (state.is_final() || *state == RunState::NeedsDecision)
         }
-        Err(broadcast::error::RecvError::Closed) => true,
-        Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => false,
+        Err(RecvError::Closed) => true,
+        Ok(_) | Err(RecvError::Lagged(_)) => false,
     };
     show(display, run, message);
     is_last
@@ -119,7 +130,7 @@ fn is_last(run: &RunId, message: Result<Progress, broadcast::error::RecvError>, 
 /// Prints the result, and says how the run ended.
 fn report(summary: &RunSummary, data: &Path) -> Result<Exit, Trouble> {
     let took = length(summary.ended_at.unwrap_or_else(|| SystemClock.now()).since(summary.started_at));
-    let history = styled(QUIET, format!("history: {}", show_command(&summary.id, data)));
+    let history = styled(QUIET, format!("history: {}", command("show", &summary.id, data)));
     let reason = || plain(summary.reason.as_deref().unwrap_or("the reason is in its history"));
     let (exit, line) = match (&summary.outcome, summary.state) {
         (Some(Outcome::Completed(_)), _) => (Exit::Done, format!("{} in {took}", styled(WELL, "completed"))),
@@ -143,15 +154,15 @@ fn interrupted(run: &RunId, data: &Path) -> String {
     format!(
         "{}: steps that are under way may finish; Ctrl-C again to stop at once\n{}\n",
         styled(CARE, "interrupted"),
-        styled(QUIET, format!("`flowc serve` with the same data folder continues it: {}", show_command(run, data)))
+        styled(QUIET, format!("to continue: {}", command("resume", run, data)))
     )
 }
 
-/// What shows the run again.
-fn show_command(run: &RunId, data: &Path) -> String {
+/// A command of `flowc runs` about a run.
+fn command(verb: &str, run: &RunId, data: &Path) -> String {
     match data.to_str() {
-        Some(".flow") => format!("flowc runs show {run}"),
-        _ => format!("flowc runs show {run} --data {}", data.display()),
+        Some(".flow") => format!("flowc runs {verb} {run}"),
+        _ => format!("flowc runs {verb} {run} --data {}", data.display()),
     }
 }
 

@@ -29,7 +29,7 @@ const SEARCHED: usize = 10_000;
 /// The columns of a reason in a list.
 const REASON: usize = 60;
 
-/// Lists or shows runs.
+/// Lists or shows runs, or continues one.
 ///
 /// # Errors
 /// There are no runs, or no such run.
@@ -37,11 +37,12 @@ pub(crate) fn runs(args: &args::Runs) -> Result<Exit, Trouble> {
     match &args.command {
         args::RunsCommand::List(args) => list(args)?,
         args::RunsCommand::Show(args) => show(args)?,
+        args::RunsCommand::Resume(args) => return super::resume::resume(args),
     }
     Ok(Exit::Done)
 }
 
-fn open(data: &args::Data, program: &Path) -> Result<Reader, Trouble> {
+pub(super) fn open(data: &args::Data, program: &Path) -> Result<Reader, Trouble> {
     let folder = program::data_folder(data.folder.as_deref(), program);
     store::read(&folder).map_err(|error| host::trouble(&error))
 }
@@ -111,7 +112,10 @@ fn show(args: &args::RunsShow) -> Result<(), Trouble> {
 }
 
 /// The run with an id that begins or ends so.
-fn find(reader: &Reader, part: &str) -> Result<RunSummary, Trouble> {
+///
+/// # Errors
+/// There is none, or there are several.
+pub(super) fn find(reader: &Reader, part: &str) -> Result<RunSummary, Trouble> {
     let filter = Filter { limit: SEARCHED, ..Filter::default() };
     let runs = reader.list(&filter).map_err(|error| host::trouble(&error))?;
     let wanted = part.to_ascii_uppercase();

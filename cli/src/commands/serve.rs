@@ -91,6 +91,12 @@ async fn until_stopped(
     for plan in plans {
         engine.deploy(Arc::clone(plan)).await.map_err(|error| host::trouble(&error))?;
     }
+    let mut needs = Needs::default();
+    let pinned = engine.plans_in_use().await.map_err(|error| host::trouble(&error))?;
+    pinned.iter().for_each(|plan| needs.add_unfinished(plan));
+    needs
+        .check(host.variables.all())
+        .map_err(|trouble| trouble.help("earlier runs that are not over need this, and would fail without it"))?;
     let continued = engine.resume().await.map_err(|error| host::trouble(&error))?;
     let notice = Notice { address, routes, schedules: &trigger::schedules(plans), data, continued };
     ui::print(&match args.log {

@@ -11,7 +11,7 @@ use std::io::{self, Write as _};
 use flow_model::{failure::Failure, units::Instant};
 use flow_runtime::{
     engine::{Happening, Progress},
-    journal::{StepHistory, StepState},
+    journal::{History, StepHistory, StepState},
     machine::{Place, Record},
 };
 use indexmap::IndexMap;
@@ -66,9 +66,7 @@ impl Board {
     }
 
     fn conclude(&mut self, record: &Record, at: Instant) -> Option<Line> {
-        let besides = |place: &Place, what: String| {
-            Some(Line::Over(format!("  {} {}  {}", styled(QUIET, "·"), styled(QUIET, place), plain(&what))))
-        };
+        let besides = |what: String| Some(Line::Over(format!("  {} {}", styled(QUIET, "·"), plain(&what))));
         match record {
             Record::Waits { place, until } => {
                 let step = self.begin(place, None, at);
@@ -82,9 +80,10 @@ impl Board {
             Record::StepFailed { place, failure } => self.end(place, &End::Failed(failure.to_string()), None, at),
             Record::Undecided { place, failure } => self.end(place, &End::Undecided(failure.to_string()), None, at),
             Record::Dropped { place } => self.end(place, &End::Dropped, None, at),
-            Record::PassedOver { place, failure } => besides(place, format!("passed over: {failure}")),
-            Record::Logged { place, text } => besides(place, text.clone()),
-            Record::DeadLettered { place, queue, .. } => besides(place, format!("dead letter in `{queue}`")),
+            Record::PassedOver { place, .. } => besides(format!("the run goes on without `{place}`")),
+            Record::Logged { text, .. } => besides(text.clone()),
+            Record::DeadLettered { queue, .. } => besides(format!("kept as a dead letter in `{queue}`")),
+            Record::Held => besides("waits until another run ends".to_owned()),
             Record::Scheduled { .. } | Record::Responded(_) | Record::Ended(_) => None,
         }
     }
@@ -107,7 +106,8 @@ impl Board {
     }
 
     /// The steps under way, oldest first, in at most so many lines.
-    fn lines(&self, now: Instant, frame: usize, most: usize) -> Vec<String> {
+    fn lines(&mut self, now: Instant, frame: usize, most: usize) -> Vec<String> {
+        self.steps.retain(|_, step| !step.has_slept(now));
         let shown = if self.steps.len() > most { most.saturating_sub(1) } else { self.steps.len() };
         let mut lines: Vec<String> = self.steps.values().take(shown).map(|step| step.line(now, frame)).collect();
         let others = self.steps.len() - shown;
@@ -144,6 +144,13 @@ impl Display {
         match (self.board.apply(progress), self.mode) {
             (Some(Line::Over(line)), _) | (Some(Line::Retry(line)), Mode::Plain) => self.say(&line),
             (Some(Line::Retry(_)), Mode::Drawn { .. }) | (None, _) => {}
+        }
+    }
+
+    /// Takes the steps over that were under way before there were messages.
+    pub(crate) fn know(&mut self, history: &History) {
+        for step in history.steps.iter().filter(|step| step.ended_at.is_none()) {
+            self.board.steps.entry(step.place.clone()).or_insert_with(|| from_history(step));
         }
     }
 
@@ -224,23 +231,27 @@ pub(crate) fn in_words(failure: &Failure) -> String {
 
 /// A step of a run's history, drawn as it is drawn while it happens.
 pub(crate) fn history_line(step: &StepHistory, now: Instant) -> String {
-    let attempts = u32::try_from(step.attempts.len()).unwrap_or(u32::MAX);
     let why = || step.failure.as_ref().map(in_words).unwrap_or_default();
-    let is_over = step.ended_at.is_some() || step.state == StepState::NeedsDecision;
-    let stage = match step.until {
-        Some(until) => Stage::Waiting(until, step.failure.as_ref().map(in_words)),
-        None => Stage::Calling,
-    };
-    let attempt = if is_over || step.until.is_some() { attempts } else { attempts + 1 };
-    let line = Step { place: step.place.clone(), call: step.call.clone(), started_at: step.started_at, attempt, stage };
     let end = match step.state {
         StepState::Completed => End::Completed,
         StepState::Failed => End::Failed(why()),
         StepState::NeedsDecision => End::Undecided(why()),
         StepState::Cancelled => End::Dropped,
-        StepState::Running | StepState::Waiting => return line.line(now, 0),
+        StepState::Running | StepState::Waiting => return from_history(step).line(now, 0),
     };
-    line.ended(&end, attempts, step.ended_at.unwrap_or(now))
+    from_history(step).ended(&end, attempts(step), step.ended_at.unwrap_or(now))
+}
+
+fn from_history(step: &StepHistory) -> Step {
+    let (attempt, stage) = match step.until {
+        Some(until) => (attempts(step), Stage::Waiting(until, step.failure.as_ref().map(in_words))),
+        None => (attempts(step) + 1, Stage::Calling),
+    };
+    Step { place: step.place.clone(), call: step.call.clone(), started_at: step.started_at, attempt, stage }
+}
+
+fn attempts(step: &StepHistory) -> u32 {
+    u32::try_from(step.attempts.len()).unwrap_or(u32::MAX - 1)
 }
 
 #[cfg(test)]

@@ -69,14 +69,27 @@ impl Step {
         self.row(styled(CARE, "↻"), format!("{next} after {}", plain(why)))
     }
 
-    /// The line of a step that is over.
+    /// Says whether this is a sleep whose time has come: no message says so.
+    pub(super) fn has_slept(&self, now: Instant) -> bool {
+        matches!(self.stage, Stage::Waiting(until, None) if self.call.is_none() && until <= now)
+    }
+
+    /// The line of a step that is over, and a line with the reason if it failed.
     pub(super) fn ended(&self, end: &End, attempts: u32, at: Instant) -> String {
         let took = length(at.since(self.started_at));
         let tries = if attempts > 1 { format!(", {attempts} attempts") } else { String::new() };
         match end {
             End::Completed => self.row(styled(WELL, "✓"), format!("{took}{tries}")),
-            End::Failed(why) => self.row(styled(WRONG, "✗"), format!("{took}{tries}, {}", styled(WRONG, plain(why)))),
-            End::Undecided(why) => self.row(styled(CARE, "?"), format!("{took}{tries}, {}", styled(CARE, plain(why)))),
+            End::Failed(why) => {
+                format!(
+                    "{}\n      {}",
+                    self.row(styled(WRONG, "✗"), format!("{took}{tries}")),
+                    styled(WRONG, plain(why))
+                )
+            }
+            End::Undecided(why) => {
+                format!("{}\n      {}", self.row(styled(CARE, "?"), format!("{took}{tries}")), styled(CARE, plain(why)))
+            }
             End::Dropped => self.row(styled(QUIET, "-"), styled(QUIET, format!("{took}, no longer needed"))),
         }
     }

@@ -20,8 +20,8 @@ pub(crate) use self::{
 };
 use crate::{
     exit::Exit,
-    trouble::Trouble,
-    ui::{self, Stream},
+    trouble::{Trouble, said},
+    ui::{self, QUIET, Stream, styled},
 };
 
 /// How many diagnostics are written before a program is run or drawn; `flowc check` shows more.
@@ -45,20 +45,58 @@ pub(crate) fn check(path: &Path, catalog: &Catalog) -> Result<Checked, Trouble> 
     Ok(flow_compiler::check(&path.to_string_lossy(), &text, catalog, &disk::Disk))
 }
 
-/// Checks the program in a file that is to be run or drawn; its warnings are shown on standard error.
+/// The text of a file.
 ///
 /// # Errors
-/// The file can't be read, or the program has errors; they are shown.
-pub(crate) fn load(path: &Path) -> Result<Program, Trouble> {
-    let checked = check(path, &catalog())?;
-    let shown = checked.diagnostics.get(..MOST_SHOWN).unwrap_or(&checked.diagnostics);
-    if !shown.is_empty() {
-        ui::say(&flow_compiler::render::human(&checked.files, shown, ui::drawing(Stream::Err)));
-    }
-    checked.program.ok_or_else(|| {
-        let errors = checked.diagnostics.iter().filter(|found| found.severity() == Severity::Error).count();
-        Trouble::new(Exit::Program, format!("`{}` has {}", path.display(), ui::count(errors, "error")))
+/// The file can't be read, or is not UTF-8.
+pub(crate) fn text(path: &Path) -> Result<String, Trouble> {
+    String::from_utf8(disk::read(path)?).map_err(|_| {
+        Trouble::new(Exit::Program, format!("`{}` is not UTF-8", path.display()))
+            .help(format!("`flowc check {}` shows where", path.display()))
     })
+}
+
+/// Replaces the text of a file: all of it, or nothing.
+///
+/// # Errors
+/// The file can't be written.
+pub(crate) fn rewrite(path: &Path, text: &str) -> Result<(), Trouble> {
+    let failed = |error: std::io::Error| {
+        Trouble::new(Exit::Environment, format!("`{}` can't be written: {}", path.display(), said(&error)))
+    };
+    // A link is followed, so that what it points to is replaced and not the link.
+    let target = path.canonicalize().map_err(failed)?;
+    let beside = target.with_extension("flow.new");
+    let permissions = target.metadata().map_err(failed)?.permissions();
+    std::fs::write(&beside, text)
+        .and_then(|()| std::fs::set_permissions(&beside, permissions))
+        .and_then(|()| std::fs::rename(&beside, &target))
+        .map_err(|error| {
+            let _: std::io::Result<()> = std::fs::remove_file(&beside);
+            failed(error)
+        })
+}
+
+/// Checks the program in a file that is to be run or drawn. Its errors are shown on standard error; that there are
+/// warnings is said.
+///
+/// # Errors
+/// The file can't be read, or the program has errors.
+pub(crate) fn load(path: &Path) -> Result<Program, Trouble> {
+    let Checked { files, mut diagnostics, program } = check(path, &catalog())?;
+    let found = diagnostics.len();
+    diagnostics.retain(|diagnostic| diagnostic.severity() == Severity::Error);
+    let (errors, warnings) = (diagnostics.len(), found - diagnostics.len());
+    diagnostics.truncate(MOST_SHOWN);
+    if !diagnostics.is_empty() {
+        ui::say(&flow_compiler::render::human(&files, &diagnostics, ui::drawing(Stream::Err)));
+    }
+    let path = path.display();
+    if warnings > 0 && errors == 0 {
+        let told = format!("{}: `flowc check {path}` shows them", ui::count(warnings, "warning"));
+        ui::say(&format!("{}\n", styled(QUIET, told)));
+    }
+    program.ok_or_else(|| Trouble::new(Exit::Program, format!("`{path}` has {}", ui::count(errors, "error"))))
 }
 
 /// Where the runs of a program are kept: `.flow` beside it, unless another folder was chosen. A folder is beside itself.

@@ -29,14 +29,20 @@ impl Needs {
     /// Adds what is needed to run a flow that no trigger starts: its webhooks are not received, so their secrets need
     /// not be known.
     pub(crate) fn add_without_triggers(&mut self, plan: &Plan) {
-        let mut plan = plan.clone();
-        plan.triggers.clear();
-        for connector in plan.connectors.values_mut() {
-            connector.triggers.clear();
-            connector.verifications.clear();
-        }
-        self.walk(&json(&plan));
-        self.secrets.retain(|name| plan.secrets.contains(name));
+        let mut found = Self::default();
+        found.walk(&json(&without_triggers(plan)));
+        self.secrets.extend(found.secrets.into_iter().filter(|name| plan.secrets.contains(name)));
+        self.variables.extend(found.variables);
+    }
+
+    /// Adds what is needed to continue a run. The variables that its body reads were written down when it began.
+    pub(crate) fn add_unfinished(&mut self, plan: &Plan) {
+        let mut found = Self::default();
+        found.walk(&json(&without_triggers(plan)));
+        self.secrets.extend(found.secrets.into_iter().filter(|name| plan.secrets.contains(name)));
+        let mut read_again = Self::default();
+        read_again.walk(&serde_json::json!([plan.connections, plan.connectors]));
+        self.variables.extend(read_again.variables);
     }
 
     fn walk(&mut self, json: &Json) {
@@ -94,6 +100,17 @@ impl Needs {
         lines.extend(plain.iter().map(|name| format!("  {name}  for `env(\"{name}\")`")));
         Err(Trouble::new(Exit::Environment, format!("{} {verb} missing", counted.join(" and "))).help(lines.join("\n")))
     }
+}
+
+/// A plan without what receives its triggers.
+fn without_triggers(plan: &Plan) -> Plan {
+    let mut plan = plan.clone();
+    plan.triggers.clear();
+    for connector in plan.connectors.values_mut() {
+        connector.triggers.clear();
+        connector.verifications.clear();
+    }
+    plan
 }
 
 fn json(plan: &Plan) -> Json {

@@ -78,6 +78,8 @@ fn call(function: &str, args: &[Expr], slots: &BTreeMap<Slot, String>) -> String
     let text = |expr: &Expr| words(expr, slots);
     let is_static = function.starts_with("Money.") || !function.contains('.');
     match (function.split_once('.'), args) {
+        // A constant is a function without parameters.
+        (None, []) => function.to_owned(),
         (Some((_, method)), [receiver]) if !is_static => format!("{}.{method}", text(receiver)),
         (Some((_, method)), [receiver, rest @ ..]) if !is_static => {
             format!("{}.{method}({})", text(receiver), rest.iter().map(text).collect::<Vec<_>>().join(", "))

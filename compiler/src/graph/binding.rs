@@ -93,7 +93,7 @@ impl Lowering<'_> {
                 let inner = typed.ty.non_null().clone();
                 let (source, _) = self.store(chain, span, name, typed);
                 let slot = self.el.scope.fresh();
-                let node = self.builder.reserve(chain, &format!("{name}.else"), other.span);
+                let node = self.builder.reserve(chain, &branch_name(name), other.span);
                 let region = self.arm(other, Goal::Yield(want));
                 let mut kept = Chain::default();
                 let yields = self.builder.add(&mut kept, "yield", NodeKind::Yield(Expr::Slot(source)), value_span);
@@ -140,7 +140,7 @@ impl Lowering<'_> {
         span: Span,
         leave: impl FnOnce(&mut Self, &mut Chain),
     ) {
-        let node = self.builder.reserve(chain, &format!("{name}.else"), span);
+        let node = self.builder.reserve(chain, &branch_name(name), span);
         let mut region = Chain::default();
         leave(self, &mut region);
         self.builder.region(node, 0, region);
@@ -189,4 +189,9 @@ impl Lowering<'_> {
         );
         self.raise_unknown();
     }
+}
+
+/// The name of the node that does what `else` says.
+fn branch_name(name: &str) -> String {
+    if name.ends_with(".else") { name.to_owned() } else { format!("{name}.else") }
 }

@@ -97,7 +97,8 @@ impl Needs<'_> {
             types: Types::default(),
             ..whole.clone()
         };
-        self.fields(cut.config.values());
+        // Defaults of settings are in the connections that use them; a secret that another replaces is not needed.
+        cut.config.values().for_each(|field| self.ty(&field.ty));
         if let Some(http) = &cut.http {
             self.expr(&http.base);
             match &http.auth {
@@ -171,7 +172,7 @@ impl Needs<'_> {
     fn verify(&mut self, call: &VerifyCall) {
         call.args.iter().for_each(|arg| self.expr(arg));
         let Verification { params, secret, header, grammar, timestamp_header, tolerance, .. } = &call.scheme;
-        self.fields(params.values());
+        params.values().for_each(|field| self.ty(&field.ty));
         self.expr(secret);
         self.expr(header);
         timestamp_header.iter().chain(tolerance).for_each(|value| self.expr(value));

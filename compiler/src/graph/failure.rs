@@ -20,7 +20,7 @@ use super::lower::Lowering;
 use crate::{
     ast,
     names::similar,
-    types::{Kind, listed},
+    types::{Kind, listed, present},
 };
 
 /// The errors that a part can end with.
@@ -146,7 +146,11 @@ impl Lowering<'_> {
         self.el.scope.push();
         let ty = if understood { failure_type(self.el.names, &kinds) } else { Type::Unknown };
         let bind = arm.bind.as_ref().map(|name| self.el.bind_new(name, ty, Kind::Failure));
-        let guard = arm.guard.as_ref().map(|guard| self.el.condition(guard));
+        let guard = arm.guard.as_ref().map(|guard| {
+            let guard = self.el.condition(guard);
+            self.el.scope.learn(present(&guard, true));
+            guard
+        });
         if guard.is_none() {
             if arm.kinds.is_empty() {
                 caught.entry(None).or_insert(place);

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     ast::{self, ExprKind, TriggerSource},
     names::{FlowInfo, Names},
-    types::{Because, Binding, Definitions, Elaborator, Kind, Want},
+    types::{Because, Binding, Definitions, Elaborator, Kind, Want, holds_secret},
 };
 
 /// Lowers a flow. `has_gaps` says that parts of its file could not be read.
@@ -117,6 +117,12 @@ impl Lowering<'_> {
             let slot = self.el.scope.fresh();
             let binding = Binding { slot, ty: field.ty.clone(), span, kind: Kind::Parameter, used: false };
             self.el.scope.bind(name, binding);
+            if holds_secret(&self.el.names.types, &field.ty) {
+                self.secret(span, "a flow takes no secret: its input is kept in the run's history");
+                if let Some(problem) = self.el.problems.last_mut() {
+                    problem.help = Some("name the secret where it is used: `secret(\"name\")`".to_owned());
+                }
+            }
             if let Some(trigger) = written.triggers.first()
                 && field.default.is_none()
                 && !field.ty.is_nullable()

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flow_model::{
     diagnostic::{Code, Diagnostic, Edit},
-    expr::{Expr, Slot},
+    expr::Expr,
     failure::ErrorKind,
     plan::NodeKind,
     span::Span,
@@ -26,8 +26,8 @@ use crate::{
     ast::{self, Block, ExprKind, Fail, Statement, StatementKind},
     names::chain,
     types::{
-        ADD_VALUE, Because, Callee, Elaborator, NO_VALUE, Parameter, Typed, Want, argument_left_out, fixed_text,
-        holds_secret, value_span,
+        ADD_VALUE, Because, Callee, Elaborator, NO_VALUE, Parameter, Typed, Want, argument_left_out, holds_secret,
+        value_span,
     },
 };
 
@@ -254,7 +254,17 @@ impl<'a> Lowering<'a> {
                 self.emit(chain, span, event, value);
                 Ends::Falls
             }
-            StatementKind::Control(value) => self.control(chain, value, Goal::Drop, None, None).1,
+            StatementKind::Control(value) => {
+                let before = self.el.problems.len();
+                let ends = self.control(chain, value, Goal::Drop, None, None).1;
+                if self.el.problems.len() == before && !has_effect(value) && !self.el.has_gaps {
+                    self.el.problems.push(
+                        Diagnostic::new(Code::E0413, "this does nothing", span, "no step, and no value that is used")
+                            .help("bind its value with `let`, or leave it out"),
+                    );
+                }
+                ends
+            }
         }
     }
 
@@ -441,19 +451,6 @@ impl<'a> Lowering<'a> {
             }
         }
         ty
-    }
-
-    /// The text of a literal without insertions, for words that the language fixes.
-    pub(super) fn plain_text(value: &ast::Expr) -> Option<String> {
-        match &value.kind {
-            ExprKind::Text(parts) => fixed_text(parts),
-            _ => None,
-        }
-    }
-
-    /// A slot for a part whose value may be dropped.
-    pub(super) fn slot_for(&mut self, goal: Goal<'_>) -> Option<Slot> {
-        matches!(goal, Goal::Yield(_)).then(|| self.el.scope.fresh())
     }
 }
 

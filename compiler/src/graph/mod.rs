@@ -17,6 +17,8 @@ mod policy;
 mod saga;
 mod schedule;
 mod step;
+#[cfg(test)]
+mod tests;
 mod trigger;
 
 use std::collections::BTreeMap;

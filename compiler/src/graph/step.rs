@@ -394,6 +394,11 @@ impl<'a> Lowering<'a> {
             "no such operation",
         )
         .label(info.span, "declared here");
+        let connection = self.el.names.connections.get(&root.text);
+        let problem = match connection.filter(|connection| connection.connector != root.text) {
+            Some(connection) => problem.label(connection.span, format!("`{}` is a connection of it", root.text)),
+            None => problem,
+        };
         let near = similar(name, operations.iter().map(String::as_str)).map(str::to_owned).or_else(|| {
             // `upsert` for `contacts.upsert`, `contact.upsert` for `contacts.upsert`
             let last = name.rsplit('.').next().unwrap_or(name);
@@ -469,9 +474,7 @@ impl<'a> Lowering<'a> {
     /// Goes on after a step that was reported: its parts are checked, and its name is known.
     fn not_understood(&mut self, chain: &mut Chain, step: &ast::Step) {
         if let ExprKind::Call { args, .. } = &step.call.kind {
-            for arg in args.iter().filter(|arg| !matches!(arg.value.kind, ExprKind::Lambda { .. })) {
-                self.el.check(&arg.value, Want::default());
-            }
+            args.iter().for_each(|arg| self.el.alone(&arg.value));
         }
         self.raise_unknown();
         self.el.names.policy(&step.with, &mut self.el.problems);

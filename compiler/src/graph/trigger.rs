@@ -40,7 +40,6 @@ const WEBHOOK: [&str; 5] = ["verify", "dedupe", "concurrency", "at_most", "withi
 struct Bound<'w> {
     name: Option<&'w Ident>,
     payload: Type,
-    trigger: Span,
 }
 
 impl Lowering<'_> {
@@ -56,11 +55,11 @@ impl Lowering<'_> {
                 *slots.entry(name.text.as_str()).or_insert(fresh)
             });
             let Some((trigger, payload)) = self.trigger(one, slot) else {
-                bound.push(Bound { name: one.bind.as_ref(), payload: Type::Unknown, trigger: one.span });
+                bound.push(Bound { name: one.bind.as_ref(), payload: Type::Unknown });
                 continue;
             };
             triggers.push(trigger);
-            bound.push(Bound { name: one.bind.as_ref(), payload, trigger: one.span });
+            bound.push(Bound { name: one.bind.as_ref(), payload });
         }
         for (name, slot) in slots {
             self.bind_payload(name, slot, &bound);

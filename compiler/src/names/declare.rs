@@ -105,6 +105,8 @@ pub(super) fn declare<'a>(
     for unit in program() {
         imports(names, unit, units, problems);
     }
+    let lost = units.iter().flat_map(|unit| &unit.lost).filter(|name| !names.items.contains_key(*name));
+    names.broken.extend(lost.cloned().collect::<Vec<_>>());
     reserved_connections(names, units, problems);
     connectors
 }

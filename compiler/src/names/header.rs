@@ -350,7 +350,6 @@ fn spans(written: &ast::Operation) -> OperationSpans {
     OperationSpans {
         name: written.name.span(),
         effect: property("effect"),
-        key: property("key"),
         deprecated: property("deprecated"),
         result: written.result.as_ref().map(|ty| ty.span),
         params: written.params.iter().rev().map(|param| (param.name.text.clone(), param.name.span)).collect(),

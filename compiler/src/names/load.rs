@@ -3,7 +3,7 @@
 //! In: the program's own file, and where to get others. Out: each file that it uses, directly or not, and the file of
 //! each connector in use, all read. Files that can't be had, circles among them and unknown connectors are reported.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use flow_model::{
     diagnostic::{Code, Diagnostic},
@@ -26,6 +26,8 @@ pub(crate) struct Unit {
     pub origin: Origin,
     /// The files that its `use` items name, by the place of the path.
     pub uses: BTreeMap<Span, FileId>,
+    /// Names of items that its text seems to declare, where that could not be read.
+    pub lost: Vec<String>,
 }
 
 /// Where a file comes from.
@@ -71,6 +73,7 @@ impl Reader<'_> {
         let (text, problem) = crate::read::decode(bytes, file);
         let file = self.files.add(path, text);
         self.by_path.insert(key, file);
+        let mut lost = Vec::new();
         let ast = match problem {
             Some(problem) => {
                 self.problems.push(match used_at {
@@ -82,11 +85,14 @@ impl Reader<'_> {
             None => {
                 let text = self.files.get(file).map_or("", |source| &source.text);
                 let (ast, problems) = crate::read::source(text, file);
+                if !problems.is_empty() {
+                    lost = self::lost(text, &ast);
+                }
                 self.problems.extend(problems);
                 ast
             }
         };
-        self.units.push(Unit { file, ast, origin, uses: BTreeMap::new() });
+        self.units.push(Unit { file, ast, origin, uses: BTreeMap::new(), lost });
         file
     }
 
@@ -145,6 +151,22 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+/// The names after the keywords of items, at the beginnings of lines, that are not among the items that were read.
+fn lost(text: &str, ast: &ast::File) -> Vec<String> {
+    const KEYWORDS: [&str; 10] =
+        ["const", "record", "enum", "union", "error", "fn", "connection", "policy", "connector", "flow"];
+    let read: BTreeSet<&str> =
+        ast.items.iter().filter_map(super::declare::declared).map(|(_, name)| name.text.as_str()).collect();
+    let name = |line: &str| {
+        let (keyword, rest) = line.trim_start().split_once(' ')?;
+        let rest = rest.trim_start();
+        let end = rest.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').unwrap_or(rest.len());
+        let name = rest.get(..end).filter(|name| !name.is_empty() && !read.contains(name))?;
+        KEYWORDS.contains(&keyword).then(|| name.to_owned())
+    };
+    text.lines().filter_map(name).collect()
 }
 
 /// The path of the file that an item uses.
@@ -223,27 +245,35 @@ fn unreadable(path: &str, written: &Ident, error: &LoadError) -> Diagnostic {
 
 /// Reports files that use each other in a circle: once for each `use` that closes one.
 fn circles(units: &[Unit], files: &Files, problems: &mut Vec<Diagnostic>) {
-    let mut done = std::collections::BTreeSet::new();
+    let mut done = BTreeSet::new();
     for unit in units {
         // Depth first, with the way taken kept beside: a `use` of a file on the way closes a circle.
-        let mut way: Vec<(FileId, Vec<(Span, FileId)>, Span)> = Vec::new();
+        let mut way: Vec<Visit> = Vec::new();
         if done.insert(unit.file) {
-            way.push((unit.file, uses(units, unit.file), Span::default()));
+            way.push(Visit { file: unit.file, used_at: Span::default(), left: uses(units, unit.file) });
         }
-        while let Some((_, left, _)) = way.last_mut() {
-            let Some((span, next)) = left.pop() else {
+        while let Some(visit) = way.last_mut() {
+            let Some((used_at, file)) = visit.left.pop() else {
                 way.pop();
                 continue;
             };
-            if let Some(start) = way.iter().position(|(file, ..)| *file == next) {
+            if let Some(start) = way.iter().position(|visit| visit.file == file) {
                 let circle: Vec<(FileId, Span)> =
-                    way.iter().skip(start + 1).map(|(file, _, used_at)| (*file, *used_at)).collect();
-                problems.push(circle_of(next, span, &circle, files));
-            } else if done.insert(next) {
-                way.push((next, uses(units, next), span));
+                    way.iter().skip(start + 1).map(|visit| (visit.file, visit.used_at)).collect();
+                problems.push(circle_of(file, used_at, &circle, files));
+            } else if done.insert(file) {
+                way.push(Visit { file, used_at, left: uses(units, file) });
             }
         }
     }
+}
+
+/// A file on the way of a search.
+struct Visit {
+    file: FileId,
+    used_at: Span,
+    /// What it uses and was not followed yet, the first last.
+    left: Vec<(Span, FileId)>,
 }
 
 fn uses(units: &[Unit], file: FileId) -> Vec<(Span, FileId)> {

@@ -11,7 +11,7 @@ use flow_model::{
 };
 
 use super::{
-    ItemKind, Names, declare,
+    ItemKind, Names, declare, is_worth_it,
     load::{Origin, Unit},
     walk::{self, Visitor},
 };
@@ -20,7 +20,7 @@ use crate::ast::{Expr, ExprKind, Ident, Item, Path, UseWhat};
 /// Warns of what is left over, unless one of the problems may be the reason: text that could not be read, or a name
 /// that was misspelt.
 pub(crate) fn unused(names: &Names<'_>, units: &[Unit], problems: &mut Vec<Diagnostic>) {
-    if problems.iter().any(|problem| problem.code.id().starts_with("E01")) {
+    if !is_worth_it() || problems.iter().any(|problem| problem.code.id().starts_with("E01")) {
         return;
     }
     let mut found = Vec::new();

@@ -35,7 +35,7 @@ pub(crate) use declare::ItemKind;
 pub(crate) use load::{Unit, load};
 pub(crate) use mention::unused;
 pub(crate) use path::chain;
-pub(crate) use suggest::{duplicate, repeated, similar, unknown};
+pub(crate) use suggest::{begin_suggesting, duplicate, is_worth_it, repeated, similar, unknown};
 pub(crate) use ty::{built_in_types, literal};
 
 use crate::{ast, schema as declaration, types::Definitions};
@@ -140,8 +140,6 @@ pub(crate) struct OperationSpans {
     pub name: Span,
     /// `effect: create`
     pub effect: Option<Span>,
-    /// `key: header("Idempotency-Key")`
-    pub key: Option<Span>,
     /// `deprecated: "…"`
     pub deprecated: Option<Span>,
     /// The type of its result.
@@ -168,8 +166,6 @@ pub(crate) struct ConnectionInfo {
 pub(crate) struct PolicyInfo {
     /// What it says.
     pub policy: Policy,
-    /// Its name where it is declared.
-    pub span: Span,
     /// Its entry `retry`.
     pub retry_span: Option<Span>,
 }

@@ -1,7 +1,10 @@
 //! Which name did the author mean?
 //!
 //! In: a name that means nothing and those that would. Out: the nearest one, if it is near enough to be a slip of the
-//! hand, and the diagnostic for an unknown name that offers it.
+//! hand, and the diagnostic for an unknown name that offers it. In a program with very many unknown names, only the first
+//! ones are compared with all others, since that takes time with the square of their number.
+
+use std::cell::Cell;
 
 use flow_model::{
     diagnostic::{Code, Diagnostic, Edit},
@@ -12,6 +15,31 @@ use crate::ast::Ident;
 
 /// Most bytes of a name that is compared; a longer one is no slip of the hand.
 const LONGEST: usize = 64;
+
+/// How many comparisons one check makes.
+const COMPARISONS: u32 = 200_000;
+
+thread_local! {
+    /// How many comparisons are left to the check that runs on this thread.
+    static LEFT: Cell<u32> = const { Cell::new(COMPARISONS) };
+}
+
+/// Begins a check: names are compared again.
+pub(crate) fn begin_suggesting() {
+    LEFT.set(COMPARISONS);
+}
+
+/// Says whether names are still compared: when not, there is no need to collect candidates.
+pub(crate) fn is_worth_it() -> bool {
+    LEFT.get() > 0
+}
+
+/// Takes one comparison from those that are left.
+fn compare() -> bool {
+    let left = LEFT.get();
+    LEFT.set(left.saturating_sub(1));
+    left > 0
+}
 
 /// The candidate that `name` is most likely a misspelling of.
 ///
@@ -25,6 +53,7 @@ pub(crate) fn similar<'a>(name: &str, candidates: impl IntoIterator<Item = &'a s
     let allowed = (wanted.chars().count() / 3).max(1);
     candidates
         .into_iter()
+        .take_while(|_| compare())
         .filter(|candidate| candidate.len() <= LONGEST && *candidate != name)
         .map(|candidate| (strsim::osa_distance(&wanted, &candidate.to_lowercase()), candidate))
         .filter(|(distance, candidate)| *distance <= allowed && *distance < candidate.chars().count())

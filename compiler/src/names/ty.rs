@@ -13,7 +13,7 @@ use flow_model::{
 };
 use indexmap::IndexMap;
 
-use super::{Names, unknown};
+use super::{Names, is_worth_it, unknown};
 use crate::ast::{self, TypeExpr, TypeExprKind};
 
 /// The built-in types that take no argument.
@@ -199,6 +199,9 @@ impl Names<'_> {
 
     /// Names of types that a file sees, as it would write them.
     fn visible_types(&self, at: Span, within: Option<&str>, wanted: fn(&TypeDef) -> bool) -> Vec<String> {
+        if !is_worth_it() {
+            return Vec::new();
+        }
         let own = within.map(|connector| format!("{connector}."));
         let written = |full: &str| match own.as_deref().and_then(|own| full.strip_prefix(own)) {
             Some(short) => Some(short.to_owned()),
@@ -285,7 +288,8 @@ impl Names<'_> {
         }
         let mut problem = unknown(Code::E0205, "type", name, candidates.iter().map(String::as_str));
         if problem.help.is_none() {
-            let qualified = self.types.0.keys().find(|known| known.split_once('.').is_some_and(|(_, own)| own == full));
+            let is_it = |known: &&String| known.split_once('.').is_some_and(|(_, own)| own == full);
+            let qualified = if is_worth_it() { self.types.0.keys().find(is_it) } else { None };
             problem = match (qualified, path.parts.len()) {
                 (Some(known), 1) => problem.help(format!("did you mean `{known}`?")),
                 (None, 1) if self.types.get(&full).is_some() => {

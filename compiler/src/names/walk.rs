@@ -209,7 +209,8 @@ fn policy_entries<'a>(entries: &'a [PolicyEntry], visitor: &mut impl Visitor<'a>
     }
 }
 
-fn block<'a>(written: &'a Block, visitor: &mut impl Visitor<'a>) {
+/// Goes over a block.
+pub(crate) fn block<'a>(written: &'a Block, visitor: &mut impl Visitor<'a>) {
     written.statements.iter().for_each(|one| statement(one, visitor));
     if let Some(value) = &written.value {
         expr(value, visitor);

@@ -43,7 +43,7 @@ impl Reader<'_> {
                 Kind::Webhook => connector.triggers.push(ast::WebhookTrigger {
                     span: reader.span(member),
                     doc,
-                    name: reader.path(member.child(Kind::Path)?),
+                    name: reader.path(member.child(Kind::Path)?)?,
                     payload: reader.type_or_missing(member),
                     properties: reader.properties_below(member),
                 }),
@@ -112,7 +112,7 @@ impl Reader<'_> {
         Some(ast::Operation {
             span: self.span(node),
             doc,
-            name: self.path(node.child(Kind::Path)?),
+            name: self.path(node.child(Kind::Path)?)?,
             params: self.params(node),
             result: self.result(node),
             properties: self.properties_below(node),

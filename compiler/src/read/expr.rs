@@ -33,7 +33,7 @@ impl Reader<'_> {
     }
 
     pub(super) fn expr(&mut self, node: Node<'_>) -> ast::Expr {
-        let links = node.children().count();
+        let links = node.children().filter(|child| child.kind() != Kind::Operand).count().max(1);
         self.nested(self.span(node), links, |reader| {
             if let Some(lambda) = node.child(Kind::Lambda) {
                 return reader.lambda(lambda);
@@ -338,13 +338,14 @@ fn number(operand: Node<'_>) -> Option<Node<'_>> {
     (is_number && parts.next().is_none()).then_some(first)
 }
 
-/// The meaning of an operator and how tightly it binds.
+/// The meaning of an operator and how tightly it binds. Those of other languages were reported and mean what they mean
+/// there.
 fn operator(text: &str) -> Option<(BinaryOp, u8)> {
     Some(match text {
-        "or" => (BinaryOp::Or, 1),
-        "and" => (BinaryOp::And, 2),
-        "==" => (BinaryOp::Equal, COMPARISON),
-        "!=" => (BinaryOp::NotEqual, COMPARISON),
+        "or" | "||" => (BinaryOp::Or, 1),
+        "and" | "&&" => (BinaryOp::And, 2),
+        "==" | "=" | "===" => (BinaryOp::Equal, COMPARISON),
+        "!=" | "!==" => (BinaryOp::NotEqual, COMPARISON),
         "<" => (BinaryOp::Less, COMPARISON),
         "<=" => (BinaryOp::LessEqual, COMPARISON),
         ">" => (BinaryOp::Greater, COMPARISON),

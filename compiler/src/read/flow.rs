@@ -18,7 +18,7 @@ impl Reader<'_> {
             params: self.params(node),
             result: self.result(node),
             fails: node.child(Kind::Fails).map(|fails| {
-                fails.children().filter(|child| child.kind() == Kind::Path).map(|path| self.path(path)).collect()
+                fails.children().filter(|child| child.kind() == Kind::Path).filter_map(|path| self.path(path)).collect()
             }),
             triggers: triggers.filter_map(|trigger| self.trigger(trigger)).collect(),
             body: body.map(|body| self.block(body)).unwrap_or_else(|| self.no_block(span)),
@@ -44,7 +44,7 @@ impl Reader<'_> {
                         let span = self.span(args);
                         self.later(span, "a trigger with arguments");
                     }
-                    source = Some(ast::TriggerSource::Connection(self.path(part.child(Kind::Path)?)));
+                    source = Some(ast::TriggerSource::Connection(self.path(part.child(Kind::Path)?)?));
                 }
                 Kind::OnCron => {
                     let mut texts = part.children().filter(|child| child.kind() == Kind::Text);
@@ -56,7 +56,10 @@ impl Reader<'_> {
                 Kind::OnEvent => {
                     let parts = part.child(Kind::EventPath)?;
                     let parts = parts.children().filter(|child| matches!(child.kind(), Kind::Name | Kind::Star));
-                    let parts = parts.map(|part| self.ident(part)).collect();
+                    let parts: Vec<_> = parts.map(|part| self.ident(part)).collect();
+                    if parts.is_empty() {
+                        return None;
+                    }
                     source = Some(ast::TriggerSource::Event(ast::Path { parts }));
                 }
                 Kind::OnFile => {

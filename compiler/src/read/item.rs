@@ -44,7 +44,7 @@ impl Reader<'_> {
             Kind::FlowItem => ast::Item::Flow(self.flow(node, doc)?),
             Kind::EventItem => {
                 let fields = node.child(Kind::Fields).map(|fields| self.fields(fields)).unwrap_or_default();
-                ast::Item::Event(ast::Event { name: self.path(node.child(Kind::Path)?), fields })
+                ast::Item::Event(ast::Event { name: self.path(node.child(Kind::Path)?)?, fields })
             }
             Kind::DestinationItem | Kind::LaterItem => {
                 let keyword = self.keyword(node);

@@ -11,6 +11,22 @@ use rust_decimal::Decimal;
 use super::Reader;
 use crate::ast;
 
+/// Units of durations, in milliseconds.
+const DURATIONS: &[(&str, u64)] = &[("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+
+/// Units of sizes, in bytes.
+const SIZES: &[(&str, u64)] = &[
+    ("B", 1),
+    ("kB", 1000),
+    ("MB", 1000 * 1000),
+    ("GB", 1000 * 1000 * 1000),
+    ("TB", 1000 * 1000 * 1000 * 1000),
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
+];
+
 /// What stands before a number and belongs to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sign {
@@ -27,7 +43,7 @@ impl Reader<'_> {
         ast::Expr { span: self.span(node), kind }
     }
 
-    /// The value of a literal, or nothing when it was reported as too large.
+    /// The value of a literal, or nothing when it was reported, as too large here or by the parser for its unit.
     pub(super) fn value(&mut self, node: Node<'_>, before: Sign) -> Option<Value> {
         let text = self.text_of(node).replace('_', "");
         let sign = |text: &str| if before == Sign::Minus { format!("-{text}") } else { text.to_owned() };
@@ -35,6 +51,7 @@ impl Reader<'_> {
             Kind::True => Some(Value::Bool(true)),
             Kind::False => Some(Value::Bool(false)),
             Kind::Null => Some(Value::Null),
+            Kind::Number if text.contains(|letter: char| letter.is_alphabetic()) => None,
             Kind::Number if text.contains('.') => {
                 self.fits(node, decimal(&sign(&text)), "an exact decimal of 28 digits").map(Value::Decimal)
             }
@@ -51,23 +68,12 @@ impl Reader<'_> {
                 None
             }
             Kind::Duration => {
-                let units = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
-                self.fits(node, with_unit(&text, &units), "64 bits of milliseconds")
-                    .map(|it| Value::Duration(Millis(it)))
+                let value = with_unit(&text, DURATIONS)?;
+                self.fits(node, value, "64 bits of milliseconds").map(|value| Value::Duration(Millis(value)))
             }
             Kind::Size => {
-                let units = [
-                    ("B", 1),
-                    ("kB", 1000),
-                    ("MB", 1000 * 1000),
-                    ("GB", 1000 * 1000 * 1000),
-                    ("TB", 1000 * 1000 * 1000 * 1000),
-                    ("KiB", 1 << 10),
-                    ("MiB", 1 << 20),
-                    ("GiB", 1 << 30),
-                    ("TiB", 1 << 40),
-                ];
-                self.fits(node, with_unit(&text, &units), "64 bits of bytes").map(Value::Size)
+                let value = with_unit(&text, SIZES)?;
+                self.fits(node, value, "64 bits of bytes").map(Value::Size)
             }
             _ => None,
         }
@@ -89,10 +95,10 @@ fn decimal(text: &str) -> Option<Decimal> {
     Decimal::from_str_exact(text).ok()
 }
 
-/// Digits and a unit, as a number of the smallest unit.
-fn with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+/// Digits and a unit, as a number of the smallest unit, where that fits 64 bits; nothing when there is no such unit.
+fn with_unit(text: &str, units: &[(&str, u64)]) -> Option<Option<u64>> {
     let end = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
     let (digits, unit) = text.split_at_checked(end)?;
     let size = units.iter().find(|(name, _)| *name == unit)?.1;
-    digits.parse::<u64>().ok()?.checked_mul(size)
+    Some(digits.parse::<u64>().ok().and_then(|digits| digits.checked_mul(size)))
 }

@@ -69,19 +69,21 @@ impl<'a> Reader<'a> {
         ast::Ident { text: self.text_of(node).to_owned(), span: self.span(node) }
     }
 
-    /// The name of an item or a binding, if it could be read.
+    /// The name of an item or a binding, if it could be read. One that the parser put in covers no text.
     fn name(&self, node: Node<'_>) -> Option<ast::Ident> {
-        node.child(Kind::Name).map(|name| self.ident(name))
+        node.child(Kind::Name).filter(|name| name.start() < name.end()).map(|name| self.ident(name))
     }
 
     /// The names among a node's children.
     fn names(&self, node: Node<'_>) -> Vec<ast::Ident> {
-        node.children().filter(|child| child.kind() == Kind::Name).map(|name| self.ident(name)).collect()
+        let names = node.children().filter(|child| child.kind() == Kind::Name && child.start() < child.end());
+        names.map(|name| self.ident(name)).collect()
     }
 
-    /// A node whose children are names.
-    fn path(&self, node: Node<'_>) -> ast::Path {
-        ast::Path { parts: self.names(node) }
+    /// A node whose children are names, unless none could be read.
+    fn path(&self, node: Node<'_>) -> Option<ast::Path> {
+        let parts = self.names(node);
+        (!parts.is_empty()).then_some(ast::Path { parts })
     }
 
     /// Reads each child with the doc comment that stands before it.
@@ -117,12 +119,9 @@ impl<'a> Reader<'a> {
 
     /// Reports a part of the language that can be written but is not carried out yet; `span` is its keyword.
     fn later(&mut self, span: Span, what: &str) {
-        self.report(Diagnostic::new(
-            Code::E0102,
-            format!("{what} is not supported yet"),
-            span,
-            "this version of Flow can't run it",
-        ));
+        let message = format!("{what} is not supported yet");
+        let diagnostic = Diagnostic::new(Code::E0102, message, span, "this version of Flow can't run it");
+        self.report(diagnostic.help("leave it out until a later version can"));
     }
 
     /// The text of the source at a place.

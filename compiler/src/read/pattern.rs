@@ -42,7 +42,7 @@ impl Reader<'_> {
                 let mut names = self.names(node).into_iter();
                 ast::PatternKind::As(names.next()?, names.next()?)
             }
-            Kind::PathPattern => ast::PatternKind::Path(self.path(node)),
+            Kind::PathPattern => ast::PatternKind::Path(self.path(node)?),
             Kind::NamePattern => ast::PatternKind::Name(self.name(node)?),
             _ => return None,
         })

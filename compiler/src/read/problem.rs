@@ -1,13 +1,324 @@
-//! What the parser could not read, in words.
+//! What the parser could not read, in words: what is wrong, what is there, what to do.
 
-use flow_grammar::Problem;
+use flow_grammar::{Problem, ProblemKind};
 use flow_model::{
-    diagnostic::{Code, Diagnostic},
+    diagnostic::{Code, Diagnostic, Edit},
     span::{FileId, Span},
 };
 
+/// Words that have a meaning of their own and can't be names of bindings.
+const RESERVED: &[&str] = &[
+    "let",
+    "step",
+    "return",
+    "fail",
+    "respond",
+    "log",
+    "dead_letter",
+    "sleep",
+    "emit",
+    "saga",
+    "race",
+    "repeat",
+    "if",
+    "else",
+    "match",
+    "for",
+    "in",
+    "parallel",
+    "try",
+    "catch",
+    "on",
+    "and",
+    "or",
+    "not",
+    "as",
+    "true",
+    "false",
+    "null",
+];
+
+/// The words of a diagnostic.
+struct Words {
+    message: String,
+    label: String,
+    help: String,
+}
+
+fn words(message: impl Into<String>, label: impl Into<String>, help: impl Into<String>) -> Words {
+    Words { message: message.into(), label: label.into(), help: help.into() }
+}
+
 /// The diagnostic of a problem of the text.
 pub(super) fn diagnostic(problem: &Problem, file: FileId) -> Diagnostic {
+    let code = match problem.kind {
+        ProblemKind::TooDeep(_) | ProblemKind::TooComplex => Code::E0103,
+        _ => Code::E0102,
+    };
+    let Words { message, label, help } = match &problem.kind {
+        ProblemKind::Unexpected => unexpected(problem),
+        ProblemKind::Instead(meant) => instead(&problem.found, meant),
+        ProblemKind::Missing(text) => missing(problem, text),
+        ProblemKind::Incomplete => incomplete(problem),
+        ProblemKind::UnknownWord(meant) => unknown_word(&problem.found, meant.as_deref()),
+        ProblemKind::NakedCall
+        | ProblemKind::UnusedValue
+        | ProblemKind::MissingLet
+        | ProblemKind::MissingBlock
+        | ProblemKind::Ternary => statement(problem),
+        ProblemKind::Unclosed(_)
+        | ProblemKind::Stray
+        | ProblemKind::WrongBracket(_)
+        | ProblemKind::TooDeep(_)
+        | ProblemKind::TooComplex => bracket(problem),
+        ProblemKind::UnclosedText | ProblemKind::Quotes => text(problem),
+        ProblemKind::Semicolon
+        | ProblemKind::Comment
+        | ProblemKind::Letters
+        | ProblemKind::Unit(_)
+        | ProblemKind::Invisible(_)
+        | ProblemKind::Direction(_)
+        | ProblemKind::Character => character(problem),
+    };
     let span = Span::new(file, problem.start, problem.end);
-    Diagnostic::new(Code::E0102, format!("expected {}", problem.expected.join(" or ")), span, "not expected here")
+    let diagnostic = Diagnostic::new(code, message, span, label).help(help.clone());
+    if problem.fix.is_empty() {
+        return diagnostic;
+    }
+    let edits =
+        problem.fix.iter().map(|edit| Edit { span: Span::new(file, edit.start, edit.end), text: edit.text.clone() });
+    diagnostic.fix(help, edits.collect())
+}
+
+/// What stands at the place of a problem.
+fn found(problem: &Problem) -> String {
+    match problem.found.as_str() {
+        "" => "the end of the file".to_owned(),
+        found => format!("`{}`", shortened(found)),
+    }
+}
+
+/// The first line of a piece of source, cut where it is long.
+fn shortened(text: &str) -> String {
+    const MOST: usize = 40;
+    let line = text.lines().next().unwrap_or_default();
+    if line.chars().count() <= MOST && line.len() == text.len() {
+        return line.to_owned();
+    }
+    line.chars().take(MOST).chain(['…']).collect()
+}
+
+/// `a, b or c`, of at most five.
+fn list(expected: &[String]) -> String {
+    let shown: Vec<&str> = expected.iter().take(5).map(String::as_str).collect();
+    match shown.as_slice() {
+        [] => "something else".to_owned(),
+        [one] => (*one).to_owned(),
+        [all @ .., last] => format!("{} or {last}", all.join(", ")),
+    }
+}
+
+fn unexpected(problem: &Problem) -> Words {
+    let is_reserved = RESERVED.contains(&problem.found.as_str());
+    let expects = |what: &str| problem.expected.iter().any(|expected| expected == what);
+    let help = match problem.found.as_str() {
+        found if is_reserved && expects("a name") => {
+            format!("`{found}` is a keyword; choose another name, such as `the_{found}`")
+        }
+        "," => "leave the `,` out, or write what should follow it".to_owned(),
+        "on" => "triggers stand at the top of a flow, before its statements".to_owned(),
+        "else" => "`else` follows the `}` of an `if`, or the value of a `let` or a `step`".to_owned(),
+        "catch" => "`catch` follows the call of a `step`, or the `}` of a `try`".to_owned(),
+        "" => format!("the text ends too early: write {}", list(&problem.expected)),
+        _ if expects("an item") => items(),
+        _ => format!("write {} here", list(&problem.expected)),
+    };
+    words(format!("expected {}, found {}", list(&problem.expected), found(problem)), "not expected here", help)
+}
+
+fn items() -> String {
+    "a file is made of items: `use`, `const`, `record`, `enum`, `union`, `error`, `fn`, `connection`, `policy`, \
+     `connector`, `flow`"
+        .to_owned()
+}
+
+fn instead(found: &str, meant: &str) -> Words {
+    match (found, meant) {
+        ("=", "==") => words("`=` does not compare", "gives a value to a name", "write `==` to compare two values"),
+        ("=", ":") => {
+            words("`=` does not give a value to an argument or a field", "`:` belongs here", "write `name: value`")
+        }
+        (":", "->") => words("the type of a result stands after `->`", "`->` belongs here", "write `-> Type`"),
+        ("=>", "->") => {
+            words("a function written in place has `->`", "`->` belongs here", "write `x -> value`; `=>` is for arms")
+        }
+        (":" | "->", "=>") => words("an arm is written with `=>`", "`=>` belongs here", "write `pattern => value`"),
+        ("->", ".") => words("a member is read with `.`", "`.` belongs here", "write `a.b`"),
+        _ => words(
+            format!("`{found}` is written `{meant}` in Flow"),
+            format!("`{meant}` belongs here"),
+            format!("write `{meant}`"),
+        ),
+    }
+}
+
+fn missing(problem: &Problem, text: &str) -> Words {
+    let what = match text {
+        "()" => "the parentheses are missing".to_owned(),
+        _ => format!("`{text}` is missing"),
+    };
+    let before = match problem.found.as_str() {
+        "" => "at the end of the file".to_owned(),
+        _ => format!("before {}", found(problem)),
+    };
+    let help = match text {
+        "," => "put a `,` between two arguments, or two items of a list".to_owned(),
+        ":" => "write `name: …`".to_owned(),
+        "()" => "write `()` where there are no parameters".to_owned(),
+        _ => format!("write `{text}` here"),
+    };
+    words(format!("{what} {before}"), format!("`{text}` belongs here"), help)
+}
+
+fn incomplete(problem: &Problem) -> Words {
+    let before = match problem.found.as_str() {
+        "" => "at the end of the file".to_owned(),
+        _ => format!("before {}", found(problem)),
+    };
+    let what = list(&problem.expected);
+    words(format!("{what} is missing {before}"), format!("{what} belongs here"), format!("write {what} here"))
+}
+
+fn unknown_word(found: &str, meant: Option<&str>) -> Words {
+    let found = shortened(found);
+    match meant {
+        Some(meant) => words(
+            format!("`{found}` is not a word that Flow knows here"),
+            format!("did you mean `{meant}`?"),
+            format!("write `{meant}`"),
+        ),
+        None => words(format!("`{found}` begins no item"), "not expected here", items()),
+    }
+}
+
+fn statement(problem: &Problem) -> Words {
+    match &problem.kind {
+        ProblemKind::NakedCall => words(
+            "nothing is done with this call",
+            "is neither a step nor the last value of its block",
+            "write `step` before it, or keep its value with `let name = …`",
+        ),
+        ProblemKind::UnusedValue => words(
+            "nothing is done with this value",
+            "is not the last in its block",
+            "keep it with `let name = …`, or leave it out",
+        ),
+        ProblemKind::MissingLet => {
+            words("a name gets its value by `let`", "`let` is missing before this", "write `let` before the name")
+        }
+        ProblemKind::MissingBlock => words(
+            "what depends on a condition stands in braces",
+            "`{` and `}` belong around this",
+            "write `{ … }` around it, also when it is a single statement",
+        ),
+        _ => words(
+            "there is no `a ? b : c` in Flow",
+            "not expected here",
+            "write `if a { b } else { c }`, which is a value; what may be null is replaced with `a ?? b`",
+        ),
+    }
+}
+
+fn bracket(problem: &Problem) -> Words {
+    let found = &problem.found;
+    match &problem.kind {
+        ProblemKind::Unclosed(closer) => {
+            words(format!("`{found}` is never closed"), "is opened here", format!("put `{closer}` where it ends"))
+        }
+        ProblemKind::WrongBracket(closer) => words(
+            format!("`{found}` closes a bracket of another kind"),
+            format!("`{closer}` belongs here"),
+            format!("write `{closer}`"),
+        ),
+        ProblemKind::Stray => words(
+            format!("`{found}` closes nothing"),
+            "no bracket of this kind is open here",
+            "leave it out, or put the bracket that opens it where it belongs",
+        ),
+        ProblemKind::TooDeep(most) => words(
+            format!("brackets are nested more than {most} deep"),
+            "what is in here is not read",
+            "give inner parts names with `let`, or put them into a `fn` or a flow",
+        ),
+        _ => words(
+            "this takes more work to read than its length allows",
+            "is not read",
+            "divide it: give inner parts names with `let`, or put them into a `fn` or a flow",
+        ),
+    }
+}
+
+fn text(problem: &Problem) -> Words {
+    if problem.kind == ProblemKind::Quotes {
+        return words("texts stand in double quotes", "is in quotes of another kind", "write `\"…\"`");
+    }
+    if problem.found.starts_with("\"\"\"") {
+        return words("this text has no end", "begins here", "write `\"\"\"` where it ends");
+    }
+    let help = if problem.found.contains('{') {
+        "end the text, and each `{…}` in it, on the line where it begins; write `\\{` for a brace that stands for itself"
+    } else {
+        "write `\"` where it ends; a text of several lines stands between `\"\"\"`"
+    };
+    words("this text has no end on its line", "begins here", help)
+}
+
+fn character(problem: &Problem) -> Words {
+    let found = &problem.found;
+    match &problem.kind {
+        ProblemKind::Semicolon => {
+            words("`;` has no meaning in Flow", "not needed", "leave it out: statements need nothing between them")
+        }
+        ProblemKind::Comment => {
+            words(format!("comments don't begin with `{}`", shortened(found)), "begins no comment", "write `//`")
+        }
+        ProblemKind::Letters => {
+            let mut others: Vec<char> = found.chars().filter(|letter| !letter.is_ascii()).collect();
+            others.dedup();
+            let others: Vec<String> = others.iter().take(5).map(|letter| format!("`{letter}`")).collect();
+            words(
+                format!("the name `{found}` has letters other than a to z"),
+                format!("has {}", others.join(", ")),
+                "write names with a to z, digits and `_`; a text in quotes may have any letters",
+            )
+        }
+        ProblemKind::Unit(Some(meant)) => words(
+            format!("`{found}` has no unit that Flow knows"),
+            format!("did you mean `{meant}`?"),
+            format!("write `{meant}`"),
+        ),
+        ProblemKind::Unit(None) => words(
+            format!("`{found}` is not a number with a unit"),
+            "has letters that are no unit",
+            "durations end in `ms` `s` `m` `h` `d`, sizes in `B` `kB` `MB` `GB` `TB` or `KiB` `MiB` `GiB` `TiB`",
+        ),
+        ProblemKind::Invisible(code) => words(
+            "there is a character here that can't be seen",
+            format!("U+{code:04X}"),
+            "replace it with a plain space, or leave it out",
+        ),
+        ProblemKind::Direction(code) => words(
+            "there is a character here that turns the direction of the text around",
+            format!("U+{code:04X}"),
+            format!(
+                "leave it out: it makes a program look different from what it is; in a text write `\\u{{{code:x}}}`"
+            ),
+        ),
+        _ if found == "…" => words(
+            "`…` stands for something that was left out",
+            "something belongs here",
+            "write out what it stands for",
+        ),
+        _ => words(format!("`{}` has no meaning here", shortened(found)), "not expected here", "leave it out"),
+    }
 }

@@ -76,7 +76,7 @@ impl Reader<'_> {
             }
             Kind::SleepStatement => ast::StatementKind::Sleep(self.expr_below(node)),
             Kind::EmitStatement => ast::StatementKind::Emit {
-                event: self.path(node.child(Kind::Path)?),
+                event: self.path(node.child(Kind::Path)?)?,
                 value: self.expr_below(node),
             },
             Kind::ControlStatement => {
@@ -119,11 +119,9 @@ impl Reader<'_> {
                 Kind::Undo => step.undo = Some((self.span(part), self.expr_below(part))),
                 Kind::Wait => {
                     step.call.span = self.span(part);
-                    step.wait = part.child(Kind::Path).map(|event| ast::Wait {
-                        span: self.span(part),
-                        event: self.path(event),
-                        filter: part.child(Kind::Expr).map(|filter| self.expr(filter)),
-                    });
+                    let filter = part.child(Kind::Expr).map(|filter| self.expr(filter));
+                    let event = part.child(Kind::Path).and_then(|event| self.path(event));
+                    step.wait = event.map(|event| ast::Wait { span: self.span(part), event, filter });
                 }
                 Kind::ForSpan => step.within = Some((self.span(part), self.expr_below(part))),
                 _ => {}
@@ -176,7 +174,7 @@ impl Reader<'_> {
     }
 
     fn fail(&mut self, node: Node<'_>) -> Option<ast::Fail> {
-        let error = self.path(node.child(Kind::Path)?);
+        let error = self.path(node.child(Kind::Path)?)?;
         let args = node.child(Kind::Args).map(|args| self.args(args)).unwrap_or_default();
         Some(ast::Fail { span: self.span(node), error, args })
     }
@@ -185,7 +183,8 @@ impl Reader<'_> {
     pub(super) fn catch(&mut self, node: Node<'_>) -> Vec<ast::CatchArm> {
         let arms = node.children().filter(|child| child.kind() == Kind::CatchArm);
         arms.map(|arm| {
-            let kinds = arm.children().filter(|child| child.kind() == Kind::Path).map(|path| self.path(path)).collect();
+            let kinds =
+                arm.children().filter(|child| child.kind() == Kind::Path).filter_map(|path| self.path(path)).collect();
             let bind = arm.child(Kind::Bind).and_then(|bind| self.name(bind));
             let guard = arm.child(Kind::Guard).map(|guard| self.expr_below(guard));
             ast::CatchArm { span: self.span(arm), kinds, bind, guard, value: self.arm_value(arm) }

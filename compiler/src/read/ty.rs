@@ -43,10 +43,11 @@ impl Reader<'_> {
                 ast::TypeExprKind::Record(fields.unwrap_or_default())
             }
             Kind::TypeName => {
-                let Some(path) = node.child(Kind::TypePath) else { return ast::TypeExprKind::Missing };
+                let path = node.child(Kind::TypePath).and_then(|path| self.path(path));
+                let Some(path) = path else { return ast::TypeExprKind::Missing };
                 let params = node.child(Kind::TypeParams).into_iter().flat_map(Node::children);
                 let params = params.filter(|child| child.kind() == Kind::TypeExpr);
-                ast::TypeExprKind::Name(self.path(path), params.map(|ty| self.type_expr(ty)).collect())
+                ast::TypeExprKind::Name(path, params.map(|ty| self.type_expr(ty)).collect())
             }
             _ => ast::TypeExprKind::Missing,
         }

@@ -31,7 +31,7 @@ pub(crate) fn policies(names: &mut Names<'_>, units: &[Unit], problems: &mut Vec
         let (policy, retry_span) = entries(names, &what, &written.body, problems);
         let is_first = names.items.get(&written.name.text).is_some_and(|(_, span)| *span == written.name.span);
         if is_first {
-            let info = PolicyInfo { policy, span: written.name.span, retry_span };
+            let info = PolicyInfo { policy, retry_span };
             names.policies.insert(written.name.text.clone(), info);
         }
     }

@@ -109,7 +109,7 @@ impl Elaborator<'_> {
             self.missing_arguments(callee, call, &missing, params);
         } else if !understood {
             for arg in bound.iter().flatten() {
-                self.infer(&arg.value, Want::default());
+                self.alone(&arg.value);
             }
             return None;
         }
@@ -132,7 +132,7 @@ impl Elaborator<'_> {
 
     fn unknown_argument(&mut self, callee: &Callee, arg: &Arg, params: &IndexMap<String, Parameter>) {
         let Some(name) = &arg.name else { return };
-        self.infer(&arg.value, Want::default());
+        self.alone(&arg.value);
         let problem = Diagnostic::new(
             Code::E0306,
             format!("{} has no parameter `{}`", callee.name, name.text),
@@ -153,7 +153,7 @@ impl Elaborator<'_> {
     }
 
     fn too_many(&mut self, callee: &Callee, arg: &Arg, takes: usize) {
-        self.infer(&arg.value, Want::default());
+        self.alone(&arg.value);
         let message = match takes {
             0 => format!("{} takes no arguments", callee.name),
             _ => format!("{} takes {}", callee.name, count(takes, "argument")),

@@ -62,8 +62,16 @@ impl Elaborator<'_> {
 
     /// Elaborates arguments whose callee is not understood, for their own problems.
     fn arguments_alone(&mut self, args: &[Arg]) {
-        for arg in args.iter().filter(|arg| !matches!(arg.value.kind, ExprKind::Lambda { .. })) {
-            self.infer(&arg.value, Want::default());
+        args.iter().for_each(|arg| self.alone(&arg.value));
+    }
+
+    /// Elaborates an expression whose place is not understood, for its own problems. A lambda has none without one.
+    pub(crate) fn alone(&mut self, written: &ast::Expr) {
+        match &written.kind {
+            ExprKind::Lambda { .. } => self.has_gaps = true,
+            _ => {
+                self.infer(written, Want::default());
+            }
         }
     }
 
@@ -337,6 +345,13 @@ impl Elaborator<'_> {
                 let is_field = names.types.fields(&value.ty).is_some_and(|fields| fields.contains_key(&name.text));
                 if is_field {
                     return self.not_callable(name.span, &format!("`{}` is a field, not a function", name.text));
+                }
+                if value.ty == Type::Json {
+                    self.problems.push(
+                        Diagnostic::new(Code::E0303, "`Json` has no functions", name.span, "no such function")
+                            .help(format!("convert it first: `(… as String)?.{}(…)`", name.text)),
+                    );
+                    return Typed::unknown();
                 }
                 // The same as for a member that is not called, with the functions as candidates.
                 self.member_of(value, of.span, name, false);

@@ -11,7 +11,7 @@ use std::{
 
 use flow_model::{
     diagnostic::{Code, Diagnostic},
-    expr::Expr,
+    expr::{Expr, TextPart},
     function::{Form, Signature, StandardFunction},
     plan,
     span::Span,
@@ -19,9 +19,19 @@ use flow_model::{
     value::Value,
 };
 use indexmap::IndexMap;
+use petgraph::{
+    algo::kosaraju_scc,
+    graph::{DiGraph, NodeIndex},
+};
 
 use super::{Elaborator, Home, Kind, Typed, Want, expect::Because, scope::Binding, standard};
-use crate::{ast::StatementKind, names::Names};
+use crate::{
+    ast::{ExprKind, StatementKind},
+    names::{
+        Names,
+        walk::{self, Visitor},
+    },
+};
 
 /// What the names of functions and constants stand for: the standard functions, and the program's own as far as they
 /// were needed. One for each program; it outlives the elaborators.
@@ -34,8 +44,8 @@ pub(crate) struct Definitions {
 #[derive(Default)]
 struct Known {
     definitions: BTreeMap<String, Definition>,
-    /// Names whose elaboration is under way, outermost first.
-    open: Vec<String>,
+    /// Whether one is being elaborated. All that it uses was before, except what uses it in turn.
+    is_busy: bool,
     problems: Vec<Diagnostic>,
 }
 
@@ -48,9 +58,6 @@ struct Definition {
     /// Constants and functions that it uses, with the places.
     uses: Vec<(String, Span)>,
 }
-
-/// How many definitions deep a type is inferred; a longer chain must write types.
-const DEEPEST: usize = 64;
 
 impl Definitions {
     /// Knows the standard functions.
@@ -115,23 +122,45 @@ impl Definitions {
         problems
     }
 
-    /// The type of a constant, or of a function's result; what is open is taken at its word.
+    /// The type of a constant, or of a function's result; what is part of a circle is taken at its word.
     fn need(&self, names: &Names<'_>, name: &str) -> Type {
-        let written = match (names.consts.get(name), names.functions.get(name)) {
-            (Some(constant), _) => constant.ty.clone(),
-            (None, Some(function)) => function.result.clone(),
-            (None, None) => return Type::Unknown,
-        };
-        {
-            let known = self.known.borrow();
-            if let Some(definition) = known.definitions.get(name) {
-                return definition.ty.clone();
-            }
-            if known.open.len() >= DEEPEST || known.open.iter().any(|open| open == name) {
-                return written.unwrap_or(Type::Unknown);
+        let known = |name: &str| self.known.borrow().definitions.get(name).map(|definition| definition.ty.clone());
+        if let Some(ty) = known(name) {
+            return ty;
+        }
+        if !self.known.borrow().is_busy {
+            for next in self.in_order(names, name) {
+                self.elaborate(names, &next);
             }
         }
-        self.known.borrow_mut().open.push(name.to_owned());
+        known(name).or_else(|| written(names, name)).unwrap_or(Type::Unknown)
+    }
+
+    /// A definition and all that it mentions and that is not known yet, each after what it mentions. Without recursion,
+    /// since a program may have long chains of them.
+    fn in_order(&self, names: &Names<'_>, name: &str) -> Vec<String> {
+        let known = self.known.borrow();
+        let mut seen: BTreeSet<String> = BTreeSet::from([name.to_owned()]);
+        let mut order = Vec::new();
+        let mut open = vec![(name.to_owned(), mentions(names, name))];
+        while let Some((name, rest)) = open.last_mut() {
+            match rest.pop() {
+                Some(next) if !known.definitions.contains_key(&next) && seen.insert(next.clone()) => {
+                    let inner = mentions(names, &next);
+                    open.push((next, inner));
+                }
+                Some(_) => {}
+                None => {
+                    order.push(std::mem::take(name));
+                    open.pop();
+                }
+            }
+        }
+        order
+    }
+
+    fn elaborate(&self, names: &Names<'_>, name: &str) {
+        self.known.borrow_mut().is_busy = true;
         let mut elaborator = Elaborator::new(names, self);
         let (ty, function) = match (names.consts.get(name), names.functions.get(name)) {
             (Some(constant), _) => {
@@ -145,29 +174,103 @@ impl Definitions {
             }
             (None, None) => (Type::Unknown, plan::Function { params: Vec::new(), body: Expr::Literal(Value::Null) }),
         };
-        let ty = written.unwrap_or(ty);
+        let ty = written(names, name).unwrap_or(ty);
         let mut known = self.known.borrow_mut();
-        known.open.pop();
+        known.is_busy = false;
         known.problems.append(&mut elaborator.problems);
         let uses = std::mem::take(&mut elaborator.uses);
-        known.definitions.insert(name.to_owned(), Definition { ty: ty.clone(), function, uses });
-        ty
+        known.definitions.insert(name.to_owned(), Definition { ty, function, uses });
     }
 
     /// Reports each circle of definitions once, at the one that stands first.
     fn circles(&self, names: &Names<'_>) -> Vec<Diagnostic> {
         let known = self.known.borrow();
-        let mut done: BTreeSet<&str> = BTreeSet::new();
+        let mut graph: DiGraph<&str, ()> = DiGraph::new();
+        let nodes: BTreeMap<&str, NodeIndex> =
+            known.definitions.keys().map(|name| (name.as_str(), graph.add_node(name))).collect();
+        for (name, definition) in &known.definitions {
+            for (used, _) in &definition.uses {
+                if let (Some(from), Some(to)) = (nodes.get(name.as_str()), nodes.get(used.as_str())) {
+                    graph.add_edge(*from, *to, ());
+                }
+            }
+        }
         let mut problems = Vec::new();
-        for start in known.definitions.keys() {
-            if done.contains(start.as_str()) {
+        for group in kosaraju_scc(&graph) {
+            // Alone, a definition is part of a circle only if it uses itself.
+            if let [alone] = group.as_slice()
+                && graph.find_edge(*alone, *alone).is_none()
+            {
                 continue;
             }
-            let Some(circle) = circle(&known.definitions, start) else { continue };
-            done.extend(circle.iter().map(|(name, _)| *name));
-            problems.push(report_circle(names, &circle));
+            let members = group.iter().filter_map(|node| graph.node_weight(*node).copied());
+            let first = members.min_by_key(|name| declared(names, name));
+            if let Some(circle) = first.and_then(|first| circle(&known.definitions, first)) {
+                problems.push(report_circle(names, &circle));
+            }
         }
+        problems.sort_by_key(Diagnostic::span);
         problems
+    }
+}
+
+/// Says whether a constant's value is no longer than a call of it would be: then it stands where it is used, so that
+/// settings which name a constant can be read as they are.
+fn is_short(body: &Expr) -> bool {
+    let short = |part: &TextPart| match part {
+        TextPart::Fixed(_) => true,
+        TextPart::Insert(insert) => is_short(insert),
+    };
+    match body {
+        Expr::Literal(_) => true,
+        Expr::Env(_, default) => default.as_deref().is_none_or(is_short),
+        Expr::Text { parts, .. } => parts.len() <= 4 && parts.iter().all(short),
+        Expr::Binary(_, left, right) => is_short(left) && is_short(right),
+        _ => false,
+    }
+}
+
+/// The type that is written for a constant or for the result of a function.
+fn written(names: &Names<'_>, name: &str) -> Option<Type> {
+    match (names.consts.get(name), names.functions.get(name)) {
+        (Some(constant), _) => constant.ty.clone(),
+        (None, Some(function)) => function.result.clone(),
+        (None, None) => None,
+    }
+}
+
+/// Where a constant or function is declared: its name there.
+fn declared(names: &Names<'_>, name: &str) -> Span {
+    match (names.consts.get(name), names.functions.get(name)) {
+        (Some(constant), _) => constant.ast.name.span,
+        (None, Some(function)) => function.ast.name.span,
+        (None, None) => Span::default(),
+    }
+}
+
+/// The constants and functions whose names stand in the text of one; some of them may turn out to be bindings.
+fn mentions(names: &Names<'_>, name: &str) -> Vec<String> {
+    let mut found = Mentions { names, found: BTreeSet::new() };
+    match (names.consts.get(name), names.functions.get(name)) {
+        (Some(constant), _) => walk::expr(&constant.ast.value, &mut found),
+        (None, Some(function)) => walk::block(&function.ast.body, &mut found),
+        (None, None) => {}
+    }
+    found.found.into_iter().collect()
+}
+
+struct Mentions<'n> {
+    names: &'n Names<'n>,
+    found: BTreeSet<String>,
+}
+
+impl<'a> Visitor<'a> for Mentions<'_> {
+    fn expr(&mut self, expr: &'a crate::ast::Expr) {
+        if let ExprKind::Name(name) = &expr.kind
+            && (self.names.consts.contains_key(name) || self.names.functions.contains_key(name))
+        {
+            self.found.insert(name.clone());
+        }
     }
 }
 
@@ -201,11 +304,6 @@ fn circle<'k>(definitions: &'k BTreeMap<String, Definition>, start: &'k str) -> 
 fn report_circle(names: &Names<'_>, circle: &[(&str, Span)]) -> Diagnostic {
     let (last, _) = circle.last().copied().unwrap_or_default();
     let is_function = names.functions.contains_key(last);
-    let declared = match (names.consts.get(last), names.functions.get(last)) {
-        (Some(constant), _) => constant.ast.name.span,
-        (None, Some(function)) => function.ast.name.span,
-        (None, None) => Span::default(),
-    };
     let verb = if is_function { "calls" } else { "is defined by" };
     let message = match circle.len() {
         1 => format!("`{last}` {verb} itself"),
@@ -214,7 +312,7 @@ fn report_circle(names: &Names<'_>, circle: &[(&str, Span)]) -> Diagnostic {
             format!("`{last}` {verb} itself: `{last}` → {}", way.join(" → "))
         }
     };
-    let mut problem = Diagnostic::new(Code::E0314, message, declared, "declared here");
+    let mut problem = Diagnostic::new(Code::E0314, message, declared(names, last), "declared here");
     for (name, span) in circle {
         problem = problem.label(*span, format!("needs `{name}`"));
     }
@@ -239,7 +337,7 @@ impl Elaborator<'_> {
         let ty = self.definitions.need(self.names, name);
         let known = self.definitions.known.borrow();
         let expr = match known.definitions.get(name).map(|definition| &definition.function.body) {
-            Some(Expr::Literal(value)) => Expr::Literal(value.clone()),
+            Some(body) if is_short(body) => body.clone(),
             _ => Expr::Call(name.to_owned(), Vec::new()),
         };
         Typed::new(expr, ty)

@@ -29,11 +29,6 @@ impl<'t> Want<'t> {
         Self { ty: Some(ty), because: None }
     }
 
-    /// Wants the same with null left out, as far as it is known.
-    pub(super) fn non_null(self) -> Self {
-        Self { ty: self.ty.map(Type::non_null), ..self }
-    }
-
     /// The type without null, if one is wanted that says anything.
     pub(super) fn shape(self) -> Option<&'t Type> {
         self.ty.map(Type::non_null).filter(|ty| !matches!(ty, Type::Unknown | Type::Variable(_)))
@@ -147,6 +142,8 @@ impl Elaborator<'_> {
                     problem = problem.label(because.span, because.text.clone());
                 }
                 self.problems.push(problem.help(help));
+                // What was bound before may be meant for the value that is missing.
+                self.has_gaps = true;
                 Typed::unknown()
             }
             _ => null,

@@ -79,8 +79,10 @@ impl Elaborator<'_> {
             (true, true) => {
                 let inner = Typed { ty: value.ty.non_null().clone(), ..value };
                 let member = self.member_of(inner, of.span, name, true);
+                // What is null by `?.` alone has no declaration that says so.
+                let origin = member.origin.filter(|_| Self::can_be_null(&member.ty));
                 let ty = member.ty.clone().optional();
-                self.narrowed(Typed { ty, ..member })
+                self.narrowed(Typed { ty, origin, ..member })
             }
             _ => self.member_of(value, of.span, name, null_safe),
         }

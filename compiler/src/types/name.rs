@@ -13,7 +13,7 @@ use flow_model::{
 use super::{Elaborator, Found, Kind, Origin, Place, Source, Typed, Want, fit};
 use crate::{
     ast::Ident,
-    names::{similar, unknown},
+    names::{is_worth_it, similar, unknown},
 };
 
 impl Elaborator<'_> {
@@ -176,6 +176,9 @@ impl Elaborator<'_> {
 
     /// All names that stand for a value here.
     pub(super) fn value_names(&self, at: Span) -> Vec<String> {
+        if !is_worth_it() {
+            return Vec::new();
+        }
         let items = self.names.consts.keys().chain(self.names.functions.keys()).chain(self.names.connections.keys());
         let ambient = self.ambient.iter().filter_map(|(which, _)| ambient_name(*which));
         self.scope

@@ -57,7 +57,8 @@ impl Elaborator<'_> {
         let before = self.problems.len();
         let pattern = self.pattern(&arm.pattern, &state.ty, true);
         state.is_broken |= self.problems.len() > before || self.has_gaps;
-        if !takes_null(&pattern)
+        let is_null_taken = Self::can_be_null(&state.whole) && !Self::can_be_null(&state.ty);
+        if (is_null_taken || !takes_null(&pattern))
             && let Some(place) = &state.place
         {
             self.scope.learn(vec![place.clone()]);

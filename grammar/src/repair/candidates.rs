@@ -7,7 +7,7 @@ use crate::{
     problem::{Edit, ProblemKind},
     scan::HOLE,
     spoken,
-    token::{CONTROL, ITEMS, MEMBERS, STATEMENTS, Token, TokenKind},
+    token::{CONTROL, ITEMS, MEMBERS, STATEMENTS, Token, TokenKind, opener},
     units::Units,
 };
 
@@ -18,18 +18,23 @@ struct Place<'a, 'u> {
     /// The token at which it stopped.
     at: usize,
     group: usize,
-    /// The first token of its unit.
+    /// The first token of its unit, and one past the last.
     start: usize,
+    end: usize,
+    /// One past the last token of the piece.
+    to: usize,
     all: Vec<Candidate>,
 }
 
 /// Changes that may mend the place at token `at`, the likeliest first.
-pub(super) fn at(units: &Units<'_>, from: usize, at: usize, failure: &Failure) -> Vec<Candidate> {
-    let inner = units.groups.groups.iter().position(|group| group.open.is_some() && group.to == at && group.from < at);
+pub(super) fn at(units: &Units<'_>, from: usize, to: usize, at: usize, failure: &Failure) -> Vec<Candidate> {
+    let inner = units.ending_at(at);
     let group = inner.unwrap_or_else(|| units.token(at).map_or(0, |_| units.group_of(at)));
     let inside = if inner.is_some() || units.token(at).is_none() { at.saturating_sub(1) } else { at };
-    let start = units.around(group, inside).map_or(from, |(start, _)| start).max(from);
-    let mut place = Place { units, failure, at, group, start, all: Vec::new() };
+    let (start, end) = units.around(group, inside).unwrap_or((from, at));
+    let mut place = Place { units, failure, at, group, start: start.max(from), end, to, all: Vec::new() };
+    place.earlier();
+    place.openers();
     place.signs();
     place.words();
     place.statements();
@@ -79,17 +84,70 @@ impl Place<'_, '_> {
         self.at.checked_sub(1).and_then(|before| self.token(before)).map_or(0, |token| token.end)
     }
 
+    fn add(&mut self, edits: Vec<Edit>, beyond: usize, kind: ProblemKind, range: (u32, u32)) {
+        let is_fix = edits.iter().all(|edit| !edit.text.contains(HOLE) && edit.text != " _");
+        let unit = Some((self.group, self.end));
+        let (start, end) = range;
+        self.all.push(Candidate { edits, beyond, kind, start, end, is_fix, unit, missing_at: None, opens: None });
+    }
+
     fn replace(&mut self, index: usize, text: &str, kind: ProblemKind, beyond: usize) {
         let Some(token) = self.token(index) else { return };
-        let edits = vec![Edit { start: token.start, end: token.end, text: text.to_owned() }];
-        self.all.push(Candidate { edits, beyond, kind, start: token.start, end: token.end, is_fix: true });
+        let edit = Edit { start: token.start, end: token.end, text: text.to_owned() };
+        self.add(vec![edit], beyond, kind, (token.start, token.end));
     }
 
     fn put_in(&mut self, text: &str, kind: ProblemKind, beyond: usize) {
         let at = self.before();
-        let edits = vec![Edit { start: at, end: at, text: text.to_owned() }];
-        let is_fix = matches!(kind, ProblemKind::Missing(_));
-        self.all.push(Candidate { edits, beyond, kind, start: at, end: at, is_fix });
+        self.add(vec![Edit { start: at, end: at, text: text.to_owned() }], beyond, kind, (at, at));
+    }
+
+    /// Something is missing where the parser went on with what stands next: at the end of the line before, or before
+    /// the braces it is in.
+    fn earlier(&mut self) {
+        let mut places = Vec::new();
+        let begins_line = |index: usize| self.token(index).is_some_and(|token| token.first);
+        let first = (self.at.saturating_sub(3)..self.at).rev().find(|index| begins_line(*index));
+        places.extend(first.filter(|_| !begins_line(self.at)));
+        let bounds = self.units.groups.groups.get(self.group);
+        places.extend(bounds.filter(|bounds| bounds.bracket == "{").and_then(|bounds| bounds.open));
+        for place in places {
+            let Some(last) = place.checked_sub(1).filter(|last| self.units.expects_more(*last)) else { continue };
+            let Some(at) = self.token(last).map(|token| token.end) else { continue };
+            for text in [HOLE, " _"] {
+                let edits = vec![Edit { start: at, end: at, text: text.into() }];
+                self.add(edits, self.at, ProblemKind::Incomplete, (at, at));
+                if let Some(candidate) = self.all.last_mut() {
+                    candidate.missing_at = Some(at);
+                    candidate.unit = None;
+                }
+            }
+        }
+    }
+
+    /// A closing bracket further on was left out because nothing opens it: its opening one may be missing here.
+    fn openers(&mut self) {
+        let begin = self.units.around(self.group, self.start.saturating_sub(1)).map_or(self.start, |(begin, _)| begin);
+        let Some(dropped) = self.units.groups.dropped(begin.min(self.start), self.to) else { return };
+        let Some(closing) = self.token(dropped) else { return };
+        let bracket = opener(self.text(dropped));
+        let last = self.at.min(dropped);
+        let first = if dropped < self.at { begin } else { self.start };
+        for place in (first.max(last.saturating_sub(8))..=last).rev() {
+            let Some(at) = place.checked_sub(1).and_then(|before| self.token(before)).map(|before| before.end) else {
+                continue;
+            };
+            let edits = vec![
+                Edit { start: at, end: at, text: bracket.to_owned() },
+                Edit { start: closing.start, end: closing.end, text: self.text(dropped).to_owned() },
+            ];
+            self.add(edits, dropped.max(self.at), ProblemKind::Missing(bracket.to_owned()), (at, at));
+            if let Some(candidate) = self.all.last_mut() {
+                candidate.edits.truncate(2);
+                candidate.opens = Some((dropped, place));
+                candidate.unit = None;
+            }
+        }
     }
 
     fn signs(&mut self) {
@@ -106,49 +164,24 @@ impl Place<'_, '_> {
                     let start = self.token(self.start).map_or(0, |token| token.start);
                     let edits = vec![Edit { start, end: start, text: "let ".into() }];
                     let end = self.token(at).map_or(start, |token| token.end);
-                    self.all.push(Candidate {
-                        edits,
-                        beyond: at + 1,
-                        kind: ProblemKind::MissingLet,
-                        start,
-                        end,
-                        is_fix: true,
-                    });
+                    self.add(edits, at + 1, ProblemKind::MissingLet, (start, end));
                 }
                 self.replace(at, "==", instead("=="), at + 1);
             }
-            ":" => {
-                if self.expects(Rule::fat_arrow) {
-                    self.replace(at, "=>", instead("=>"), at + 1);
-                }
-                self.replace(at, "=", instead("="), at + 1);
+            ":" if self.expects(Rule::fat_arrow) => self.replace(at, "=>", instead("=>"), at + 1),
+            ":" if self.expects(Rule::equals) && at <= self.start + 2 => self.replace(at, "=", instead("="), at + 1),
+            ":" if self.expects(Rule::result) || (self.expects(Rule::arrow) && !self.expects(Rule::operator)) => {
                 self.replace(at, "->", instead("->"), at + 1);
             }
-            "=>" => {
-                self.replace(at, "->", instead("->"), at + 1);
+            "=>" if self.expects(Rule::colon) && !self.expects(Rule::arrow) => {
                 self.replace(at, ":", instead(":"), at + 1);
             }
-            "->" => {
-                self.replace(at, "=>", instead("=>"), at + 1);
-                self.replace(at, ".", instead("."), at + 1);
-            }
-            "," => {
-                let edits = vec![Edit {
-                    start: self.token(at).map_or(0, |token| token.start),
-                    end: self.token(at).map_or(0, |token| token.end),
-                    text: String::new(),
-                }];
-                let (start, end) = self.token(at).map_or((0, 0), |token| (token.start, token.end));
-                if !self.expects_value() {
-                    self.all.push(Candidate {
-                        edits,
-                        beyond: at,
-                        kind: ProblemKind::Unexpected,
-                        start,
-                        end,
-                        is_fix: true,
-                    });
-                }
+            "=>" => self.replace(at, "->", instead("->"), at + 1),
+            "->" => self.replace(at, "=>", instead("=>"), at + 1),
+            "," if !self.expects_value() => {
+                let Some(token) = self.token(at) else { return };
+                let edit = Edit { start: token.start, end: token.end, text: String::new() };
+                self.add(vec![edit], at, ProblemKind::Unexpected, (token.start, token.end));
             }
             _ => {}
         }
@@ -171,6 +204,12 @@ impl Place<'_, '_> {
         {
             self.replace(at, other, ProblemKind::UnknownWord(Some(other.to_owned())), at);
         }
+        // `elif` was taken for a value.
+        if let Some(before) = at.checked_sub(1).filter(|before| *before > start && self.is_word(*before))
+            && let Some(other) = other_language(self.text(before))
+        {
+            self.replace(before, other, ProblemKind::UnknownWord(Some(other.to_owned())), at);
+        }
         if self.is_word(at) {
             let keywords: Vec<String> =
                 self.failure.expected.iter().filter_map(|rule| spoken::keyword(*rule)).collect();
@@ -183,8 +222,9 @@ impl Place<'_, '_> {
 
     /// The words that can begin a unit of the group.
     fn keywords(&self) -> &'static [&'static str] {
-        let Some(open) = self.units.groups.groups.get(self.group).and_then(|group| group.open) else { return ITEMS };
-        let header = self.units.around(self.units.group_of(open), open).map_or("", |(start, _)| self.text(start));
+        let Some(bounds) = self.units.groups.groups.get(self.group).filter(|_| self.group != 0) else { return ITEMS };
+        let open = bounds.open.unwrap_or(bounds.from.saturating_sub(1));
+        let header = self.units.around(bounds.parent, open).map_or("", |(start, _)| self.text(start));
         match header {
             "connector" => MEMBERS,
             _ => BODY,
@@ -199,6 +239,7 @@ impl Place<'_, '_> {
         // A value that is followed by something: it was meant to be done something with.
         let is_after_value = self.expects(Rule::rbrace)
             && (self.expects(Rule::operator) || self.expects(Rule::call) || self.expects(Rule::args));
+        let count = self.all.len();
         if is_after_value {
             let begin = if at == self.start && at > 0 {
                 self.units.around(self.group, at - 1).map(|(start, _)| start)
@@ -211,26 +252,16 @@ impl Place<'_, '_> {
                 let is_call = self.text(at - 1) == ")" && self.is_word(begin);
                 if is_whole && is_call {
                     let edits = vec![Edit { start, end: start, text: "step ".into() }];
-                    self.all.push(Candidate {
-                        edits,
-                        beyond: at,
-                        kind: ProblemKind::NakedCall,
-                        start,
-                        end,
-                        is_fix: true,
-                    });
+                    self.add(edits, at, ProblemKind::NakedCall, (start, end));
                 } else if is_whole {
                     let edits = vec![Edit { start, end, text: HOLE.into() }];
-                    self.all.push(Candidate {
-                        edits,
-                        beyond: at,
-                        kind: ProblemKind::UnusedValue,
-                        start,
-                        end,
-                        is_fix: false,
-                    });
+                    self.add(edits, at, ProblemKind::UnusedValue, (start, end));
                 }
             }
+        }
+        // What is wrong is the unit before: this one may have a mistake of its own.
+        for candidate in self.all.iter_mut().skip(count) {
+            candidate.unit = None;
         }
     }
 
@@ -242,15 +273,16 @@ impl Place<'_, '_> {
         let found = self.token(at);
         let is_closing = found.is_none_or(|token| matches!(token.kind, TokenKind::Close | TokenKind::TextClose));
         let is_in_brackets = matches!(self.units.bracket(self.group), "(" | "[" | "{");
-        if !is_closing {
+        self.keyword();
+        if !is_closing || self.expects(Rule::rangle) {
             let is_on_line = found.is_some_and(|token| !token.first);
-            if self.expects(Rule::comma) && (is_in_brackets || is_on_line) && !self.expects(Rule::pipe) {
+            if !is_closing && self.expects(Rule::comma) && (is_in_brackets || is_on_line) && !self.expects(Rule::pipe) {
                 self.put_in(",", missing(","), at + 1);
             }
             for (rule, text) in [
+                (Rule::equals, " ="),
                 (Rule::colon, ":"),
                 (Rule::annotation, ":"),
-                (Rule::equals, " ="),
                 (Rule::fat_arrow, " =>"),
                 (Rule::kw_in, " in"),
                 (Rule::kw_as, " as"),
@@ -258,6 +290,7 @@ impl Place<'_, '_> {
                 (Rule::arrow, " ->"),
                 (Rule::params, "()"),
                 (Rule::lparen, "()"),
+                (Rule::rangle, ">"),
             ] {
                 // After a value, `as` and `->` could always follow.
                 let is_telling = !matches!(rule, Rule::kw_as | Rule::arrow) || !self.expects(Rule::operator);
@@ -274,6 +307,35 @@ impl Place<'_, '_> {
         }
         if self.expects(Rule::name) || self.expects(Rule::word) || self.expects(Rule::path) {
             self.put_in(" _", ProblemKind::Incomplete, far);
+        }
+    }
+
+    /// The word that says what an item is.
+    fn keyword(&mut self) {
+        let at = self.at;
+        let is_member = self.keywords() == MEMBERS;
+        if self.start != at || !self.is_word(at) || !(self.group == 0 || is_member) {
+            return;
+        }
+        let is_type = self.text(at).starts_with(|letter: char| letter.is_ascii_uppercase());
+        let words: &[&str] = match (self.text(at + 1), is_member) {
+            ("{", _) if is_type => &["record", "enum", "error"],
+            ("{", true) => &["config", "http"],
+            ("{", false) if MEMBERS.contains(&self.text(at + 2)) => &["connector"],
+            ("{", false) if matches!(self.text(at + 3), ":" | "{") => &["policy"],
+            ("{", false) => &["flow"],
+            ("(", true) => &["operation", "verification"],
+            ("(", false) => &["fn", "flow"],
+            (".", true) => &["operation", "trigger"],
+            ("=", false) => &["const", "connection"],
+            (":", false) => &["const"],
+            ("->" | "fails", false) => &["flow"],
+            _ => &[],
+        };
+        let start = self.token(at).map_or(0, |token| token.start);
+        for word in words {
+            let edits = vec![Edit { start, end: start, text: format!("{word} ") }];
+            self.add(edits, self.end.saturating_sub(1), ProblemKind::Missing((*word).to_owned()), (start, start));
         }
     }
 
@@ -305,14 +367,7 @@ impl Place<'_, '_> {
             Edit { start: found.start, end: found.start, text: "{ ".into() },
             Edit { start: end, end, text: " }".into() },
         ];
-        self.all.push(Candidate {
-            edits,
-            beyond: last,
-            kind: ProblemKind::MissingBlock,
-            start: found.start,
-            end,
-            is_fix: true,
-        });
+        self.add(edits, last, ProblemKind::MissingBlock, (found.start, end));
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
 pub(super) fn at(units: &Units<'_>, from: usize, to: usize, at: usize, failure: &Failure) -> Vec<Candidate> {
     let mut all = Vec::new();
     // At a closing bracket, the trouble is in what it closes.
-    let inner = units.groups.groups.iter().position(|group| group.open.is_some() && group.to == at && group.from < at);
+    let inner = units.ending_at(at);
     let mut group = inner.unwrap_or_else(|| if at >= to { 0 } else { units.group_of(at) });
     let mut place = if inner.is_some() || at >= to { at.saturating_sub(1) } else { at };
     loop {
@@ -39,13 +39,28 @@ pub(super) fn at(units: &Units<'_>, from: usize, to: usize, at: usize, failure: 
                 }
             } else {
                 unit(units, group, start, end, at, &mut all);
+                // What is not finished before this unit may have swallowed its first words.
+                if at <= start + 3
+                    && start > from
+                    && let Some((before, _)) = units.around(group, start - 1)
+                {
+                    all.push(hole(units, before.max(from), end, end, at));
+                }
+            }
+            // A comma that does not belong there does not end it.
+            if units.text(end) == "," && units.bracket(group) == "{" {
+                let bounds = units.groups.groups.get(group).map_or(end, |group| group.to);
+                let next = units.direct(group, end + 1, bounds);
+                let mut next = next.filter(|index| units.token(*index).is_some_and(|token| token.first));
+                let end = next.find(|index| units.begins(*index, group)).unwrap_or(bounds).min(to);
+                all.push(hole(units, start, end, end, at));
             }
         }
         if group == 0 {
             break;
         }
         let Some(bounds) = units.groups.groups.get(group) else { break };
-        place = bounds.open.unwrap_or(0);
+        place = bounds.open.unwrap_or(bounds.from.saturating_sub(1));
         group = bounds.parent;
     }
     all
@@ -133,5 +148,8 @@ fn hole(units: &Units<'_>, from: usize, to: usize, end: usize, at: usize) -> Can
         start: shown_start,
         end: shown_end,
         is_fix: false,
+        unit: None,
+        missing_at: None,
+        opens: None,
     }
 }

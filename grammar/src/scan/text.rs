@@ -108,8 +108,9 @@ impl Scanner<'_> {
     fn insertion(&mut self, stop: usize) {
         self.at += stop;
         self.is_first = false;
+        let opener = self.scan.tokens.len();
         self.open(TokenKind::Open, 1);
-        self.modes.push(Mode::Insert(0));
+        self.modes.push(Mode::Insert { braces: 0, opener });
     }
 
     /// The closing quotes. A text without insertions becomes one token.
@@ -139,6 +140,9 @@ impl Scanner<'_> {
         // Each time that a text swallowed the rest of the file, it is cut off and the rest is scanned again.
         let is_at_end = self.at >= self.source.len();
         self.cuts += usize::from(is_at_end);
+        if !is_line && self.cuts <= CUTS && self.unclosed_insertion(index) {
+            return;
+        }
         self.modes.truncate(index);
         let Some(token) = self.scan.tokens.get(opener).copied().filter(|_| self.muted.is_none()) else {
             // It stands where nothing is read any more.
@@ -157,8 +161,7 @@ impl Scanner<'_> {
             inner.iter().filter(|token| token.kind == TokenKind::Close || token.kind == TokenKind::TextClose).count();
         self.depth = self.depth.saturating_sub(1 + depth.saturating_sub(closed));
         let start = token.start as usize;
-        self.scan.edits.retain(|edit| edit.start < token.start);
-        self.scan.problems.retain(|problem| problem.start < token.start);
+        self.forget(token.start);
         let end = match is_line {
             _ if is_at_end && self.cuts > CUTS => self.source.len(),
             true => self.line_end(opener, start),
@@ -193,6 +196,30 @@ impl Scanner<'_> {
         self.at = end;
     }
 
+    /// Takes back what was found in the text from `start` on, which is scanned again.
+    fn forget(&mut self, start: u32) {
+        while self.scan.edits.pop_if(|edit| edit.start >= start).is_some() {}
+        while self.scan.problems.pop_if(|problem| problem.start >= start).is_some() {}
+    }
+
+    /// In a text in `"""`, an insertion without end: the text goes on behind its brace. Says whether there is one.
+    fn unclosed_insertion(&mut self, index: usize) -> bool {
+        let Some(Mode::Insert { opener, .. }) = self.modes.get(index + 1).copied() else { return false };
+        let Some(brace) = self.scan.tokens.get(opener).copied().filter(|_| self.muted.is_none()) else { return false };
+        // Everything behind the brace was read as code; brackets that it opened are not open in the text.
+        let inner = self.scan.tokens.split_off(opener);
+        let count = |kinds: [TokenKind; 2]| inner.iter().filter(|token| kinds.contains(&token.kind)).count();
+        let open = count([TokenKind::Open, TokenKind::TextOpen]);
+        self.depth = self.depth.saturating_sub(open.saturating_sub(count([TokenKind::Close, TokenKind::TextClose])));
+        self.forget(brace.start);
+        self.modes.truncate(index + 1);
+        self.report(brace.start, brace.end, ProblemKind::Unclosed("}"));
+        self.replace(brace.start, brace.end, "\\{");
+        self.at = brace.end as usize;
+        self.line = brace.line;
+        true
+    }
+
     /// Where a text without closing quotes ends on its line: before the brackets that close what was opened on the line
     /// before the text, and before a comma.
     fn line_end(&self, opener: usize, start: usize) -> usize {
@@ -202,8 +229,7 @@ impl Scanner<'_> {
         let mut open: Vec<&str> = Vec::new();
         let number = self.scan.tokens.get(opener).map_or(0, |token| token.line);
         let before = self.scan.tokens.get(..opener).unwrap_or_default();
-        let is_inside = before.iter().filter(|token| token.kind == TokenKind::Open).count()
-            > before.iter().filter(|token| token.kind == TokenKind::Close).count();
+        let is_inside = self.depth > 0;
         for token in before.iter().rev().take_while(|token| token.line == number).collect::<Vec<_>>().into_iter().rev()
         {
             match token.kind {

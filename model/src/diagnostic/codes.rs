@@ -1,6 +1,6 @@
 //! The registry of diagnostic codes, of compile time and of run time.
 //!
-//! Four digits, never reused. `E01` text, `E02` names, `E03` types, `E04` graph, `E05` connector declarations, `E06`
+//! Four digits, never reused. `E01` text, `E02` names, `E03` types, `E04` graph, `E05` connectors and connections, `E06`
 //! durability, secrets and effects, `E07` plan; `W` warnings in the same hundreds; `R01` connector, `R02` journal and
 //! store, `R03` limits and cancellation.
 

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     machine::{Call, Event, Place, Repeat},
-    store::{Batch, Committed, Error, Standing},
+    store::{Batch, Committed, Error, Held, Standing},
 };
 
 /// What a run waits for in the engine.
@@ -76,6 +76,8 @@ pub(super) enum Due {
     Place(RunId, Place),
     /// The deadline of a run.
     Deadline(RunId),
+    /// The turn of a run that was held.
+    Turn(RunId),
 }
 
 impl Inner {
@@ -105,6 +107,7 @@ impl Inner {
                 Due::Run(run) => self.post(&run, Message::Look),
                 Due::Place(run, place) => self.post(&run, Message::Event(Event::Fired { place })),
                 Due::Deadline(run) => self.post(&run, Message::Event(Event::Expired)),
+                Due::Turn(run) => self.time_has_come(&run),
             }
         }
     }
@@ -300,6 +303,9 @@ impl Inner {
         if speaks {
             self.waiters.wake(run);
         }
+        if ends {
+            self.give_way(run);
+        }
     }
 
     pub(super) fn tell(&self, run: &RunId, flow: &str, at: Instant, what: Happening) {
@@ -357,7 +363,8 @@ impl Inner {
             }
         }
         let reason = Some(format!("the run can't go on: {broken}"));
-        let standing = Standing { state: RunState::NeedsDecision, reason, wake_at: None, outcome: None };
+        let standing =
+            Standing { state: RunState::NeedsDecision, reason, wake_at: None, held: Held::No, outcome: None };
         let batch = Batch {
             run: run.clone(),
             new: None,
@@ -368,7 +375,10 @@ impl Inner {
             at: self.settings.clock.now(),
         };
         match self.store.commit(batch).await {
-            Ok(Committed::Done | Committed::Duplicate { .. }) => self.waiters.wake(run),
+            Ok(Committed::Done | Committed::Duplicate { .. }) => {
+                self.waiters.wake(run);
+                self.give_way(run);
+            }
             Err(error) => self.halt(error),
         }
     }

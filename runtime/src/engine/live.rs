@@ -14,7 +14,7 @@ use crate::{
     eval::Library,
     journal::{self, Chain, Entry, Row},
     machine::{self, Action, Call, Event, Machine, Outcome, Place, Progress, Record, Repeat, Response, Said, Status},
-    store::{Batch, DeadLetter, NewRun, Standing},
+    store::{Batch, DeadLetter, Held, NewRun, Standing},
 };
 
 pub(super) struct Live {
@@ -77,7 +77,7 @@ impl Live {
             run: self.run.clone(),
             new,
             rows: Vec::new(),
-            standing: Standing { state: RunState::Running, reason: None, wake_at: None, outcome: None },
+            standing: Standing { state: RunState::Running, reason: None, wake_at: None, held: Held::No, outcome: None },
             answer: None,
             dead_letters: Vec::new(),
             at: self.at,
@@ -134,6 +134,7 @@ impl Live {
     pub(super) fn standing(&self) -> Standing {
         let (state, reason, until) = match self.machine.status() {
             Status::Running => (RunState::Running, None, None),
+            Status::Held => (RunState::Waiting, Some("waits for its turn".to_owned()), None),
             Status::Waiting(until) => (RunState::Waiting, Some(format!("waits until {until}")), Some(until)),
             Status::Undecided { steps, until } => {
                 let steps: Vec<_> = steps.iter().map(|(place, why)| format!("`{place}`: {}", why.message)).collect();
@@ -149,7 +150,8 @@ impl Live {
             RunState::Waiting | RunState::NeedsDecision => until.into_iter().chain(self.machine.deadline()).min(),
             _ => None,
         };
-        Standing { state, reason, wake_at, outcome: self.machine.outcome().cloned() }
+        let held = if self.machine.status() == Status::Held { Held::Yes } else { Held::No };
+        Standing { state, reason, wake_at, held, outcome: self.machine.outcome().cloned() }
     }
 }
 

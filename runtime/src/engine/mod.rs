@@ -12,6 +12,7 @@
 mod attempt;
 mod drive;
 mod env;
+mod gate;
 mod live;
 mod pinned;
 mod progress;
@@ -45,7 +46,7 @@ pub use crate::{
     store::{Filter, RunDetail, RunState, RunSummary},
 };
 use crate::{
-    store::{Error, Sqlite, Store},
+    store::{Error, Held, Sqlite, Store},
     timer::Timers,
     worker::Workers,
 };
@@ -81,6 +82,10 @@ struct State {
     plans: HashMap<String, Arc<Plan>>,
     /// Runs that something is under way for, or that wait for a short time.
     cells: HashMap<RunId, Cell>,
+    /// Who may begin.
+    gates: gate::Gates,
+    /// The id that was given out last.
+    last: Option<RunId>,
 }
 
 impl Engine {
@@ -121,8 +126,11 @@ impl Engine {
     pub async fn resume(&self) -> Result<usize, Error> {
         let inner = &self.inner;
         let unfinished = inner.store.unfinished().await?;
+        inner.go_on_after(unfinished.last().map(|last| last.run.clone()));
+        inner.restore_gates(&unfinished);
         for run in &unfinished {
             match (run.state, run.wake_at) {
+                (_, None) if run.held == Held::Yes => {}
                 (RunState::Waiting | RunState::NeedsDecision, Some(at)) => {
                     inner.timers.arm(at, Due::Run(run.run.clone()));
                 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use flow_model::{
     plan::{Plan, Trigger, TriggerKind},
-    units::Millis,
+    units::{Instant, Millis},
     value::Value,
 };
 use tokio::sync::oneshot;
@@ -16,7 +16,7 @@ use super::{
     live::Live,
 };
 use crate::{
-    machine::{Event, Start},
+    machine::{Admission, Event, Start},
     store::{Committed, Dedupe, Error, NewRun, SameBody},
 };
 
@@ -165,6 +165,7 @@ impl Inner {
                 None => return Err(SubmitError::UnknownTrigger(flow, index)),
             },
         };
+        let ticket = self.ticket(&plan, trigger, started_by.as_deref(), &payload).await?;
         let dedupe = dedupe.map(|(key, window)| Dedupe {
             scope: format!("{flow} {}", started_by.as_deref().unwrap_or_default()),
             key,
@@ -174,28 +175,68 @@ impl Inner {
         let env: BTreeMap<_, _> =
             env.into_iter().filter_map(|name| self.settings.env.get(&name).map(|value| (name, value))).collect();
         let now = self.settings.clock.now();
-        let run = RunId::new(now, rand::random());
+        let run = self.fresh_id(now);
         let mut live = Live::new(run.clone(), plan, self.settings.library.clone());
-        let new = NewRun { flow, plan: digest, trigger: started_by, dedupe };
-        let start = Event::Started(Start { trigger, payload, env });
-        let turn = live.turn(Some(new), vec![start], now, self.free_permits());
-        let turn = turn.map_err(|broken| SubmitError::Broken(broken.to_string()))?;
-        match self.store.commit(turn.batch.clone()).await {
-            Ok(Committed::Done) => {}
-            Ok(Committed::Duplicate { run, body: SameBody::Yes }) => {
-                return Ok(Accepted { run, is_new: Newness::Duplicate });
+        let given = ticket.map(|ticket| self.give_turn(&run, ticket, now));
+        let admission = given.as_ref().map_or(Admission::AtOnce, |given| given.admission);
+        let turn = given.as_ref().map(|given| given.turn.clone());
+        let new = NewRun { flow, plan: digest, trigger: started_by, dedupe, turn };
+        let start = Event::Started(Start { trigger, payload, env, admission });
+        let first = live.turn(Some(new), vec![start], now, self.free_permits());
+        let accepted = match first {
+            Ok(first) => self.keep(&run, live, first).await,
+            Err(broken) => Err(SubmitError::Broken(broken.to_string())),
+        };
+        match (given, &accepted) {
+            (Some(given), Ok(Accepted { is_new: Newness::New, .. })) if admission == Admission::Held => {
+                self.await_turn(&run, &given.turn);
             }
+            (Some(given), Ok(Accepted { is_new: Newness::Duplicate, .. }) | Err(_)) => self.return_turn(&run, &given),
+            _ => {}
+        }
+        accepted
+    }
+
+    /// Puts the beginning of a run on disk and carries out what follows.
+    async fn keep(
+        self: &Arc<Self>,
+        run: &RunId,
+        live: Live,
+        first: super::live::Turn,
+    ) -> Result<Accepted, SubmitError> {
+        match self.store.commit(first.batch.clone()).await {
+            Ok(Committed::Done) => {
+                self.begin(run, live, first);
+                Ok(Accepted { run: run.clone(), is_new: Newness::New })
+            }
+            Ok(Committed::Duplicate { run, body: SameBody::Yes }) => Ok(Accepted { run, is_new: Newness::Duplicate }),
             Ok(Committed::Duplicate { run, body: SameBody::No }) => {
                 tracing::warn!(%run, "an event came again with another body");
-                return Err(SubmitError::Conflict { run });
+                Err(SubmitError::Conflict { run })
             }
             Err(error) => {
                 self.halt(error.clone());
-                return Err(error.into());
+                Err(error.into())
             }
         }
-        self.begin(&run, live, turn);
-        Ok(Accepted { run, is_new: Newness::New })
+    }
+
+    /// Gives out ids after one that another process gave out.
+    pub(super) fn go_on_after(&self, run: Option<RunId>) {
+        let last = &mut self.state().last;
+        *last = last.take().max(run);
+    }
+
+    /// An id after all that were given out before.
+    fn fresh_id(&self, now: Instant) -> RunId {
+        let last = &mut self.state().last;
+        let id = RunId::new(now, rand::random());
+        let id = match last {
+            Some(last) if id <= *last => last.next(),
+            _ => id,
+        };
+        *last = Some(id.clone());
+        id
     }
 
     /// Carries out what follows from the beginning of a run.

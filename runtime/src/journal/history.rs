@@ -147,7 +147,12 @@ fn follow(steps: &mut IndexMap<Place, StepHistory>, event: &Event, at: Instant) 
                 crate::machine::Decision::Fail(_) => {}
             }
         }
-        Event::Started(_) | Event::Began { .. } | Event::Lost { .. } | Event::Expired | Event::Cancelled { .. } => {}
+        Event::Started(_)
+        | Event::Admitted
+        | Event::Began { .. }
+        | Event::Lost { .. }
+        | Event::Expired
+        | Event::Cancelled { .. } => {}
     }
 }
 
@@ -183,6 +188,6 @@ fn conclude(steps: &mut IndexMap<Place, StepHistory>, lines: &mut Vec<Line>, rec
         Record::PassedOver { place, failure } => line(place, format!("passed over: {failure}")),
         Record::Logged { place, text } => line(place, text.clone()),
         Record::DeadLettered { place, queue, .. } => line(place, format!("dead letter in `{queue}`")),
-        Record::Responded(_) | Record::Ended(_) => {}
+        Record::Held | Record::Responded(_) | Record::Ended(_) => {}
     }
 }

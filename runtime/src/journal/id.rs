@@ -16,6 +16,13 @@ impl RunId {
         Self(Ulid::from_parts(u64::try_from(now.0).unwrap_or(0), random).to_string().into())
     }
 
+    /// The id that comes next: of a run that begins in the same millisecond.
+    #[must_use]
+    pub fn next(&self) -> Self {
+        let id = Ulid::from_string(&self.0).unwrap_or(Ulid::nil());
+        Self(id.increment().unwrap_or_else(|wrapped| wrapped).to_string().into())
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -56,6 +63,8 @@ mod tests {
     fn ids_sort_by_time_and_read_back() {
         let (early, late) = (RunId::new(Instant(1000), u128::MAX), RunId::new(Instant(1001), 0));
         assert!(early < late);
+        assert!(early.next() == late || early.next() > early);
+        assert!(late < late.next() && late.next() < RunId::new(Instant(1002), 0));
         assert_eq!(late.as_str().to_lowercase().parse::<RunId>().unwrap(), late);
         assert!("latest".parse::<RunId>().is_err());
     }

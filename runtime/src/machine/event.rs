@@ -21,6 +21,8 @@ use crate::connector::Reached;
 pub enum Event {
     /// The run was accepted.
     Started(Start),
+    /// It is the turn of a run that was held.
+    Admitted,
     /// An attempt of a call that is not safe to repeat is about to leave.
     Began {
         /// The step.
@@ -83,6 +85,25 @@ pub struct Start {
     /// The environment variables that the body reads and that are set: a run sees the same ones to its end.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
+    /// Whether it has to wait for its turn.
+    #[serde(default, skip_serializing_if = "Admission::is_at_once")]
+    pub admission: Admission,
+}
+
+/// Whether a run has to wait for its turn: `concurrency:` and `at_most:` of its trigger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Admission {
+    /// It begins at once.
+    #[default]
+    AtOnce,
+    /// It begins with [`Event::Admitted`].
+    Held,
+}
+
+impl Admission {
+    fn is_at_once(&self) -> bool {
+        *self == Self::AtOnce
+    }
 }
 
 /// What is to be done about a step whose outcome is not known.
@@ -99,6 +120,8 @@ pub enum Decision {
 /// What the machine concludes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Record {
+    /// The run waits for its turn.
+    Held,
     /// A step is to be performed.
     Scheduled {
         /// The step.

@@ -31,7 +31,7 @@ use flow_model::{
 use petgraph::graph::NodeIndex;
 
 pub use self::{
-    event::{Action, Call, Decision, Event, Outcome, Progress, Record, Repeat, Response, Start},
+    event::{Action, Admission, Call, Decision, Event, Outcome, Progress, Record, Repeat, Response, Start},
     place::Place,
     replay::{Diverged, Said, replay},
 };
@@ -56,6 +56,8 @@ pub struct Machine {
     env: BTreeMap<String, String>,
     now: Instant,
     deadline: Option<Instant>,
+    /// The scope of the body, while the run waits for its turn.
+    held: Option<ScopeId>,
     scopes: Scopes,
     threads: BTreeMap<ThreadId, Thread>,
     forks: BTreeMap<ForkId, Fork>,
@@ -142,6 +144,8 @@ enum Went {
 pub enum Status {
     /// Calls are under way.
     Running,
+    /// It waits for its turn.
+    Held,
     /// It waits for timers alone; the earliest is due then.
     Waiting(Instant),
     /// It waits for someone's decision about these steps, and perhaps for timers.
@@ -165,6 +169,7 @@ impl Machine {
             env: BTreeMap::new(),
             now: Instant::default(),
             deadline: None,
+            held: None,
             scopes: Scopes::default(),
             threads: BTreeMap::new(),
             forks: BTreeMap::new(),
@@ -184,6 +189,7 @@ impl Machine {
         if self.outcome.is_none() {
             match event {
                 Event::Started(start) => self.start(start),
+                Event::Admitted => self.admitted(),
                 Event::Began { place, attempt } => self.began(place, *attempt),
                 Event::Attempted { place, attempt, outcome, reached, retry_after, draw } => {
                     self.attempted(
@@ -212,6 +218,7 @@ impl Machine {
             Event::Fired { place } => {
                 self.pending.get(place).and_then(Pending::until).is_some_and(|until| until <= now)
             }
+            Event::Admitted => self.held.is_some(),
             Event::Expired => self.deadline.is_some_and(|deadline| deadline <= now),
             Event::Resolved { place, .. } => matches!(self.pending.get(place), Some(Pending::Undecided(..))),
             Event::Began { .. } | Event::Lost { .. } | Event::Cancelled { .. } => true,
@@ -237,6 +244,9 @@ impl Machine {
     pub fn status(&self) -> Status {
         if self.outcome.is_some() {
             return Status::Ended;
+        }
+        if self.held.is_some() {
+            return Status::Held;
         }
         if self.pending.values().any(|pending| matches!(pending, Pending::Call(_))) {
             return Status::Running;
@@ -288,14 +298,24 @@ impl Machine {
                 Err(failure) => return self.end(Outcome::Failed { failure, place: None }),
             }
         }
-        let region = Region { at: plan.entry, role: Role::Whole };
-        self.open_thread(Thread {
-            scope,
-            indexes: Vec::new(),
-            parent: None,
-            stack: vec![region],
-            waits: Waits::Nothing,
-        });
+        match start.admission {
+            Admission::AtOnce => self.begin(scope),
+            Admission::Held => {
+                self.held = Some(scope);
+                self.record(Record::Held);
+            }
+        }
+    }
+
+    fn admitted(&mut self) {
+        if let Some(scope) = self.held.take() {
+            self.begin(scope);
+        }
+    }
+
+    fn begin(&mut self, scope: ScopeId) {
+        let stack = vec![Region { at: self.plan.entry, role: Role::Whole }];
+        self.open_thread(Thread { scope, indexes: Vec::new(), parent: None, stack, waits: Waits::Nothing });
     }
 
     fn open_thread(&mut self, thread: Thread) -> ThreadId {
@@ -367,6 +387,7 @@ impl Machine {
         for place in self.pending.keys().cloned().collect::<Vec<_>>() {
             self.drop_pending(&place);
         }
+        self.held = None;
         self.threads.clear();
         self.forks.clear();
         self.ready.clear();

@@ -61,6 +61,7 @@ fn brief(said: &Said) -> String {
     match said {
         Said::Event(_) => "an event".to_owned(),
         Said::Record(record) => match record {
+            Record::Held => "the wait for its turn".to_owned(),
             Record::Scheduled { place, .. } => format!("the start of `{place}`"),
             Record::Waits { place, until } => format!("the wait of `{place}` until {until}"),
             Record::StepFailed { place, failure } => format!("the failure of `{place}` with {}", failure.kind),

@@ -30,7 +30,7 @@ pub use self::{expect::Unmet, sample::sample};
 use crate::{
     connector::Reached,
     eval::{Evaluator, Frame, Library},
-    machine::{Action, Call, Event, Machine, Outcome, Place, Record, Response, Start, Status},
+    machine::{Action, Admission, Call, Event, Machine, Outcome, Place, Record, Response, Start, Status},
 };
 
 /// When a test begins on its clock: 2026-01-01T00:00:00Z.
@@ -148,7 +148,8 @@ impl World<'_> {
         let payload = self.payload()?;
         let mut machine = Machine::new("test", Arc::clone(&self.plan), self.library.clone());
         let mut now = START;
-        let start = Event::Started(Start { trigger: self.case.trigger, payload, env: BTreeMap::new() });
+        let start = Start { trigger: self.case.trigger, payload, env: BTreeMap::new(), admission: Admission::AtOnce };
+        let start = Event::Started(start);
         self.carry(machine.apply(&start, now));
         for _ in 0..MOST_EVENTS {
             let event = if machine.outcome().is_some() {
@@ -203,7 +204,8 @@ impl World<'_> {
             Record::DeadLettered { queue, value, .. } => self.report.dead_letters.push((queue, value)),
             Record::Responded(response) => self.report.response = Some(response),
             Record::Dropped { place } => self.timers.retain(|(_, timer)| *timer != place),
-            Record::Scheduled { .. }
+            Record::Held
+            | Record::Scheduled { .. }
             | Record::Waits { .. }
             | Record::StepFailed { .. }
             | Record::Undecided { .. }

@@ -120,6 +120,26 @@ pub struct NewRun {
     pub trigger: Option<String>,
     /// How a repetition of the same event is known.
     pub dedupe: Option<Dedupe>,
+    /// When it may begin, where its trigger limits that.
+    pub turn: Option<Turn>,
+}
+
+/// When a run may begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// What it shares with the runs that may not be under way at the same time, and how many of them may.
+    pub gate: Option<(String, u32)>,
+    /// Not before this time.
+    pub at: Instant,
+}
+
+/// Whether a run waits for its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// It does.
+    Yes,
+    /// It has begun, or begins at once.
+    No,
 }
 
 /// How a repetition of an event is known.
@@ -144,6 +164,8 @@ pub struct Standing {
     pub reason: Option<String>,
     /// When it has to be looked at next; none while calls are under way, and when nothing will happen by itself.
     pub wake_at: Option<Instant>,
+    /// Whether it waits for its turn.
+    pub held: Held,
     /// How it ended.
     pub outcome: Option<Outcome>,
 }
@@ -310,6 +332,10 @@ pub struct Unfinished {
     pub state: RunState,
     /// When it has to be looked at next.
     pub wake_at: Option<Instant>,
+    /// When it may begin, where its trigger limits that.
+    pub turn: Option<Turn>,
+    /// Whether it waits for its turn.
+    pub held: Held,
 }
 
 /// A place for journals.
@@ -338,6 +364,9 @@ pub trait Store: Send + Sync {
 
     /// Runs that are not over, oldest first.
     async fn unfinished(&self) -> Result<Vec<Unfinished>, Error>;
+
+    /// The turns of the last runs that a trigger of a flow has started, latest first.
+    async fn turns(&self, flow: &str, trigger: &str, count: u32) -> Result<Vec<Instant>, Error>;
 
     /// How many bytes can still be written, where that is known.
     fn space(&self) -> Option<u64>;

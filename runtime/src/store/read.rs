@@ -9,7 +9,7 @@ use flow_model::units::Instant;
 use rusqlite::{Connection, OptionalExtension as _, ToSql, types::Type};
 use serde::de::DeserializeOwned;
 
-use super::{DeadLetter, Error, Filter, RunDetail, RunState, RunSummary, Unfinished, schema};
+use super::{DeadLetter, Error, Filter, Held, RunDetail, RunState, RunSummary, Turn, Unfinished, schema};
 use crate::journal::{self, History, Row, RunId};
 
 const SUMMARY: &str =
@@ -127,16 +127,31 @@ impl Reader {
 
     pub(super) fn unfinished(&self) -> Result<Vec<Unfinished>, Error> {
         let connection = self.lock();
-        let mut statement =
-            connection.prepare_cached("select id, state, wake_at from runs where ended_at is null order by id")?;
+        let mut statement = connection.prepare_cached(
+            "select id, state, wake_at, gate, gate_limit, turn_at, held from runs where ended_at is null order by id",
+        )?;
         let runs = statement.query_map([], |row| {
+            let gate = row.get::<_, Option<String>>(3)?.zip(row.get::<_, Option<u32>>(4)?);
+            let turn_at: Option<i64> = row.get(5)?;
             Ok(Unfinished {
                 run: parsed(row, 0)?,
                 state: parsed(row, 1)?,
                 wake_at: row.get::<_, Option<i64>>(2)?.map(Instant),
+                turn: turn_at.map(|at| Turn { gate, at: Instant(at) }),
+                held: if row.get(6)? { Held::Yes } else { Held::No },
             })
         })?;
         Ok(runs.collect::<Result<_, _>>()?)
+    }
+
+    pub(super) fn turns(&self, flow: &str, trigger: &str, count: u32) -> Result<Vec<Instant>, Error> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(
+            "select turn_at from runs where flow = ? and started_by = ? and turn_at is not null
+             order by turn_at desc limit ?",
+        )?;
+        let turns = statement.query_map((flow, trigger, count), |row| row.get(0).map(Instant))?;
+        Ok(turns.collect::<Result<_, _>>()?)
     }
 }
 

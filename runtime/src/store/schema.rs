@@ -25,10 +25,15 @@ create table runs (
     started_at integer not null,
     ended_at integer,
     wake_at integer,
+    gate text,
+    gate_limit integer,
+    turn_at integer,
+    held integer not null default 0,
     outcome text,
     answer text
 ) strict;
 create index runs_by_flow on runs (flow, id);
+create index runs_by_turn on runs (flow, started_by, turn_at) where turn_at is not null;
 create index runs_unfinished on runs (id) where ended_at is null;
 create table journal (
     run text not null,

@@ -6,6 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use flow_model::units::Instant;
 
 use super::{
     Batch, Committed, Error, Filter, Reader, RunDetail, RunSummary, Store, Unfinished,
@@ -92,6 +93,11 @@ impl Store for Sqlite {
 
     async fn unfinished(&self) -> Result<Vec<Unfinished>, Error> {
         self.reading(Reader::unfinished).await
+    }
+
+    async fn turns(&self, flow: &str, trigger: &str, count: u32) -> Result<Vec<Instant>, Error> {
+        let (flow, trigger) = (flow.to_owned(), trigger.to_owned());
+        self.reading(move |reader| reader.turns(&flow, &trigger, count)).await
     }
 
     fn space(&self) -> Option<u64> {

@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehav
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use super::{Batch, Committed, Dedupe, Error, SameBody};
+use super::{Batch, Committed, Dedupe, Error, Held, SameBody};
 use crate::journal::RunId;
 
 /// How many jobs one transaction takes at most.
@@ -188,11 +188,23 @@ fn write(transaction: &Transaction<'_>, batch: &Batch) -> Result<Committed, Erro
         {
             return Ok(duplicate);
         }
+        let turn = new.turn.as_ref();
+        let gate = turn.and_then(|turn| turn.gate.as_ref());
         transaction
             .prepare_cached(
-                "insert into runs (id, flow, plan, started_by, state, started_at) values (?, ?, ?, ?, '', ?)",
+                "insert into runs (id, flow, plan, started_by, state, started_at, gate, gate_limit, turn_at)
+                 values (?, ?, ?, ?, '', ?, ?, ?, ?)",
             )?
-            .execute(params![run, new.flow, new.plan, new.trigger, batch.at.0])?;
+            .execute(params![
+                run,
+                new.flow,
+                new.plan,
+                new.trigger,
+                batch.at.0,
+                gate.map(|(gate, _)| gate),
+                gate.map(|(_, limit)| limit),
+                turn.map(|turn| turn.at.0),
+            ])?;
     }
     for row in &batch.rows {
         transaction
@@ -209,7 +221,7 @@ fn write(transaction: &Transaction<'_>, batch: &Batch) -> Result<Committed, Erro
     transaction
         .prepare_cached(
             "update runs set state = ?2, reason = ?3, wake_at = ?4, ended_at = coalesce(ended_at, ?5),
-             outcome = coalesce(outcome, ?6), answer = coalesce(answer, ?7) where id = ?1",
+             outcome = coalesce(outcome, ?6), answer = coalesce(answer, ?7), held = ?8 where id = ?1",
         )?
         .execute(params![
             run,
@@ -219,6 +231,7 @@ fn write(transaction: &Transaction<'_>, batch: &Batch) -> Result<Committed, Erro
             ended_at,
             standing.outcome.as_ref().map(text),
             batch.answer.as_ref().map(text),
+            standing.held == Held::Yes,
         ])?;
     Ok(Committed::Done)
 }

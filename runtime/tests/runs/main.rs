@@ -8,6 +8,7 @@
 mod crash;
 mod durability;
 mod engine;
+mod gate;
 mod machine;
 mod random;
 mod support;

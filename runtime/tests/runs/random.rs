@@ -7,7 +7,7 @@ use flow_runtime::{
     connector::Reached,
     eval::Library,
     journal::{self, Chain, Entry, RunId},
-    machine::{Call, Decision, Event, Machine, Outcome, Place, Record, Repeat, Said, Start, Status, replay},
+    machine::{Admission, Call, Decision, Event, Machine, Outcome, Place, Record, Repeat, Said, Start, Status, replay},
 };
 
 use crate::support::{
@@ -38,7 +38,7 @@ fn seen(machine: &Machine) -> Seen {
 fn run_wildly(plan: &Arc<Plan>, rng: &mut Rng) -> (Play, Vec<(usize, Seen)>) {
     let mut play = Play::of(Arc::clone(plan));
     let mut after = Vec::new();
-    let start = Start { trigger: None, payload: Value::Null, env: BTreeMap::new() };
+    let start = Start { trigger: None, payload: Value::Null, env: BTreeMap::new(), admission: Admission::AtOnce };
     play.apply(Event::Started(start));
     after.push((play.said.len(), seen(&play.machine)));
     for _ in 0..400 {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use flow_model::plan::NodeKind;
+use flow_model::{plan::NodeKind, units::Instant};
 use serde_json::json;
 
 use super::*;
@@ -54,6 +54,10 @@ impl Store for Failing {
 
     async fn unfinished(&self) -> Result<Vec<Unfinished>, store::Error> {
         self.inner.unfinished().await
+    }
+
+    async fn turns(&self, flow: &str, trigger: &str, count: u32) -> Result<Vec<Instant>, store::Error> {
+        self.inner.turns(flow, trigger, count).await
     }
 
     fn space(&self) -> Option<u64> {

@@ -11,7 +11,7 @@ use flow_model::{
 use flow_runtime::{
     connector::Reached,
     eval::Library,
-    machine::{Action, Call, Event, Machine, Outcome, Place, Record, Repeat, Said, Start},
+    machine::{Action, Admission, Call, Event, Machine, Outcome, Place, Record, Repeat, Said, Start},
 };
 
 pub(crate) const RUN: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
@@ -47,7 +47,12 @@ impl Play {
     /// A new run of a plan, begun with parameters.
     pub(crate) fn start(plan: Plan, params: Value) -> Self {
         let mut play = Self::new(plan);
-        play.apply(Event::Started(Start { trigger: None, payload: params, env: BTreeMap::new() }));
+        play.apply(Event::Started(Start {
+            trigger: None,
+            payload: params,
+            env: BTreeMap::new(),
+            admission: Admission::AtOnce,
+        }));
         play
     }
 

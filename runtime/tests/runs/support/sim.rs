@@ -294,6 +294,11 @@ impl Store for Faulty {
         self.inner.unfinished().await
     }
 
+    async fn turns(&self, flow: &str, trigger: &str, count: u32) -> Result<Vec<Instant>, Error> {
+        let _busy = Busy::new(&self.busy);
+        self.inner.turns(flow, trigger, count).await
+    }
+
     fn space(&self) -> Option<u64> {
         self.inner.space()
     }

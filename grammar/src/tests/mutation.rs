@@ -1,0 +1,141 @@
+//! Random damage to programs.
+
+use super::{assert_well_formed, shipped};
+use crate::{read, scan};
+
+/// A small generator of the same numbers on every machine (xorshift64*, Vigna 2016).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self, below: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % below.max(1)
+    }
+}
+
+/// What is put into programs besides their own tokens.
+const FOREIGN: &[&str] = &[
+    "{",
+    "}",
+    "(",
+    ")",
+    "[",
+    "]",
+    "\"",
+    "\"\"\"",
+    "'",
+    "“",
+    "=",
+    "==",
+    "=>",
+    "->",
+    ":",
+    ",",
+    ";",
+    "|",
+    "||",
+    "&&",
+    "!",
+    "?",
+    "??",
+    "?.",
+    ".",
+    "..",
+    "...",
+    "@",
+    "<",
+    ">",
+    "-",
+    "+",
+    "*",
+    "/",
+    "//",
+    "/*",
+    "#",
+    "\\",
+    "$",
+    "`",
+    "\n",
+    "\t",
+    "\r",
+    " ",
+    "if",
+    "else",
+    "match",
+    "for",
+    "in",
+    "step",
+    "let",
+    "try",
+    "catch",
+    "parallel",
+    "flow",
+    "record",
+    "connector",
+    "saga",
+    "1",
+    "1.5",
+    "10min",
+    "5.00 EUR",
+    "ö",
+    "日本",
+    "\u{202e}",
+    "\u{200b}",
+    "\u{1}",
+    "\0",
+    "\u{feff}",
+    "…",
+    "\\u{",
+    "r\"",
+    "{{",
+    "\"{",
+    "\"\"\"{",
+    "/* */",
+];
+
+/// The text with a random change at a token: left out, doubled, swapped, replaced, something put in, the rest cut off.
+fn damaged(text: &str, random: &mut Random) -> String {
+    let tokens = scan::scan(text).tokens;
+    let at = random.next(tokens.len());
+    let Some(token) = tokens.get(at) else { return FOREIGN[random.next(FOREIGN.len())].to_owned() };
+    let (start, end) = (token.start as usize, token.end as usize);
+    let other = tokens[random.next(tokens.len())];
+    let piece = match random.next(3) {
+        0 => &text[other.start as usize..other.end as usize],
+        _ => FOREIGN[random.next(FOREIGN.len())],
+    };
+    match random.next(7) {
+        0 | 1 => format!("{}{}", &text[..start], &text[end..]),
+        2 => format!("{} {}", &text[..end], &text[start..]),
+        3 => format!("{}{piece}{}", &text[..start], &text[end..]),
+        4 => format!("{}{piece}{}", &text[..start], &text[start..]),
+        5 => match tokens.get(at + 1) {
+            Some(next) => {
+                let (from, to) = (next.start as usize, next.end as usize);
+                format!("{}{}{}{}{}", &text[..start], &text[from..to], &text[end..from], &text[start..end], &text[to..])
+            }
+            None => text[..start].to_owned(),
+        },
+        _ => match random.next(4) {
+            0 => text[..start].to_owned(),
+            1 => text[end..].to_owned(),
+            _ => format!("{}{piece} {piece}{}", &text[..end], &text[end..]),
+        },
+    }
+}
+
+#[test]
+fn damaged_programs_are_read_without_panic() {
+    let all = shipped();
+    let mut random = Random(0x5eed_0f10_4711_0815);
+    for round in 0..3000 {
+        let mut text = all[round % all.len()].1.clone();
+        for _ in 0..=random.next(3) {
+            text = damaged(&text, &mut random);
+        }
+        let (tree, problems) = read(&text);
+        assert_well_formed(&text, &tree, &problems);
+    }
+}
