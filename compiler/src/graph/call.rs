@@ -102,7 +102,9 @@ fn circle_of(flow: &str, closing: Span, circle: &[(&str, Span)]) -> Diagnostic {
     for (flow, span) in circle {
         problem = problem.label(*span, format!("calls `{flow}`"));
     }
-    problem.help("a run would never end: to go through a list write `for`, to try again until something holds write `repeat`")
+    problem.help(
+        "a run would never end: to go through a list write `for`, to try again until something holds write `repeat`",
+    )
 }
 
 impl<'a> Lowering<'a> {
@@ -156,12 +158,8 @@ impl<'a> Lowering<'a> {
         for kind in &signature.errors {
             self.raise(kind.clone(), callee);
         }
-        let kind = NodeKind::Run {
-            slot: Some(slot),
-            flow: flow.to_owned(),
-            digest: signature.digest.clone(),
-            params: values,
-        };
+        let kind =
+            NodeKind::Run { slot: Some(slot), flow: flow.to_owned(), digest: signature.digest.clone(), params: values };
         self.builder.add(chain, node_name, kind, step.span);
         Typed::new(Expr::Slot(slot), signature.result.clone())
     }

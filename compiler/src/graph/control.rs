@@ -246,8 +246,13 @@ impl Lowering<'_> {
                     _ => "give a list",
                 };
                 self.el.problems.push(
-                    Diagnostic::new(Code::E0301, format!("`{word}` goes through a list"), span, format!("of type `{other}`"))
-                        .help(help),
+                    Diagnostic::new(
+                        Code::E0301,
+                        format!("`{word}` goes through a list"),
+                        span,
+                        format!("of type `{other}`"),
+                    )
+                    .help(help),
                 );
                 Type::Unknown
             }

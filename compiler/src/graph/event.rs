@@ -73,6 +73,13 @@ impl Lowering<'_> {
         Typed::new(Expr::Slot(slot), ty)
     }
 
+    /// Says whether a callee is `approve`, and not a function or binding of that name.
+    pub(super) fn is_approve(&self, callee: &ast::Expr) -> bool {
+        let names = self.el.names;
+        matches!(&callee.kind, ast::ExprKind::Name(name)
+            if name == "approve" && !self.el.scope.has(name) && !names.functions.contains_key(name) && !names.flows.contains_key(name))
+    }
+
     /// `approve("Refund {total}?", by: "finance") for 2d`
     pub(super) fn approve(
         &mut self,
@@ -97,7 +104,8 @@ impl Lowering<'_> {
         let slot = self.el.scope.fresh();
         let mut values = values.into_iter();
         if let Some(Some(question)) = values.next() {
-            let kind = NodeKind::Approve { slot: Some(slot), question, by: values.next().flatten(), within: within.clone() };
+            let kind =
+                NodeKind::Approve { slot: Some(slot), question, by: values.next().flatten(), within: within.clone() };
             self.builder.add(chain, node_name, kind, step.span);
         }
         let decision = Type::Record(IndexMap::from([

@@ -162,7 +162,10 @@ impl<'a> Lowering<'a> {
     /// Lowers the value at the end of a region.
     pub(super) fn value(
         &mut self,
-        chain: &mut Chain, value: &ast::Expr, goal: Goal<'_>) -> (Type, Option<NodeIndex>, Ends) {
+        chain: &mut Chain,
+        value: &ast::Expr,
+        goal: Goal<'_>,
+    ) -> (Type, Option<NodeIndex>, Ends) {
         let wants = matches!(goal, Goal::Yield(_));
         if has_effect(value) {
             let slot = wants.then(|| self.el.scope.fresh());
@@ -429,9 +432,12 @@ impl<'a> Lowering<'a> {
         Some(Typed::unknown())
     }
 
-    /// The call of an operation of a connection, if the expression is one.
+    /// The call of an operation of a connection, of a flow or of `approve`, if the expression is one.
     pub(super) fn connection_call<'w>(&self, value: &'w ast::Expr) -> Option<(String, &'w [ast::Arg])> {
         let ExprKind::Call { callee, args, .. } = &value.kind else { return None };
+        if self.called_flow(callee).is_some() || self.is_approve(callee) {
+            return Some((chain(callee)?.text(), args.as_slice()));
+        }
         if !matches!(callee.kind, ExprKind::Member { .. }) {
             return None;
         }

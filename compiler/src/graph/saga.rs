@@ -14,7 +14,7 @@ use flow_model::{
 use petgraph::graph::NodeIndex;
 
 use super::{
-    builder::Chain,
+    builder::{Builder, Chain},
     failure::Raised,
     lower::{Ends, Goal, Lowering},
     step::Target,
@@ -57,8 +57,12 @@ impl Lowering<'_> {
     pub(super) fn undo(&mut self, node: NodeIndex, step: &ast::Step, slot: Slot, result: &Type, name: &str) {
         let Some((span, call)) = &step.undo else { return };
         self.el.scope.push();
+        // Where null is no success, nothing was made that could be taken back.
+        let null_fails = matches!(step.otherwise, Some(ast::Otherwise::Fail(_) | ast::Otherwise::Return(..)));
+        let is_guarded = null_fails && matches!(result, Type::Optional(_));
         if let Some(name) = &step.name {
-            self.el.bind_at(name, slot, result.clone(), Kind::Step);
+            let ty = if is_guarded { result.non_null() } else { result };
+            self.el.bind_at(name, slot, ty.clone(), Kind::Step);
         }
         // What an undo can end with has nothing to do with what the flow can end with.
         self.raised.push(Raised::default());
@@ -90,6 +94,13 @@ impl Lowering<'_> {
         }
         self.raised.pop();
         self.el.scope.pop();
+        if is_guarded {
+            let mut whole = Chain::default();
+            let guard = self.builder.reserve(&mut whole, &format!("{name}.undo.if"), *span);
+            self.builder.region(guard, 1, chain);
+            self.builder.set(guard, NodeKind::If { slot: None, conditions: vec![Builder::is_null(slot)] });
+            chain = whole;
+        }
         self.builder.region(node, 0, chain);
     }
 
@@ -114,9 +125,9 @@ impl Lowering<'_> {
     pub(super) fn no_undo(&mut self, step: &ast::Step, why: &str, help: &str) {
         let Some((span, call)) = &step.undo else { return };
         let keyword = Span { end: span.start + "undo".len() as u32, ..*span };
+        // Its names are used, if for nothing.
         self.el.problems.push(Diagnostic::new(Code::E0606, why, keyword, "takes nothing back").help(help));
         if let ExprKind::Call { .. } = call.kind {
-            // Its names are used, if for nothing.
             self.el.has_gaps = true;
         }
     }
@@ -137,8 +148,9 @@ impl Lowering<'_> {
         if let Some(effect) = target.info.operations.get(&target.name).and_then(|spans| spans.effect) {
             problem = problem.label(effect, "declared here");
         }
-        self.el.problems.push(problem.help(
-            "add `undo connection.operation(…)` to the step, or put the step after the saga if it may stay",
-        ));
+        self.el.problems.push(
+            problem
+                .help("add `undo connection.operation(…)` to the step, or put the step after the saga if it may stay"),
+        );
     }
 }

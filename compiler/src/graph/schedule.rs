@@ -105,7 +105,8 @@ impl Lowering<'_> {
             Some(("last", _)) => return CatchUp::Last,
             Some(("all", _)) => return CatchUp::All,
             Some((word, span)) => {
-                let problem = Diagnostic::new(Code::E0411, format!("there is no `catch_up: {word}`"), span, "not known");
+                let problem =
+                    Diagnostic::new(Code::E0411, format!("there is no `catch_up: {word}`"), span, "not known");
                 self.el.problems.push(match similar(word, CATCH_UP) {
                     Some(near) => problem
                         .help(format!("did you mean `{near}`?"))

@@ -124,7 +124,7 @@ impl<'a> Lowering<'a> {
                 return None;
             }
         };
-        if matches!(&callee.kind, ExprKind::Name(name) if name == "approve") {
+        if self.is_approve(callee) {
             let help = "leave it out: nothing is called, so nothing is repeated";
             self.only_operations(step, "`approve`", help, "leave it out: to ask changes nothing");
             return Some(Called::Approve(callee.span, args));
@@ -192,7 +192,12 @@ impl<'a> Lowering<'a> {
     /// The node of the call itself.
     pub(super) fn call(
         &mut self,
-        chain: &mut Chain, step: &ast::Step, target: &Target<'a>, args: &[Arg], name: &str) -> Slot {
+        chain: &mut Chain,
+        step: &ast::Step,
+        target: &Target<'a>,
+        args: &[Arg],
+        name: &str,
+    ) -> Slot {
         let operation = target.operation;
         let spans = target.info.operations.get(&target.name);
         let mut params: IndexMap<String, Parameter> = operation

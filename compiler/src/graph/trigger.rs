@@ -233,7 +233,10 @@ impl Lowering<'_> {
                 Diagnostic::new(Code::E0201, format!("no event is called `{pattern}`"), path.span(), "nothing fits");
             self.el.problems.push(match known.is_empty() {
                 true => problem.help("declare one: `event customer.created { … }`"),
-                false => problem.help(format!("the events are {}; `*` stands for one part of a name, at the end for any number", listed(&known))),
+                false => problem.help(format!(
+                    "the events are {}; `*` stands for one part of a name, at the end for any number",
+                    listed(&known)
+                )),
             });
             return None;
         }

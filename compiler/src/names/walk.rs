@@ -4,9 +4,9 @@
 //! right. Left out on purpose: meaning and scopes.
 
 use crate::ast::{
-    Arg, Block, CatchArm, Connector, Expr, ExprKind, Fail, Field, Flow, Ident, Item, ListEntry, Otherwise, Path, Pattern,
-    PatternKind, PolicyEntry, PolicyUse, PolicyUseWhat, PolicyValue, Property, PropertyValue, RecordEntry, Statement,
-    StatementKind, Step, TextPart, Trigger, TriggerClauseValue, TriggerSource, TypeExpr, TypeExprKind,
+    Arg, Block, CatchArm, Connector, Expr, ExprKind, Fail, Field, Flow, Ident, Item, ListEntry, Otherwise, Path,
+    Pattern, PatternKind, PolicyEntry, PolicyUse, PolicyUseWhat, PolicyValue, Property, PropertyValue, RecordEntry,
+    Statement, StatementKind, Step, TextPart, Trigger, TriggerClauseValue, TriggerSource, TypeExpr, TypeExprKind,
 };
 
 /// What a pass wants to hear of.
@@ -355,7 +355,9 @@ pub(crate) fn expr<'a>(written: &'a Expr, visitor: &mut impl Visitor<'a>) {
             [&repeat.every, &repeat.times, &repeat.until].into_iter().for_each(|part| expr(part, visitor));
             block(&repeat.body, visitor);
         }
-        ExprKind::Parallel { body, .. } | ExprKind::Saga(body) | ExprKind::Race(body) | ExprKind::Block(body) => block(body, visitor),
+        ExprKind::Parallel { body, .. } | ExprKind::Saga(body) | ExprKind::Race(body) | ExprKind::Block(body) => {
+            block(body, visitor)
+        }
         ExprKind::Try { body, catch } => {
             block(body, visitor);
             catch.iter().for_each(|arm| catch_arm(arm, visitor));

@@ -75,10 +75,9 @@ impl Reader<'_> {
                 ast::StatementKind::DeadLetter { queue: self.name(node)?, value: self.expr_below(node) }
             }
             Kind::SleepStatement => ast::StatementKind::Sleep(self.expr_below(node)),
-            Kind::EmitStatement => ast::StatementKind::Emit {
-                event: self.path(node.child(Kind::Path)?)?,
-                value: self.expr_below(node),
-            },
+            Kind::EmitStatement => {
+                ast::StatementKind::Emit { event: self.path(node.child(Kind::Path)?)?, value: self.expr_below(node) }
+            }
             Kind::ControlStatement => {
                 let control = node.children().next()?;
                 ast::StatementKind::Control(self.primary(control))
