@@ -1,5 +1,7 @@
 //! All tests that look at more than one crate, in one binary: it links once and its tests run side by side.
 
+#![expect(clippy::unwrap_used, reason = "a test that can't go on ends there")]
+
 mod cases;
 mod e2e;
 mod examples;

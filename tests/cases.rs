@@ -125,10 +125,9 @@ fn programs_on_pages_are_what_the_pages_say() {
                 wrong.push(format!("{name}:{}: gives `{}`\n{drawing}", block.line, codes(&checked).join(" ")));
             }
             // What a page shows of a diagnostic is what `flowc check` prints.
-            if let Some(shown) = blocks.get(at + 1).filter(|next| next.info == "text" && next.text.contains("[E")) {
-                if shown.text.trim_end() != drawing.trim_end() {
-                    wrong.push(format!("{name}:{}: the drawing is\n{drawing}", shown.line));
-                }
+            let shown = blocks.get(at + 1).filter(|next| next.info == "text" && next.text.contains("[E"));
+            if let Some(shown) = shown.filter(|shown| shown.text.trim_end() != drawing.trim_end()) {
+                wrong.push(format!("{name}:{}: the drawing is\n{drawing}", shown.line));
             }
         }
     }

@@ -105,7 +105,8 @@ fn accepted(text: &str) -> Result<Code, (String, String)> {
         ));
     }
     if reason.is_none_or(|reason| reason.trim().is_empty()) {
-        return Err((format!("why `{code}` is accepted is not said"), FORM.to_owned()));
+        let help = format!("write `// flow: allow {code} why this is right here`");
+        return Err((format!("why `{code}` is accepted is not said"), help));
     }
     Ok(parsed)
 }

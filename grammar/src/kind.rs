@@ -34,7 +34,7 @@ kinds! {
         safe_dot ellipsis at quote quotes WHITESPACE sp word_char reserved item param later_char plain_string
         member_item condition trigger_source statement step_clause control control_word arm_value record_start
         until_range term prefix infix primary list_entry literal pattern_one bound_literal item_pattern
-        type_atom digits
+        type_atom digits begins_item
     ]
     Comment: COMMENT;
     Name: word | name | bound_word | kw_later;

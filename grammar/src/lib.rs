@@ -50,8 +50,15 @@ pub fn read(text: &str) -> (Tree, Vec<Problem>) {
     if let Some(file) = entries.first_mut() {
         file.size = size;
     }
+    reading.retracted.sort_unstable();
+    reading.doubted.sort_unstable();
     let mut problems = scanned.problems;
-    problems.retain(|problem| problem.kind != ProblemKind::Stray || !reading.retracted.contains(&problem.start));
+    problems.retain(|problem| {
+        problem.kind != ProblemKind::Stray || reading.retracted.binary_search(&problem.start).is_err()
+    });
+    for problem in problems.iter_mut().filter(|problem| reading.doubted.binary_search(&problem.start).is_ok()) {
+        problem.fix.clear();
+    }
     problems.append(&mut reading.problems);
     problems.sort_by_key(|problem| (problem.start, problem.end));
     (Tree { entries }, problems)

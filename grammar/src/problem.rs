@@ -51,6 +51,8 @@ pub enum ProblemKind {
     MissingLet,
     /// What follows a condition or a header stands in braces.
     MissingBlock,
+    /// `a -1`, which is two values.
+    Minus,
     /// `c ? a : b`
     Ternary,
     /// A bracket, an insertion or a comment that is never closed.

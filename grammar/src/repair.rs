@@ -37,6 +37,8 @@ pub(crate) struct Reading {
     pub problems: Vec<Problem>,
     /// Places of superfluous brackets that turned out to be in order.
     pub retracted: Vec<u32>,
+    /// Places of problems that are more than what their fix mends.
+    pub doubted: Vec<u32>,
 }
 
 /// A change that may mend the place where the parser stopped.
@@ -65,6 +67,8 @@ struct Repairer<'a> {
     known: &'a [Problem],
     /// Places of superfluous brackets that turned out to be in order.
     retracted: Vec<u32>,
+    /// Places of problems that explain more than what their fix mends.
+    doubted: Vec<u32>,
     work: usize,
 }
 
@@ -94,7 +98,7 @@ pub(crate) fn read(source: &str, scan: &Scan, groups: Groups) -> Reading {
     let whole = [Piece { from: 0, to: scan.tokens.len(), start: 0, end }];
     let first = if source.len() > LONG { pieces.as_slice() } else { &whole };
     if let Some(entries) = without_repairs(source, first, &scan.edits) {
-        return Reading { entries, problems: Vec::new(), retracted: Vec::new() };
+        return Reading { entries, problems: Vec::new(), retracted: Vec::new(), doubted: Vec::new() };
     }
     let mut repairer = Repairer {
         units,
@@ -102,12 +106,18 @@ pub(crate) fn read(source: &str, scan: &Scan, groups: Groups) -> Reading {
         problems: Vec::new(),
         known: &scan.problems,
         retracted: Vec::new(),
+        doubted: Vec::new(),
         work: WORK.max(source.len()),
     };
     for piece in pieces {
         repairer.piece(piece, &scan.edits);
     }
-    Reading { entries: repairer.entries, problems: repairer.problems, retracted: repairer.retracted }
+    Reading {
+        entries: repairer.entries,
+        problems: repairer.problems,
+        retracted: repairer.retracted,
+        doubted: repairer.doubted,
+    }
 }
 
 /// The parts of a file that can be read for themselves: its items, as far as tokens tell.
@@ -238,6 +248,7 @@ impl Repairer<'_> {
         edits: Vec<Edit>,
     ) -> (Outcome, Vec<Edit>) {
         if let Some((dropped, open)) = candidate.opens {
+            self.work = self.work.saturating_sub(self.units.tokens.len());
             self.retracted.extend(self.units.token(dropped).map(|token| token.start));
             let groups = &self.units.groups;
             self.units.groups = groups.with_opened(self.units.source, self.units.tokens, dropped, open);
@@ -257,7 +268,8 @@ impl Repairer<'_> {
         let token = self.units.token(at);
         // A character that was reported already explains the trouble at its place.
         let (first, last) = self.place(at);
-        if self.is_explained(first, last) {
+        if let Some(known) = self.explanation(first, last) {
+            self.doubted.push(known);
             return;
         }
         let found = match (&kind, token) {
@@ -269,11 +281,12 @@ impl Repairer<'_> {
         self.problems.push(Problem { start, end, expected: spoken::expected(&failure.expected), found, kind, fix });
     }
 
-    /// Says whether what was reported before explains that the parser stopped at a token: it is a character that was
-    /// reported, or on its line a bracket or a quote is out of order.
-    fn is_explained(&self, start: u32, end: u32) -> bool {
+    /// The place of what was reported before, if it explains that the parser stopped at a token: it is a character that
+    /// was reported, or on its line a bracket or a quote is out of order.
+    fn explanation(&self, start: u32, end: u32) -> Option<u32> {
         let near = self.known.partition_point(|known| known.end < start).saturating_sub(NEAR);
-        self.known.iter().skip(near).take_while(|known| known.start <= end.saturating_add(1000)).any(|known| {
+        let mut known = self.known.iter().skip(near).take_while(|known| known.start <= end.saturating_add(1000));
+        let explains = known.find(|known| {
             let is_bracket = matches!(
                 known.kind,
                 ProblemKind::TooDeep(_)
@@ -290,7 +303,8 @@ impl Repairer<'_> {
                 && !self.retracted.contains(&known.start)
                 && between.is_some_and(|between| !between.contains('\n'));
             (known.start < end && start < known.end) || is_on_line
-        })
+        });
+        explains.map(|known| known.start)
     }
 
     /// Leaves the whole piece out.

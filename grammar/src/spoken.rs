@@ -46,6 +46,7 @@ fn spoken(rule: Rule) -> &'static str {
         | Rule::kw_per
         | Rule::pipe
         | Rule::control_word
+        | Rule::begins_item
         | Rule::ellipsis
         | Rule::spread
         | Rule::escape

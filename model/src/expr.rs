@@ -37,7 +37,7 @@ pub enum Expr {
     Record(Vec<RecordPart>),
     /// `[1, 2, ...rest]`
     List(Vec<ListPart>),
-    /// `a.b`, and with `null_safe` `a?.b`: null when `a` is null. Also properties such as `email.domain`.
+    /// `a.b`, and with `null_safe` `a?.b`: null when `a` is null. Properties such as `email.domain` are calls.
     Member {
         /// What has the member.
         of: Box<Expr>,

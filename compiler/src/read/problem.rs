@@ -65,6 +65,7 @@ pub(super) fn diagnostic(problem: &Problem, file: FileId) -> Diagnostic {
         | ProblemKind::UnusedValue
         | ProblemKind::MissingLet
         | ProblemKind::MissingBlock
+        | ProblemKind::Minus
         | ProblemKind::Ternary => statement(problem),
         ProblemKind::Unclosed(_)
         | ProblemKind::Stray
@@ -127,6 +128,9 @@ fn unexpected(problem: &Problem) -> Words {
         }
         "," => "leave the `,` out, or write what should follow it".to_owned(),
         "on" => "triggers stand at the top of a flow, before its statements".to_owned(),
+        "else" if expects("a pattern") || expects("an arm `pattern => value`") => {
+            "the arm for all other values is `_ => …`".to_owned()
+        }
         "else" => "`else` follows the `}` of an `if`, or the value of a `let` or a `step`".to_owned(),
         "catch" => "`catch` follows the call of a `step`, or the `}` of a `try`".to_owned(),
         "" => format!("the text ends too early: write {}", list(&problem.expected)),
@@ -221,6 +225,11 @@ fn statement(problem: &Problem) -> Words {
             "`{` and `}` belong around this",
             "write `{ … }` around it, also when it is a single statement",
         ),
+        ProblemKind::Minus => words(
+            "`-` belongs to the number after it here",
+            "has space before it and none after it",
+            "put space on both sides to subtract: `a - 1`",
+        ),
         _ => words(
             "there is no `a ? b : c` in Flow",
             "not expected here",
@@ -246,7 +255,11 @@ fn bracket(problem: &Problem) -> Words {
             "leave it out, or put the bracket that opens it where it belongs",
         ),
         ProblemKind::TooDeep(most) => words(
-            format!("brackets are nested more than {most} deep"),
+            match found.as_str() {
+                "<" => format!("types are nested more than {most} deep"),
+                "(" | "[" | "{" | "\"" | "\"\"\"" => format!("brackets are nested more than {most} deep"),
+                _ => format!("expressions are nested more than {most} deep"),
+            },
             "what is in here is not read",
             "give inner parts names with `let`, or put them into a `fn` or a flow",
         ),

@@ -63,10 +63,10 @@ impl Groups {
 
     /// The first superfluous bracket in `from..to`.
     pub(crate) fn dropped(&self, from: usize, to: usize) -> Option<usize> {
-        self.changes.iter().find_map(|change| match change {
-            Change::Drop(at) if (from..to).contains(at) => Some(*at),
-            _ => None,
-        })
+        let first = self.changes.partition_point(|change| change.order().0 < from);
+        let changes = self.changes.iter().skip(first).take_while(|change| change.order().0 < to);
+        let mut dropped = changes.filter_map(|change| if let Change::Drop(at) = change { Some(*at) } else { None });
+        dropped.next()
     }
 }
 

@@ -16,9 +16,12 @@ struct Open {
     outdent: Option<usize>,
 }
 
-/// How many tokens are looked at to find the partner of one bracket. It bounds the time that a text takes in which
-/// nothing pairs up.
-const NEAR: usize = 2000;
+/// How many tokens are looked at before a bracket to find the line that it belongs to. It bounds the time that a text
+/// takes in which nothing pairs up.
+const FAR: usize = 2000;
+
+/// How many tokens are looked at behind a bracket.
+const NEAR: usize = 300;
 
 /// Goes through the brackets of a piece that do not pair up.
 pub(super) struct Matcher<'a> {
@@ -258,7 +261,7 @@ impl<'a> Matcher<'a> {
         if fits.is_some_and(|open| open.indent >= token.indent) {
             return None;
         }
-        let start = fits.map_or(self.from, |open| open.token + 1).max(index.saturating_sub(NEAR));
+        let start = fits.map_or(self.from, |open| open.token + 1).max(index.saturating_sub(FAR));
         let mut below = index;
         for place in (start..index).rev() {
             let line = self.token(place);

@@ -150,7 +150,28 @@ impl Place<'_, '_> {
         }
     }
 
+    /// `a -1`: with space before it alone, a minus belongs to the number.
+    fn minus(&mut self) {
+        let from = self.at.saturating_sub(4).max(1);
+        let sign = (from..=self.at).rev().find(|index| {
+            let (Some(before), Some(sign), Some(after)) =
+                (self.token(index - 1), self.token(*index), self.token(index + 1))
+            else {
+                return false;
+            };
+            let is_value = matches!(before.kind, TokenKind::Word | TokenKind::Number | TokenKind::Close);
+            self.text(*index) == "-" && is_value && before.end < sign.start && sign.end == after.start && !sign.first
+        });
+        if let Some(sign) = sign {
+            self.replace(sign, "- ", ProblemKind::Minus, self.at.max(sign + 1));
+            if let Some(candidate) = self.all.last_mut() {
+                candidate.unit = None;
+            }
+        }
+    }
+
     fn signs(&mut self) {
+        self.minus();
         let at = self.at;
         let instead = |text: &str| ProblemKind::Instead(text.to_owned());
         match self.text(at) {
@@ -347,11 +368,13 @@ impl Place<'_, '_> {
         if !expects_block || self.text(at) == "{" {
             return;
         }
-        let begin = self.units.direct(self.group, 0, at).rev().find(|index| {
-            let text = self.text(*index);
+        let before = self.units.around(self.group, self.start.saturating_sub(1)).map_or(self.start, |(start, _)| start);
+        let from = if self.start == at { before } else { self.start };
+        let has_header = self.units.direct(self.group, from, at).any(|index| {
+            let text = self.text(index);
             CONTROL.contains(&text) || text == "else"
         });
-        if begin.is_none_or(|begin| begin < self.start.min(at.saturating_sub(1)) && self.start != at) {
+        if !has_header {
             return;
         }
         let bounds = self.units.groups.groups.get(self.group).map_or(0, |group| group.to);

@@ -176,7 +176,7 @@ impl Scanner<'_> {
             from,
             if is_line { to } else { shown },
             ProblemKind::UnclosedText,
-            if is_line { vec![fix] } else { Vec::new() },
+            if is_line && inner.is_empty() { vec![fix] } else { Vec::new() },
         );
         self.replace(from, to, "\"\"");
         if let Some(token) = self.scan.tokens.get_mut(opener) {

@@ -59,3 +59,25 @@ fn a_token_that_is_left_out_costs_little() {
     assert!(kept > 0.99, "only {kept} of what is written was kept");
     assert!(each < 1.05, "{each} problems for each mistake");
 }
+
+#[test]
+fn fixes_mend_what_they_are_for() {
+    let (mut offered, mut mended) = (0, 0);
+    for (_, text) in shipped() {
+        for token in scan::scan(&text).tokens {
+            let damaged = format!("{}{}", &text[..token.start as usize], &text[token.end as usize..]);
+            let (_, problems) = read(&damaged);
+            let [problem] = problems.as_slice() else { continue };
+            if problem.fix.is_empty() {
+                continue;
+            }
+            let mut fixed = damaged.clone();
+            for edit in problem.fix.iter().rev() {
+                fixed.replace_range(edit.start as usize..edit.end as usize, &edit.text);
+            }
+            offered += 1;
+            mended += usize::from(read(&fixed).1.is_empty());
+        }
+    }
+    assert!(offered > 100 && mended == offered, "{mended} of {offered} fixes mend");
+}

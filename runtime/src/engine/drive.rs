@@ -214,7 +214,8 @@ impl Inner {
         }
         let mut turn = live.turn(None, events, now, self.free_permits())?;
         // Of the calls whose permit has come, those that are still wanted leave now.
-        for call in live.machine.calls() {
+        let wanted = if permitted.is_empty() { Vec::new() } else { live.machine.calls() };
+        for call in wanted {
             if let Some(permit) = permitted.remove(&(call.place.clone(), call.attempt)) {
                 turn.calls.push((call, Some(permit)));
             }
@@ -230,6 +231,8 @@ impl Inner {
 
     /// Brings a run into memory: what was under way is taken up again.
     async fn take_up(self: &Arc<Self>, run: &RunId, messages: &Inbox) -> Result<(Box<Live>, Vec<Event>), Stop> {
+        // Never closed; where many runs are due at the same time, they come one after the other.
+        let _load = self.loads.acquire().await;
         let Some(summary) = self.store.summary(run).await? else { return Err(Stop::Unknown) };
         let is_outcome = |message: &Message| matches!(message, Message::Event(Event::Attempted { .. }));
         if summary.state.is_final() && !messages.iter().any(is_outcome) {

@@ -51,6 +51,9 @@ use crate::{
     worker::Workers,
 };
 
+/// How many runs are brought into memory at the same time.
+const MOST_LOADS: usize = 64;
+
 /// Carries out runs. Dropping it ends all work where it stands, as a crash does; [`Engine::shutdown`] ends it in order.
 pub struct Engine {
     inner: Arc<Inner>,
@@ -61,6 +64,8 @@ struct Inner {
     store: Arc<dyn Store>,
     settings: Settings,
     permits: Arc<Semaphore>,
+    /// For bringing runs into memory.
+    loads: Semaphore,
     /// Tasks that drive runs and make calls.
     workers: Workers,
     /// The task that watches the timers.
@@ -105,6 +110,7 @@ impl Engine {
         let inner = Inner {
             store,
             permits,
+            loads: Semaphore::new(MOST_LOADS),
             workers: Workers::default(),
             watch: Workers::default(),
             timers: Timers::new(),

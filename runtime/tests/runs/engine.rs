@@ -3,6 +3,7 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use flow_model::{
+    expr::Expr,
     failure::ErrorKind,
     plan::{ForOnError, ParallelOnError, Plan},
     units::Millis,
@@ -409,4 +410,49 @@ fn of_two_who_cancel_or_decide_one_wins() {
         assert!(matches!(said[1 - won], Err(ControlError::Over { state: RunState::Cancelled, .. })));
         assert_eq!(engine.outcome(&run).await.unwrap().reason, Some(won.to_string()));
     });
+}
+
+#[test]
+fn a_run_sees_the_environment_that_it_began_with_also_after_a_restart() {
+    let world = World::new(|made| Reply::ok(made.arg.clone()));
+    world.env.lock().unwrap().insert("REGION".into(), "eu".into());
+    let data = tempfile::tempdir().unwrap();
+    let region = || Expr::Env("REGION".into(), Some(Box::new(text("none"))));
+    let read = vec![step_of("a", "read", 2, region()), give(list([get(2), region()]))];
+    let body = vec![
+        sleep("nap", seconds(3600)),
+        each("each", 3, 1, list([region()]), 1, ForOnError::Stop, read),
+        end(list([get(3), Expr::Env("OTHER".into(), Some(Box::new(text("none"))))])),
+    ];
+    let started = process(&world, data.path(), Fault::Never, async |engine| start(&engine, plan(&[], body)).await.run);
+    let Ended::Well(run) = started else { panic!("no crash was asked for") };
+    *world.env.lock().unwrap() = [("REGION".into(), "us".into()), ("OTHER".into(), "new".into())].into();
+    process(&world, data.path(), Fault::Never, async |engine| {
+        engine.resume().await.unwrap();
+        let outcome = engine.outcome(&run).await.unwrap().outcome;
+        let eu = || Value::text("eu");
+        let expected = Value::List(vec![Value::List(vec![Value::List(vec![eu(), eu()])]), Value::text("none")]);
+        assert_eq!(outcome, Some(Outcome::Completed(expected)));
+    });
+}
+
+#[test]
+fn many_runs_that_are_due_together_are_all_carried_out() {
+    let world = World::kind();
+    let data = tempfile::tempdir().unwrap();
+    let plan = Arc::new(plan(&[], vec![sleep("nap", seconds(3600)), step("a", "send", 1), end(int(1))]));
+    process(&world, data.path(), Fault::Never, async |engine| {
+        engine.deploy(plan).await.unwrap();
+        engine.resume().await.unwrap();
+        futures::future::join_all((0..500).map(|_| engine.submit(params()))).await;
+    });
+    world.clock.shift(7_200_000);
+    process(&world, data.path(), Fault::Never, async |engine| {
+        assert_eq!(engine.resume().await.unwrap(), 500);
+        let all = Filter { limit: 1000, ..Filter::default() };
+        for run in engine.runs(all).await.unwrap() {
+            assert_eq!(engine.outcome(&run.id).await.unwrap().state, RunState::Completed);
+        }
+    });
+    assert_eq!((world.made().len(), world.counts().len()), (500, 500));
 }

@@ -172,10 +172,7 @@ fn newlines_do_not_matter_and_touching_does() {
     assert_eq!(body("let a = f\n(b)"), "<let a f; b>");
     assert_eq!(body("let a = b\n-c"), "<let a b; (Negate c)>");
     assert_eq!(body("let a = b\n- c"), "<let a (b - c)>");
-    assert_eq!(
-        body("respond 200\nif a { log \"x\" }"),
-        "<respond 200 ; (if a <log>)>".replace("; (if a <log>)", "; (if a <log>)")
-    );
+    assert_eq!(body("respond 200\nif a { log \"x\" }"), "<respond 200 ; (if a <log>)>");
     assert_eq!(body("respond 200 { ok: true }"), "<respond 200 {ok: true}>");
     assert_eq!(body("step a()\nfor x in xs { log x }"), "<step a(); (for x xs <log>)>");
 }

@@ -120,6 +120,8 @@ pub(crate) struct World {
     pub(crate) under_way: AtomicUsize,
     pub(crate) most_under_way: AtomicUsize,
     script: Box<Script>,
+    /// The environment of the processes that start from now on.
+    pub(crate) env: Mutex<BTreeMap<String, String>>,
     pub(crate) limits: Limits,
 }
 
@@ -137,6 +139,7 @@ impl World {
             under_way: AtomicUsize::new(0),
             most_under_way: AtomicUsize::new(0),
             script: Box::new(script),
+            env: Mutex::default(),
             limits,
         })
     }
@@ -337,7 +340,12 @@ pub(crate) fn process<T, F: Future<Output = T>>(
         let settings = Settings {
             clock: Arc::clone(&world.clock) as Arc<dyn Clock>,
             limits: world.limits.clone(),
-            ..Settings::new(data, Library::default(), Arc::new(BTreeMap::new()), Arc::new(Caller(Arc::clone(world))))
+            ..Settings::new(
+                data,
+                Library::default(),
+                Arc::new(world.env.lock().unwrap().clone()),
+                Arc::new(Caller(Arc::clone(world))),
+            )
         };
         let engine = Arc::new(Engine::with_store(settings, Arc::new(store)));
         tokio::select! {
