@@ -117,7 +117,9 @@ impl Start<'_> {
         };
         let Some(json) = input else {
             return match &trigger.kind {
-                TriggerKind::Every(_) | TriggerKind::Cron { .. } => Ok(Value::record([("scheduled_at", Value::Timestamp(self.now.timestamp()))])),
+                TriggerKind::Every(_) | TriggerKind::Cron { .. } => {
+                    Ok(Value::record([("scheduled_at", Value::Timestamp(self.now.timestamp()))]))
+                }
                 TriggerKind::Http { .. } | TriggerKind::Webhook { .. } | TriggerKind::Event { .. } => {
                     Err(Trouble::new(Exit::Usage, format!("`{}` is started by `{}`", self.plan.flow, name(trigger)))
                         .help("give what comes with it, for example `--input @event.json`"))

@@ -87,8 +87,8 @@ impl Lowering<'_> {
             frame.block = "race";
             regions.push(self.runner(branch, own, goal));
             // What a branch binds is known to the race alone, which may have used it as its value.
-            if matches!(goal, Goal::Yield(_)) {
-                own.iter().for_each(|own| drop(self.el.scope.find(&own.text)));
+            if let (Goal::Yield(_), Some(own)) = (goal, own) {
+                self.el.scope.find(&own.text);
             }
             self.el.close();
         }

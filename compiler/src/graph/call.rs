@@ -37,13 +37,16 @@ pub(super) struct Signature {
 /// Flows that callers can rely on, by name.
 pub(super) type Signatures = BTreeMap<String, Signature>;
 
+/// A flow that is called, and where.
+type Called<'n> = (&'n str, Span);
+
 /// The flows, each after those that it calls, as far as they don't go in circles; the circles are reported.
 pub(super) fn in_order<'n>(names: &'n Names<'_>, problems: &mut Vec<Diagnostic>) -> Vec<&'n str> {
     let mut order = Vec::new();
     let mut done: BTreeSet<&str> = BTreeSet::new();
     for start in names.flows.keys() {
         // Depth first, with the way taken kept beside.
-        let mut way: Vec<(&str, Vec<(&str, Span)>, Span)> = Vec::new();
+        let mut way: Vec<(&str, Vec<Called<'_>>, Span)> = Vec::new();
         if done.insert(start) {
             way.push((start, calls(names, start), Span::default()));
         }
@@ -54,7 +57,7 @@ pub(super) fn in_order<'n>(names: &'n Names<'_>, problems: &mut Vec<Diagnostic>)
                 continue;
             };
             if let Some(at) = way.iter().position(|(flow, ..)| *flow == called) {
-                let circle: Vec<(&str, Span)> = way.iter().skip(at + 1).map(|(flow, _, span)| (*flow, *span)).collect();
+                let circle: Vec<Called<'_>> = way.iter().skip(at + 1).map(|(flow, _, span)| (*flow, *span)).collect();
                 problems.push(circle_of(called, span, &circle));
             } else if done.insert(called) {
                 way.push((called, calls(names, called), span));
@@ -65,10 +68,10 @@ pub(super) fn in_order<'n>(names: &'n Names<'_>, problems: &mut Vec<Diagnostic>)
 }
 
 /// The flows that a flow calls, with the places, the first last.
-fn calls<'n>(names: &'n Names<'_>, flow: &str) -> Vec<(&'n str, Span)> {
+fn calls<'n>(names: &'n Names<'_>, flow: &str) -> Vec<Called<'n>> {
     struct Calls<'v, 'n, 'a> {
         names: &'n Names<'a>,
-        found: &'v mut Vec<(&'n str, Span)>,
+        found: &'v mut Vec<Called<'n>>,
     }
     impl<'s> walk::Visitor<'s> for Calls<'_, '_, '_> {
         fn step(&mut self, step: &'s ast::Step) {
@@ -89,7 +92,7 @@ fn calls<'n>(names: &'n Names<'_>, flow: &str) -> Vec<(&'n str, Span)> {
     found
 }
 
-fn circle_of(flow: &str, closing: Span, circle: &[(&str, Span)]) -> Diagnostic {
+fn circle_of(flow: &str, closing: Span, circle: &[Called<'_>]) -> Diagnostic {
     let message = match circle.is_empty() {
         true => format!("`{flow}` calls itself"),
         false => {
@@ -158,6 +161,8 @@ impl<'a> Lowering<'a> {
         for kind in &signature.errors {
             self.raise(kind.clone(), callee);
         }
+        // The other run may be cancelled.
+        self.raise(ErrorKind::Rejected, callee);
         let kind =
             NodeKind::Run { slot: Some(slot), flow: flow.to_owned(), digest: signature.digest.clone(), params: values };
         self.builder.add(chain, node_name, kind, step.span);
