@@ -96,7 +96,10 @@ impl Lowering<'_> {
             self.builder.region(node, index, region.chain);
         }
         let count = u32::try_from(branches.len()).expect("a block has fewer than 2^32 statements");
-        let result = self.join(&regions, goal, "the branches of `race`");
+        let result = match regions.is_empty() {
+            true => (Type::Unknown, Ends::Falls),
+            false => self.join(&regions, goal, "the branches of `race`"),
+        };
         self.builder.set(node, NodeKind::Race { slot, regions: count });
         result
     }
