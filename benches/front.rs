@@ -4,7 +4,7 @@
 //! and formatted on one core, how many bytes that allocates, and how the time compares with pest's own bare parse of the
 //! same text in the same run. Machines are noisy: the ratios are what to compare between runs.
 //!
-//! `cargo bench --bench front`
+//! `cargo bench -p flow-benches --bench front`
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 

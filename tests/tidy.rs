@@ -18,8 +18,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("flow-runtime", &["flow-model"]),
     ("flow-native-s3", &["flow-model", "flow-runtime"]),
     ("flow-stdlib", &["flow-model", "flow-native-s3", "flow-runtime"]),
-    ("flow-cli", &["flow-compiler", "flow-model", "flow-runtime", "flow-stdlib"]),
+    ("flow-lsp", &["flow-compiler", "flow-model", "flow-stdlib"]),
+    ("flow-cli", &["flow-compiler", "flow-lsp", "flow-model", "flow-runtime", "flow-stdlib"]),
     ("flowc", &["flow-cli"]),
+    ("flow-benches", &[]),
 ];
 
 /// What may be used only behind a feature: crate and its optional dependencies.
@@ -29,6 +31,7 @@ const OPTIONAL: &[(&str, &[&str])] = &[("flow-stdlib", &["flow-native-s3", "flow
 const RESERVED: &[(&str, &[&str])] = &[
     ("pest", &["flow-grammar"]),
     ("clap", &["flow-cli"]),
+    ("lsp-server", &["flow-lsp"]),
     ("miette", &["flow-compiler"]),
     ("rusqlite", &["flow-runtime"]),
     ("tokio", &["flow-runtime", "flow-stdlib", "flow-native-s3", "flow-cli"]),

@@ -47,6 +47,7 @@ pub(crate) enum Command {
     Facts(Facts),
     Fmt(Fmt),
     New(New),
+    Lsp(Lsp),
     Explain(Explain),
 }
 
@@ -361,6 +362,15 @@ pub(crate) struct New {
     #[arg(value_name = "FOLDER")]
     pub(crate) folder: PathBuf,
 }
+
+/// Serve an editor: mistakes while you type, fixes, formatting.
+///
+/// Speaks the Language Server Protocol over standard input and output; editors start it by themselves.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc lsp                         what the configuration of an editor names for `.flow` files")]
+pub(crate) struct Lsp {}
 
 /// Explain a diagnostic code: the rule, why it is there, an example and its correction.
 #[derive(Debug, Args)]

@@ -43,6 +43,7 @@ fn perform(command: &Command) -> Result<Exit, Trouble> {
         Command::Facts(args) => commands::facts::facts(args),
         Command::Fmt(args) => commands::fmt::fmt(args),
         Command::New(args) => commands::new::new(args),
+        Command::Lsp(_) => commands::lsp::lsp(),
         Command::Explain(args) => commands::explain::explain(args),
     }
 }

@@ -53,6 +53,12 @@ pub enum ProblemKind {
     MissingBlock,
     /// `a -1`, which is two values.
     Minus,
+    /// `f (x)`: the bracket must touch what it applies to.
+    Apart,
+    /// `x = 2` where `x` has a value.
+    Reassigned,
+    /// `while c { … }`
+    Endless,
     /// `c ? a : b`
     Ternary,
     /// A bracket, an insertion or a comment that is never closed.
@@ -75,6 +81,12 @@ pub enum ProblemKind {
     Letters,
     /// A number followed by letters that are no unit; perhaps this was meant.
     Unit(Option<String>),
+    /// An amount with a currency that is not three capital letters; perhaps this was meant.
+    Currency(Option<String>),
+    /// A name that begins with a digit.
+    NameDigit,
+    /// A number with more than one point.
+    Points,
     /// A character that can't be seen, by its code.
     Invisible(u32),
     /// A character that changes the direction in which the text is shown, by its code.

@@ -267,6 +267,13 @@ impl Repairer<'_> {
     fn report(&mut self, start: u32, end: u32, kind: ProblemKind, at: usize, failure: &Failure, fix: Vec<Edit>) {
         let token = self.units.token(at);
         // A character that was reported already explains the trouble at its place.
+        // A keyword that was used as a name was reported where it should have got its value.
+        let before = at.checked_sub(1).map_or("", |before| self.units.text(before));
+        let is_name =
+            |problem: &Problem| problem.found == before && problem.expected.iter().any(|what| what == "a name");
+        if kind == ProblemKind::Unexpected && self.problems.iter().rev().take(NEAR).any(is_name) {
+            return;
+        }
         let (first, last) = self.place(at);
         if let Some(known) = self.explanation(first, last) {
             self.doubted.push(known);

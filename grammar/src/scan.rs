@@ -241,11 +241,24 @@ impl<'a> Scanner<'a> {
                 1 + after.get(1..).and_then(|after| after.find(|letter| !is_digit(letter))).unwrap_or(after.len() - 1);
             digits = length;
         }
+        // `1.2.3`
+        let points = rest.get(length..).unwrap_or_default();
+        let more = points.find(|letter: char| letter != '.' && !letter.is_ascii_digit()).unwrap_or(points.len());
+        let more = points.get(..more).unwrap_or_default().trim_end_matches('.').len();
+        if digits > 0 && is_fraction(points) && rest.get(..length).is_some_and(|number| number.contains('.')) {
+            let (start, end) = ((self.at + length) as u32, (self.at + length + more) as u32);
+            self.report(self.at as u32, end, ProblemKind::Points);
+            self.replace(start, end, "");
+            self.push(TokenKind::Number, length + more);
+            return;
+        }
         let after = rest.get(length..).unwrap_or_default();
         let unit = after.find(|letter: char| letter != '_' && !letter.is_alphanumeric()).unwrap_or(after.len());
         length += unit;
         if unit > 0 {
             self.unit(digits, length);
+        } else {
+            length = self.loose_unit(length);
         }
         self.push(TokenKind::Number, length);
     }
@@ -281,10 +294,10 @@ impl<'a> Scanner<'a> {
         self.angles = angles;
     }
 
-    /// Where on this line the `>` stands that closes the `<` here.
+    /// Where on this line the `>` stands that closes the `<` here. It is looked for in the next kilobyte only.
     fn closing_angle(&self) -> Option<u32> {
         let mut depth = 0usize;
-        for (offset, letter) in self.rest().char_indices().take_while(|(_, letter)| *letter != '\n') {
+        for (offset, letter) in self.rest().char_indices().take(1024).take_while(|(_, letter)| *letter != '\n') {
             match letter {
                 '<' => depth += 1,
                 '>' if depth == 1 => return Some((self.at + offset) as u32),

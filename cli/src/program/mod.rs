@@ -15,6 +15,7 @@ use flow_compiler::{Catalog, Checked, Program};
 use flow_model::diagnostic::Severity;
 
 pub(crate) use self::{
+    disk::Disk,
     find::{find, main_file, served},
     flow::choose,
 };

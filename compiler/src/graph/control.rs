@@ -190,7 +190,8 @@ impl Lowering<'_> {
         let items = self.el.non_null(items, &each.items, "`for` needs a list");
         let item_type = self.item_type("for", &items, each.items.span);
         let concurrency = self.concurrency(each.concurrency.as_ref());
-        let on_error = self.for_on_error(each.on_error.as_ref());
+        let mode = self.for_on_error(each.on_error.as_ref());
+        let on_error = mode.unwrap_or(ForOnError::Stop);
         self.el.scope.push();
         let item = self.el.bind_new(&each.item, item_type.clone(), Kind::Item);
         self.builder.enter(node);
@@ -214,6 +215,7 @@ impl Lowering<'_> {
         self.builder.set(node, NodeKind::For { slot, item, items: items.expr, concurrency, on_error });
         let list = |ty: Type| Type::List(Box::new(ty));
         let ty = match on_error {
+            _ if mode.is_none() => Type::Unknown,
             ForOnError::Stop | ForOnError::Skip => list(region.ty),
             ForOnError::Collect => {
                 let error = failure_type(self.el.names, &[]);
@@ -273,14 +275,15 @@ impl Lowering<'_> {
         count.expr
     }
 
-    fn for_on_error(&mut self, word: Option<&Ident>) -> ForOnError {
+    /// What a failing item does; none when the word means nothing.
+    fn for_on_error(&mut self, word: Option<&Ident>) -> Option<ForOnError> {
         match word.map(|word| word.text.as_str()) {
-            None | Some("stop") => ForOnError::Stop,
-            Some("collect") => ForOnError::Collect,
-            Some("skip") => ForOnError::Skip,
+            None | Some("stop") => Some(ForOnError::Stop),
+            Some("collect") => Some(ForOnError::Collect),
+            Some("skip") => Some(ForOnError::Skip),
             Some(_) => {
                 self.unknown_mode(word, &["stop", "collect", "skip"]);
-                ForOnError::Stop
+                None
             }
         }
     }

@@ -202,6 +202,10 @@ impl Lowering<'_> {
     /// Checks `fails` against the errors that the flow raises.
     fn declared_failures(&mut self, info: &FlowInfo<'_>, raised: &Raised) {
         let Some(declared) = &info.fails else { return };
+        // Of one that is not known nothing can be said, nor of those that it may stand for.
+        if info.ast.fails.as_ref().is_some_and(|written| written.len() != declared.len()) {
+            return;
+        }
         let list_end = declared.last().map(|(_, span)| *span);
         for (kind, span) in &raised.kinds {
             let ErrorKind::Declared(name) = kind else { continue };

@@ -341,6 +341,10 @@ impl<'a> Lowering<'a> {
         if let Some(given) = self.el.bind_arguments(&callee, fail.span, &fail.args, &params) {
             for (((field, param), what), arg) in params.iter().zip(declared.values()).zip(given) {
                 let value = match arg {
+                    Some(arg) if holds_secret(&names.types, &what.ty) => {
+                        self.secret(arg.span, "a secret can't be part of an error");
+                        continue;
+                    }
                     Some(arg) => self.el.argument(field, param, arg),
                     None => argument_left_out(what),
                 };

@@ -13,6 +13,7 @@ mod event;
 mod failure;
 mod flow;
 mod lower;
+mod once;
 mod policy;
 mod saga;
 mod schedule;
@@ -61,6 +62,6 @@ pub(crate) fn plans(
     if has_gaps {
         found.retain(|problem| problem.severity() == Severity::Error);
     }
-    problems.append(&mut found);
+    problems.append(&mut once::once(found));
     plans
 }

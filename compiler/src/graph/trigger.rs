@@ -133,7 +133,8 @@ impl Lowering<'_> {
             *catch_up = self.catch_up(clause);
         }
         self.verify(written, &clauses, &mut kind);
-        if matches!(kind, TriggerKind::Http { .. }) && dedupe.is_none() && !clauses.contains_key("dedupe") {
+        let says_all = clauses.len() == written.clauses.len();
+        if matches!(kind, TriggerKind::Http { .. }) && dedupe.is_none() && says_all && !clauses.contains_key("dedupe") {
             self.no_dedupe(written);
         }
         Some((Trigger { kind, bind: slot, payload: payload.clone(), dedupe, concurrency, at_most, within }, payload))
@@ -173,9 +174,12 @@ impl Lowering<'_> {
         {
             self.secret(clause.span, "a secret can't come from outside");
         }
+        // A clause that is not known may be meant to say it.
+        let has_strangers = written.clauses.iter().any(|clause| !HTTP.contains(&clause.name.text.as_str()));
+        let unsaid = if has_strangers { Type::Unknown } else { Type::Json };
         let map = || Type::Map(Box::new(Type::String));
         let payload = Type::Record(IndexMap::from([
-            ("body".to_owned(), Field::of(body.clone().unwrap_or(Type::Json))),
+            ("body".to_owned(), Field::of(body.clone().unwrap_or(unsaid))),
             ("headers".to_owned(), Field::of(map())),
             ("query".to_owned(), Field::of(map())),
             ("method".to_owned(), Field::of(Type::String)),
@@ -396,6 +400,9 @@ impl Lowering<'_> {
         };
         let per = per.map(|per| {
             let typed = self.el.check(per, Want::default());
+            if holds_secret(&self.el.names.types, &typed.ty) {
+                self.secret(per.span, "a secret can't be a key");
+            }
             self.el.non_null_or(typed, per, "each run needs a key", "add what holds then: `… ?? other`").expr
         });
         let limit = self.count(count)?;

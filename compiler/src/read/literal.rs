@@ -51,13 +51,16 @@ impl Reader<'_> {
             Kind::True => Some(Value::Bool(true)),
             Kind::False => Some(Value::Bool(false)),
             Kind::Null => Some(Value::Null),
-            Kind::Number if text.contains(|letter: char| letter.is_alphabetic()) => None,
+            Kind::Number if !is_number(&text) => None,
             Kind::Number if text.contains('.') => {
                 self.fits(node, decimal(&sign(&text)), "an exact decimal of 28 digits").map(Value::Decimal)
             }
             Kind::Number => self.fits(node, sign(&text).parse().ok(), "an integer of 64 bits").map(Value::Int),
             Kind::Money => {
                 let number = self.text_of(node.child(Kind::Number)?).replace('_', "");
+                if !is_number(&number) {
+                    return None;
+                }
                 let currency = self.text_of(node.child(Kind::Currency)?).to_owned();
                 let amount = self.fits(node, decimal(&sign(&number)), "an exact decimal of 28 digits")?;
                 Some(Value::Money(Money { amount, currency }))
@@ -88,6 +91,11 @@ impl Reader<'_> {
         }
         value
     }
+}
+
+/// Says whether a number is written as one, and not repaired by the parser.
+fn is_number(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') && text.matches('.').count() <= 1
 }
 
 /// An exact decimal: none when digits would be lost.

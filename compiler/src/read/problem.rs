@@ -66,6 +66,9 @@ pub(super) fn diagnostic(problem: &Problem, file: FileId) -> Diagnostic {
         | ProblemKind::MissingLet
         | ProblemKind::MissingBlock
         | ProblemKind::Minus
+        | ProblemKind::Apart
+        | ProblemKind::Reassigned
+        | ProblemKind::Endless
         | ProblemKind::Ternary => statement(problem),
         ProblemKind::Unclosed(_)
         | ProblemKind::Stray
@@ -77,6 +80,9 @@ pub(super) fn diagnostic(problem: &Problem, file: FileId) -> Diagnostic {
         | ProblemKind::Comment
         | ProblemKind::Letters
         | ProblemKind::Unit(_)
+        | ProblemKind::Currency(_)
+        | ProblemKind::NameDigit
+        | ProblemKind::Points
         | ProblemKind::Invisible(_)
         | ProblemKind::Direction(_)
         | ProblemKind::Character => character(problem),
@@ -133,6 +139,9 @@ fn unexpected(problem: &Problem) -> Words {
         }
         "else" => "`else` follows the `}` of an `if`, or the value of a `let` or a `step`".to_owned(),
         "catch" => "`catch` follows the call of a `step`, or the `}` of a `try`".to_owned(),
+        _ if problem.expected == ["`catch`"] => {
+            "after `try { … }` write `catch { Kind => … }`, or leave `try` out".to_owned()
+        }
         "" => format!("the text ends too early: write {}", list(&problem.expected)),
         _ if expects("an item") => items(),
         _ => format!("write {} here", list(&problem.expected)),
@@ -225,6 +234,21 @@ fn statement(problem: &Problem) -> Words {
             "`{` and `}` belong around this",
             "write `{ … }` around it, also when it is a single statement",
         ),
+        ProblemKind::Apart => words(
+            format!("`{}` must touch what it applies to", problem.found),
+            "has space before it",
+            "leave the space out: `f(x)`, `list[0]`, `List<T>`",
+        ),
+        ProblemKind::Reassigned => words(
+            "a name keeps its value",
+            "got its value before",
+            "give the new value a name of its own: `let other = …`",
+        ),
+        ProblemKind::Endless => words(
+            "there is no loop with a condition in Flow",
+            "would loop without a bound",
+            "go through a list: `for item in items { … }`",
+        ),
         ProblemKind::Minus => words(
             "`-` belongs to the number after it here",
             "has space before it and none after it",
@@ -314,6 +338,26 @@ fn character(problem: &Problem) -> Words {
             format!("`{found}` is not a number with a unit"),
             "has letters that are no unit",
             "durations end in `ms` `s` `m` `h` `d`, sizes in `B` `kB` `MB` `GB` `TB` or `KiB` `MiB` `GiB` `TiB`",
+        ),
+        ProblemKind::Currency(Some(meant)) => words(
+            format!("`{}` is not an amount", shortened(found)),
+            format!("did you mean `{meant}`?"),
+            format!("write `{meant}`"),
+        ),
+        ProblemKind::Currency(None) => words(
+            format!("`{}` is not an amount", shortened(found)),
+            "the currency is not three capital letters",
+            "write the code of the currency (ISO 4217): `5.00 EUR`",
+        ),
+        ProblemKind::NameDigit => words(
+            format!("the name `{}` begins with a digit", shortened(found)),
+            "not a name",
+            "begin the name with a letter or `_`",
+        ),
+        ProblemKind::Points => words(
+            format!("`{}` is not a number", shortened(found)),
+            "has more than one `.`",
+            "write a number with one `.`, or a text in quotes",
         ),
         ProblemKind::Invisible(code) => words(
             "there is a character here that can't be seen",

@@ -29,7 +29,10 @@ impl Reader<'_> {
         let mut value = None;
         for child in node.children() {
             match child.kind() {
-                Kind::Value => value = Some(Box::new(self.expr_below(child))),
+                Kind::Value => {
+                    let before = node.children().take_while(|other| other.start() < child.start()).last();
+                    value = Some(Box::new(self.block_value(child, before)));
+                }
                 Kind::Trigger if !statements.is_empty() => {
                     let keyword = self.keyword(child);
                     self.syntax(
@@ -43,6 +46,12 @@ impl Reader<'_> {
                 _ => statements.extend(self.statement(child)),
             }
         }
+        // What could not be read at the end may have been the value.
+        if value.is_none()
+            && let Some(last) = node.children().last().filter(|last| last.kind() == Kind::Missing)
+        {
+            value = Some(Box::new(ast::Expr { span: self.span(last), kind: ast::ExprKind::Missing }));
+        }
         if value.is_none() && matches!(statements.last().map(|last| &last.kind), Some(ast::StatementKind::Control(_))) {
             value = match statements.pop() {
                 Some(ast::Statement { kind: ast::StatementKind::Control(expr), .. }) => Some(Box::new(expr)),
@@ -52,16 +61,30 @@ impl Reader<'_> {
         ast::Block { span: self.span(node), statements, value }
     }
 
+    /// The value of a block. Brackets behind a space on the line of the statement before were meant for that.
+    fn block_value(&mut self, node: Node<'_>, before: Option<Node<'_>>) -> ast::Expr {
+        let value = self.expr_below(node);
+        let between = before.and_then(|before| self.text.get(before.end() as usize..node.start() as usize));
+        let is_apart = between.is_some_and(|between| between.bytes().all(|byte| byte == b' ' || byte == b'\t'));
+        let opens = self.text_of(node).chars().next().filter(|first| matches!(first, '(' | '['));
+        let Some(bracket) = opens.filter(|_| is_apart) else { return value };
+        let span = Span::new(self.file, node.start(), node.start() + 1);
+        self.syntax(
+            span,
+            format!("`{bracket}` must touch what it applies to"),
+            "has space before it",
+            "leave the space out, as in `f(x)` and `list[0]`, or begin a new line",
+        );
+        ast::Expr { span: value.span, kind: ast::ExprKind::Missing }
+    }
+
     fn statement(&mut self, node: Node<'_>) -> Option<ast::Statement> {
         let kind = match node.kind() {
             Kind::LetStatement => {
                 let value = self.expr_below(node);
                 let ty = node.child(Kind::Annotation).and_then(|annotation| self.type_below(annotation));
                 let otherwise = node.child(Kind::Otherwise).map(|otherwise| self.otherwise(otherwise));
-                match self.name(node) {
-                    Some(name) => ast::StatementKind::Let { name, ty, value, otherwise },
-                    None => ast::StatementKind::Control(value),
-                }
+                ast::StatementKind::Let { name: self.name(node)?, ty, value, otherwise }
             }
             Kind::StepStatement => ast::StatementKind::Step(Box::new(self.step(node))),
             Kind::ReturnStatement => ast::StatementKind::Return(node.child(Kind::Expr).map(|expr| self.expr(expr))),

@@ -49,6 +49,7 @@ impl Elaborator<'_> {
     pub(crate) fn unused(&mut self, name: &str, binding: &Binding) {
         let silent = binding.used
             || self.has_gaps
+            || self.has_strangers
             || binding.kind == Kind::Step
             || name.starts_with('_')
             || matches!(binding.ty, Type::Unknown);

@@ -65,10 +65,12 @@ impl Elaborator<'_> {
         args.iter().for_each(|arg| self.alone(&arg.value));
     }
 
-    /// Elaborates an expression whose place is not understood, for its own problems. A lambda has none without one.
+    /// Elaborates an expression whose place is not understood, for its own problems. A lambda and the name of a function
+    /// have none without one.
     pub(crate) fn alone(&mut self, written: &ast::Expr) {
         match &written.kind {
             ExprKind::Lambda { .. } => self.has_gaps = true,
+            ExprKind::Name(name) if !self.scope.has(name) && self.names.functions.contains_key(name) => {}
             _ => {
                 self.infer(written, Want::default());
             }

@@ -167,6 +167,10 @@ impl<'t> Search<'t> {
         if rows.is_empty() {
             return Some(vec!["_".to_owned(); types.len()]);
         }
+        // Of what was reported nothing is missing.
+        if matches!(ty.non_null(), Type::Unknown | Type::Never) {
+            return None;
+        }
         for shape in self.shapes(ty, rows) {
             if let Some(example) = self.uncovered(&shape, rows, rest, ty) {
                 return Some(example);
@@ -223,15 +227,19 @@ impl<'t> Search<'t> {
 
     /// Says whether the pattern takes a part of what has no shape of its own.
     fn partial(&self, pattern: &Pattern, ty: &Type) -> bool {
+        if matches!(ty.non_null(), Type::Unknown | Type::Never) {
+            return !matches!(pattern, Pattern::Any | Pattern::Bind(_));
+        }
         match pattern {
             Pattern::Range { .. } => true,
             Pattern::StartsWith(_) | Pattern::Literal(Value::String(_)) => {
                 super::fit::texts(self.types, ty.non_null()).is_none()
             }
-            Pattern::Literal(Value::Null | Value::Bool(_)) => !ty.is_nullable() && !matches!(ty, Type::Bool),
+            Pattern::Literal(Value::Null) => !ty.is_nullable(),
+            Pattern::Literal(Value::Bool(_)) => *ty.non_null() != Type::Bool,
             Pattern::Literal(_) => true,
             Pattern::Record(_) | Pattern::List { .. } => {
-                matches!(ty.non_null(), Type::Json | Type::Map(_) | Type::Unknown)
+                matches!(ty.non_null(), Type::Json | Type::Map(_))
             }
             _ => false,
         }
@@ -384,6 +392,25 @@ mod tests {
             |count: usize, rest: bool| Pattern::List { items: vec![Pattern::Any; count], rest: rest.then_some(None) };
         assert_eq!(left(&list, &[items(1, false)]), ["[]", "[_, _, ...]"]);
         assert!(left(&list, &[items(0, false), items(1, true)]).is_empty());
+    }
+
+    #[test]
+    fn json_needs_a_rest_whatever_it_holds() {
+        let literals = [Pattern::Literal(Value::Null), Pattern::Literal(Value::Bool(true)), text("a")];
+        assert_eq!(left(&Type::Json.optional(), &literals), ["_"]);
+        for (at, pattern) in literals.iter().enumerate() {
+            assert!(more(&Type::Json.optional(), &literals[..at], pattern), "{pattern:?}");
+            assert!(more(&Type::Json, &literals[..at], pattern), "{pattern:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_reported_is_not_reported_again() {
+        let record = Type::Record([("a".to_owned(), Field::of(Type::Unknown))].into());
+        let pattern = |a: Pattern| Pattern::Record(vec![("a".into(), a)]);
+        let arms = [pattern(text("x")), pattern(Pattern::Literal(Value::Null)), pattern(text("y"))];
+        assert!(left(&record, &arms).is_empty());
+        assert!(more(&record, &arms[..1], &arms[1]) && more(&record, &arms[..2], &arms[2]));
     }
 
     #[test]

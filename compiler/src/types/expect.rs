@@ -88,6 +88,12 @@ impl Elaborator<'_> {
                 let ty = if fit == fit::Fit::Same { typed.ty } else { converted(wanted, &typed.ty) };
                 Typed { expr, ty, origin: typed.origin }
             }
+            None if typed.ty.is_nullable()
+                && self.scope.is_unsure()
+                && fit::fit(&self.names.types, typed.ty.non_null(), wanted).is_some() =>
+            {
+                Typed::unknown()
+            }
             None => {
                 let problem = self.mismatch(&typed, wanted, span);
                 self.problems.push(match want.because {
@@ -108,6 +114,9 @@ impl Elaborator<'_> {
     pub(crate) fn non_null_or(&mut self, typed: Typed, written: &ast::Expr, what: &str, help: &str) -> Typed {
         if !matches!(typed.ty, Type::Optional(_) | Type::Null) {
             return typed;
+        }
+        if self.scope.is_unsure() {
+            return Typed { ty: Type::Unknown, ..typed };
         }
         let span = written.span;
         if typed.ty == Type::Null {

@@ -96,6 +96,8 @@ pub(crate) struct Elaborator<'a> {
     home: Home,
     /// Whether a part could not be read: then a binding that seems unused may be used there.
     pub(crate) has_gaps: bool,
+    /// Whether a name was not known: then a binding that seems unused may have been meant.
+    has_strangers: bool,
 }
 
 impl<'a> Elaborator<'a> {
@@ -111,6 +113,7 @@ impl<'a> Elaborator<'a> {
             uses: Vec::new(),
             home: Home::Elsewhere,
             has_gaps: false,
+            has_strangers: false,
         }
     }
 

@@ -135,6 +135,8 @@ impl Elaborator<'_> {
         if names.broken.contains(name) {
             return Typed::unknown();
         }
+        // What seems unused may be what was meant.
+        self.has_strangers = true;
         let seen = names.sees(span.file, name);
         let what = if seen && names.connections.contains_key(name) {
             Some(("a connection", format!("call an operation of it in a step: `step x = {name}.…(…)`")))
@@ -158,10 +160,6 @@ impl Elaborator<'_> {
                 let problem = unknown(Code::E0201, "value", &ident, []);
                 let candidates = self.value_names(span);
                 let near = similar(name, candidates.iter().map(String::as_str));
-                if let Some(near) = near {
-                    // It was meant, so it is not reported as unused too.
-                    self.scope.find(near);
-                }
                 match near {
                     Some(near) => problem
                         .help(format!("did you mean `{near}`?"))

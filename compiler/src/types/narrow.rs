@@ -12,6 +12,8 @@ use super::scope::Place;
 /// The places that are not null when the condition is `truth`.
 pub(crate) fn present(condition: &Expr, truth: bool) -> Vec<Place> {
     match condition {
+        // A null stands where a mistake was reported: no condition is one.
+        Expr::Literal(Value::Null) => vec![Place::anything()],
         Expr::Unary(UnaryOp::Not, inner) => present(inner, !truth),
         Expr::Binary(BinaryOp::And, left, right) if truth => both(present(left, true), present(right, true)),
         Expr::Binary(BinaryOp::Or, left, right) if !truth => both(present(left, false), present(right, false)),
@@ -25,6 +27,9 @@ pub(crate) fn present(condition: &Expr, truth: bool) -> Vec<Place> {
                 _ => false,
             };
             match (compared(right), compared(left)) {
+                _ if matches!((&**left, &**right), (Expr::Literal(Value::Null), Expr::Literal(Value::Null))) => {
+                    vec![Place::anything()]
+                }
                 (true, _) => Place::of(left).into_iter().collect(),
                 (_, true) => Place::of(right).into_iter().collect(),
                 _ => Vec::new(),
@@ -42,5 +47,8 @@ fn both(mut left: Vec<Place>, right: Vec<Place>) -> Vec<Place> {
 
 /// What is known when one of the two is.
 pub(crate) fn either(left: Vec<Place>, right: &[Place]) -> Vec<Place> {
+    if left.iter().chain(right).any(Place::is_anything) {
+        return vec![Place::anything()];
+    }
     left.into_iter().filter(|place| right.contains(place)).collect()
 }

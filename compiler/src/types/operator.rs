@@ -162,6 +162,10 @@ impl Elaborator<'_> {
     fn contained(&mut self, op_span: Span, left: &ast::Expr, right: &ast::Expr) -> Typed {
         let item = self.infer(left, Want::default());
         let inner = item.ty.non_null().clone();
+        if fit::holds_secret(&self.names.types, &inner) {
+            self.problems.push(expect::secret("a secret can't be compared", left.span));
+            return Typed::unknown();
+        }
         let hint = match &inner {
             Type::Json | Type::Null | Type::Unknown | Type::Never => None,
             other => Some(Type::List(Box::new(other.clone()))),

@@ -63,6 +63,9 @@ impl Elaborator<'_> {
         {
             self.scope.learn(vec![place.clone()]);
         }
+        if matches!(state.whole, Type::Unknown) {
+            self.scope.learn(vec![Place::anything()]);
+        }
         let guard = arm.guard.as_ref().map(|guard| {
             let guard = self.condition(guard);
             self.scope.learn(narrow::present(&guard, true));

@@ -73,9 +73,21 @@ pub(crate) struct Place {
 enum Root {
     Slot(Slot),
     Ambient(Ambient),
+    /// Any place: what a condition with a mistake may have shown.
+    Anything,
 }
 
 impl Place {
+    /// Whatever a condition may have shown that could not be understood.
+    pub(crate) fn anything() -> Self {
+        Self { root: Root::Anything, path: Vec::new() }
+    }
+
+    /// Says whether this stands for whatever a condition may have shown.
+    pub(crate) fn is_anything(&self) -> bool {
+        self.root == Root::Anything
+    }
+
     /// The place that an expression reads, if it does nothing else.
     pub(crate) fn of(expr: &Expr) -> Option<Self> {
         match expr {
@@ -189,6 +201,11 @@ impl Scope {
     /// Learns that places are not null, until the innermost frame ends.
     pub(crate) fn learn(&mut self, present: Vec<Place>) {
         self.innermost().present.extend(present);
+    }
+
+    /// Says whether a condition that could not be understood may have shown that something is not null.
+    pub(crate) fn is_unsure(&self) -> bool {
+        self.frames.iter().flat_map(|frame| &frame.present).any(Place::is_anything)
     }
 
     /// Says whether a place is known not to be null.

@@ -28,9 +28,10 @@ struct Place<'a, 'u> {
 
 /// Changes that may mend the place at token `at`, the likeliest first.
 pub(super) fn at(units: &Units<'_>, from: usize, to: usize, at: usize, failure: &Failure) -> Vec<Candidate> {
-    let inner = units.ending_at(at);
-    let group = inner.unwrap_or_else(|| units.token(at).map_or(0, |_| units.group_of(at)));
-    let inside = if inner.is_some() || units.token(at).is_none() { at.saturating_sub(1) } else { at };
+    let is_end = at >= to;
+    let inner = units.ending_at(at).filter(|_| !is_end);
+    let group = inner.unwrap_or_else(|| if is_end { 0 } else { units.group_of(at) });
+    let inside = if inner.is_some() || is_end { at.saturating_sub(1) } else { at };
     let (start, end) = units.around(group, inside).unwrap_or((from, at));
     let mut place = Place { units, failure, at, group, start: start.max(from), end, to, all: Vec::new() };
     place.earlier();
@@ -67,12 +68,13 @@ impl Place<'_, '_> {
         })
     }
 
+    /// A token of the piece.
     fn token(&self, index: usize) -> Option<Token> {
-        self.units.token(index)
+        self.units.token(index).filter(|_| index < self.to)
     }
 
     fn text(&self, index: usize) -> &str {
-        self.units.text(index)
+        if index < self.to { self.units.text(index) } else { "" }
     }
 
     fn is_word(&self, index: usize) -> bool {
@@ -170,7 +172,44 @@ impl Place<'_, '_> {
         }
     }
 
+    /// `f (x)`, `List <T>`, `xs [0]`: what must touch the name before it.
+    fn touching(&mut self) {
+        let at = self.at;
+        let (Some(before), Some(found)) = (at.checked_sub(1).and_then(|before| self.token(before)), self.token(at))
+        else {
+            return;
+        };
+        let is_name = before.kind == TokenKind::Word || before.kind == TokenKind::Close;
+        if matches!(self.text(at), "(" | "[" | "<") && is_name && before.line == found.line && before.end < found.start
+        {
+            let edit = Edit { start: before.end, end: found.start, text: String::new() };
+            self.add(vec![edit], at + 1, ProblemKind::Apart, (found.start, found.end));
+        }
+    }
+
+    /// A binding of the same name stands before it in the block.
+    fn is_bound(&self, name: usize) -> bool {
+        let from = self.units.groups.groups.get(self.group).map_or(0, |group| group.from);
+        let near = from.max(name.saturating_sub(1000));
+        let mut before = self.units.direct(self.group, near, name.saturating_sub(1));
+        before.any(|index| matches!(self.text(index), "let" | "step") && self.text(index + 1) == self.text(name))
+    }
+
+    /// There is no loop with a condition.
+    fn endless(&mut self) {
+        if !matches!(self.text(self.start), "while" | "loop") {
+            return;
+        }
+        let brace = self.units.direct(self.group, self.start, self.end).find(|index| self.text(*index) == "{");
+        if let (Some(word), Some(brace)) = (self.token(self.start), brace.and_then(|brace| self.token(brace))) {
+            let edit = Edit { start: word.start, end: brace.start, text: format!("if {HOLE} ") };
+            self.add(vec![edit], self.at, ProblemKind::Endless, (word.start, word.end));
+        }
+    }
+
     fn signs(&mut self) {
+        self.endless();
+        self.touching();
         self.minus();
         let at = self.at;
         let instead = |text: &str| ProblemKind::Instead(text.to_owned());
@@ -180,6 +219,13 @@ impl Place<'_, '_> {
                 let is_statement = matches!(self.units.bracket(self.group), "{") && self.start + 1 == at;
                 if self.expects(Rule::colon) || (is_name && self.start + 1 == at && !is_statement) {
                     self.replace(at, ":", instead(":"), at + 1);
+                }
+                if is_statement && is_name && self.is_bound(self.start) {
+                    let range = (self.token(self.start), self.token(self.end.saturating_sub(1)));
+                    if let (Some(first), Some(last)) = range {
+                        let edit = Edit { start: first.start, end: last.end, text: HOLE.into() };
+                        self.add(vec![edit], at, ProblemKind::Reassigned, (first.start, first.end));
+                    }
                 }
                 if is_statement && is_name {
                     let start = self.token(self.start).map_or(0, |token| token.start);
@@ -323,6 +369,9 @@ impl Place<'_, '_> {
         // Where the next unit begins, it is plain that something is missing before it.
         let is_plain = is_closing || self.text(at) == "," || self.units.begins(at, self.group);
         let far = if is_plain { at } else { at + 2 };
+        if is_plain && self.expects(Rule::equals) {
+            self.put_in(&format!(" = {HOLE}"), ProblemKind::Incomplete, far);
+        }
         if self.expects_value() {
             self.put_in(HOLE, ProblemKind::Incomplete, far);
         }
@@ -426,7 +475,8 @@ fn other_language(word: &str) -> Option<&'static str> {
         "struct" | "class" | "type" | "interface" | "message" => "record",
         "elif" | "elsif" | "elseif" | "elsei" => "else if",
         "switch" | "case" => "match",
-        "foreach" | "while" => "for",
+        "foreach" => "for",
+        "of" => "in",
         "throw" | "raise" => "fail",
         "print" | "println" | "console" => "log",
         "await" | "call" | "run" | "do" => "step",

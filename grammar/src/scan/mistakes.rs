@@ -1,7 +1,10 @@
 //! Characters, signs, units and comments that are written differently in other languages, or by accident.
 
 use super::{Scanner, TokenKind};
-use crate::problem::{Edit, ProblemKind};
+use crate::{
+    problem::{Edit, ProblemKind},
+    token::{ITEMS, MEMBERS},
+};
 
 impl Scanner<'_> {
     /// Signs of other languages. Says whether there was one.
@@ -113,15 +116,18 @@ impl Scanner<'_> {
         let (Some(number), Some(unit)) = (rest.get(..digits), rest.get(digits..length)) else { return };
         const UNITS: [&str; 14] = ["ms", "s", "m", "h", "d", "kB", "MB", "GB", "TB", "KiB", "MiB", "GiB", "TiB", "B"];
         let is_whole = !number.contains('.');
+        let (start, end) = (self.at as u32, (self.at + length) as u32);
+        let before = self.scan.tokens.last().map_or("", |token| token.text(self.source));
+        if ITEMS.contains(&before) || MEMBERS.contains(&before) || matches!(before, "let" | "step" | "as") {
+            self.report(start, end, ProblemKind::NameDigit);
+            let letters: String = rest.get(..length).unwrap_or_default().chars().filter(char::is_ascii).collect();
+            self.replace(start, end, &format!("x{letters}"));
+            return;
+        }
         if is_whole && UNITS.contains(&unit) || number.len() == 1 && unit == "xx" {
             return;
         }
-        let meant = match unit {
-            "min" | "mins" | "minute" | "minutes" => Some("m"),
-            "sec" | "secs" | "second" | "seconds" => Some("s"),
-            "hr" | "hrs" | "hour" | "hours" => Some("h"),
-            "day" | "days" => Some("d"),
-            "msec" | "millis" => Some("ms"),
+        let meant = time_unit(unit).or(match unit {
             "kb" | "KB" | "K" | "k" => Some("kB"),
             "mb" | "Mb" | "M" => Some("MB"),
             "gb" | "Gb" | "G" => Some("GB"),
@@ -131,8 +137,7 @@ impl Scanner<'_> {
             "gib" | "Gib" => Some("GiB"),
             "b" | "bytes" => Some("B"),
             _ => None,
-        };
-        let (start, end) = (self.at as u32, (self.at + length) as u32);
+        });
         let (suggestion, text) = match meant.filter(|_| is_whole) {
             Some(meant) => (Some(format!("{number}{meant}")), format!("{number}{meant}")),
             None => (smaller(number, unit), number.to_owned()),
@@ -140,6 +145,43 @@ impl Scanner<'_> {
         let fix = suggestion.clone().map(|text| Edit { start, end, text });
         self.report_with_fix(start, end, ProblemKind::Unit(suggestion), fix.into_iter().collect());
         self.replace(start, end, &text);
+    }
+
+    /// A number of `length` bytes that is followed by a unit or a currency in words: `3 days`, `5.00 EURO`. Gives the
+    /// length of both.
+    pub(super) fn loose_unit(&mut self, length: usize) -> usize {
+        let rest = self.rest();
+        let after = rest.get(length..).unwrap_or_default();
+        let space = after.len() - after.trim_start_matches([' ', '\t']).len();
+        let word = after.get(space..).unwrap_or_default();
+        let word = word
+            .get(..word.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').unwrap_or(word.len()));
+        let (Some(word), Some(number)) = (word.filter(|_| space > 0), rest.get(..length)) else { return length };
+        let whole = length + space + word.len();
+        let (start, end) = (self.at as u32, (self.at + whole) as u32);
+        const CURRENCIES: [&str; 8] = ["eur", "usd", "gbp", "chf", "jpy", "Eur", "Usd", "Gbp"];
+        let is_capitals = word.len() > 1 && word.len() != 3 && word.bytes().all(|byte| byte.is_ascii_uppercase());
+        let (kind, text) = if word.len() >= 3
+            && let Some(unit) = time_unit(word)
+            && !number.contains('.')
+        {
+            let meant = format!("{number}{unit}");
+            (ProblemKind::Unit(Some(meant.clone())), meant)
+        } else if CURRENCIES.contains(&word) {
+            let meant = format!("{number} {}", word.to_uppercase());
+            (ProblemKind::Currency(Some(meant.clone())), meant)
+        } else if is_capitals {
+            (ProblemKind::Currency(None), number.to_owned())
+        } else {
+            return length;
+        };
+        let fix = match &kind {
+            ProblemKind::Currency(None) => Vec::new(),
+            _ => vec![Edit { start, end, text: text.clone() }],
+        };
+        self.report_with_fix(start, end, kind, fix);
+        self.replace(start, end, &text);
+        whole
     }
 
     pub(super) fn hash_comment(&mut self) {
@@ -160,6 +202,18 @@ impl Scanner<'_> {
         self.line += text.bytes().filter(|byte| *byte == b'\n').count() as u32;
         self.at += length;
     }
+}
+
+/// The unit of time that a word means.
+fn time_unit(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "min" | "mins" | "minute" | "minutes" => "m",
+        "sec" | "secs" | "second" | "seconds" => "s",
+        "hr" | "hrs" | "hour" | "hours" => "h",
+        "day" | "days" => "d",
+        "msec" | "millis" | "milliseconds" => "ms",
+        _ => return None,
+    })
 }
 
 /// `90m` for `1.5h`: a whole number of a smaller unit, where there is one.

@@ -34,8 +34,9 @@ pub use self::{
     slots::{Frame, Slots},
 };
 
-/// How many expressions one evaluation may go through: about a second of work. A program's functions can't recurse, so only
-/// data of an absurd size or a nest of loops over lists comes here.
+/// How many expressions one evaluation may go through, with what they make counted by [`size`]: about a second of work and
+/// some hundred megabytes. A program's functions can't recurse, so only data of an absurd size or a nest of loops over lists
+/// comes here.
 const MOST_STEPS: u64 = 10_000_000;
 
 /// How deep expressions may nest, with a call counted as [`CALL_DEPTH`]: what fits the stack of a thread of 2 MiB without
@@ -118,6 +119,9 @@ impl<'e, 'a> Walk<'e, 'a> {
         self.depth.set(depth);
         let value = self.kind(expr, slots);
         self.depth.set(depth - weight);
+        if let Ok(value) = &value {
+            self.steps.set(self.steps.get().saturating_add(size(expr, value)));
+        }
         value
     }
 
@@ -308,6 +312,20 @@ impl<'e, 'a> Walk<'e, 'a> {
             overlay.set(*param, value.clone());
         }
         self.eval(body, &mut overlay)
+    }
+}
+
+/// What a value takes of the steps besides the one for its expression, so that an evaluation can't fill the memory with
+/// few steps: a list made by a function or a `...`, or read from a binding, which copies it.
+fn size(expr: &Expr, value: &Value) -> u64 {
+    let length = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
+    match (expr, value) {
+        (Expr::Slot(_), Value::List(items)) => length(items.len()) / 2,
+        (Expr::Call(..) | Expr::List(_), Value::List(items)) => length(items.len()).saturating_mul(4),
+        (Expr::Call(..) | Expr::Record(_), Value::Record(fields)) => length(fields.len()),
+        (Expr::Call(..) | Expr::Text { .. }, Value::String(text)) => length(text.len()) / 16,
+        (Expr::Call(..), Value::Bytes(bytes)) => length(bytes.len()) / 16,
+        _ => 0,
     }
 }
 

@@ -400,3 +400,17 @@ fn endless_work_ends() {
     let failure = eval(&over(over(over(int(1))))).unwrap_err();
     assert!(failure.message.contains("too many steps"), "{failure}");
 }
+
+#[test]
+fn what_would_fill_the_memory_is_too_much_work() {
+    let mut slots = Frame::of([Value::Null, Value::List(vec![Value::Null; 100_000])]);
+    let items = Expr::Literal(Value::List(vec![Value::Null; 300]));
+    let copies =
+        |made: Expr| Expr::Call("List.map".into(), vec![items.clone(), Expr::Lambda(vec![Slot(0)], Box::new(made))]);
+    for made in [Expr::Slot(Slot(1)), Expr::List(vec![ListPart::Spread(Expr::Slot(Slot(1)))])] {
+        let failure = eval_in(&copies(made), &mut slots).unwrap_err();
+        assert!(failure.message.contains("too many steps"), "{failure}");
+    }
+    let few = Expr::Call("List.length".into(), vec![Expr::Slot(Slot(1))]);
+    assert_eq!(eval_in(&few, &mut slots), Ok(Value::Int(100_000)));
+}

@@ -48,6 +48,7 @@ fn something_is_missing() {
     assert_said("flow f {\n  let x =\n  log \"a\"\n}", &["2:10 a value is missing before `log`"]);
     assert_said("flow f {\n  x = 5\n  return x\n}", &["2:3 a name gets its value by `let`"]);
     assert_said("Order { id: Int }", &["1:1 `record` is missing before `Order`"]);
+    assert_said("const a: Int\n\nflow f { return 1 }", &["1:13 `=` is missing before `flow`"]);
     assert_said("const a =", &["1:10 a value is missing at the end of the file"]);
 }
 
@@ -100,6 +101,11 @@ fn statements() {
         "flow f {\n  if a { log \"x\" } else if b log \"y\" else { log \"z\" }\n}",
         &["2:30 what depends on a condition stands in braces"],
     );
+    assert_said("flow f {\n  let n = 1\n  n = n + 1\n  return n\n}", &["3:3 a name keeps its value"]);
+    assert_said("flow f {\n  while true { log \"a\" }\n}", &["2:3 there is no loop with a condition in Flow"]);
+    assert_said("flow f {\n  let a = b (c)\n}", &["2:13 `(` must touch what it applies to"]);
+    assert_said("flow f(a: List <Int>) { return 1 }", &["1:16 `<` must touch what it applies to"]);
+    assert_said("flow f {\n  let match = 1\n  return { match }\n}", &["2:7 expected a name, found `match`"]);
     assert_said("flow f {\n  let a = 1;\n}", &["2:12 `;` has no meaning in Flow"]);
     assert_said("flow f {\n  step a = b() catch { _ => 1 } with p\n}", &["2:33 `with` stands before `catch`"]);
     assert_said("flow f {\n  step a = b() else 1 else 2\n}", &["2:23 a step has one `else`"]);
@@ -114,6 +120,11 @@ fn statements() {
 fn characters_and_numbers() {
     assert_said("const a = 10min", &["1:11 `10min` has no unit that Flow knows"]);
     assert_said("const a = 99999999999999999999", &["1:11 this number does not fit an integer of 64 bits"]);
+    assert_said("const a = 3 days", &["1:11 `3 days` has no unit that Flow knows"]);
+    assert_said("const a = 5 eur", &["1:11 `5 eur` is not an amount"]);
+    assert_said("const a = 5.00 EURO", &["1:11 `5.00 EURO` is not an amount"]);
+    assert_said("const a = 1.2.3", &["1:11 `1.2.3` is not a number"]);
+    assert_said("flow 2nd { return 1 }", &["1:6 the name `2nd` begins with a digit"]);
     assert_said("const größe = 1", &["1:7 the name `größe` has letters other than a to z"]);
     assert_said(
         "const a = \"x\u{202e}y\"",

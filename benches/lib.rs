@@ -1,0 +1,1 @@
+//! Benchmarks: see the files beside this one. `cargo bench -p flow-benches --bench front` runs one.
