@@ -31,7 +31,7 @@ use flow_model::{
     case::Case,
     diagnostic::{Diagnostic, Severity},
     function::StandardFunction,
-    plan::{Plan, SourceMap},
+    plan::{NodeKind, Plan, SourceMap},
     span::{Files, SourceFile},
 };
 
@@ -83,6 +83,26 @@ pub struct Program {
     pub sources: BTreeMap<String, SourceMap>,
     /// The tests of the program's own file, in their order. Their flows are among the plans.
     pub cases: Vec<Case>,
+}
+
+impl Program {
+    /// The plans of the flows that a flow calls, with those that they call in turn, each once.
+    pub fn called_by(&self, flow: &str) -> Vec<&Plan> {
+        let mut called: Vec<&Plan> = Vec::new();
+        let mut open: Vec<&str> = vec![flow];
+        while let Some(plan) = open.pop().and_then(|flow| self.plans.get(flow)) {
+            for node in plan.graph.node_weights() {
+                let NodeKind::Run { flow, .. } = &node.kind else { continue };
+                if let Some(plan) = self.plans.get(flow)
+                    && !called.iter().any(|known| known.flow == *flow)
+                {
+                    called.push(plan);
+                    open.push(flow);
+                }
+            }
+        }
+        called
+    }
 }
 
 /// Checks a program. `path` is what messages call its own file, and what the paths in its `use` items are relative to.

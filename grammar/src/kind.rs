@@ -150,7 +150,6 @@ kinds! {
     DeadLetterStatement: dead_letter_statement;
     SleepStatement: sleep_statement;
     EmitStatement: emit_statement;
-    SagaStatement: saga_statement;
     IfExpr: if_expr;
     ElseIf: else_if;
     MatchExpr: match_expr;
@@ -162,6 +161,7 @@ kinds! {
     Pace: pace;
     ParallelExpr: parallel_expr;
     TryExpr: try_expr;
+    SagaExpr: saga_expr;
     RaceExpr: race_expr;
     FirstExpr: first_expr;
     RepeatExpr: repeat_expr;

@@ -116,7 +116,6 @@ fn spoken(rule: Rule) -> &'static str {
         | Rule::dead_letter_statement
         | Rule::sleep_statement
         | Rule::emit_statement
-        | Rule::saga_statement
         | Rule::kw_let
         | Rule::kw_step
         | Rule::kw_return
@@ -125,8 +124,7 @@ fn spoken(rule: Rule) -> &'static str {
         | Rule::kw_log
         | Rule::kw_dead_letter
         | Rule::kw_sleep
-        | Rule::kw_emit
-        | Rule::kw_saga => "a statement",
+        | Rule::kw_emit => "a statement",
         Rule::trigger | Rule::kw_on => "`on`",
         Rule::trigger_source
         | Rule::on_http
@@ -158,6 +156,7 @@ fn spoken(rule: Rule) -> &'static str {
         | Rule::for_expr
         | Rule::parallel_expr
         | Rule::try_expr
+        | Rule::saga_expr
         | Rule::race_expr
         | Rule::first_expr
         | Rule::repeat_expr
@@ -170,6 +169,7 @@ fn spoken(rule: Rule) -> &'static str {
         | Rule::kw_match
         | Rule::kw_try
         | Rule::kw_parallel
+        | Rule::kw_saga
         | Rule::kw_race
         | Rule::kw_first
         | Rule::kw_repeat

@@ -72,10 +72,10 @@ pub(crate) const MEMBERS: &[&str] =
 
 /// Words that begin a statement and nothing else.
 pub(crate) const STATEMENTS: &[&str] =
-    &["let", "step", "return", "fail", "respond", "log", "dead_letter", "sleep", "emit", "saga"];
+    &["let", "step", "return", "fail", "respond", "log", "dead_letter", "sleep", "emit"];
 
 /// Words that begin an expression in braces, which may be a statement.
-pub(crate) const CONTROL: &[&str] = &["if", "match", "for", "parallel", "try", "race", "repeat"];
+pub(crate) const CONTROL: &[&str] = &["if", "match", "for", "parallel", "try", "saga", "race", "repeat"];
 
 /// What closes a bracket.
 pub(crate) fn closer(open: &str) -> &'static str {

@@ -159,7 +159,7 @@ impl<'a> Units<'a> {
                         | "concurrency"
                         | "until"
                 );
-                is_keyword || CONTROL.contains(&text) && text != "parallel" && text != "try" && text != "race"
+                is_keyword || CONTROL.contains(&text) && !matches!(text, "parallel" | "try" | "saga" | "race")
             }
             _ => false,
         }

@@ -5,6 +5,7 @@
 
 pub mod boundary;
 pub mod case;
+pub mod cron;
 pub mod currency;
 pub mod diagnostic;
 pub mod expr;

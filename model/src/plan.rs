@@ -119,7 +119,8 @@ pub enum NodeKind {
         /// The expression.
         value: Expr,
     },
-    /// Calls an operation.
+    /// Calls an operation. Region 0 is its `undo`, where it has one: it runs when the enclosing `saga`, or without one the
+    /// run, does not succeed or is cancelled, and sees the step's result.
     Step(Box<Step>),
     /// `if`: tries conditions in order; region `i` belongs to condition `i`, one more region is the `else`.
     If {
@@ -165,6 +166,81 @@ pub enum NodeKind {
         arms: Vec<CatchArm>,
         /// `optional`: the failure is logged and counted.
         optional: bool,
+    },
+    /// `saga`: region 0. When it does not succeed, the undos of its completed steps run, newest first, and then the failure
+    /// goes on outwards.
+    Saga {
+        /// Takes the region's value.
+        slot: Option<Slot>,
+    },
+    /// `first`: region 0 for one item after the other until one succeeds; a failure `Interrupted` ends it, since what may
+    /// have happened must not happen twice. When all fail, it fails as the last one did.
+    First {
+        /// Takes the region's value.
+        slot: Option<Slot>,
+        /// Takes the item.
+        item: Slot,
+        /// The list.
+        items: Expr,
+    },
+    /// `race`: all regions at the same time; the first that succeeds wins and the others are cancelled. When all fail, it
+    /// fails as the last one did.
+    Race {
+        /// Takes the winner's value.
+        slot: Option<Slot>,
+        /// How many regions there are, empty ones included.
+        regions: u32,
+    },
+    /// `repeat`: region 0, then a pause, until a condition holds. When it never holds, it fails with `Timeout`.
+    Repeat {
+        /// Takes the region's last value.
+        slot: Option<Slot>,
+        /// The pause, a duration.
+        every: Expr,
+        /// How many times at most.
+        times: Expr,
+        /// The condition; sees what the region binds.
+        until: Expr,
+    },
+    /// `emit`: puts an event on the bus.
+    Emit {
+        /// The event's name.
+        event: String,
+        /// Its content.
+        value: Expr,
+    },
+    /// `wait`: until an event comes.
+    Wait {
+        /// Takes the event, or null when none came in time.
+        slot: Option<Slot>,
+        /// The event's name.
+        event: String,
+        /// Which one: over [`Ambient::Item`](crate::expr::Ambient::Item) and the run's bindings.
+        filter: Option<Expr>,
+        /// For how long, a duration.
+        within: Option<Expr>,
+    },
+    /// `approve`: until a person decides.
+    Approve {
+        /// Takes the decision: `{ approved: Bool, by: String?, note: String? }`, or null when none came in time.
+        slot: Option<Slot>,
+        /// What is asked.
+        question: Expr,
+        /// Who is asked.
+        by: Option<Expr>,
+        /// For how long, a duration.
+        within: Option<Expr>,
+    },
+    /// A call of another flow: a run of its own, whose result or failure this node has.
+    Run {
+        /// Takes the result.
+        slot: Option<Slot>,
+        /// The flow.
+        flow: String,
+        /// The digest of its plan, which the run is pinned to.
+        digest: String,
+        /// Its parameters.
+        params: Vec<(String, Expr)>,
     },
     /// Ends the region with a value.
     Yield(Expr),
@@ -326,7 +402,8 @@ pub struct Connection {
 pub struct Trigger {
     /// The kind with its own settings.
     pub kind: TriggerKind,
-    /// Takes the payload: for `http`, the record `{ body, headers, query, method, path }`; for `every`, `{ scheduled_at }`.
+    /// Takes the payload: for `http`, the record `{ body, headers, query, method, path }`; for `every` and `cron`,
+    /// `{ scheduled_at }`; for `event`, the event.
     pub bind: Option<Slot>,
     /// The type of the payload.
     pub payload: Type,
@@ -384,6 +461,33 @@ pub enum TriggerKind {
         /// How deliveries are verified; `None` is `verify: none because "…"`.
         verify: Option<VerifyCall>,
     },
+    /// `on cron "0 9 * * mon" in "Europe/Berlin"`
+    Cron {
+        /// Minute, hour, day of the month, month, day of the week; checked when the flow was compiled.
+        line: String,
+        /// The time zone that the line is read in, by its IANA name; `UTC` where none is written.
+        zone: String,
+        /// What becomes of times that passed while nothing ran.
+        catch_up: CatchUp,
+    },
+    /// `on event customer.created`, `on event customer.*`
+    Event {
+        /// The names of the events, at least one, sorted.
+        events: Vec<String>,
+        /// The pattern, where one is written: the payload then has the event's name besides, in the field `event`.
+        pattern: Option<String>,
+    },
+}
+
+/// What becomes of the times of a schedule that passed while nothing ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CatchUp {
+    /// They are left out.
+    None,
+    /// The latest is made up for.
+    Last,
+    /// Each is made up for, oldest first.
+    All,
 }
 
 /// Where the nodes of a plan stand in the source: kept beside the plan, so that formatting does not change its digest.

@@ -58,6 +58,11 @@ fn human(facts: &Facts) -> String {
     if facts.connections.is_empty() {
         text.push_str("  calls     nothing\n");
     }
+    for (index, (flow, runs)) in facts.flows.iter().enumerate() {
+        let head = if index == 0 { "runs" } else { "" };
+        let noun = if runs.as_number() == Some(1) { "run" } else { "runs" };
+        text.push_str(&format!("  {head:9} {flow} {}\n", styled(QUIET, format!("at most {runs} {noun} of it"))));
+    }
     for (index, secret) in facts.secrets.iter().enumerate() {
         let head = if index == 0 { "secrets" } else { "" };
         text.push_str(&format!("  {head:9} {secret} {}\n", styled(QUIET, format!("from {}", variable(secret)))));
@@ -117,9 +122,12 @@ fn machine(facts: &Facts) -> Json {
         .iter()
         .map(|(name, requirement)| json!({ "name": name, "required": *requirement == Requirement::Required }))
         .collect();
+    let flows: Vec<Json> =
+        facts.flows.iter().map(|(name, runs)| json!({ "name": name, "runs": runs.to_string() })).collect();
     json!({
         "flow": facts.flow,
         "connections": connections,
+        "flows": flows,
         "secrets": secrets,
         "variables": variables,
         "errors": facts.errors,

@@ -35,10 +35,13 @@ const LAST_MESSAGES: Duration = Duration::from_millis(500);
 /// The program has errors, something is missing, or the run could not be begun.
 pub(crate) fn run(args: &args::Run) -> Result<Exit, Trouble> {
     let file = program::main_file(&args.file)?;
-    let plan = program::choose(program::load(&file)?, args.flow.as_deref(), &file)?;
+    let program = program::load(&file)?;
+    let plan = program::choose(program.clone(), args.flow.as_deref(), &file)?;
+    let called = program.called_by(&plan.flow);
     let variables = environment::variables();
     let mut needs = Needs::default();
     needs.add_without_triggers(&plan);
+    called.iter().for_each(|plan| needs.add_without_triggers(plan));
     needs.check(&variables)?;
     let host = Host::new(variables);
     let start = Start {
@@ -55,7 +58,9 @@ pub(crate) fn run(args: &args::Run) -> Result<Exit, Trouble> {
         let mut interrupts = Interrupts::new()?;
         let engine = host.open(&data)?;
         engine.watch();
-        engine.deploy(Arc::new(plan)).await.map_err(|error| host::trouble(&error))?;
+        for plan in called.into_iter().cloned().chain([plan]) {
+            engine.deploy(Arc::new(plan)).await.map_err(|error| host::trouble(&error))?;
+        }
         let messages = engine.subscribe();
         let run = engine.submit(submission).await.map_err(|error| refused(&error))?.run;
         let exit = watch(&engine, &run, messages, &data, &mut interrupts).await;

@@ -117,8 +117,10 @@ impl Start<'_> {
         };
         let Some(json) = input else {
             return match &trigger.kind {
-                TriggerKind::Every(_) => Ok(Value::record([("scheduled_at", Value::Timestamp(self.now.timestamp()))])),
-                TriggerKind::Http { .. } | TriggerKind::Webhook { .. } => {
+                TriggerKind::Every(_) | TriggerKind::Cron { .. } => {
+                    Ok(Value::record([("scheduled_at", Value::Timestamp(self.now.timestamp()))]))
+                }
+                TriggerKind::Http { .. } | TriggerKind::Webhook { .. } | TriggerKind::Event { .. } => {
                     Err(Trouble::new(Exit::Usage, format!("`{}` is started by `{}`", self.plan.flow, name(trigger)))
                         .help("give what comes with it, for example `--input @event.json`"))
                 }
@@ -144,7 +146,7 @@ impl Start<'_> {
                 types.0.extend(connector.into_iter().flat_map(|connector| connector.types.0.clone()));
                 self.decoder(&types, &|decoder| decoder.json(&json, &trigger.payload)).map_err(mismatch)
             }
-            TriggerKind::Every(_) => {
+            TriggerKind::Every(_) | TriggerKind::Cron { .. } | TriggerKind::Event { .. } => {
                 self.decoder(&types, &|decoder| decoder.json(&json, &trigger.payload)).map_err(mismatch)
             }
         }
@@ -189,6 +191,11 @@ pub(crate) fn name(trigger: &Trigger) -> String {
         TriggerKind::Http { method, path, .. } => format!("{method} {path}"),
         TriggerKind::Every(every) => format!("every {every}"),
         TriggerKind::Webhook { connection, trigger, .. } => format!("{connection}.{trigger}"),
+        TriggerKind::Cron { line, zone, .. } => format!("cron {line} in {zone}"),
+        TriggerKind::Event { events, pattern } => match pattern {
+            Some(pattern) => format!("event {pattern}"),
+            None => format!("event {}", events.join(", ")),
+        },
     }
 }
 

@@ -63,7 +63,9 @@ pub(crate) enum StatementKind {
     DeadLetter { queue: Ident, value: Expr },
     /// `sleep 3d`, `sleep until t`
     Sleep(Expr),
-    /// `match`, `if`, `for`, `parallel`, `try` standing alone.
+    /// `emit customer.created { … }`
+    Emit { event: Path, value: Expr },
+    /// `match`, `if`, `for`, `parallel`, `try`, `saga`, `first`, `race`, `repeat` standing alone.
     Control(Expr),
 }
 
@@ -72,13 +74,27 @@ pub(crate) enum StatementKind {
 pub(crate) struct Step {
     pub span: Span,
     pub name: Option<Ident>,
-    /// A call as a rule; anything else is reported by the checks.
+    /// A call as a rule; anything else is reported by the checks. Nothing to look at when there is a `wait`.
     pub call: Expr,
+    /// `wait event where …`
+    pub wait: Option<Wait>,
+    /// `for 7d`: the place of the clause, and how long.
+    pub within: Option<(Span, Expr)>,
     pub with: Vec<PolicyUse>,
     pub otherwise: Option<Otherwise>,
     pub catch: Option<Vec<CatchArm>>,
     /// The place of the keyword `optional`.
     pub optional: Option<Span>,
+    /// `undo call(…)`: the place of the clause, and the call.
+    pub undo: Option<(Span, Expr)>,
+}
+
+/// `wait order.shipped where .order_id == order.id`
+#[derive(Clone, Debug)]
+pub(crate) struct Wait {
+    pub span: Span,
+    pub event: Path,
+    pub filter: Option<Expr>,
 }
 
 /// `else value`, `else fail E(…)`, `else return …`
@@ -185,6 +201,18 @@ pub(crate) enum ExprKind {
         body: Block,
         catch: Vec<CatchArm>,
     },
+    /// `saga { … }`
+    Saga(Block),
+    /// `first p in candidates { … }`
+    First {
+        item: Ident,
+        items: Box<Expr>,
+        body: Block,
+    },
+    /// `race { … }`
+    Race(Block),
+    /// `repeat every 10s up to 30 times until done { … }`
+    Repeat(Box<Repeat>),
     /// `{ statements value }` as the value of an arm.
     Block(Block),
     /// Could not be read; a problem was reported.
@@ -239,6 +267,15 @@ pub(crate) struct For {
     pub concurrency: Option<Expr>,
     /// `stop`, `collect` or `skip`
     pub on_error: Option<Ident>,
+    pub body: Block,
+}
+
+/// `repeat every 10s up to 30 times until done { … }`
+#[derive(Clone, Debug)]
+pub(crate) struct Repeat {
+    pub every: Expr,
+    pub times: Expr,
+    pub until: Expr,
     pub body: Block,
 }
 

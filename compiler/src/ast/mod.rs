@@ -48,6 +48,7 @@ pub(crate) enum Item {
     Connection(Connection),
     Policy(Policy),
     Connector(Connector),
+    Event(Event),
     Flow(Flow),
     Test(Test),
 }
@@ -100,6 +101,13 @@ pub(crate) struct Field {
     pub bounds: Vec<(Ident, Expr)>,
     /// `@pii`, `@unix`, `@unix_ms`, by name without the `@`.
     pub attributes: Vec<Ident>,
+}
+
+/// `event customer.created { … }`
+#[derive(Clone, Debug)]
+pub(crate) struct Event {
+    pub name: Path,
+    pub fields: Vec<Field>,
 }
 
 /// `enum Tier { Pro, Standard }`
@@ -222,6 +230,10 @@ pub(crate) enum TriggerSource {
     Http { method: Ident, path: Ident },
     /// `every 15m`
     Every(Expr),
+    /// `cron "0 9 * * mon" in "Europe/Berlin"`: the contents of the strings.
+    Cron { line: Ident, zone: Option<Ident> },
+    /// `event customer.created`, `event customer.*`: a part may be `*`.
+    Event(Path),
     /// `payments.payment_intent.succeeded`: a connection, then the trigger's name.
     Connection(Path),
 }

@@ -186,11 +186,11 @@ fn expected(trigger: &Trigger) -> Type {
             ("method", Value::text(method.as_str())),
             ("path", Value::text(path.as_str())),
         ],
-        TriggerKind::Every(_) => {
+        TriggerKind::Every(_) | TriggerKind::Cron { .. } => {
             let at = Timestamp::from_second(SCHEDULED_AT).expect("2026 is within the range of timestamps");
             vec![("scheduled_at", Value::Timestamp(at))]
         }
-        TriggerKind::Webhook { .. } => return trigger.payload.clone(),
+        TriggerKind::Webhook { .. } | TriggerKind::Event { .. } => return trigger.payload.clone(),
     };
     let mut fields = fields.clone();
     for (name, value) in defaults {

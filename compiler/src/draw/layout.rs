@@ -192,6 +192,62 @@ impl Painter<'_> {
                 let call = format!("{}.{}", step.connection, step.operation);
                 let bound = name(node);
                 let text = if bound == call { call } else { format!("{bound} = {call}") };
+                let out = self.follow(&exits, items, Shape::Step, cut(&text));
+                self.undo(index, &out, items);
+                out
+            }
+            NodeKind::Saga { .. } => {
+                let mut inner = Vec::new();
+                let out = self.region(self.plan.region(index, 0), exits.clone(), &mut inner);
+                self.frame("saga".to_owned(), inner, exits, out, items)
+            }
+            NodeKind::First { item, items: list, .. } => {
+                let name = self.slots.get(item).cloned().unwrap_or_else(|| "item".to_owned());
+                let title = cut(&format!("first {name} in {}", text(list)));
+                let mut inner = Vec::new();
+                let out = self.region(self.plan.region(index, 0), exits.clone(), &mut inner);
+                self.frame(title, inner, exits, out, items)
+            }
+            NodeKind::Race { regions, .. } => {
+                let mut inner = Vec::new();
+                let mut out = Vec::new();
+                for at in 0..*regions {
+                    if let Some(first) = self.plan.region(index, at) {
+                        out.extend(self.region(Some(first), exits.clone(), &mut inner));
+                    }
+                }
+                self.frame("race".to_owned(), inner, exits, out, items)
+            }
+            NodeKind::Repeat { every, times, until, .. } => {
+                let title = format!("repeat every {} up to {} times until {}", text(every), text(times), text(until));
+                let mut inner = Vec::new();
+                let out = self.region(self.plan.region(index, 0), exits.clone(), &mut inner);
+                self.frame(cut(&title), inner, exits, out, items)
+            }
+            NodeKind::Emit { event, .. } => self.follow(&exits, items, Shape::Plain, format!("emit {event}")),
+            NodeKind::Wait { event, filter, within, slot } => {
+                let mut title = format!("wait {event}");
+                if let Some(filter) = filter {
+                    title.push_str(&format!(" where {}", text(filter)));
+                }
+                if let Some(within) = within {
+                    title.push_str(&format!(" for {}", text(within)));
+                }
+                let title = if slot.is_some() { format!("{} = {title}", name(node)) } else { title };
+                self.follow(&exits, items, Shape::Plain, cut(&title))
+            }
+            NodeKind::Approve { question, slot, .. } => {
+                let title = format!("approve {}", text(question));
+                let title = if slot.is_some() { format!("{} = {title}", name(node)) } else { title };
+                self.follow(&exits, items, Shape::Plain, cut(&title))
+            }
+            NodeKind::Run { flow, slot, .. } => {
+                let bound = name(node);
+                let text = if slot.is_none() || bound == *flow {
+                    format!("flow {flow}")
+                } else {
+                    format!("{bound} = flow {flow}")
+                };
                 self.follow(&exits, items, Shape::Step, cut(&text))
             }
             NodeKind::If { conditions, .. } => self.branches(index, conditions, exits, items),
@@ -276,6 +332,14 @@ impl Painter<'_> {
                 self.follow(&exits, items, Shape::Plain, format!("dead_letter {queue}"))
             }
         }
+    }
+
+    /// The undo of a step: taken after a failure, and nothing follows it.
+    fn undo(&mut self, index: NodeIndex, step: &[Exit], items: &mut Vec<Item>) {
+        let Some(first) = self.plan.region(index, 0) else { return };
+        let exits =
+            step.iter().map(|exit| Exit { label: "undo".to_owned(), way: Way::Failure, ..exit.clone() }).collect();
+        self.region(Some(first), exits, items);
     }
 
     /// `if`: one decision after the other, the last `no` leads to the `else`.
@@ -380,6 +444,13 @@ fn slots(plan: &Plan) -> BTreeMap<Slot, String> {
             NodeKind::If { slot, .. }
             | NodeKind::Match { slot, .. }
             | NodeKind::For { slot, .. }
+            | NodeKind::Saga { slot }
+            | NodeKind::First { slot, .. }
+            | NodeKind::Race { slot, .. }
+            | NodeKind::Repeat { slot, .. }
+            | NodeKind::Wait { slot, .. }
+            | NodeKind::Approve { slot, .. }
+            | NodeKind::Run { slot, .. }
             | NodeKind::Try { slot, .. } => *slot,
             _ => None,
         };
@@ -388,7 +459,7 @@ fn slots(plan: &Plan) -> BTreeMap<Slot, String> {
         }
         match &node.kind {
             // A loop without a name of its own has that of its item.
-            NodeKind::For { slot, item, .. } => {
+            NodeKind::For { slot, item, .. } | NodeKind::First { slot, item, .. } => {
                 names.entry(*item).or_insert_with(|| if slot.is_some() { "item".to_owned() } else { name(node) });
             }
             NodeKind::Try { arms, .. } => {
@@ -417,6 +488,10 @@ fn trigger_text(trigger: &Trigger) -> String {
     match &trigger.kind {
         TriggerKind::Http { method, path, .. } => format!("on http {method} {path}"),
         TriggerKind::Every(period) => format!("on every {period}"),
+        TriggerKind::Cron { line, zone, .. } => format!("on cron {line} in {zone}"),
+        TriggerKind::Event { events, pattern } => {
+            format!("on event {}", pattern.clone().unwrap_or_else(|| events.join(", ")))
+        }
         TriggerKind::Webhook { connection, trigger, .. } => format!("on {connection}.{trigger}"),
     }
 }

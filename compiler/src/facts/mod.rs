@@ -29,6 +29,8 @@ pub struct Facts {
     pub secrets: Vec<String>,
     /// Plain configuration that it reads: the variable, and whether it must be set.
     pub variables: BTreeMap<String, Requirement>,
+    /// Each flow that a run can call, by name, with how many runs of it at most; what those do is among their own facts.
+    pub flows: BTreeMap<String, Formula>,
     /// The errors that a run can end with, sorted.
     pub errors: Vec<String>,
 }
@@ -95,8 +97,16 @@ pub fn facts(plan: &Plan, sources: &SourceMap) -> Facts {
             Some((name.clone(), facts))
         })
         .collect();
+    let mut flows = BTreeMap::new();
     let counts = Count { plan, sources }.region(plan.entry);
-    for (name, count) in counts {
+    for (callee, count) in counts {
+        let name = match callee {
+            Callee::Connection(name) => name,
+            Callee::Flow(name) => {
+                flows.insert(name, count.calls);
+                continue;
+            }
+        };
         let Some(facts) = connections.get_mut(&name) else { continue };
         let connector = plan.connectors.get(&facts.connector);
         for operation in count.operations {
@@ -111,7 +121,7 @@ pub fn facts(plan: &Plan, sources: &SourceMap) -> Facts {
     let mut secrets = plan.secrets.clone();
     secrets.sort();
     secrets.dedup();
-    Facts { flow: plan.flow.clone(), connections, secrets, variables, errors }
+    Facts { flow: plan.flow.clone(), connections, secrets, variables, flows, errors }
 }
 
 /// What a part of a flow does with one connection.
@@ -122,7 +132,14 @@ struct Use {
     attempts: Formula,
 }
 
-type Uses = BTreeMap<String, Use>;
+/// What is called.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Callee {
+    Connection(String),
+    Flow(String),
+}
+
+type Uses = BTreeMap<Callee, Use>;
 
 struct Count<'a> {
     plan: &'a Plan,
@@ -171,7 +188,11 @@ impl Count<'_> {
                     calls: Formula::number(1),
                     attempts: Formula::number(u64::from(times) + 1),
                 };
-                Uses::from([(step.connection.clone(), once)])
+                // An undo runs only when the run does not go on, which the formula does not know: its calls count too.
+                let undo = sum(&mut regions(1));
+                let mut uses = Uses::from([(Callee::Connection(step.connection.clone()), once)]);
+                join(&mut uses, undo, |left, right| left.plus(right));
+                uses
             }
             NodeKind::If { conditions, .. } => either(&mut regions(conditions.len() + 1)),
             NodeKind::Match { arms, .. } => either(&mut regions(arms.len())),
@@ -183,18 +204,22 @@ impl Count<'_> {
                 join(&mut total, either(&mut { arms }), |left, right| left.plus(right));
                 total
             }
-            NodeKind::For { items, .. } => {
+            NodeKind::Saga { .. } => sum(&mut regions(1)),
+            NodeKind::Race { regions: count, .. } => sum(&mut regions(*count as usize)),
+            NodeKind::Repeat { times, .. } => {
+                let size = match times {
+                    Expr::Literal(Value::Int(times)) => Formula::number(u64::try_from(*times).unwrap_or(0)),
+                    times => Formula::size(words(times, &self.sources.slots)),
+                };
+                multiplied(self.region(self.plan.region(node, 0)), &size)
+            }
+            NodeKind::For { items, .. } | NodeKind::First { items, .. } => {
                 let size = match items {
                     Expr::List(parts) => Formula::number(parts.len() as u64),
                     Expr::Literal(Value::List(items)) => Formula::number(items.len() as u64),
                     items => Formula::size(words(items, &self.sources.slots)),
                 };
-                let mut uses = self.region(self.plan.region(node, 0));
-                for one in uses.values_mut() {
-                    one.calls = size.times(&one.calls);
-                    one.attempts = size.times(&one.attempts);
-                }
-                uses
+                multiplied(self.region(self.plan.region(node, 0)), &size)
             }
             NodeKind::Let { .. }
             | NodeKind::Yield(_)
@@ -203,9 +228,25 @@ impl Count<'_> {
             | NodeKind::Fail { .. }
             | NodeKind::Sleep(_)
             | NodeKind::Log(_)
-            | NodeKind::DeadLetter { .. } => Uses::new(),
+            | NodeKind::DeadLetter { .. }
+            | NodeKind::Emit { .. }
+            | NodeKind::Wait { .. }
+            | NodeKind::Approve { .. } => Uses::new(),
+            NodeKind::Run { flow, .. } => {
+                let once = Use { operations: Vec::new(), calls: Formula::number(1), attempts: Formula::number(1) };
+                Uses::from([(Callee::Flow(flow.clone()), once)])
+            }
         }
     }
+}
+
+/// What a part does that runs so many times.
+fn multiplied(mut uses: Uses, times: &Formula) -> Uses {
+    for one in uses.values_mut() {
+        one.calls = times.times(&one.calls);
+        one.attempts = times.times(&one.attempts);
+    }
+    uses
 }
 
 fn join(total: &mut Uses, part: Uses, with: impl Fn(Formula, &Formula) -> Formula) {

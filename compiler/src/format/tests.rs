@@ -44,3 +44,9 @@ fn tests_are_laid_out_like_flows() {
     let text = "test   \"a\"  for f{given x=1\nstub *   using\n  schema\nstub a.b fails  E 2  times then  returns{x:1}\n\n\nexpect run completed // well\n// all\nexpect a.b called  once with{text:\"a rather long text that does not fit the line\",other:\"another text of the same kind\"}\nexpect never {  a  b }}\ntest \"b\" for f { }\n";
     insta::assert_snapshot!(assert_stable(text));
 }
+
+#[test]
+fn every_construct_of_control_has_its_layout() {
+    let text = "event   order.shipped{order:String,carrier:String?}\nflow f(order:String){\non cron  \"0 9 * * mon\"  in \"Europe/Berlin\"{catch_up:none}\non event order . * as e\nsaga{\nstep a=shop.hold(order)undo   shop.release(id:a.id)\n  // kept\nstep b = shop.hold(order: \"a-rather-long-name-of-an-order\", note: \"and a text that needs room\") with patient undo shop.release(id: b.id, note: \"x\")\n}\nlet x=first  p in [1,2]{p}\nlet y=race{step c=shop.find(order)\nsleep 5m}\nlet z=repeat every 10s  up to 30 times until   done{let done=true\ndone}\nemit order.shipped{order,carrier:null}\nstep s=wait order . shipped where .order==order for 7d else   return null\nstep d=approve(\"Ship {order}?\",by:\"desk\")for 2d\nstep r=other(a:1)catch{Late=>null}\nlet v=saga{1}\nreturn{x,y,z,s,d,r,v}}\n";
+    insta::assert_snapshot!(assert_stable(text));
+}

@@ -202,7 +202,10 @@ impl<'a> Needs<'a> {
                 verify.iter().for_each(|verify| self.verify(verify));
             }
             TriggerKind::Webhook { verify, .. } => verify.iter().for_each(|verify| self.verify(verify)),
-            TriggerKind::Every(_) => {}
+            TriggerKind::Event { events, .. } => {
+                events.iter().for_each(|event| self.ty(&Type::Named(event.clone())));
+            }
+            TriggerKind::Every(_) | TriggerKind::Cron { .. } => {}
         }
     }
 
@@ -253,7 +256,23 @@ impl<'a> Needs<'a> {
                 self.error(error);
                 fields.iter().for_each(|(_, value)| self.expr(value));
             }
-            NodeKind::Parallel { .. } => {}
+            NodeKind::First { items, .. } => self.expr(items),
+            NodeKind::Repeat { every, times, until, .. } => {
+                [every, times, until].into_iter().for_each(|value| self.expr(value))
+            }
+            NodeKind::Emit { event, value } => {
+                self.ty(&Type::Named(event.clone()));
+                self.expr(value);
+            }
+            NodeKind::Wait { event, filter, within, .. } => {
+                self.ty(&Type::Named(event.clone()));
+                filter.iter().chain(within).for_each(|value| self.expr(value));
+            }
+            NodeKind::Approve { question, by, within, .. } => {
+                [question].into_iter().chain(by).chain(within).for_each(|value| self.expr(value));
+            }
+            NodeKind::Run { params, .. } => params.iter().for_each(|(_, value)| self.expr(value)),
+            NodeKind::Parallel { .. } | NodeKind::Saga { .. } | NodeKind::Race { .. } => {}
         }
     }
 

@@ -46,6 +46,12 @@ impl Lowering<'_> {
                 self.parallel_node(chain, expr.span, on_error.as_ref(), body, goal, name)
             }
             ExprKind::Try { body, catch } => self.try_node(chain, expr.span, body, catch, goal, slot, name),
+            ExprKind::Saga(body) => self.saga_node(chain, expr.span, body, goal, slot, name),
+            ExprKind::First { item, items, body } => {
+                self.first_node(chain, expr.span, item, items, body, goal, slot, name)
+            }
+            ExprKind::Race(body) => self.race_node(chain, expr.span, body, goal, slot, name),
+            ExprKind::Repeat(repeat) => self.repeat_node(chain, expr.span, repeat, goal, slot, name),
             ExprKind::Block(block) => self.block_node(chain, block, goal, slot),
             _ => {
                 let typed = self.el.check(expr, goal.want());
@@ -131,7 +137,7 @@ impl Lowering<'_> {
     }
 
     /// The type of the value, and whether the end can be reached.
-    fn join(&mut self, regions: &[Region], goal: Goal<'_>, what: &str) -> (Type, Ends) {
+    pub(super) fn join(&mut self, regions: &[Region], goal: Goal<'_>, what: &str) -> (Type, Ends) {
         if regions.iter().all(|region| region.ends == Ends::Leaves) {
             return (Type::Never, Ends::Leaves);
         }
@@ -182,7 +188,7 @@ impl Lowering<'_> {
         let node = self.builder.reserve(chain, name.unwrap_or(&each.item.text), span);
         let items = self.el.check(&each.items, Want::default());
         let items = self.el.non_null(items, &each.items, "`for` needs a list");
-        let item_type = self.item_type(&items, each.items.span);
+        let item_type = self.item_type("for", &items, each.items.span);
         let concurrency = self.concurrency(each.concurrency.as_ref());
         let mode = self.for_on_error(each.on_error.as_ref());
         let on_error = mode.unwrap_or(ForOnError::Stop);
@@ -231,7 +237,7 @@ impl Lowering<'_> {
         }
     }
 
-    fn item_type(&mut self, items: &Typed, span: Span) -> Type {
+    pub(super) fn item_type(&mut self, word: &str, items: &Typed, span: Span) -> Type {
         match &items.ty {
             Type::List(item) | Type::Stream(item) => (**item).clone(),
             Type::Unknown | Type::Never => Type::Unknown,
@@ -242,8 +248,13 @@ impl Lowering<'_> {
                     _ => "give a list",
                 };
                 self.el.problems.push(
-                    Diagnostic::new(Code::E0301, "`for` goes through a list", span, format!("of type `{other}`"))
-                        .help(help),
+                    Diagnostic::new(
+                        Code::E0301,
+                        format!("`{word}` goes through a list"),
+                        span,
+                        format!("of type `{other}`"),
+                    )
+                    .help(help),
                 );
                 Type::Unknown
             }
@@ -437,7 +448,7 @@ impl Lowering<'_> {
 }
 
 /// The name that a statement binds.
-fn bound_name(statement: &Statement) -> Option<&Ident> {
+pub(super) fn bound_name(statement: &Statement) -> Option<&Ident> {
     match &statement.kind {
         StatementKind::Let { name, .. } => Some(name),
         StatementKind::Step(step) => step.name.as_ref(),

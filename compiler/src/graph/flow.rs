@@ -13,6 +13,7 @@ use flow_model::{
 
 use super::{
     builder::{Builder, Chain},
+    call::Signatures,
     content,
     failure::Raised,
     lower::{Caller, Ends, Lowering, Promise, has_effect},
@@ -28,6 +29,7 @@ pub(super) fn lower(
     names: &Names<'_>,
     definitions: &Definitions,
     info: &FlowInfo<'_>,
+    signatures: &Signatures,
     has_gaps: bool,
 ) -> (Plan, SourceMap, Vec<Diagnostic>) {
     let written = info.ast;
@@ -43,6 +45,8 @@ pub(super) fn lower(
         raised: vec![Raised::default()],
         caller: caller(written),
         used: std::collections::BTreeMap::new(),
+        signatures,
+        sagas: Vec::new(),
     };
     lowering.el.has_gaps = has_gaps;
     lowering.el.scope.push();
@@ -92,10 +96,14 @@ pub(super) fn lower(
 
 /// Who waits for what the flow answers.
 fn caller(written: &ast::Flow) -> Caller {
-    let timer = written.triggers.iter().find(|trigger| matches!(trigger.source, TriggerSource::Every(_)));
-    let is_timed_only = written.triggers.iter().all(|trigger| matches!(trigger.source, TriggerSource::Every(_)));
-    match timer {
-        Some(timer) if is_timed_only => Caller::Timer(timer.span),
+    let nobody = |trigger: &ast::Trigger| match trigger.source {
+        TriggerSource::Every(_) | TriggerSource::Cron { .. } => Some("a timer starts this flow"),
+        TriggerSource::Event(_) => Some("an event starts this flow"),
+        TriggerSource::Http { .. } | TriggerSource::Connection(_) => None,
+    };
+    let mut found = written.triggers.iter().map(|trigger| nobody(trigger).map(|why| (trigger.span, why)));
+    match found.next() {
+        Some(Some((span, why))) if found.all(|other| other.is_some()) => Caller::Nobody(span, why),
         _ => Caller::Waits,
     }
 }

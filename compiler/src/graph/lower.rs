@@ -19,6 +19,7 @@ use petgraph::graph::NodeIndex;
 
 use super::{
     builder::{Builder, Chain},
+    call::Signatures,
     failure::Raised,
 };
 use crate::{
@@ -96,6 +97,10 @@ pub(super) struct Lowering<'a> {
     pub caller: Caller,
     /// Operations by connection.
     pub used: BTreeMap<String, BTreeSet<String>>,
+    /// The flows that can be called.
+    pub signatures: &'a Signatures,
+    /// The `saga`s around, innermost last.
+    pub sagas: Vec<Span>,
 }
 
 /// Who waits for an answer.
@@ -103,14 +108,21 @@ pub(super) struct Lowering<'a> {
 pub(super) enum Caller {
     /// Somebody may.
     Waits,
-    /// A timer starts the flow; at this place.
-    Timer(Span),
+    /// Nobody does, since what starts the flow here is no request: why not.
+    Nobody(Span, &'static str),
 }
 
 impl<'a> Lowering<'a> {
     /// Lowers a block in a frame of its own.
     pub(super) fn block(&mut self, block: &Block, goal: Goal<'_>) -> Region {
         self.el.scope.push();
+        let region = self.block_in_frame(block, goal);
+        self.el.close();
+        region
+    }
+
+    /// Lowers a block in the frame at hand.
+    pub(super) fn block_in_frame(&mut self, block: &Block, goal: Goal<'_>) -> Region {
         let mut chain = Chain::default();
         let mut ends = self.statements(&mut chain, &block.statements, block.value.as_deref());
         let span = value_span(block);
@@ -131,7 +143,6 @@ impl<'a> Lowering<'a> {
         if ends == Ends::Leaves {
             region.ty = Type::Never;
         }
-        self.el.close();
         region
     }
 
@@ -149,7 +160,12 @@ impl<'a> Lowering<'a> {
     }
 
     /// Lowers the value at the end of a region.
-    fn value(&mut self, chain: &mut Chain, value: &ast::Expr, goal: Goal<'_>) -> (Type, Option<NodeIndex>, Ends) {
+    pub(super) fn value(
+        &mut self,
+        chain: &mut Chain,
+        value: &ast::Expr,
+        goal: Goal<'_>,
+    ) -> (Type, Option<NodeIndex>, Ends) {
         let wants = matches!(goal, Goal::Yield(_));
         if has_effect(value) {
             let slot = wants.then(|| self.el.scope.fresh());
@@ -235,6 +251,10 @@ impl<'a> Lowering<'a> {
             }
             StatementKind::Sleep(value) => {
                 self.sleep(chain, span, value);
+                Ends::Falls
+            }
+            StatementKind::Emit { event, value } => {
+                self.emit(chain, span, event, value);
                 Ends::Falls
             }
             StatementKind::Control(value) => {
@@ -336,7 +356,7 @@ impl<'a> Lowering<'a> {
     }
 
     fn respond(&mut self, chain: &mut Chain, span: Span, status: &ast::Expr, body: Option<&ast::Expr>) {
-        if let Caller::Timer(trigger) = self.caller {
+        if let Caller::Nobody(trigger, why) = self.caller {
             let keyword = Span { end: span.start + "respond".len() as u32, ..span };
             self.el.problems.push(
                 Diagnostic::new(
@@ -345,7 +365,7 @@ impl<'a> Lowering<'a> {
                     keyword,
                     "answers the caller of a webhook",
                 )
-                .label(trigger, "a timer starts this flow")
+                .label(trigger, why)
                 .help("leave it out, or `return` a result: it is kept in the run's history"),
             );
         }
@@ -416,9 +436,12 @@ impl<'a> Lowering<'a> {
         Some(Typed::unknown())
     }
 
-    /// The call of an operation of a connection, if the expression is one.
+    /// The call of an operation of a connection, of a flow or of `approve`, if the expression is one.
     pub(super) fn connection_call<'w>(&self, value: &'w ast::Expr) -> Option<(String, &'w [ast::Arg])> {
         let ExprKind::Call { callee, args, .. } = &value.kind else { return None };
+        if self.called_flow(callee).is_some() || self.is_approve(callee) {
+            return Some((chain(callee)?.text(), args.as_slice()));
+        }
         if !matches!(callee.kind, ExprKind::Member { .. }) {
             return None;
         }
@@ -455,7 +478,13 @@ pub(super) fn has_effect(expr: &ast::Expr) -> bool {
         }) || block.value.as_deref().is_some_and(has_effect)
     };
     match &expr.kind {
-        ExprKind::For(_) | ExprKind::Parallel { .. } | ExprKind::Try { .. } => true,
+        ExprKind::For(_)
+        | ExprKind::Parallel { .. }
+        | ExprKind::Try { .. }
+        | ExprKind::Saga(_)
+        | ExprKind::First { .. }
+        | ExprKind::Race(_)
+        | ExprKind::Repeat(_) => true,
         ExprKind::If { arms, otherwise } => {
             arms.iter().any(|(_, block)| in_block(block)) || otherwise.as_ref().is_some_and(in_block)
         }

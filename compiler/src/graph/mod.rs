@@ -3,15 +3,20 @@
 //! In: the names of a program. Out: the plan and the source map of each flow, and all problems of constants, functions
 //! and flows. A plan is complete in itself; of a flow with errors there is none.
 
+mod attempts;
 mod binding;
 mod builder;
+mod call;
 mod content;
 mod control;
+mod event;
 mod failure;
 mod flow;
 mod lower;
 mod once;
 mod policy;
+mod saga;
+mod schedule;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -38,10 +43,20 @@ pub(crate) fn plans(
     let has_gaps = problems.iter().any(|problem| problem.code.id().starts_with("E01"));
     let mut found = definitions.check_all(names);
     let mut plans = BTreeMap::new();
-    for (name, info) in &names.flows {
-        let (plan, sources, mut own) = flow::lower(names, definitions, info, has_gaps);
-        if !own.iter().any(|problem| problem.severity() == Severity::Error) {
-            plans.insert(name.clone(), (plan, sources));
+    let mut signatures = call::Signatures::new();
+    for name in call::in_order(names, &mut found) {
+        let Some(info) = names.flows.get(name) else { continue };
+        let (plan, sources, mut own) = flow::lower(names, definitions, info, &signatures, has_gaps);
+        let is_sound = !own.iter().any(|problem| problem.severity() == Severity::Error);
+        let signature = call::Signature {
+            result: plan.result.clone(),
+            errors: plan.errors.clone(),
+            is_open: !is_sound,
+            digest: if is_sound { plan.digest() } else { String::new() },
+        };
+        signatures.insert(name.to_owned(), signature);
+        if is_sound {
+            plans.insert(name.to_owned(), (plan, sources));
         }
         found.append(&mut own);
     }

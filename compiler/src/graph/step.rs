@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     ast::{self, Arg, ExprKind, Ident},
-    names::{ConnectorInfo, chain, similar, unknown},
+    names::{ConnectorInfo, FlowInfo, chain, similar, unknown},
     types::{Callee, Kind, Origin, Parameter, Source, Typed, Want, argument_left_out, has_wire_form, listed},
 };
 
@@ -31,46 +31,45 @@ use crate::{
 const KEY: &str = "key";
 
 /// An operation that a step names.
-struct Target<'a> {
-    connection: String,
-    name: String,
-    info: &'a ConnectorInfo<'a>,
-    operation: &'a Operation,
+pub(super) struct Target<'a> {
+    pub connection: String,
+    pub name: String,
+    pub info: &'a ConnectorInfo<'a>,
+    pub operation: &'a Operation,
     /// Where the operation is named in the step.
-    span: Span,
+    pub span: Span,
+}
+
+/// What a step calls: with the place of its name and its arguments.
+enum Called<'a, 's> {
+    Operation(Target<'a>, &'s [Arg]),
+    Flow(String, &'a FlowInfo<'a>, Span, &'s [Arg]),
+    Wait(&'s ast::Wait),
+    Approve(Span, &'s [Arg]),
 }
 
 impl<'a> Lowering<'a> {
     /// `step name = call with … else … catch { … }`
     pub(super) fn step(&mut self, chain: &mut Chain, step: &ast::Step) -> Ends {
-        let called = match &step.call.kind {
-            ExprKind::Call { callee, types, args } => self.target(callee, step).map(|target| (target, types, args)),
-            ExprKind::Missing => {
-                self.el.has_gaps = true;
-                None
-            }
-            _ => {
-                self.not_a_call(step);
-                None
-            }
-        };
-        let Some((target, types, args)) = called else {
+        let Some(called) = self.called(step) else {
             self.not_understood(chain, step);
             return Ends::Falls;
         };
-        if let Some(first) = types.first() {
-            self.el.problems.push(
-                Diagnostic::new(Code::E0315, "this operation takes no types in `<…>`", first.span, "not taken")
-                    .help("leave `<…>` out: the result is of the type that the operation declares"),
-            );
-        }
-        let node_name = step
-            .name
-            .as_ref()
-            .map_or_else(|| format!("{}.{}", target.connection, target.name), |name| name.text.clone());
+        let what = match &called {
+            Called::Operation(target, _) => format!("{}.{}", target.connection, target.name),
+            Called::Flow(name, ..) => name.clone(),
+            Called::Wait(wait) => format!("wait {}", wait.event.text()),
+            Called::Approve(..) => "approve".to_owned(),
+        };
+        let guarded = match &called {
+            Called::Operation(target, _) => target.span,
+            Called::Flow(_, _, span, _) | Called::Approve(span, _) => *span,
+            Called::Wait(wait) => wait.span,
+        };
+        let node_name = step.name.as_ref().map_or(what, |name| name.text.clone());
         let has_arms = step.catch.is_some() || step.optional.is_some();
         if !has_arms {
-            let typed = self.call_and_else(chain, step, &target, args, &node_name);
+            let typed = self.call_and_else(chain, step, &called, &node_name);
             self.bind_result(chain, step, typed, &node_name);
             return Ends::Falls;
         }
@@ -78,7 +77,7 @@ impl<'a> Lowering<'a> {
         let node = self.builder.reserve(chain, &format!("{node_name}.{suffix}"), step.span);
         self.raised.push(Raised::default());
         let mut body = Chain::default();
-        let typed = self.call_and_else(&mut body, step, &target, args, &node_name);
+        let typed = self.call_and_else(&mut body, step, &called, &node_name);
         let possible = self.raised.pop().unwrap_or_default();
         let is_wanted = step.name.is_some();
         let yields =
@@ -88,7 +87,7 @@ impl<'a> Lowering<'a> {
         let goal = if is_wanted { Goal::Yield(Want::default()) } else { Goal::Drop };
         let (arms, ty) = match &step.catch {
             Some(catch) => {
-                let (arms, mut regions) = self.catch_regions(node, catch, possible, target.span, goal);
+                let (arms, mut regions) = self.catch_regions(node, catch, possible, guarded, goal);
                 regions.insert(0, region);
                 let ty =
                     if is_wanted { self.unify(&regions, "the result and the values of `catch`") } else { Type::Null };
@@ -107,19 +106,71 @@ impl<'a> Lowering<'a> {
         Ends::Falls
     }
 
+    /// What a step calls, and the clauses that don't suit it reported.
+    fn called<'s>(&mut self, step: &'s ast::Step) -> Option<Called<'a, 's>> {
+        if let Some(wait) = &step.wait {
+            let help = "leave it out: nothing is called, so nothing is repeated";
+            self.only_operations(step, "`wait`", help, "leave it out: to wait changes nothing");
+            return Some(Called::Wait(wait));
+        }
+        let (callee, types, args) = match &step.call.kind {
+            ExprKind::Call { callee, types, args } => (callee, types, args),
+            ExprKind::Missing => {
+                self.el.has_gaps = true;
+                return None;
+            }
+            _ => {
+                self.not_a_call(step);
+                return None;
+            }
+        };
+        if self.is_approve(callee) {
+            let help = "leave it out: nothing is called, so nothing is repeated";
+            self.only_operations(step, "`approve`", help, "leave it out: to ask changes nothing");
+            return Some(Called::Approve(callee.span, args));
+        }
+        self.no_waiting(step);
+        let called = match self.called_flow(callee) {
+            Some((name, info)) => {
+                let help = "leave it out: the steps of the flow have their own policies";
+                let undo = "write `undo` on the steps of that flow: they run when its run does not succeed";
+                self.only_operations(step, "a call of a flow", help, undo);
+                Called::Flow(name, info, callee.span, args)
+            }
+            None => {
+                let target = self.target(callee, step)?;
+                self.left_behind(step, &target);
+                Called::Operation(target, args)
+            }
+        };
+        if let Some(first) = types.first() {
+            self.el.problems.push(
+                Diagnostic::new(Code::E0315, "this operation takes no types in `<…>`", first.span, "not taken")
+                    .help("leave `<…>` out: the result is of the type that the operation declares"),
+            );
+        }
+        Some(called)
+    }
+
     /// The call, and what `else` does with a null.
     fn call_and_else(
         &mut self,
         chain: &mut Chain,
         step: &ast::Step,
-        target: &Target<'a>,
-        args: &[Arg],
+        called: &Called<'a, '_>,
         node_name: &str,
     ) -> Typed {
-        let slot = self.call(chain, step, target, args, node_name);
-        let result = target.info.operations.get(&target.name).and_then(|spans| spans.result);
-        let origin = result.map(|span| Origin { span, source: Source::Operation });
-        let typed = Typed { expr: Expr::Slot(slot), ty: target.operation.result.clone(), origin };
+        let typed = match called {
+            Called::Operation(target, args) => {
+                let slot = self.call(chain, step, target, args, node_name);
+                let result = target.info.operations.get(&target.name).and_then(|spans| spans.result);
+                let origin = result.map(|span| Origin { span, source: Source::Operation });
+                Typed { expr: Expr::Slot(slot), ty: target.operation.result.clone(), origin }
+            }
+            Called::Flow(name, info, span, args) => self.run(chain, step, *span, (name, info), args, node_name),
+            Called::Wait(wait) => self.wait(chain, step, wait, node_name),
+            Called::Approve(span, args) => self.approve(chain, step, *span, args, node_name),
+        };
         match &step.otherwise {
             None => typed,
             Some(otherwise) => {
@@ -139,7 +190,14 @@ impl<'a> Lowering<'a> {
     }
 
     /// The node of the call itself.
-    fn call(&mut self, chain: &mut Chain, step: &ast::Step, target: &Target<'a>, args: &[Arg], name: &str) -> Slot {
+    pub(super) fn call(
+        &mut self,
+        chain: &mut Chain,
+        step: &ast::Step,
+        target: &Target<'a>,
+        args: &[Arg],
+        name: &str,
+    ) -> Slot {
         let operation = target.operation;
         let spans = target.info.operations.get(&target.name);
         let mut params: IndexMap<String, Parameter> = operation
@@ -200,7 +258,8 @@ impl<'a> Lowering<'a> {
             key,
             policy,
         };
-        self.builder.add(chain, name, NodeKind::Step(Box::new(call)), step.span);
+        let node = self.builder.add(chain, name, NodeKind::Step(Box::new(call)), step.span);
+        self.undo(node, step, slot, &operation.result, name);
         slot
     }
 
@@ -261,7 +320,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// The operation that the callee of a step names.
-    fn target(&mut self, callee: &ast::Expr, step: &ast::Step) -> Option<Target<'a>> {
+    pub(super) fn target(&mut self, callee: &ast::Expr, step: &ast::Step) -> Option<Target<'a>> {
         let names = self.el.names;
         let Some(path) = chain(callee) else {
             if matches!(callee.kind, ExprKind::Missing) {
@@ -369,6 +428,17 @@ impl<'a> Lowering<'a> {
                 )
                 .help("functions only compute: write `let` in place of `step`"),
             );
+            return;
+        }
+        if path.parts.len() == 1 {
+            let known = names.flows.keys().filter(seen).map(String::as_str);
+            let problem = unknown(Code::E0201, "flow", root, known);
+            self.el.problems.push(match problem.help {
+                Some(_) => problem,
+                None => problem.help(
+                    "a step calls an operation of a connection, `connection.operation(…)`, or another flow of the program",
+                ),
+            });
             return;
         }
         let known = names.connections.keys().filter(seen).map(String::as_str);

@@ -274,3 +274,61 @@ fn each_fix_mends_its_mistake() {
         assert!(left.is_empty(), "{program}: {} leaves {left:?}", fix.title);
     }
 }
+
+#[test]
+fn an_undo_is_a_region_of_its_step_and_sees_the_result() {
+    let plan = plan(
+        r#"
+        error Gone { id: String }
+        flow main(id: String) {
+          saga {
+            step got = shop.items.get(id) else fail Gone(id) undo shop.messages.send(text: got.id)
+            step sent = shop.items.make(id) undo shop.messages.send(text: "{sent.id} {got.id}")
+          }
+        }
+        "#,
+    );
+    let at = |path: &str| plan.graph.node_indices().find(|node| plan.graph[*node].path == path).unwrap();
+    let saga = at("saga");
+    assert!(matches!(plan.graph[saga].kind, NodeKind::Saga { slot: None }));
+    assert_eq!(plan.region(saga, 0), Some(at("got")));
+    // What was null was not made, so there is nothing to take back.
+    let guard = plan.region(at("got"), 0).unwrap();
+    assert!(matches!(plan.graph[guard].kind, NodeKind::If { .. }));
+    assert_eq!((plan.region(guard, 0), plan.region(guard, 1)), (None, Some(at("got.undo"))));
+    assert_eq!(plan.region(at("sent"), 0), Some(at("sent.undo")));
+    assert_eq!(plan.next(at("sent.undo")), None);
+    let steps: BTreeMap<_, _> = steps(&plan).into_iter().collect();
+    let slot = steps["sent"].slot.unwrap();
+    assert!(format!("{:?}", steps["sent.undo"].args).contains(&format!("{slot:?}")));
+    assert!(!plan.errors.iter().any(|kind| kind.name() == "Interrupted"), "what an undo ends with is not the flow's");
+}
+
+#[test]
+fn a_call_of_a_flow_is_pinned_to_its_plan() {
+    let text = r#"
+        error Gone { id: String }
+        flow main(id: String) { step name = last(id)  step again = middle() catch { Gone => "none" }  return { name, again } }
+        flow middle { step text = last(id: "a")  return text }
+        flow last(id: String, note: String = "none") { if id == "" { fail Gone(id) } return "{id} {note}" }
+        "#;
+    let checked = checked(text);
+    let program = checked.program.unwrap();
+    let main = &program.plans["main"];
+    let runs: Vec<_> = main
+        .graph
+        .node_weights()
+        .filter_map(|node| match &node.kind {
+            NodeKind::Run { flow, digest, params, slot } => {
+                let params: Vec<_> = params.iter().map(|(name, _)| name.as_str()).collect();
+                Some((flow.as_str(), digest.clone(), params, slot.is_some()))
+            }
+            _ => None,
+        })
+        .collect();
+    let digest = |flow: &str| program.plans[flow].digest();
+    assert_eq!(runs, [("last", digest("last"), vec!["id", "note"], true), ("middle", digest("middle"), vec![], true)]);
+    assert_eq!(main.errors.iter().map(|kind| kind.name()).collect::<Vec<_>>(), ["Rejected", "Gone"]);
+    assert_eq!(program.called_by("main").iter().map(|plan| plan.flow.as_str()).collect::<Vec<_>>(), ["last", "middle"]);
+    assert!(program.called_by("last").is_empty());
+}

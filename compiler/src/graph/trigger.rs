@@ -11,13 +11,13 @@ use flow_model::{
     plan::{Concurrency, Dedupe, Trigger, TriggerKind},
     schema::{Rate, VerifyCall},
     span::Span,
-    ty::{Field, Type},
+    ty::{Field, Type, TypeDef},
     units::Millis,
     value::Value,
 };
 use indexmap::IndexMap;
 
-use super::lower::Lowering;
+use super::{lower::Lowering, schedule};
 use crate::{
     ast::{self, Ident, TriggerClause, TriggerClauseValue, TriggerSource},
     names::{duplicate, literal, similar, unknown},
@@ -31,6 +31,8 @@ const WINDOW: Millis = Millis(72 * 3_600_000);
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
 const COMMON: [&str; 3] = ["concurrency", "at_most", "within"];
+const CRON: [&str; 4] = ["catch_up", "concurrency", "at_most", "within"];
+const EVENT: [&str; 4] = ["dedupe", "concurrency", "at_most", "within"];
 const HTTP: [&str; 6] = ["body", "verify", "dedupe", "concurrency", "at_most", "within"];
 const WEBHOOK: [&str; 5] = ["verify", "dedupe", "concurrency", "at_most", "within"];
 
@@ -107,6 +109,10 @@ impl Lowering<'_> {
         let (mut kind, payload, own_dedupe, known) = match &written.source {
             TriggerSource::Http { method, path } => self.http(written, method, path),
             TriggerSource::Every(period) => self.every(period),
+            TriggerSource::Cron { line, zone } => {
+                (self.cron(line, zone.as_ref()), schedule::payload(), None, CRON.as_slice())
+            }
+            TriggerSource::Event(path) => self.on_event(path)?,
             TriggerSource::Connection(path) => self.webhook(written, path)?,
         };
         let clauses = self.clauses(written, known);
@@ -123,6 +129,9 @@ impl Lowering<'_> {
         self.el.scope.pop();
         let at_most = clauses.get("at_most").and_then(|clause| self.at_most(clause));
         let within = clauses.get("within").and_then(|clause| self.duration_clause(clause));
+        if let (TriggerKind::Cron { catch_up, .. }, Some(clause)) = (&mut kind, clauses.get("catch_up")) {
+            *catch_up = self.catch_up(clause);
+        }
         self.verify(written, &clauses, &mut kind);
         let says_all = clauses.len() == written.clauses.len();
         if matches!(kind, TriggerKind::Http { .. }) && dedupe.is_none() && says_all && !clauses.contains_key("dedupe") {
@@ -209,8 +218,53 @@ impl Lowering<'_> {
             }
             None => Millis::seconds(1),
         };
-        let payload = Type::Record(IndexMap::from([("scheduled_at".to_owned(), Field::of(Type::Timestamp))]));
-        (TriggerKind::Every(millis), payload, None, &COMMON)
+        (TriggerKind::Every(millis), schedule::payload(), None, &COMMON)
+    }
+
+    /// `on event customer.created`, `on event customer.*`
+    fn on_event(&mut self, path: &ast::Path) -> Option<(TriggerKind, Type, Option<Dedupe>, &'static [&'static str])> {
+        if !path.parts.iter().any(|part| part.text == "*") {
+            let event = self.event(path)?;
+            let payload = Type::Named(event.clone());
+            return Some((TriggerKind::Event { events: vec![event], pattern: None }, payload, None, &EVENT));
+        }
+        let pattern = path.text();
+        let names = self.el.names;
+        let events: Vec<String> = names.events.keys().filter(|event| fits(path, event)).cloned().collect();
+        if events.is_empty() {
+            let known: Vec<String> = names.events.keys().cloned().collect();
+            let problem =
+                Diagnostic::new(Code::E0201, format!("no event is called `{pattern}`"), path.span(), "nothing fits");
+            self.el.problems.push(match known.is_empty() {
+                true => problem.help("declare one: `event customer.created { … }`"),
+                false => problem.help(format!(
+                    "the events are {}; `*` stands for one part of a name, at the end for any number",
+                    listed(&known)
+                )),
+            });
+            return None;
+        }
+        let payload = self.payload_of(&events);
+        Some((TriggerKind::Event { events, pattern: Some(pattern) }, payload, None, &EVENT))
+    }
+
+    /// What events have in common, and which of them it was.
+    fn payload_of(&self, events: &[String]) -> Type {
+        let types = &self.el.names.types;
+        let mut fields = IndexMap::from([("event".to_owned(), Field::of(Type::OneOf(events.to_vec())))]);
+        let mut all = events.iter().filter_map(|event| match types.get(event) {
+            Some(TypeDef::Record(fields)) => Some(fields),
+            _ => None,
+        });
+        let Some(first) = all.next() else { return Type::Record(fields) };
+        let rest: Vec<_> = all.collect();
+        for (name, field) in first {
+            let is_common = rest.iter().all(|other| other.get(name).is_some_and(|other| other.ty == field.ty));
+            if is_common && name != "event" {
+                fields.insert(name.clone(), field.clone());
+            }
+        }
+        Type::Record(fields)
     }
 
     /// `on payments.payment_intent.succeeded`
@@ -291,7 +345,7 @@ impl Lowering<'_> {
     fn no_clause(&mut self, clause: &TriggerClause, known: &[&str]) {
         let name = &clause.name.text;
         let list: Vec<String> = known.iter().map(|one| format!("`{one}`")).collect();
-        let suits_others = HTTP.contains(&name.as_str());
+        let suits_others = HTTP.contains(&name.as_str()) || CRON.contains(&name.as_str());
         let message = if suits_others {
             format!("`{name}` does not suit this trigger")
         } else {
@@ -306,7 +360,7 @@ impl Lowering<'_> {
         });
     }
 
-    fn wrong_clause(&mut self, clause: &TriggerClause, help: &str) {
+    pub(super) fn wrong_clause(&mut self, clause: &TriggerClause, help: &str) {
         let message = format!("`{}` is not written like this", clause.name.text);
         self.el.problems.push(Diagnostic::new(Code::E0411, message, clause.span, "this clause").help(help));
     }
@@ -424,7 +478,7 @@ impl Lowering<'_> {
     fn verify(&mut self, written: &ast::Trigger, clauses: &BTreeMap<&str, &TriggerClause>, kind: &mut TriggerKind) {
         let verify: &mut Option<VerifyCall> = match kind {
             TriggerKind::Http { verify, .. } | TriggerKind::Webhook { verify, .. } => verify,
-            TriggerKind::Every(_) => return,
+            TriggerKind::Every(_) | TriggerKind::Cron { .. } | TriggerKind::Event { .. } => return,
         };
         let Some(clause) = clauses.get("verify") else {
             let is_named_wrong = written.clauses.iter().any(|clause| similar(&clause.name.text, ["verify"]).is_some());
@@ -457,7 +511,7 @@ impl Lowering<'_> {
         let head = match &written.source {
             TriggerSource::Http { path, .. } => Span { start: written.span.start, ..path.span },
             TriggerSource::Connection(path) => Span { start: written.span.start, ..path.span() },
-            TriggerSource::Every(period) => period.span,
+            TriggerSource::Every(_) | TriggerSource::Cron { .. } | TriggerSource::Event(_) => written.span,
         };
         let mut problem =
             Diagnostic::new(Code::E0603, "nobody checks who sends this webhook", head, "anyone can start the flow");
@@ -499,4 +553,20 @@ impl Lowering<'_> {
             )),
         );
     }
+}
+
+/// Says whether an event's name fits a pattern: `*` stands for one part, at the end for one or more.
+fn fits(pattern: &ast::Path, event: &str) -> bool {
+    let mut parts = event.split('.');
+    let count = pattern.parts.len();
+    for (index, wanted) in pattern.parts.iter().enumerate() {
+        match (parts.next(), wanted.text.as_str()) {
+            (None, _) => return false,
+            (Some(_), "*") if index + 1 == count => return true,
+            (Some(_), "*") => {}
+            (Some(part), wanted) if part == wanted => {}
+            (Some(_), _) => return false,
+        }
+    }
+    parts.next().is_none()
 }

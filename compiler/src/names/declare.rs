@@ -54,7 +54,8 @@ impl ItemKind {
 /// The kind and the name of an item that declares one.
 pub(super) fn declared(item: &Item) -> Option<(ItemKind, &Ident)> {
     Some(match item {
-        Item::Use(_) | Item::Test(_) => return None,
+        // Events have names of their own, with dots, which the whole program knows.
+        Item::Use(_) | Item::Test(_) | Item::Event(_) => return None,
         Item::Const(item) => (ItemKind::Const, &item.name),
         Item::Record(item) => (ItemKind::Record, &item.name),
         Item::Enum(item) => (ItemKind::Enum, &item.name),

@@ -22,9 +22,17 @@ use super::{
 use crate::ast::{self, Ident, Item};
 
 /// Enters the names of all types, so that types can refer to each other.
-pub(super) fn type_names(names: &mut Names<'_>, units: &[Unit], connectors: &BTreeMap<String, Used<'_>>) {
+pub(super) fn type_names(
+    names: &mut Names<'_>,
+    units: &[Unit],
+    connectors: &BTreeMap<String, Used<'_>>,
+    problems: &mut Vec<Diagnostic>,
+) {
     for item in program(units) {
-        type_name(names, item, None);
+        match item {
+            Item::Event(event) => event_name(names, event, problems),
+            item => type_name(names, item, None),
+        }
     }
     for (connector, used) in connectors {
         for item in &used.ast.types {
@@ -49,6 +57,50 @@ fn type_name(names: &mut Names<'_>, item: &Item, within: Option<&str>) {
     if !names.types.0.contains_key(&full) {
         names.type_spans.insert(full.clone(), name.span);
         names.types.0.insert(full, def);
+    }
+}
+
+/// Enters an event as a type: its content is a record.
+fn event_name(names: &mut Names<'_>, event: &ast::Event, problems: &mut Vec<Diagnostic>) {
+    let (name, span) = (event.name.text(), event.name.span());
+    match names.events.get(&name) {
+        Some(first) if *first != span => problems.push(duplicate("event", &Ident { text: name, span }, *first)),
+        Some(_) => {}
+        None => {
+            names.events.insert(name.clone(), span);
+            names.type_spans.insert(name.clone(), span);
+            names.types.0.insert(name, TypeDef::Record(IndexMap::new()));
+        }
+    }
+}
+
+/// Gives an event its fields.
+fn event(names: &mut Names<'_>, event: &ast::Event, problems: &mut Vec<Diagnostic>) {
+    let name = event.name.text();
+    let fields = names.fields(&event.fields, None, problems);
+    for field in &event.fields {
+        if field.name.text == "event" {
+            problems.push(
+                Diagnostic::new(
+                    Code::E0203,
+                    "`event` is the name of the event itself",
+                    field.name.span,
+                    "can't be declared again",
+                )
+                .help("choose another name: where a pattern starts a flow, `.event` says which event it was"),
+            );
+        }
+        if let Some(declared) = fields.get(&field.name.text)
+            && crate::types::holds_secret(&names.types, &declared.ty)
+        {
+            problems.push(crate::types::secret("a secret can't be part of an event", field.span));
+        }
+    }
+    if names.events.get(&name) == Some(&event.name.span()) {
+        for field in &event.fields {
+            names.field_spans.entry((name.clone(), field.name.text.clone())).or_insert(field.name.span);
+        }
+        names.types.0.insert(name, TypeDef::Record(fields));
     }
 }
 
@@ -109,6 +161,7 @@ fn header<'a>(names: &mut Names<'a>, item: &'a Item, problems: &mut Vec<Diagnost
             }
         }
         Item::Record(_) | Item::Error(_) | Item::Enum(_) | Item::Union(_) => define(names, item, None, problems),
+        Item::Event(declared) => event(names, declared, problems),
         Item::Use(_) | Item::Connection(_) | Item::Policy(_) | Item::Connector(_) | Item::Test(_) => {}
     }
 }

@@ -51,6 +51,8 @@ pub(crate) struct Names<'a> {
     pub type_spans: BTreeMap<String, Span>,
     /// Where each field, variant or case of a named type is declared: its name there.
     pub field_spans: BTreeMap<(String, String), Span>,
+    /// Events, which are types as well: where each is declared, its name there. The whole program knows them.
+    pub events: BTreeMap<String, Span>,
     /// Connectors in use.
     pub connectors: BTreeMap<String, ConnectorInfo<'a>>,
     /// Connections, and the default connection of each connector in use that no connection of its name replaces.
@@ -86,7 +88,7 @@ pub(crate) fn names<'a>(
 ) -> Names<'a> {
     let mut names = Names::default();
     let connectors = declare::declare(&mut names, units, problems);
-    header::type_names(&mut names, units, &connectors);
+    header::type_names(&mut names, units, &connectors, problems);
     header::headers(&mut names, units, &connectors, problems);
     let endless = endless::endless(&names);
     defaults::defaults(&mut names, units, standard, problems, |names| {

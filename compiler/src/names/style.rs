@@ -41,6 +41,9 @@ fn inner(item: &Item, problems: &mut Vec<Diagnostic>) {
         Item::Enum(declared) => {
             problems.extend(declared.variants.iter().filter_map(|name| check(name, Case::Pascal, "variant")));
         }
+        Item::Event(declared) => {
+            problems.extend(declared.name.parts.iter().filter_map(|name| check(name, Case::Snake, "event")));
+        }
         Item::Connector(declared) => {
             for ty in &declared.types {
                 if let Some((kind, name)) = declare::declared(ty) {

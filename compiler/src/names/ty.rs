@@ -180,6 +180,10 @@ impl Names<'_> {
 
     /// The key in [`Names::types`] that a path stands for, if there is one that its file sees.
     fn full_name(&self, path: &ast::Path, within: Option<&str>) -> Option<String> {
+        // An event is the record of its content, and the whole program knows it.
+        if self.events.contains_key(&path.text()) {
+            return Some(path.text());
+        }
         let file = path.span().file;
         match path.parts.as_slice() {
             [name] => {

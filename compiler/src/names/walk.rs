@@ -4,7 +4,7 @@
 //! right. Left out on purpose: meaning and scopes.
 
 use crate::ast::{
-    AnswerWhat, Arg, Block, CatchArm, Connector, ExpectedWhat, Expr, ExprKind, Fail, Field, Ident, Item, ListEntry,
+    AnswerWhat, Arg, Block, CatchArm, Connector, ExpectedWhat, Expr, ExprKind, Fail, Field, Flow, Ident, Item, ListEntry,
     Otherwise, Path, Pattern, PatternKind, PolicyEntry, PolicyUse, PolicyUseWhat, PolicyValue, Property, PropertyValue,
     RecordEntry, Statement, StatementKind, Step, Target, Test, TextPart, Trigger, TriggerClauseValue, TriggerSource,
     TypeExpr, TypeExprKind,
@@ -53,6 +53,7 @@ pub(crate) fn item<'a>(item: &'a Item, visitor: &mut impl Visitor<'a>) {
             expr(&declared.value, visitor);
         }
         Item::Record(declared) | Item::Error(declared) => fields(&declared.fields, visitor),
+        Item::Event(declared) => fields(&declared.fields, visitor),
         Item::Union(declared) => declared.cases.iter().for_each(|(_, case)| ty(case, visitor)),
         Item::Function(declared) => {
             params(&declared.params, visitor);
@@ -68,15 +69,7 @@ pub(crate) fn item<'a>(item: &'a Item, visitor: &mut impl Visitor<'a>) {
         }
         Item::Policy(declared) => policy_entries(&declared.body, visitor),
         Item::Connector(declared) => connector(declared, visitor),
-        Item::Flow(declared) => {
-            params(&declared.params, visitor);
-            if let Some(result) = &declared.result {
-                ty(result, visitor);
-            }
-            declared.fails.iter().flatten().for_each(|path| visitor.error(path));
-            declared.triggers.iter().for_each(|one| trigger(one, visitor));
-            block(&declared.body, visitor);
-        }
+        Item::Flow(declared) => flow(declared, visitor),
         Item::Test(declared) => test(declared, visitor),
     }
 }
@@ -113,6 +106,17 @@ fn target<'a>(written: &'a Target, visitor: &mut impl Visitor<'a>) {
     if let Target::Operation(path) = written {
         visitor.called(path);
     }
+}
+
+/// Goes over a flow.
+pub(crate) fn flow<'a>(declared: &'a Flow, visitor: &mut impl Visitor<'a>) {
+    params(&declared.params, visitor);
+    if let Some(result) = &declared.result {
+        ty(result, visitor);
+    }
+    declared.fails.iter().flatten().for_each(|path| visitor.error(path));
+    declared.triggers.iter().for_each(|one| trigger(one, visitor));
+    block(&declared.body, visitor);
 }
 
 fn connector<'a>(declared: &'a Connector, visitor: &mut impl Visitor<'a>) {
@@ -204,7 +208,7 @@ pub(crate) fn ty<'a>(written: &'a TypeExpr, visitor: &mut impl Visitor<'a>) {
 
 fn trigger<'a>(declared: &'a Trigger, visitor: &mut impl Visitor<'a>) {
     match &declared.source {
-        TriggerSource::Http { .. } => {}
+        TriggerSource::Http { .. } | TriggerSource::Cron { .. } | TriggerSource::Event(_) => {}
         TriggerSource::Every(period) => expr(period, visitor),
         TriggerSource::Connection(path) => visitor.trigger(path),
     }
@@ -271,6 +275,7 @@ fn statement<'a>(written: &'a Statement, visitor: &mut impl Visitor<'a>) {
         StatementKind::Log(value)
         | StatementKind::DeadLetter { value, .. }
         | StatementKind::Sleep(value)
+        | StatementKind::Emit { value, .. }
         | StatementKind::Control(value) => expr(value, visitor),
     }
 }
@@ -281,7 +286,10 @@ fn step<'a>(written: &'a Step, visitor: &mut impl Visitor<'a>) {
     expr(&written.call, visitor);
     written.with.iter().for_each(|used| policy_use(used, visitor));
     written.otherwise.iter().for_each(|one| otherwise(one, visitor));
+    written.wait.iter().filter_map(|wait| wait.filter.as_ref()).for_each(|filter| expr(filter, visitor));
+    written.within.iter().for_each(|(_, within)| expr(within, visitor));
     written.catch.iter().flatten().for_each(|arm| catch_arm(arm, visitor));
+    written.undo.iter().for_each(|(_, undo)| expr(undo, visitor));
 }
 
 fn otherwise<'a>(written: &'a Otherwise, visitor: &mut impl Visitor<'a>) {
@@ -378,7 +386,18 @@ pub(crate) fn expr<'a>(written: &'a Expr, visitor: &mut impl Visitor<'a>) {
             visitor.binding(&looped.item);
             block(&looped.body, visitor);
         }
-        ExprKind::Parallel { body, .. } | ExprKind::Block(body) => block(body, visitor),
+        ExprKind::First { item, items, body } => {
+            expr(items, visitor);
+            visitor.binding(item);
+            block(body, visitor);
+        }
+        ExprKind::Repeat(repeat) => {
+            [&repeat.every, &repeat.times, &repeat.until].into_iter().for_each(|part| expr(part, visitor));
+            block(&repeat.body, visitor);
+        }
+        ExprKind::Parallel { body, .. } | ExprKind::Saga(body) | ExprKind::Race(body) | ExprKind::Block(body) => {
+            block(body, visitor)
+        }
         ExprKind::Try { body, catch } => {
             block(body, visitor);
             catch.iter().for_each(|arm| catch_arm(arm, visitor));

@@ -272,19 +272,19 @@ impl Reader<'_> {
                 body: self.block_below(node),
                 catch: node.child(Kind::Catch).map(|catch| self.catch(catch)).unwrap_or_default(),
             },
-            // Their inside is read for its own mistakes, and gives no value.
-            Kind::RaceExpr | Kind::FirstExpr | Kind::RepeatExpr => {
-                let keyword = self.keyword(node);
-                let what = format!("`{}`", self.word_at(keyword));
-                self.later(keyword, &what);
-                for part in node.children() {
-                    match part.kind() {
-                        Kind::Expr => drop(self.expr(part)),
-                        Kind::Block => drop(self.block(part)),
-                        _ => {}
-                    }
-                }
-                ExprKind::Missing
+            Kind::SagaExpr => ExprKind::Saga(self.block_below(node)),
+            Kind::RaceExpr => ExprKind::Race(self.block_below(node)),
+            Kind::FirstExpr => {
+                let items = Box::new(self.expr_below(node));
+                let item = self.name(node).unwrap_or_else(|| ast::Ident { text: String::new(), span: items.span });
+                ExprKind::First { item, items, body: self.block_below(node) }
+            }
+            Kind::RepeatExpr => {
+                let given = node.children().filter(|child| child.kind() == Kind::Expr).collect::<Vec<_>>();
+                let mut given = given.into_iter().map(|expr| self.expr(expr)).collect::<Vec<_>>().into_iter();
+                let mut next = || given.next().unwrap_or(ast::Expr { span, kind: ExprKind::Missing });
+                let (every, times, until) = (next(), next(), next());
+                ExprKind::Repeat(Box::new(ast::Repeat { every, times, until, body: self.block_below(node) }))
             }
             _ => ExprKind::Missing,
         };

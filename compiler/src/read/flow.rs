@@ -46,7 +46,23 @@ impl Reader<'_> {
                     }
                     source = Some(ast::TriggerSource::Connection(self.path(part.child(Kind::Path)?)?));
                 }
-                Kind::OnCron | Kind::OnEvent | Kind::OnFile => {
+                Kind::OnCron => {
+                    let mut texts = part.children().filter(|child| child.kind() == Kind::Text);
+                    let (line, zone) = (texts.next()?, texts.next());
+                    let line = self.fixed_text(line, "a cron line");
+                    let zone = zone.map(|zone| self.fixed_text(zone, "a time zone"));
+                    source = Some(ast::TriggerSource::Cron { line, zone });
+                }
+                Kind::OnEvent => {
+                    let parts = part.child(Kind::EventPath)?;
+                    let parts = parts.children().filter(|child| matches!(child.kind(), Kind::Name | Kind::Star));
+                    let parts: Vec<_> = parts.map(|part| self.ident(part)).collect();
+                    if parts.is_empty() {
+                        return None;
+                    }
+                    source = Some(ast::TriggerSource::Event(ast::Path { parts }));
+                }
+                Kind::OnFile => {
                     let keyword = self.keyword(part);
                     let what = format!("`on {}`", self.word_at(keyword));
                     self.later(keyword, &what);

@@ -43,7 +43,11 @@ impl Reader<'_> {
             Kind::ConnectorItem => ast::Item::Connector(self.connector(node, doc)?),
             Kind::FlowItem => ast::Item::Flow(self.flow(node, doc)?),
             Kind::TestItem => ast::Item::Test(self.test(node)?),
-            Kind::EventItem | Kind::DestinationItem | Kind::LaterItem => {
+            Kind::EventItem => {
+                let fields = node.child(Kind::Fields).map(|fields| self.fields(fields)).unwrap_or_default();
+                ast::Item::Event(ast::Event { name: self.path(node.child(Kind::Path)?)?, fields })
+            }
+            Kind::DestinationItem | Kind::LaterItem => {
                 let keyword = self.keyword(node);
                 let word = self.word_at(keyword);
                 self.later(keyword, &format!("`{word}`"));

@@ -43,12 +43,6 @@ impl Reader<'_> {
                     );
                 }
                 Kind::Trigger => {}
-                // What stands in a saga is read as if it stood there without, so that its names are known.
-                Kind::SagaStatement => {
-                    self.later(self.keyword(child), "`saga`");
-                    let inner = self.block_below(child);
-                    statements.extend(inner.statements);
-                }
                 _ => statements.extend(self.statement(child)),
             }
         }
@@ -105,8 +99,7 @@ impl Reader<'_> {
             }
             Kind::SleepStatement => ast::StatementKind::Sleep(self.expr_below(node)),
             Kind::EmitStatement => {
-                self.later(self.keyword(node), "`emit`");
-                return None;
+                ast::StatementKind::Emit { event: self.path(node.child(Kind::Path)?)?, value: self.expr_below(node) }
             }
             Kind::ControlStatement => {
                 let control = node.children().next()?;
@@ -126,6 +119,9 @@ impl Reader<'_> {
             otherwise: None,
             catch: None,
             optional: None,
+            wait: None,
+            within: None,
+            undo: None,
         };
         let mut last: (usize, Option<Node<'_>>) = (0, None);
         for part in node.children() {
@@ -142,9 +138,14 @@ impl Reader<'_> {
                 Kind::Otherwise => step.otherwise = Some(self.otherwise(part)),
                 Kind::Catch => step.catch = Some(self.catch(part)),
                 Kind::Optional => step.optional = Some(self.span(part)),
-                Kind::Undo => self.later(self.keyword(part), "`undo`"),
-                Kind::Wait => self.later(self.keyword(part), "`wait`"),
-                Kind::ForSpan => self.later(self.keyword(part), "a `for` after a step"),
+                Kind::Undo => step.undo = Some((self.span(part), self.expr_below(part))),
+                Kind::Wait => {
+                    step.call.span = self.span(part);
+                    let filter = part.child(Kind::Expr).map(|filter| self.expr(filter));
+                    let event = part.child(Kind::Path).and_then(|event| self.path(event));
+                    step.wait = event.map(|event| ast::Wait { span: self.span(part), event, filter });
+                }
+                Kind::ForSpan => step.within = Some((self.span(part), self.expr_below(part))),
                 _ => {}
             }
             if rank > 0 {

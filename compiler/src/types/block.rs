@@ -162,6 +162,7 @@ impl Elaborator<'_> {
             StatementKind::Return(_) => return self.leaving(statement.span, "return"),
             StatementKind::Fail(_) => return self.leaving(statement.span, "fail"),
             StatementKind::Respond { .. } => ("respond", statement.span),
+            StatementKind::Emit { .. } => ("emit", statement.span),
             StatementKind::Log(_) => ("log", statement.span),
             StatementKind::DeadLetter { .. } => ("dead_letter", statement.span),
             StatementKind::Sleep(_) => ("sleep", statement.span),

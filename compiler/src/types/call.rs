@@ -106,6 +106,19 @@ impl Elaborator<'_> {
             let what = if names.consts.contains_key(name) { "a constant" } else { "a connection" };
             return self.not_callable(span, &format!("`{name}` is {what}, not a function"));
         }
+        if name == "approve" || seen && names.flows.contains_key(name) {
+            let start = Span { end: expr.span.start, ..expr.span };
+            self.problems.push(
+                Diagnostic::new(
+                    Code::E0401,
+                    format!("`{name}` is called outside a step"),
+                    start.to(span),
+                    "has an effect",
+                )
+                .help("make it a step of its own before: `step name = …`, then use `name` here"),
+            );
+            return Typed::unknown();
+        }
         let candidates: Vec<&str> = names
             .functions
             .keys()

@@ -210,7 +210,13 @@ impl<'a> Elaborator<'a> {
             ExprKind::If { arms, otherwise } => self.pure_if(expr.span, arms, otherwise.as_ref(), want),
             ExprKind::Match { subject, arms } => self.pure_match(expr.span, subject, arms, want),
             ExprKind::Block(block) => self.pure_block(block, want),
-            ExprKind::For(_) | ExprKind::Parallel { .. } | ExprKind::Try { .. } => self.effect_here(expr),
+            ExprKind::For(_)
+            | ExprKind::Parallel { .. }
+            | ExprKind::Try { .. }
+            | ExprKind::Saga(_)
+            | ExprKind::First { .. }
+            | ExprKind::Race(_)
+            | ExprKind::Repeat(_) => self.effect_here(expr),
         }
     }
 
@@ -225,6 +231,10 @@ impl<'a> Elaborator<'a> {
         let word = match &expr.kind {
             ExprKind::For(_) => "for",
             ExprKind::Parallel { .. } => "parallel",
+            ExprKind::Saga(_) => "saga",
+            ExprKind::First { .. } => "first",
+            ExprKind::Race(_) => "race",
+            ExprKind::Repeat(_) => "repeat",
             _ => "try",
         };
         let keyword = Span { end: expr.span.start + word.len() as u32, ..expr.span };

@@ -26,16 +26,19 @@ impl Elaborator<'_> {
                 let typed = Typed { expr: Expr::Slot(binding.slot), ty: binding.ty.clone(), origin: Some(origin) };
                 return self.narrowed(typed);
             }
-            Found::Sibling(other) => {
+            Found::Sibling(other, block) => {
                 self.problems.push(
                     Diagnostic::new(
                         Code::E0409,
-                        format!("`{name}` is made by another branch of the same `parallel`"),
+                        format!("`{name}` is made by another branch of the same `{block}`"),
                         span,
                         "runs at the same time",
                     )
                     .label(other, "bound here")
-                    .help("use it after the `parallel`, or put both into one branch: `let both = try { … }`"),
+                    .help(match block {
+                        "race" => "put both into one branch: `saga { … }`",
+                        _ => "use it after the `parallel`, or put both into one branch: `let both = try { … }`",
+                    }),
                 );
                 return Typed::unknown();
             }

@@ -117,14 +117,16 @@ pub(crate) struct Frame {
     pub present: Vec<Place>,
     /// Names that other branches of a `parallel` bind, with their places.
     pub siblings: BTreeMap<String, Span>,
+    /// `race` where these are branches of a race.
+    pub block: &'static str,
 }
 
 /// What a name means among the bindings.
 pub(crate) enum Found<'s> {
     /// A binding; reading it counts as use.
     Binding(&'s Binding),
-    /// A branch of the same `parallel` binds it, there.
-    Sibling(Span),
+    /// Another branch of the same `parallel` or `race` binds it, there.
+    Sibling(Span, &'static str),
     /// Nothing.
     Nothing,
 }
@@ -179,7 +181,8 @@ impl Scope {
                 return Found::Binding(binding);
             }
             if let Some(span) = frame.siblings.get(name) {
-                return Found::Sibling(*span);
+                let block = if frame.block.is_empty() { "parallel" } else { frame.block };
+                return Found::Sibling(*span, block);
             }
         }
         Found::Nothing

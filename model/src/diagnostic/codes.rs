@@ -98,6 +98,9 @@ codes! {
     E0411 "trigger-clause" Error "the clause does not suit the trigger",
     E0412 "no-caller" Error "nobody waits for the answer",
     E0413 "value-goes-nowhere" Error "the value goes nowhere",
+    E0414 "flow-recursion" Error "flows call each other in a circle",
+    E0415 "flow-needs-trigger" Error "the flow needs what its trigger brings",
+    E0416 "bad-schedule" Error "there is no such time",
     E0421 "test-given" Error "nothing that the test gives so starts the flow",
     E0422 "test-stub" Error "the stub can't answer the calls",
     E0423 "fixture" Error "the fixture can't be read, or does not fit its place",
@@ -127,6 +130,7 @@ codes! {
     E0603 "unverified-webhook" Error "nobody checks who sends the webhook",
     E0604 "plain-secret" Error "plain text is given where a secret is expected",
     E0605 "key-not-taken" Error "the operation takes no key",
+    E0606 "undo-without-effect" Error "the undo takes nothing back",
     W0201 "unused-use" Warning "nothing of this `use` is needed",
     W0202 "unused-connection" Warning "the connection is used nowhere",
     W0203 "unused-item" Warning "the item is used nowhere",
@@ -137,6 +141,7 @@ codes! {
     W0404 "test-expects-nothing" Warning "the test expects nothing",
     W0601 "deprecated-operation" Warning "the operation should no longer be used",
     W0602 "no-dedupe" Warning "a repeated delivery starts a second run",
+    W0603 "create-without-undo" Warning "a failed saga leaves something behind",
 }
 
 impl fmt::Display for Code {

@@ -222,5 +222,10 @@ fn words(trigger: &Trigger) -> String {
         TriggerKind::Http { method, path, .. } => format!("http {method} {path}"),
         TriggerKind::Every(every) => format!("every {every}"),
         TriggerKind::Webhook { connection, trigger, .. } => format!("{connection}.{trigger}"),
+        TriggerKind::Cron { line, zone, .. } => format!("cron {line} in {zone}"),
+        TriggerKind::Event { events, pattern } => match pattern {
+            Some(pattern) => format!("event {pattern}"),
+            None => format!("event {}", events.join(", ")),
+        },
     }
 }

@@ -92,6 +92,14 @@ pub enum Error {
         /// What is missing.
         what: String,
     },
+    /// A trigger that this version can't serve.
+    #[error("the flow `{flow}` is started by `on {what}`, which this version can't serve yet")]
+    NotServed {
+        /// The flow.
+        flow: String,
+        /// The word after `on`.
+        what: &'static str,
+    },
 }
 
 /// Lists the ways in that the triggers of these plans open, by path, without `/healthz`.
@@ -126,7 +134,10 @@ pub fn schedules(plans: &[Arc<Plan>]) -> Vec<Schedule> {
     triggers
         .filter_map(|(plan, trigger, it)| match it.kind {
             TriggerKind::Every(every) => Some(Schedule { flow: plan.flow.clone(), trigger, every }),
-            TriggerKind::Http { .. } | TriggerKind::Webhook { .. } => None,
+            TriggerKind::Http { .. }
+            | TriggerKind::Webhook { .. }
+            | TriggerKind::Cron { .. }
+            | TriggerKind::Event { .. } => None,
         })
         .collect()
 }
@@ -176,7 +187,7 @@ impl Listener {
     pub(super) fn verify(&self) -> Option<&VerifyCall> {
         match &self.trigger().kind {
             TriggerKind::Http { verify, .. } | TriggerKind::Webhook { verify, .. } => verify.as_ref(),
-            TriggerKind::Every(_) => None,
+            TriggerKind::Every(_) | TriggerKind::Cron { .. } | TriggerKind::Event { .. } => None,
         }
     }
 
@@ -205,6 +216,8 @@ impl Table {
         let flow = listener.plan.flow.clone();
         let (method, path) = match &listener.trigger().kind {
             TriggerKind::Every(_) => return Ok(()),
+            TriggerKind::Cron { .. } => return Err(Error::NotServed { flow, what: "cron" }),
+            TriggerKind::Event { .. } => return Err(Error::NotServed { flow, what: "event" }),
             TriggerKind::Http { method, path, .. } => {
                 // As it stands in a request, where letters outside ASCII are escaped (RFC 3986, section 2.5).
                 (method.to_ascii_uppercase(), utf8_percent_encode(path, CONTROLS).to_string())

@@ -67,6 +67,16 @@ fn show(expr: &Expr) -> String {
         ExprKind::For(each) => format!("(for {} {} {})", each.item.text, show(&each.items), block(&each.body)),
         ExprKind::Parallel { body, .. } => format!("(parallel {})", block(body)),
         ExprKind::Try { body, catch } => format!("(try {} {})", block(body), catch.len()),
+        ExprKind::Saga(body) => format!("(saga {})", block(body)),
+        ExprKind::Race(body) => format!("(race {})", block(body)),
+        ExprKind::First { item, items, body } => format!("(first {} {} {})", item.text, show(items), block(body)),
+        ExprKind::Repeat(repeat) => format!(
+            "(repeat {} {} {} {})",
+            show(&repeat.every),
+            show(&repeat.times),
+            show(&repeat.until),
+            block(&repeat.body)
+        ),
         ExprKind::Block(body) => block(body),
         ExprKind::Missing => "?".to_owned(),
     }
@@ -246,4 +256,33 @@ fn the_connectors_have_all_their_parts() {
         stripe.errors.as_ref().map(|errors| (errors.rules.len() >= 8, errors.properties.len())),
         Some((true, 2))
     );
+}
+
+#[test]
+fn several_ways_and_sagas_are_read_with_all_their_parts() {
+    for (text, expected) in [
+        ("saga { let a = 1 }\nreturn 1", "<(saga <let a 1>); return 1>"),
+        ("let a = saga { b }", "<let a (saga <b>)>"),
+        ("let a = first p in b.c { p }", "<let a (first p b.c <p>)>"),
+        ("let first = first", "<let first first>"),
+        ("race { step a = b.c() sleep 5m }", "<(race <step b.c(); sleep>)>"),
+        ("repeat every a up to b times until c { d }", "<(repeat a b c <d>)>"),
+    ] {
+        assert_eq!(body(text), expected, "{text}");
+    }
+    let (file, problems) = read(
+        "flow f { step a = wait b.c where .d for 7d else 1 step e = f.g() with h else 2 catch { I => 3 } undo j.k() }",
+    );
+    assert!(problems.is_empty(), "{problems:?}");
+    let [Item::Flow(flow)] = file.items.as_slice() else { panic!("{file:?}") };
+    let [StatementKind::Step(waits), StatementKind::Step(calls)] =
+        [&flow.body.statements[0].kind, &flow.body.statements[1].kind]
+    else {
+        panic!("{flow:?}")
+    };
+    let wait = waits.wait.as_ref().unwrap();
+    assert_eq!((wait.event.text(), wait.filter.as_ref().map(show)), ("b.c".to_owned(), Some(".d".to_owned())));
+    assert_eq!(waits.within.as_ref().map(|(_, within)| show(within)), Some("7d".to_owned()));
+    assert_eq!(calls.undo.as_ref().map(|(_, undo)| show(undo)), Some("j.k()".to_owned()));
+    assert!(calls.wait.is_none() && calls.within.is_none() && calls.catch.is_some() && calls.otherwise.is_some());
 }
