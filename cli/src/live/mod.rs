@@ -85,6 +85,20 @@ impl Board {
             Record::PassedOver { place, failure } => besides(place, format!("passed over: {failure}")),
             Record::Logged { place, text } => besides(place, text.clone()),
             Record::DeadLettered { place, queue, .. } => besides(place, format!("dead letter in `{queue}`")),
+            Record::Emitted { place, event, .. } => besides(place, format!("event `{event}`")),
+            Record::Listens { place, event, .. } => besides(place, format!("waits for the event `{event}`")),
+            Record::Asked { place, question, by: None, .. } => {
+                besides(place, format!("waits for an approval: {question}"))
+            }
+            Record::Asked { place, question, by: Some(by), .. } => {
+                besides(place, format!("waits for an approval by {by}: {question}"))
+            }
+            Record::Called { place, flow, run } => besides(place, format!("waits for the run {run} of `{flow}`")),
+            Record::Undoing { place: Some(place), because } => besides(place, format!("undoes its steps: {because}")),
+            Record::Undoing { place: None, because } => {
+                Some(Line::Over(format!("  {} {}", styled(QUIET, "·"), plain(&format!("undoes the steps of the run: {because}")))))
+            }
+            Record::UndoFailed { place, failure } => besides(place, format!("could not be undone: {failure}")),
             Record::Scheduled { .. } | Record::Responded(_) | Record::Ended(_) => None,
         }
     }

@@ -13,7 +13,10 @@ use super::{Happening, RunId, RunState};
 use crate::{
     eval::Library,
     journal::{self, Chain, Entry, Row},
-    machine::{self, Action, Call, Event, Machine, Outcome, Place, Progress, Record, Repeat, Response, Said, Status},
+    machine::{
+        self, Action, Awaited, Call, Child, Event, Machine, Outcome, Place, Progress, Record, Repeat, Response, Said,
+        Status,
+    },
     store::{Batch, DeadLetter, NewRun, Standing},
 };
 
@@ -31,6 +34,9 @@ pub(super) struct Turn {
     pub(super) calls: Vec<(Call, Option<OwnedSemaphorePermit>)>,
     pub(super) aborts: Vec<Place>,
     pub(super) wakes: Vec<(Place, Instant)>,
+    /// Runs of other flows to be begun, and to be cancelled.
+    pub(super) begins: Vec<Child>,
+    pub(super) cancels: Vec<(String, String)>,
     pub(super) news: Vec<Happening>,
 }
 
@@ -82,7 +88,15 @@ impl Live {
             dead_letters: Vec::new(),
             at: self.at,
         };
-        let mut turn = Turn { batch, calls: Vec::new(), aborts: Vec::new(), wakes: Vec::new(), news: Vec::new() };
+        let mut turn = Turn {
+            batch,
+            calls: Vec::new(),
+            aborts: Vec::new(),
+            wakes: Vec::new(),
+            begins: Vec::new(),
+            cancels: Vec::new(),
+            news: Vec::new(),
+        };
         let mut events = VecDeque::from(events);
         while let Some(event) = events.pop_front() {
             turn.tell(&event);
@@ -110,6 +124,8 @@ impl Live {
                         turn.aborts.push(place);
                     }
                     Action::Wake { place, until } => turn.wakes.push((place, until)),
+                    Action::Begin(child) => turn.begins.push(child),
+                    Action::Cancel { run, reason } => turn.cancels.push((run, reason)),
                 }
             }
         }
@@ -135,6 +151,11 @@ impl Live {
         let (state, reason, until) = match self.machine.status() {
             Status::Running => (RunState::Running, None, None),
             Status::Waiting(until) => (RunState::Waiting, Some(format!("waits until {until}")), Some(until)),
+            Status::Awaiting { what, until } => {
+                let what: Vec<_> =
+                    what.iter().map(|(place, what)| format!("`{place}` waits for {}", words(what))).collect();
+                (RunState::Waiting, Some(what.join("; ")), until)
+            }
             Status::Undecided { steps, until } => {
                 let steps: Vec<_> = steps.iter().map(|(place, why)| format!("`{place}`: {}", why.message)).collect();
                 (RunState::NeedsDecision, Some(steps.join("; ")), until)
@@ -146,6 +167,7 @@ impl Live {
             },
         };
         let wake_at = match state {
+            RunState::Waiting | RunState::NeedsDecision if self.machine.is_ending() => until,
             RunState::Waiting | RunState::NeedsDecision => until.into_iter().chain(self.machine.deadline()).min(),
             _ => None,
         };
@@ -184,6 +206,15 @@ impl Turn {
             _ => {}
         }
         self.news.push(Happening::Concluded(record.clone()));
+    }
+}
+
+fn words(what: &Awaited) -> String {
+    match what {
+        Awaited::Event(event) => format!("the event `{event}`"),
+        Awaited::Approval { question, by: None } => format!("an approval: {question}"),
+        Awaited::Approval { question, by: Some(by) } => format!("an approval by {by}: {question}"),
+        Awaited::Run { flow, run } => format!("the run {run} of `{flow}`"),
     }
 }
 

@@ -193,6 +193,7 @@ impl World<'_> {
                     self.timers.insert((until, place));
                 }
                 Action::Record(record) => self.note(record),
+                Action::Begin(_) | Action::Cancel { .. } => {}
             }
         }
     }
@@ -208,6 +209,12 @@ impl World<'_> {
             | Record::StepFailed { .. }
             | Record::Undecided { .. }
             | Record::PassedOver { .. }
+            | Record::Listens { .. }
+            | Record::Asked { .. }
+            | Record::Called { .. }
+            | Record::Undoing { .. }
+            | Record::UndoFailed { .. }
+            | Record::Emitted { .. }
             | Record::Ended(_) => {}
         }
     }

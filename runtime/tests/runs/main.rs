@@ -5,9 +5,11 @@
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test says what failed by where it stopped")]
 
+mod control;
 mod crash;
 mod durability;
 mod engine;
 mod machine;
 mod random;
 mod support;
+mod undo;
