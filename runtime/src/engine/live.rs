@@ -174,8 +174,7 @@ impl Live {
             Status::Running => (RunState::Running, None, None),
             Status::Waiting(until) => (RunState::Waiting, Some(format!("waits until {until}")), Some(until)),
             Status::Awaiting { what, until } => {
-                let what: Vec<_> =
-                    what.iter().map(|(place, what)| format!("`{place}` waits for {}", words(what))).collect();
+                let what: Vec<_> = what.iter().map(|(place, what)| format!("`{place}` waits for {what}")).collect();
                 (RunState::Waiting, Some(what.join("; ")), until)
             }
             Status::Undecided { steps, until } => {
@@ -241,15 +240,6 @@ impl Turn {
 fn listening(machine: &Machine) -> BTreeSet<Place> {
     let awaited = machine.awaited().into_iter();
     awaited.filter(|(_, what)| matches!(what, Awaited::Event(_))).map(|(place, _)| place).collect()
-}
-
-fn words(what: &Awaited) -> String {
-    match what {
-        Awaited::Event(event) => format!("the event `{event}`"),
-        Awaited::Approval { question, by: None } => format!("an approval: {question}"),
-        Awaited::Approval { question, by: Some(by) } => format!("an approval by {by}: {question}"),
-        Awaited::Run { flow, run } => format!("the run {run} of `{flow}`"),
-    }
 }
 
 /// Runs code of the interpreter; should it panic, only its run comes to a stop.

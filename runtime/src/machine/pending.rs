@@ -1,5 +1,7 @@
 //! What does a run wait for?
 
+use std::fmt;
+
 use flow_model::{failure::Failure, units::Instant};
 use petgraph::graph::NodeIndex;
 
@@ -80,6 +82,17 @@ pub enum Awaited {
         /// Its id.
         run: String,
     },
+}
+
+impl fmt::Display for Awaited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Event(event) => write!(f, "the event `{event}`"),
+            Self::Approval { question, by: None } => write!(f, "an approval: {question}"),
+            Self::Approval { question, by: Some(by) } => write!(f, "an approval by {by}: {question}"),
+            Self::Run { flow, run } => write!(f, "the run {run} of `{flow}`"),
+        }
+    }
 }
 
 impl Machine {
