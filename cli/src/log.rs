@@ -103,7 +103,20 @@ fn concluded(progress: &Progress, record: &Record) {
             tracing::error!(%run, %flow, failure = failure.to_string(), "run failed");
         }
         Record::Ended(Outcome::Cancelled { reason }) => tracing::warn!(%run, %flow, reason, "run cancelled"),
-        Record::Held => tracing::info!(%run, %flow, "run waits until another one ends"),
+        Record::Undoing { because, .. } => tracing::warn!(%run, %flow, because, "run undoes its steps"),
+        Record::UndoFailed { place, failure } => {
+            tracing::error!(%run, %flow, step = %place, failure = failure.to_string(), "step could not be undone");
+        }
+        Record::Asked { place, question, .. } => {
+            tracing::info!(%run, %flow, step = %place, question, "run waits for an approval");
+        }
+        Record::Listens { place, event, .. } => {
+            tracing::debug!(%run, %flow, step = %place, event, "run waits for an event");
+        }
+        Record::Emitted { place, event, .. } => tracing::debug!(%run, %flow, step = %place, event, "event emitted"),
+        Record::Called { place, run: called, .. } => {
+            tracing::debug!(%run, %flow, step = %place, called, "run of another flow begun");
+        }
         Record::Scheduled { .. } | Record::StepFailed { .. } | Record::Dropped { .. } | Record::Responded(_) => {}
     }
 }

@@ -83,7 +83,15 @@ impl Board {
             Record::PassedOver { place, .. } => besides(format!("the run goes on without `{place}`")),
             Record::Logged { text, .. } => besides(text.clone()),
             Record::DeadLettered { queue, .. } => besides(format!("kept as a dead letter in `{queue}`")),
-            Record::Held => besides("waits until another run ends".to_owned()),
+            Record::Emitted { event, .. } => besides(format!("the event `{event}` is on the bus")),
+            Record::Listens { event, .. } => besides(format!("waits for the event `{event}`")),
+            Record::Asked { question, by: None, .. } => besides(format!("waits for an approval: {question}")),
+            Record::Asked { question, by: Some(by), .. } => {
+                besides(format!("waits for an approval by {by}: {question}"))
+            }
+            Record::Called { flow, run, .. } => besides(format!("waits for the run {run} of `{flow}`")),
+            Record::Undoing { because, .. } => besides(format!("undoes its steps: {because}")),
+            Record::UndoFailed { place, failure } => besides(format!("`{place}` could not be undone: {failure}")),
             Record::Scheduled { .. } | Record::Responded(_) | Record::Ended(_) => None,
         }
     }

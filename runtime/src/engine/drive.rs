@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     machine::{Call, Event, Place, Repeat},
-    store::{Batch, Committed, Error, Standing},
+    store::{Batch, Committed, Done, Error, Standing},
 };
 
 /// What a run waits for in the engine.
@@ -65,6 +65,10 @@ pub(super) enum Message {
     Permitted { place: Place, attempt: u32, permit: OwnedSemaphorePermit },
     /// Take up what is under way.
     Look,
+    /// Begin: there is room.
+    Begin,
+    /// Hear what others have told it.
+    Mail,
 }
 
 /// What a timer is for.
@@ -76,6 +80,8 @@ pub(super) enum Due {
     Place(RunId, Place),
     /// The deadline of a run.
     Deadline(RunId),
+    /// A gate, by its scope: runs that wait may begin.
+    Gate(String),
 }
 
 impl Inner {
@@ -105,6 +111,7 @@ impl Inner {
                 Due::Run(run) => self.post(&run, Message::Look),
                 Due::Place(run, place) => self.post(&run, Message::Event(Event::Fired { place })),
                 Due::Deadline(run) => self.post(&run, Message::Event(Event::Expired)),
+                Due::Gate(_) => self.open_gates(),
             }
         }
     }
@@ -174,7 +181,7 @@ impl Inner {
             Some(live) => (live, Vec::new()),
             None => self.take_up(run, &messages).await?,
         };
-        let (mut permitted, mut heard) = (HashMap::new(), None);
+        let (mut permitted, mut heard, mut read) = (HashMap::new(), None, Vec::new());
         let now = self.settings.clock.now();
         while let Some(message) = messages.pop_front() {
             match message {
@@ -197,6 +204,20 @@ impl Inner {
                     permitted.insert((place.clone(), attempt), permit);
                     events.push(Event::Began { place, attempt });
                 }
+                Message::Begin => {
+                    let start = live.queued.take().filter(|_| live.machine.outcome().is_none());
+                    if !events.iter().any(|event| matches!(event, Event::Cancelled { .. })) {
+                        events.extend(start.map(Event::Started));
+                    }
+                }
+                Message::Mail => {
+                    for (id, event) in self.store.mail(run).await? {
+                        read.push(id);
+                        if live.machine.expects(&event, now) {
+                            events.push(event);
+                        }
+                    }
+                }
                 Message::Look => {}
             }
         }
@@ -206,10 +227,12 @@ impl Inner {
             messages.append(&mut cell.inbox);
             cell.inbox = messages;
         }
-        if events.is_empty() {
+        if events.is_empty() && read.is_empty() {
             return Ok(live);
         }
         let mut turn = live.turn(None, events, now, self.free_permits())?;
+        turn.batch.read = read;
+        let gates = self.fill(run, &mut turn).await?;
         // Of the calls whose permit has come, those that are still wanted leave now.
         let wanted = if permitted.is_empty() { Vec::new() } else { live.machine.calls() };
         for call in wanted {
@@ -217,8 +240,12 @@ impl Inner {
                 turn.calls.push((call, Some(permit)));
             }
         }
-        self.store.commit(turn.batch.clone()).await?;
+        let done = match self.store.commit(turn.batch.clone()).await? {
+            Committed::Done(done) => done,
+            Committed::Duplicate { .. } => Done::default(),
+        };
         self.carry_out(run, &live, turn);
+        self.pass_on(done, &gates);
         if let Some(done) = heard {
             // Whoever asked may be gone.
             let _ = done.send(());
@@ -236,8 +263,13 @@ impl Inner {
             // A timer of a run that has ended meanwhile.
             return Err(Stop::Unknown);
         }
-        let plan = self.plan(&summary.plan).await?;
+        let plan = self.plan_with(&summary.plan).await?;
         let rows = self.store.rows(run).await?;
+        if rows.is_empty() {
+            let mut live = Live::new(run.clone(), plan, self.settings.library.clone());
+            live.queued = self.store.start(run).await?;
+            return Ok((Box::new(live), Vec::new()));
+        }
         let live = Live::replay(run.clone(), plan, self.settings.library.clone(), &rows)?;
         let lost = live.lost();
         for call in live.machine.calls() {
@@ -254,7 +286,7 @@ impl Inner {
         Ok((Box::new(live), lost))
     }
 
-    async fn plan(&self, digest: &str) -> Result<Arc<Plan>, Stop> {
+    pub(super) async fn plan_with(&self, digest: &str) -> Result<Arc<Plan>, Stop> {
         if let Some(plan) = self.state().plans.get(digest) {
             return Ok(Arc::clone(plan));
         }
@@ -284,7 +316,7 @@ impl Inner {
         let plan = live.machine.plan();
         match live.machine.deadline() {
             Some(at) if ends => self.timers.disarm(at, Due::Deadline(run.clone())),
-            Some(at) if turn.batch.new.is_some() => self.timers.arm(at, Due::Deadline(run.clone())),
+            Some(at) if turn.batch.begun_at.is_some() => self.timers.arm(at, Due::Deadline(run.clone())),
             _ => {}
         }
         for place in &turn.aborts {
@@ -302,6 +334,9 @@ impl Inner {
         }
         if speaks {
             self.waiters.wake(run);
+        }
+        if ends && self.state().gates.leave(run) {
+            self.open_gates();
         }
     }
 
@@ -361,17 +396,9 @@ impl Inner {
         }
         let reason = Some(format!("the run can't go on: {broken}"));
         let standing = Standing { state: RunState::NeedsDecision, reason, wake_at: None, outcome: None };
-        let batch = Batch {
-            run: run.clone(),
-            new: None,
-            rows: Vec::new(),
-            standing,
-            answer: None,
-            dead_letters: Vec::new(),
-            at: self.settings.clock.now(),
-        };
+        let batch = Batch::new(run.clone(), standing, self.settings.clock.now());
         match self.store.commit(batch).await {
-            Ok(Committed::Done | Committed::Duplicate { .. }) => self.waiters.wake(run),
+            Ok(Committed::Done(_) | Committed::Duplicate { .. }) => self.waiters.wake(run),
             Err(error) => self.halt(error),
         }
     }

@@ -43,8 +43,15 @@ fn each_of_node(kind: &NodeKind, visit: &mut dyn FnMut(&Expr)) {
         }
         NodeKind::Respond { status, body } => std::iter::once(status).chain(body).for_each(visit),
         NodeKind::Fail { fields, .. } => fields.iter().for_each(|(_, value)| visit(value)),
-        NodeKind::DeadLetter { value, .. } => visit(value),
-        NodeKind::Parallel { .. } => {}
+        NodeKind::DeadLetter { value, .. } | NodeKind::Emit { value, .. } => visit(value),
+        NodeKind::First { items, .. } => visit(items),
+        NodeKind::Repeat { every, times, until, .. } => [every, times, until].into_iter().for_each(visit),
+        NodeKind::Wait { filter, within, .. } => filter.iter().chain(within).for_each(visit),
+        NodeKind::Approve { question, by, within, .. } => {
+            std::iter::once(question).chain(by).chain(within).for_each(visit);
+        }
+        NodeKind::Run { params, .. } => params.iter().for_each(|(_, value)| visit(value)),
+        NodeKind::Parallel { .. } | NodeKind::Saga { .. } | NodeKind::Race { .. } => {}
     }
 }
 

@@ -1,7 +1,7 @@
 //! A run in memory: its machine, and the end of its journal.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
@@ -13,8 +13,11 @@ use super::{Happening, RunId, RunState};
 use crate::{
     eval::Library,
     journal::{self, Chain, Entry, Row},
-    machine::{self, Action, Call, Event, Machine, Outcome, Place, Progress, Record, Repeat, Response, Said, Status},
-    store::{Batch, DeadLetter, NewRun, Standing},
+    machine::{
+        self, Action, Awaited, Call, Child, Event, Machine, Outcome, Place, Progress, Record, Repeat, Response, Said,
+        Start, Status,
+    },
+    store::{Batch, Bus, DeadLetter, NO_ROOM, NewRun, Standing},
 };
 
 pub(super) struct Live {
@@ -22,6 +25,10 @@ pub(super) struct Live {
     run: RunId,
     chain: Chain,
     at: Instant,
+    /// Where it waits for events.
+    listening: BTreeSet<Place>,
+    /// With what it begins, when it has not yet.
+    pub(super) queued: Option<Start>,
 }
 
 /// What follows from some events: to be written, then to be carried out.
@@ -31,6 +38,8 @@ pub(super) struct Turn {
     pub(super) calls: Vec<(Call, Option<OwnedSemaphorePermit>)>,
     pub(super) aborts: Vec<Place>,
     pub(super) wakes: Vec<(Place, Instant)>,
+    /// Runs of other flows to be begun.
+    pub(super) begins: Vec<Child>,
     pub(super) news: Vec<Happening>,
 }
 
@@ -51,7 +60,8 @@ impl Live {
     /// A run that is about to begin.
     pub(super) fn new(run: RunId, plan: Arc<Plan>, library: Library) -> Self {
         let machine = Machine::new(run.as_str(), plan, library);
-        Self { machine, chain: Chain::new(run.clone()), run, at: Instant(i64::MIN) }
+        let (at, listening) = (Instant(i64::MIN), BTreeSet::new());
+        Self { machine, chain: Chain::new(run.clone()), run, at, listening, queued: None }
     }
 
     /// A run as its journal gives it.
@@ -60,7 +70,8 @@ impl Live {
         let at = entries.last().map_or(Instant(i64::MIN), |entry| entry.at);
         let said = entries.iter().map(|entry| (entry.at, &entry.said));
         let machine = guarded(|| machine::replay(run.as_str(), plan, library, said))??;
-        Ok(Self { machine, run, chain, at })
+        let listening = listening(&machine);
+        Ok(Self { machine, run, chain, at, listening, queued: None })
     }
 
     /// Applies events. Calls that are not safe to repeat begin in the same turn when there is a permit for them.
@@ -73,25 +84,31 @@ impl Live {
     ) -> Result<Turn, Broken> {
         // The clock may have been set back; the journal does not go back.
         self.at = self.at.max(now);
-        let batch = Batch {
-            run: self.run.clone(),
-            new,
-            rows: Vec::new(),
-            standing: Standing { state: RunState::Running, reason: None, wake_at: None, outcome: None },
-            answer: None,
-            dead_letters: Vec::new(),
-            at: self.at,
+        let standing = Standing { state: RunState::Running, reason: None, wake_at: None, outcome: None };
+        let batch = Batch { new, ..Batch::new(self.run.clone(), standing, self.at) };
+        let mut turn = Turn {
+            batch,
+            calls: Vec::new(),
+            aborts: Vec::new(),
+            wakes: Vec::new(),
+            begins: Vec::new(),
+            news: Vec::new(),
         };
-        let mut turn = Turn { batch, calls: Vec::new(), aborts: Vec::new(), wakes: Vec::new(), news: Vec::new() };
         let mut events = VecDeque::from(events);
         while let Some(event) = events.pop_front() {
             turn.tell(&event);
+            if matches!(event, Event::Started(_)) {
+                turn.batch.begun_at = Some(self.at);
+            }
             let actions = guarded(|| self.machine.apply(&event, self.at))?;
             self.write(&mut turn, Said::Event(event));
             for action in actions {
                 match action {
                     Action::Record(record) => {
                         turn.note(&record, &self.run, self.at);
+                        if let Record::Listens { place, .. } = &record {
+                            self.listening.insert(place.clone());
+                        }
                         self.write(&mut turn, Said::Record(record));
                     }
                     Action::Perform(call) => {
@@ -110,11 +127,28 @@ impl Live {
                         turn.aborts.push(place);
                     }
                     Action::Wake { place, until } => turn.wakes.push((place, until)),
+                    Action::Begin(child) => turn.begins.push(child),
+                    Action::Cancel { run, reason } => {
+                        turn.batch.mail.extend(run.parse().ok().map(|run| (run, Event::Cancelled { reason })));
+                    }
                 }
             }
+            self.stop_listening(&mut turn);
         }
         turn.batch.standing = self.standing();
         Ok(turn)
+    }
+
+    /// Takes back what the run has said of waiting for events, where it no longer does.
+    fn stop_listening(&mut self, turn: &mut Turn) {
+        if self.listening.is_empty() {
+            return;
+        }
+        let listens = listening(&self.machine);
+        for place in self.listening.difference(&listens) {
+            turn.batch.bus.push(Bus::Stop(place.clone()));
+        }
+        self.listening = listens;
     }
 
     fn write(&mut self, turn: &mut Turn, said: Said) {
@@ -132,9 +166,17 @@ impl Live {
 
     /// How the run stands.
     pub(super) fn standing(&self) -> Standing {
+        if self.queued.is_some() && self.machine.outcome().is_none() {
+            let reason = Some(NO_ROOM.to_owned());
+            return Standing { state: RunState::Waiting, reason, wake_at: None, outcome: None };
+        }
         let (state, reason, until) = match self.machine.status() {
             Status::Running => (RunState::Running, None, None),
             Status::Waiting(until) => (RunState::Waiting, Some(format!("waits until {until}")), Some(until)),
+            Status::Awaiting { what, until } => {
+                let what: Vec<_> = what.iter().map(|(place, what)| format!("`{place}` waits for {what}")).collect();
+                (RunState::Waiting, Some(what.join("; ")), until)
+            }
             Status::Undecided { steps, until } => {
                 let steps: Vec<_> = steps.iter().map(|(place, why)| format!("`{place}`: {}", why.message)).collect();
                 (RunState::NeedsDecision, Some(steps.join("; ")), until)
@@ -146,6 +188,7 @@ impl Live {
             },
         };
         let wake_at = match state {
+            RunState::Waiting | RunState::NeedsDecision if self.machine.is_ending() => until,
             RunState::Waiting | RunState::NeedsDecision => until.into_iter().chain(self.machine.deadline()).min(),
             _ => None,
         };
@@ -181,10 +224,22 @@ impl Turn {
                 value: value.clone(),
                 at,
             }),
+            Record::Listens { place, event, .. } => {
+                self.batch.bus.push(Bus::Listen { place: place.clone(), event: event.clone() });
+            }
+            Record::Emitted { place, event, value } => {
+                let (place, event, value) = (place.clone(), event.clone(), value.clone());
+                self.batch.bus.push(Bus::Emit { place, event, value });
+            }
             _ => {}
         }
         self.news.push(Happening::Concluded(record.clone()));
     }
+}
+
+fn listening(machine: &Machine) -> BTreeSet<Place> {
+    let awaited = machine.awaited().into_iter();
+    awaited.filter(|(_, what)| matches!(what, Awaited::Event(_))).map(|(place, _)| place).collect()
 }
 
 /// Runs code of the interpreter; should it panic, only its run comes to a stop.

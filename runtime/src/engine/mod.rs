@@ -10,8 +10,10 @@
 //! from what is on disk.
 
 mod attempt;
+mod begin;
 mod drive;
 mod env;
+mod gate;
 mod live;
 mod pinned;
 mod progress;
@@ -45,7 +47,7 @@ pub use crate::{
     store::{Filter, RunDetail, RunState, RunSummary},
 };
 use crate::{
-    store::{Error, Sqlite, Store},
+    store::{Begun, Error, Sqlite, Store},
     timer::Timers,
     worker::Workers,
 };
@@ -86,6 +88,8 @@ struct State {
     plans: HashMap<String, Arc<Plan>>,
     /// Runs that something is under way for, or that wait for a short time.
     cells: HashMap<RunId, Cell>,
+    /// Runs that wait for room.
+    gates: gate::Gates,
 }
 
 impl Engine {
@@ -127,15 +131,26 @@ impl Engine {
     pub async fn resume(&self) -> Result<usize, Error> {
         let inner = &self.inner;
         let unfinished = inner.store.unfinished().await?;
+        inner.recall_gates(&unfinished).await?;
         for run in &unfinished {
             match (run.state, run.wake_at) {
+                _ if run.progress == Begun::NotYet => {
+                    if run.mail > 0 {
+                        inner.post(&run.run, drive::Message::Mail);
+                    }
+                    if run.gate.is_none() {
+                        inner.post(&run.run, drive::Message::Begin);
+                    }
+                }
+                _ if run.mail > 0 => inner.post(&run.run, drive::Message::Mail),
                 (RunState::Waiting | RunState::NeedsDecision, Some(at)) => {
                     inner.timers.arm(at, Due::Run(run.run.clone()));
                 }
-                (RunState::NeedsDecision, None) => {}
+                (RunState::Waiting | RunState::NeedsDecision, None) => {}
                 _ => inner.post(&run.run, drive::Message::Look),
             }
         }
+        inner.open_gates();
         self.watch();
         Ok(unfinished.len())
     }

@@ -1,23 +1,24 @@
 //! How does a run begin?
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use flow_model::{
     plan::{Plan, Trigger, TriggerKind},
-    units::Millis,
+    units::{Instant, Millis},
     value::Value,
 };
 use tokio::sync::oneshot;
 
 use super::{
-    Engine, Inner, RunId,
+    Engine, Happening, Inner, RunId, RunState,
     drive::{Cell, Message},
     env,
+    gate::Entry,
     live::Live,
 };
 use crate::{
     machine::{Event, Start},
-    store::{Committed, Dedupe, Error, NewRun, SameBody},
+    store::{Batch, Committed, Dedupe, Done, Error, NO_ROOM, NewRun, SameBody, Standing},
 };
 
 /// What starts a run.
@@ -95,9 +96,9 @@ pub enum SubmitError {
 /// A flow that new runs can use.
 #[derive(Clone)]
 pub(super) struct Deployed {
-    digest: String,
-    plan: Arc<Plan>,
-    env: Vec<String>,
+    pub(super) digest: String,
+    pub(super) plan: Arc<Plan>,
+    pub(super) env: Vec<String>,
 }
 
 impl Engine {
@@ -165,37 +166,90 @@ impl Inner {
                 None => return Err(SubmitError::UnknownTrigger(flow, index)),
             },
         };
-        let dedupe = dedupe.map(|(key, window)| Dedupe {
-            scope: format!("{flow} {}", started_by.as_deref().unwrap_or_default()),
-            key,
-            window,
-            body_digest,
-        });
-        let env: BTreeMap<_, _> =
-            env.into_iter().filter_map(|name| self.settings.env.get(&name).map(|value| (name, value))).collect();
+        let dedupe =
+            dedupe.map(|(key, window)| Dedupe { scope: scope(&flow, started_by.as_deref()), key, window, body_digest });
+        let env = self.env_of(&env);
+        let gate = self.gate(&plan, trigger, &payload, &env).map_err(|failure| SubmitError::Broken(failure.message))?;
+        if let Some(gate) = &gate {
+            self.recall(gate).await?;
+        }
         let now = self.settings.clock.now();
         let run = RunId::new(now, rand::random());
+        let new = NewRun { flow, plan: digest, trigger: started_by, dedupe, queued: None, gate, parent: None };
+        let start = Start { trigger, payload, env };
+        let entry = new.gate.as_ref().map(|gate| self.state().gates.enter(&run, gate, now));
+        if let (Some(Entry::Waits(ticket)), Some(gate)) = (entry, new.gate.clone()) {
+            if let Some(known) = self.let_wait(&run, NewRun { queued: Some(start), ..new }, now).await? {
+                return Ok(known);
+            }
+            self.state().gates.queue(&run, &gate, ticket);
+            self.open_gates();
+            return Ok(Accepted { run, is_new: Newness::New });
+        }
+        let accepted = self.accept_now(&run, new, plan, start, now).await;
+        if entry.is_some() && !matches!(&accepted, Ok(Accepted { is_new: Newness::New, .. })) {
+            self.state().gates.forget(&run);
+            self.open_gates();
+        }
+        accepted
+    }
+
+    /// Puts a run on disk that begins at once.
+    async fn accept_now(
+        self: &Arc<Self>,
+        run: &RunId,
+        new: NewRun,
+        plan: Arc<Plan>,
+        start: Start,
+        now: Instant,
+    ) -> Result<Accepted, SubmitError> {
         let mut live = Live::new(run.clone(), plan, self.settings.library.clone());
-        let new = NewRun { flow, plan: digest, trigger: started_by, dedupe };
-        let start = Event::Started(Start { trigger, payload, env });
-        let turn = live.turn(Some(new), vec![start], now, self.free_permits());
-        let turn = turn.map_err(|broken| SubmitError::Broken(broken.to_string()))?;
-        match self.store.commit(turn.batch.clone()).await {
-            Ok(Committed::Done) => {}
+        let turn = live.turn(Some(new), vec![Event::Started(start)], now, self.free_permits());
+        let mut turn = turn.map_err(|broken| SubmitError::Broken(broken.to_string()))?;
+        let gates = self.fill(run, &mut turn).await?;
+        let done = match self.commit_new(turn.batch.clone()).await? {
+            Ok(done) => done,
+            Err(accepted) => return Ok(accepted),
+        };
+        self.begin(run, live, turn);
+        self.pass_on(done, &gates);
+        Ok(Accepted { run: run.clone(), is_new: Newness::New })
+    }
+
+    /// Puts a run on disk that waits for room; returns the run of its event, if that is known.
+    async fn let_wait(
+        self: &Arc<Self>,
+        run: &RunId,
+        new: NewRun,
+        now: Instant,
+    ) -> Result<Option<Accepted>, SubmitError> {
+        let reason = Some(NO_ROOM.to_owned());
+        let standing = Standing { state: RunState::Waiting, reason, wake_at: None, outcome: None };
+        let flow = new.flow.clone();
+        let batch = Batch { new: Some(new), ..Batch::new(run.clone(), standing, now) };
+        if let Err(known) = self.commit_new(batch).await? {
+            return Ok(Some(known));
+        }
+        self.tell(run, &flow, now, Happening::Standing(RunState::Waiting));
+        Ok(None)
+    }
+
+    /// Writes the first batch of a run, unless its event is known.
+    async fn commit_new(self: &Arc<Self>, batch: Batch) -> Result<Result<Done, Accepted>, SubmitError> {
+        match self.store.commit(batch).await {
+            Ok(Committed::Done(done)) => Ok(Ok(done)),
             Ok(Committed::Duplicate { run, body: SameBody::Yes }) => {
-                return Ok(Accepted { run, is_new: Newness::Duplicate });
+                Ok(Err(Accepted { run, is_new: Newness::Duplicate }))
             }
             Ok(Committed::Duplicate { run, body: SameBody::No }) => {
                 tracing::warn!(%run, "an event came again with another body");
-                return Err(SubmitError::Conflict { run });
+                Err(SubmitError::Conflict { run })
             }
             Err(error) => {
                 self.halt(error.clone());
-                return Err(error.into());
+                Err(error.into())
             }
         }
-        self.begin(&run, live, turn);
-        Ok(Accepted { run, is_new: Newness::New })
     }
 
     /// Carries out what follows from the beginning of a run.
@@ -216,8 +270,13 @@ impl Inner {
     }
 }
 
-/// What starts runs, in words; also what keys are compared within.
-fn words(trigger: &Trigger) -> String {
+/// What keys are compared and runs are counted within.
+pub(super) fn scope(flow: &str, started_by: Option<&str>) -> String {
+    format!("{flow} {}", started_by.unwrap_or_default())
+}
+
+/// What starts runs, in words.
+pub(super) fn words(trigger: &Trigger) -> String {
     match &trigger.kind {
         TriggerKind::Http { method, path, .. } => format!("http {method} {path}"),
         TriggerKind::Every(every) => format!("every {every}"),

@@ -9,7 +9,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::{Engine, RunId, RunState, RunSummary, drive::Message};
 use crate::{
-    machine::{Decision, Event, Place, Response},
+    machine::{Decision, Event, Place, Response, Verdict},
     store::Error,
 };
 
@@ -42,6 +42,20 @@ pub enum ControlError {
         /// The run.
         run: RunId,
         /// The step.
+        place: Place,
+    },
+    /// It is settled how the run ends: what it has done is being undone.
+    #[error("run {run} is ending already: its steps are being undone")]
+    Ending {
+        /// The run.
+        run: RunId,
+    },
+    /// Nothing is asked at that place.
+    #[error("run {run} asks for no approval at `{place}`")]
+    Unasked {
+        /// The run.
+        run: RunId,
+        /// The `approve`.
         place: Place,
     },
     /// The store does not answer.
@@ -80,7 +94,32 @@ impl Engine {
             return Ok(());
         }
         self.unfinished(run).await?;
-        Err(self.inner.halted.check().err().unwrap_or(Error::Closed).into())
+        self.inner.halted.check()?;
+        if self.inner.is_closing() {
+            return Err(Error::Closed.into());
+        }
+        Err(ControlError::Ending { run: run.clone() })
+    }
+
+    /// Answers the question of an `approve`. On disk when it returns.
+    ///
+    /// # Errors
+    /// When there is no such run, or nothing is asked at that place.
+    pub async fn decide(
+        &self,
+        run: &RunId,
+        place: Place,
+        verdict: Verdict,
+        by: Option<String>,
+        note: Option<String>,
+    ) -> Result<(), ControlError> {
+        self.unfinished(run).await?;
+        if self.ask(run, Event::Decided { place: place.clone(), verdict, by, note }).await {
+            return Ok(());
+        }
+        self.unfinished(run).await?;
+        self.inner.halted.check()?;
+        Err(ControlError::Unasked { run: run.clone(), place })
     }
 
     /// Decides about a step whose outcome is not known. On disk when it returns.

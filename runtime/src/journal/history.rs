@@ -8,18 +8,18 @@ use indexmap::IndexMap;
 use serde::Serialize;
 
 use super::Entry;
-use crate::machine::{Event, Place, Record, Said};
+use crate::machine::{Event, Outcome, Place, Record, Said};
 
 /// The story of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct History {
-    /// Steps and sleeps, in the order in which they began.
+    /// Steps, sleeps and waits, in the order in which they began.
     pub steps: Vec<StepHistory>,
     /// What `log`, `optional`, `on error skip` and `dead_letter` left, in order.
     pub lines: Vec<Line>,
 }
 
-/// A step or a sleep.
+/// A step, a sleep or a wait.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct StepHistory {
     /// Where.
@@ -36,6 +36,9 @@ pub struct StepHistory {
     pub attempts: Vec<AttemptHistory>,
     /// Until when it waits.
     pub until: Option<Instant>,
+    /// What it waits or waited for that comes from outside, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub awaits: Option<String>,
     /// Why it has no result.
     pub failure: Option<Failure>,
 }
@@ -104,6 +107,7 @@ fn begin(place: &Place, call: Option<(String, String)>, at: Instant) -> StepHist
         ended_at: None,
         attempts: Vec::new(),
         until: None,
+        awaits: None,
         failure: None,
     }
 }
@@ -147,6 +151,16 @@ fn follow(steps: &mut IndexMap<Place, StepHistory>, event: &Event, at: Instant) 
                 crate::machine::Decision::Fail(_) => {}
             }
         }
+        Event::Received { place, .. } | Event::Decided { place, .. } => {
+            if let Some(step) = steps.get_mut(place) {
+                end(step, StepState::Completed, at);
+            }
+        }
+        Event::Returned { place, outcome } => {
+            if let (Some(step), Outcome::Completed(_)) = (steps.get_mut(place), outcome) {
+                end(step, StepState::Completed, at);
+            }
+        }
         Event::Started(_) | Event::Began { .. } | Event::Lost { .. } | Event::Expired | Event::Cancelled { .. } => {}
     }
 }
@@ -183,6 +197,30 @@ fn conclude(steps: &mut IndexMap<Place, StepHistory>, lines: &mut Vec<Line>, rec
         Record::PassedOver { place, failure } => line(place, format!("passed over: {failure}")),
         Record::Logged { place, text } => line(place, text.clone()),
         Record::DeadLettered { place, queue, .. } => line(place, format!("dead letter in `{queue}`")),
+        Record::Emitted { place, event, .. } => line(place, format!("event `{event}`")),
+        Record::Listens { place, event, until } => {
+            waits(steps, place, at, *until, format!("waits for the event `{event}`"));
+        }
+        Record::Asked { place, question, by, until } => {
+            let by = by.as_ref().map(|by| format!(" (asks {by})")).unwrap_or_default();
+            waits(steps, place, at, *until, format!("waits for an approval{by}: {question}"));
+        }
+        Record::Called { place, flow, run } => {
+            waits(steps, place, at, None, format!("waits for the run {run} of `{flow}`"));
+        }
+        Record::Undoing { place: Some(place), because } => line(place, format!("undoes its steps: {because}")),
+        Record::Undoing { place: None, because } => {
+            let place = Place { path: String::new(), indexes: Vec::new() };
+            line(&place, format!("undoes the steps of the run: {because}"));
+        }
+        Record::UndoFailed { place, failure } => line(place, format!("could not be undone: {failure}")),
         Record::Responded(_) | Record::Ended(_) => {}
     }
+}
+
+fn waits(steps: &mut IndexMap<Place, StepHistory>, place: &Place, at: Instant, until: Option<Instant>, what: String) {
+    let step = steps.entry(place.clone()).or_insert_with(|| begin(place, None, at));
+    step.state = StepState::Waiting;
+    step.until = until;
+    step.awaits = Some(what);
 }

@@ -4,6 +4,7 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use flow_model::units::Instant;
 use serde::{Serialize, Serializer};
+use sha2::{Digest as _, Sha256};
 use ulid::Ulid;
 
 /// The id of a run: a ULID, so ids sort by the time at which their runs began.
@@ -14,6 +15,17 @@ impl RunId {
     /// The id of a run that begins now, from 80 random bits; others are left out.
     pub fn new(now: Instant, random: u128) -> Self {
         Self(Ulid::from_parts(u64::try_from(now.0).unwrap_or(0), random).to_string().into())
+    }
+
+    /// The id of a run that follows from something else: begins at a time, and is the same for the same parts.
+    pub fn derived(at: Instant, parts: &[&str]) -> Self {
+        let mut digest = Sha256::new();
+        for part in parts {
+            digest.update((part.len() as u64).to_be_bytes());
+            digest.update(part);
+        }
+        let bytes = digest.finalize();
+        Self::new(at, bytes.iter().take(16).fold(0, |number, byte| number << 8 | u128::from(*byte)))
     }
 
     /// The id as text.

@@ -70,6 +70,42 @@ pub enum Event {
         /// What is to be done.
         decision: Decision,
     },
+    /// An event came that a `wait` waits for.
+    Received {
+        /// The `wait`.
+        place: Place,
+        /// The event.
+        value: Value,
+    },
+    /// Someone decided about an `approve`.
+    Decided {
+        /// The `approve`.
+        place: Place,
+        /// What they say.
+        verdict: Verdict,
+        /// Who.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+        /// What they say besides.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
+    /// The run of another flow, which this one called, is over.
+    Returned {
+        /// The call.
+        place: Place,
+        /// How it ended.
+        outcome: Outcome,
+    },
+}
+
+/// What someone says to a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verdict {
+    /// Yes.
+    Approved,
+    /// No.
+    Refused,
 }
 
 /// How a run began.
@@ -161,6 +197,62 @@ pub enum Record {
         /// What is kept.
         value: Value,
     },
+    /// `emit`
+    Emitted {
+        /// Where.
+        place: Place,
+        /// The event's name.
+        event: String,
+        /// Its content.
+        value: Value,
+    },
+    /// A `wait` waits for an event.
+    Listens {
+        /// The `wait`.
+        place: Place,
+        /// The event's name.
+        event: String,
+        /// Until when.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Instant>,
+    },
+    /// An `approve` waits for a person.
+    Asked {
+        /// The `approve`.
+        place: Place,
+        /// What is asked.
+        question: String,
+        /// Who is asked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+        /// Until when.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Instant>,
+    },
+    /// Another flow is called.
+    Called {
+        /// The call.
+        place: Place,
+        /// The flow.
+        flow: String,
+        /// Its run.
+        run: String,
+    },
+    /// What steps have done is being undone.
+    Undoing {
+        /// The `saga` or `race`; none for the run as a whole.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        place: Option<Place>,
+        /// Why, in words.
+        because: String,
+    },
+    /// What a step has done could not be undone.
+    UndoFailed {
+        /// Where in the step's `undo`.
+        place: Place,
+        /// Why.
+        failure: Failure,
+    },
     /// The run is over.
     Ended(Outcome),
 }
@@ -220,6 +312,31 @@ pub enum Action {
         /// When.
         until: Instant,
     },
+    /// Begin the run of another flow, in the same step in which the records are journaled, and report
+    /// [`Event::Returned`] when it is over.
+    Begin(Child),
+    /// Cancel the run of another flow, in the same step in which the records are journaled.
+    Cancel {
+        /// The run.
+        run: String,
+        /// Why, in words.
+        reason: String,
+    },
+}
+
+/// A run of another flow.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Child {
+    /// The call.
+    pub place: Place,
+    /// The run's id, which follows from the calling run and the place.
+    pub run: String,
+    /// The flow.
+    pub flow: String,
+    /// The digest of its plan.
+    pub digest: String,
+    /// The record of its parameters.
+    pub params: Value,
 }
 
 /// An attempt to be made.

@@ -1,16 +1,20 @@
-//! How do `parallel` and `for` open threads and join them?
+//! How are threads opened together and joined?
+//!
+//! `parallel` and `for` are here; `first` and `race` are in [`super::choice`], `repeat` is in [`super::repeat`], and the
+//! undoing of steps in [`super::undo`].
 
 use std::collections::BTreeMap;
 
 use flow_model::{
-    expr::Slot,
+    expr::{Expr, Slot},
     failure::{ErrorKind, Failure},
     plan::{ForOnError, ParallelOnError},
+    units::Millis,
     value::Value,
 };
 use petgraph::graph::NodeIndex;
 
-use super::{ForkId, Machine, Place, Raised, Record, Region, Role, Thread, ThreadId, Waits, Went};
+use super::{ForkId, Machine, Place, Raised, Record, Region, Role, SagaId, Then, Thread, ThreadId, Waits, Went};
 use crate::eval::Slots as _;
 
 /// Threads that were opened together, and the one that waits for them.
@@ -18,8 +22,8 @@ use crate::eval::Slots as _;
 pub(super) struct Fork {
     pub(super) owner: ThreadId,
     pub(super) kind: ForkKind,
-    node: NodeIndex,
-    running: BTreeMap<usize, ThreadId>,
+    pub(super) node: NodeIndex,
+    pub(super) running: BTreeMap<usize, ThreadId>,
     done: BTreeMap<usize, Result<Value, Raised>>,
     /// The first failure, in the order of the journal.
     first: Option<Raised>,
@@ -28,7 +32,46 @@ pub(super) struct Fork {
 #[derive(Debug)]
 pub(super) enum ForkKind {
     Parallel(ParallelOnError),
-    For { item: Slot, items: Vec<Value>, next: usize, concurrency: usize, on_error: ForOnError },
+    For {
+        item: Slot,
+        items: Vec<Value>,
+        next: usize,
+        concurrency: usize,
+        on_error: ForOnError,
+    },
+    /// One candidate after the other.
+    First {
+        item: Slot,
+        items: Vec<Value>,
+    },
+    /// Each branch has a saga of its own, so that a loser can be undone.
+    Race {
+        sagas: Vec<Option<SagaId>>,
+    },
+    /// One pass after the other.
+    Repeat {
+        every: Millis,
+        times: u64,
+        until: Expr,
+    },
+    /// One undo after the other, once those that were under way before have ended.
+    Undo {
+        saga: SagaId,
+        next: usize,
+        failures: Vec<Raised>,
+        then: Then,
+    },
+}
+
+/// A thread that a fork opens.
+pub(super) struct Child {
+    pub(super) index: usize,
+    /// Held for the thread.
+    pub(super) scope: super::ScopeId,
+    pub(super) saga: Option<SagaId>,
+    pub(super) indexes: Vec<u64>,
+    pub(super) at: Option<NodeIndex>,
+    pub(super) waits: Waits,
 }
 
 impl Machine {
@@ -43,12 +86,9 @@ impl Machine {
         for (region, index) in (0..regions).zip(0..) {
             let Some(of) = self.threads.get(&owner) else { break };
             let (scope, indexes) = (of.scope, of.indexes.clone());
-            let stack = vec![Region { at: self.plan.region(node, region), role: Role::Whole }];
-            let parent = Some((fork, index));
-            let thread = self.open_thread(Thread { scope, indexes, parent, stack, waits: Waits::Nothing });
-            if let Some(fork) = self.forks.get_mut(&fork) {
-                fork.running.insert(index, thread);
-            }
+            let (scope, saga) = (self.scopes.hold(scope), self.saga_of(owner));
+            let at = self.plan.region(node, region);
+            self.open_child(fork, Child { index, scope, saga, indexes, at, waits: Waits::Nothing });
         }
         self.join(fork);
         Went::Nowhere
@@ -63,9 +103,7 @@ impl Machine {
         concurrency: &Value,
         on_error: ForOnError,
     ) -> Result<Went, Failure> {
-        let Value::List(items) = items else {
-            return Err(Failure::new(ErrorKind::Invalid, format!("`for` takes a list, not {}", items.kind())));
-        };
+        let items = list("for", items)?;
         let concurrency = match concurrency {
             Value::Int(count @ 1..) => usize::try_from(*count).unwrap_or(usize::MAX),
             other => {
@@ -79,7 +117,7 @@ impl Machine {
         Ok(Went::Nowhere)
     }
 
-    fn open_fork(&mut self, owner: ThreadId, node: NodeIndex, kind: ForkKind) -> ForkId {
+    pub(super) fn open_fork(&mut self, owner: ThreadId, node: NodeIndex, kind: ForkKind) -> ForkId {
         let id = self.fresh();
         let fork = Fork { owner, kind, node, running: BTreeMap::new(), done: BTreeMap::new(), first: None };
         self.forks.insert(id, fork);
@@ -87,6 +125,36 @@ impl Machine {
             thread.waits = Waits::Fork(id);
         }
         id
+    }
+
+    /// Opens a thread of a fork; one that waits for nothing is ready.
+    pub(super) fn open_child(&mut self, fork: ForkId, child: Child) -> ThreadId {
+        let Child { index, scope, saga, indexes, at, waits } = child;
+        let is_ready = matches!(waits, Waits::Nothing);
+        let stack = vec![Region { at, role: Role::Whole }];
+        let thread = self.open_thread(Thread { scope, saga, indexes, parent: Some((fork, index)), stack, waits });
+        if !is_ready {
+            self.ready.retain(|ready| *ready != thread);
+        }
+        if let Some(fork) = self.forks.get_mut(&fork) {
+            fork.running.insert(index, thread);
+        }
+        thread
+    }
+
+    /// Opens the thread of one pass through the region of a loop, in a scope of its own.
+    pub(super) fn open_pass(&mut self, id: ForkId, index: usize, item: Option<(Slot, Value)>) -> Option<ThreadId> {
+        let fork = self.forks.get(&id)?;
+        let (owner, node) = (fork.owner, fork.node);
+        let of = self.threads.get(&owner)?;
+        let mut indexes = of.indexes.clone();
+        indexes.push(index as u64);
+        let (scope, saga) = (self.scopes.open(Some(of.scope)), self.saga_of(owner));
+        if let Some((slot, value)) = item {
+            self.scopes.view(scope).set(slot, value);
+        }
+        let at = self.plan.region(node, 0);
+        Some(self.open_child(id, Child { index, scope, saga, indexes, at, waits: Waits::Nothing }))
     }
 
     /// Opens threads for items until as many are under way as may be.
@@ -97,41 +165,36 @@ impl Machine {
                 return;
             }
             let Some(value) = items.get(*next).cloned() else { return };
-            let (index, slot, owner, node) = (*next, *item, fork.owner, fork.node);
+            let (index, slot) = (*next, *item);
             *next += 1;
-            let Some(of) = self.threads.get(&owner) else { return };
-            let mut indexes = of.indexes.clone();
-            indexes.push(index as u64);
-            let scope = self.scopes.open(Some(of.scope));
-            self.scopes.view(scope).set(slot, value);
-            let stack = vec![Region { at: self.plan.region(node, 0), role: Role::Whole }];
-            let parent = Some((id, index));
-            let thread = self.open_thread(Thread { scope, indexes, parent, stack, waits: Waits::Nothing });
-            if let Some(fork) = self.forks.get_mut(&id) {
-                fork.running.insert(index, thread);
-            }
+            self.open_pass(id, index, Some((slot, value)));
         }
     }
 
-    /// Takes the end of a branch or an item.
+    /// Takes the end of a branch, an item or a pass.
     pub(super) fn child_ended(&mut self, id: ForkId, index: usize, thread: ThreadId, result: Result<Value, Raised>) {
-        let child = self.threads.remove(&thread);
-        let Some(fork) = self.forks.get_mut(&id) else { return };
+        let Some(child) = self.threads.remove(&thread) else { return };
+        let Some(fork) = self.forks.get_mut(&id) else { return self.scopes.close(child.scope) };
         fork.running.remove(&index);
-        if let (Some(child), ForkKind::For { .. }) = (child, &fork.kind) {
-            self.scopes.close(child.scope);
+        match fork.kind {
+            ForkKind::Parallel(_) | ForkKind::For { .. } => self.branch_ended(id, index, result),
+            ForkKind::First { .. } => self.candidate_ended(id, index, result),
+            ForkKind::Race { .. } => self.racer_ended(id, index, result),
+            ForkKind::Repeat { .. } => self.pass_ended(id, index, child.scope, result),
+            ForkKind::Undo { .. } => self.undo_ended(id, result),
         }
+        self.scopes.close(child.scope);
+    }
+
+    fn branch_ended(&mut self, id: ForkId, index: usize, result: Result<Value, Raised>) {
+        let Some(fork) = self.forks.get_mut(&id) else { return };
         let stops = matches!(
             fork.kind,
             ForkKind::Parallel(ParallelOnError::Stop) | ForkKind::For { on_error: ForOnError::Stop, .. }
         );
         let skips = matches!(fork.kind, ForkKind::For { on_error: ForOnError::Skip, .. });
-        let owner = fork.owner;
         match result {
-            Err(raised) if stops => {
-                self.drop_fork(id);
-                return self.raise_at(owner, raised.place, raised.failure);
-            }
+            Err(raised) if stops => return self.break_off(id, Then::Raise(raised)),
             Err(raised) => {
                 fork.first.get_or_insert_with(|| raised.clone());
                 fork.done.insert(index, Err(raised.clone()));
@@ -154,27 +217,28 @@ impl Machine {
         }
         let Some(fork) = self.forks.remove(&id) else { return };
         let value = match fork.kind {
-            ForkKind::Parallel(_) => match fork.first {
+            ForkKind::For { on_error: ForOnError::Collect, items, .. } => collected(items, fork.done),
+            ForkKind::For { .. } => Value::List(fork.done.into_values().filter_map(Result::ok).collect()),
+            _ => match fork.first {
                 Some(raised) => return self.raise_at(fork.owner, raised.place, raised.failure),
                 None => Value::Null,
             },
-            ForkKind::For { on_error: ForOnError::Collect, items, .. } => collected(items, fork.done),
-            ForkKind::For { .. } => Value::List(fork.done.into_values().filter_map(Result::ok).collect()),
         };
-        self.set_result(fork.owner, fork.node, value);
-        self.wake(fork.owner);
+        self.give(fork.owner, fork.node, value);
     }
 
-    /// Drops all threads of a fork.
-    pub(super) fn drop_fork(&mut self, id: ForkId) {
-        let Some(fork) = self.forks.remove(&id) else { return };
-        for thread in fork.running.into_values() {
-            let scope = self.threads.get(&thread).map(|thread| thread.scope);
-            self.drop_thread(thread);
-            if let (ForkKind::For { .. }, Some(scope)) = (&fork.kind, scope) {
-                self.scopes.close(scope);
-            }
-        }
+    /// Binds the value of a node that a thread waits at, and lets it go on.
+    pub(super) fn give(&mut self, thread: ThreadId, node: NodeIndex, value: Value) {
+        self.set_result(thread, node, value);
+        self.wake(thread);
+    }
+}
+
+/// The items of a loop.
+pub(super) fn list(keyword: &str, items: Value) -> Result<Vec<Value>, Failure> {
+    match items {
+        Value::List(items) => Ok(items),
+        other => Err(Failure::new(ErrorKind::Invalid, format!("`{keyword}` takes a list, not {}", other.kind()))),
     }
 }
 

@@ -7,14 +7,20 @@
 //!
 //! Left out on purpose: how calls are made, timers kept and journals written (see [`crate::engine`]).
 
+mod bus;
+mod child;
+mod choice;
 mod event;
 mod fork;
 mod node;
+mod pending;
 mod place;
 mod raise;
+mod repeat;
 mod replay;
 mod scope;
 mod step;
+mod undo;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -31,15 +37,17 @@ use flow_model::{
 use petgraph::graph::NodeIndex;
 
 pub use self::{
-    event::{Action, Call, Decision, Event, Outcome, Progress, Record, Repeat, Response, Start},
+    event::{Action, Call, Child, Decision, Event, Outcome, Progress, Record, Repeat, Response, Start, Verdict},
+    pending::{Awaited, Status},
     place::Place,
     replay::{Diverged, Said, replay},
 };
 use self::{
     fork::Fork,
+    pending::Pending,
     raise::Raised,
     scope::{Scopes, View},
-    step::CallState,
+    undo::{Then, Undo},
 };
 use crate::eval::{Evaluator, Library, Slots as _};
 
@@ -60,6 +68,12 @@ pub struct Machine {
     threads: BTreeMap<ThreadId, Thread>,
     forks: BTreeMap<ForkId, Fork>,
     pending: BTreeMap<Place, Pending>,
+    /// What can still be undone: for the run, and for each `saga` and branch of `race` that is under way.
+    sagas: BTreeMap<SagaId, Vec<Undo>>,
+    /// The thread that all others come from, and the saga that is the run.
+    root: Option<(ThreadId, SagaId)>,
+    /// Whether it is settled how the run ends, and only undoing is left.
+    ending: bool,
     ready: VecDeque<ThreadId>,
     next_id: u64,
     answered: bool,
@@ -70,11 +84,15 @@ pub struct Machine {
 type ThreadId = u64;
 type ForkId = u64;
 type ScopeId = u64;
+type SagaId = u64;
 
-/// One place where the run goes on: its body, a branch of `parallel`, an item of `for`.
+/// One place where the run goes on: its body, a branch of `parallel`, an item of `for`, an undo.
 #[derive(Debug)]
 struct Thread {
+    /// It holds this scope.
     scope: ScopeId,
+    /// Who undoes what it does, unless it is in a `saga` of its own; none for an undo itself.
+    saga: Option<SagaId>,
     /// Indexes of the loops around it.
     indexes: Vec<u64>,
     /// The fork that it belongs to and its index there.
@@ -106,28 +124,10 @@ enum Role {
     Part(NodeIndex),
     /// The body of this `try`.
     Guarded(NodeIndex),
-}
-
-/// What the run waits for at a place.
-#[derive(Debug)]
-enum Pending {
-    /// The outcome of an attempt.
-    Call(CallState),
-    /// The time of the next attempt.
-    Retry(CallState, Instant),
-    /// The end of a `sleep`.
-    Sleep(ThreadId, Instant),
-    /// Someone's decision.
-    Undecided(CallState, Failure),
-}
-
-impl Pending {
-    fn until(&self) -> Option<Instant> {
-        match self {
-            Self::Retry(_, until) | Self::Sleep(_, until) => Some(*until),
-            Self::Call(_) | Self::Undecided(..) => None,
-        }
-    }
+    /// The body of this `saga`.
+    Saga(NodeIndex, SagaId),
+    /// A step that is only brought to its end because its branch was dropped: then the thread ends, whatever comes of it.
+    Straggler,
 }
 
 /// Whether a thread can be advanced further.
@@ -135,24 +135,6 @@ impl Pending {
 enum Went {
     On,
     Nowhere,
-}
-
-/// What a run is doing.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Status {
-    /// Calls are under way.
-    Running,
-    /// It waits for timers alone; the earliest is due then.
-    Waiting(Instant),
-    /// It waits for someone's decision about these steps, and perhaps for timers.
-    Undecided {
-        /// The steps, and what is known of them.
-        steps: Vec<(Place, Failure)>,
-        /// When the earliest timer is due.
-        until: Option<Instant>,
-    },
-    /// It is over.
-    Ended,
 }
 
 impl Machine {
@@ -169,6 +151,9 @@ impl Machine {
             threads: BTreeMap::new(),
             forks: BTreeMap::new(),
             pending: BTreeMap::new(),
+            sagas: BTreeMap::new(),
+            root: None,
+            ending: false,
             ready: VecDeque::new(),
             next_id: 0,
             answered: false,
@@ -196,8 +181,13 @@ impl Machine {
                 Event::Lost { place, attempt } => self.lost(place, *attempt),
                 Event::Fired { place } => self.fired(place),
                 Event::Expired => self.expired(),
-                Event::Cancelled { reason } => self.end(Outcome::Cancelled { reason: reason.clone() }),
+                Event::Cancelled { reason } => self.cancelled(reason),
                 Event::Resolved { place, decision } => self.resolved(place, decision),
+                Event::Received { place, value } => self.received(place, value),
+                Event::Decided { place, verdict, by, note } => {
+                    self.decided(place, *verdict, by.as_deref(), note.as_deref());
+                }
+                Event::Returned { place, outcome } => self.returned(place, outcome),
             }
             self.advance();
         }
@@ -212,9 +202,13 @@ impl Machine {
             Event::Fired { place } => {
                 self.pending.get(place).and_then(Pending::until).is_some_and(|until| until <= now)
             }
-            Event::Expired => self.deadline.is_some_and(|deadline| deadline <= now),
+            Event::Expired => !self.ending && self.deadline.is_some_and(|deadline| deadline <= now),
+            Event::Cancelled { .. } => !self.ending,
             Event::Resolved { place, .. } => matches!(self.pending.get(place), Some(Pending::Undecided(..))),
-            Event::Began { .. } | Event::Lost { .. } | Event::Cancelled { .. } => true,
+            Event::Received { place, value } => self.is_awaited(place, value),
+            Event::Decided { place, .. } => matches!(self.pending.get(place), Some(Pending::Approval { .. })),
+            Event::Returned { place, .. } => matches!(self.pending.get(place), Some(Pending::Child { .. })),
+            Event::Began { .. } | Event::Lost { .. } => true,
         }
     }
 
@@ -228,43 +222,14 @@ impl Machine {
         self.outcome.as_ref()
     }
 
+    /// Says whether it is settled how the run ends, and only undoing is left.
+    pub fn is_ending(&self) -> bool {
+        self.ending
+    }
+
     /// When the run has to be over, if there is such a time.
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
-    }
-
-    /// What the run is doing.
-    pub fn status(&self) -> Status {
-        if self.outcome.is_some() {
-            return Status::Ended;
-        }
-        if self.pending.values().any(|pending| matches!(pending, Pending::Call(_))) {
-            return Status::Running;
-        }
-        let until = self.pending.values().filter_map(Pending::until).min();
-        let undecided = |(place, pending): (&Place, &Pending)| match pending {
-            Pending::Undecided(_, failure) => Some((place.clone(), failure.clone())),
-            _ => None,
-        };
-        let steps: Vec<_> = self.pending.iter().filter_map(undecided).collect();
-        match until {
-            Some(until) if steps.is_empty() => Status::Waiting(until),
-            until => Status::Undecided { steps, until },
-        }
-    }
-
-    /// Attempts that were asked for and have not ended, by place.
-    pub fn calls(&self) -> Vec<Call> {
-        let call = |(place, pending): (&Place, &Pending)| match pending {
-            Pending::Call(call) => Some(self.call(place, call)),
-            _ => None,
-        };
-        self.pending.iter().filter_map(call).collect()
-    }
-
-    /// Timers that were asked for and have not fired, by place.
-    pub fn timers(&self) -> Vec<(Place, Instant)> {
-        self.pending.iter().filter_map(|(place, pending)| Some((place.clone(), pending.until()?))).collect()
     }
 
     fn start(&mut self, start: &Start) {
@@ -285,17 +250,21 @@ impl Machine {
             };
             match value {
                 Ok(value) => self.scopes.view(scope).set(flow_model::expr::Slot(slot), value),
-                Err(failure) => return self.end(Outcome::Failed { failure, place: None }),
+                Err(failure) => return self.finish(Outcome::Failed { failure, place: None }),
             }
         }
-        let region = Region { at: plan.entry, role: Role::Whole };
-        self.open_thread(Thread {
-            scope,
-            indexes: Vec::new(),
-            parent: None,
-            stack: vec![region],
-            waits: Waits::Nothing,
-        });
+        let saga = self.open_saga();
+        let stack = vec![Region { at: plan.entry, role: Role::Whole }];
+        let (indexes, parent, waits) = (Vec::new(), None, Waits::Nothing);
+        let root = self.open_thread(Thread { scope, saga: Some(saga), indexes, parent, stack, waits });
+        self.root = Some((root, saga));
+    }
+
+    /// Someone wants the run to end. Once it is settled how it ends, it is too late for that.
+    fn cancelled(&mut self, reason: &str) {
+        if !self.ending {
+            self.wind_up(Outcome::Cancelled { reason: reason.to_owned() }, Vec::new());
+        }
     }
 
     fn open_thread(&mut self, thread: Thread) -> ThreadId {
@@ -356,41 +325,9 @@ impl Machine {
     }
 
     fn expired(&mut self) {
-        if self.deadline.is_some_and(|deadline| deadline <= self.now) {
+        if !self.ending && self.deadline.is_some_and(|deadline| deadline <= self.now) {
             let failure = Failure::new(ErrorKind::Timeout, "the run was not over within its time");
-            self.end(Outcome::Failed { failure, place: None });
-        }
-    }
-
-    /// Ends the run: whatever is under way is dropped.
-    fn end(&mut self, outcome: Outcome) {
-        for place in self.pending.keys().cloned().collect::<Vec<_>>() {
-            self.drop_pending(&place);
-        }
-        self.threads.clear();
-        self.forks.clear();
-        self.ready.clear();
-        self.scopes = Scopes::default();
-        self.record(Record::Ended(outcome.clone()));
-        self.outcome = Some(outcome);
-    }
-
-    fn drop_pending(&mut self, place: &Place) {
-        let Some(pending) = self.pending.remove(place) else { return };
-        self.record(Record::Dropped { place: place.clone() });
-        if matches!(pending, Pending::Call(_)) {
-            self.actions.push(Action::Abort(place.clone()));
-        }
-    }
-
-    /// Drops a thread and all that it has opened.
-    fn drop_thread(&mut self, id: ThreadId) {
-        let Some(thread) = self.threads.remove(&id) else { return };
-        self.ready.retain(|ready| *ready != id);
-        match thread.waits {
-            Waits::Nothing => {}
-            Waits::For(place) => self.drop_pending(&place),
-            Waits::Fork(fork) => self.drop_fork(fork),
+            self.wind_up(Outcome::Failed { failure, place: None }, Vec::new());
         }
     }
 
@@ -402,9 +339,14 @@ impl Machine {
 
     /// Lets a thread go on with what follows the node that it waited at.
     fn wake(&mut self, thread: ThreadId) {
+        self.resume(thread);
+        self.pass(thread);
+    }
+
+    /// Lets a thread go on with the node that it is at.
+    fn resume(&mut self, thread: ThreadId) {
         if let Some(woken) = self.threads.get_mut(&thread) {
             woken.waits = Waits::Nothing;
-            self.pass(thread);
             self.ready.push_back(thread);
         }
     }
@@ -413,7 +355,10 @@ impl Machine {
     fn pass(&mut self, thread: ThreadId) {
         let plan = Arc::clone(&self.plan);
         if let Some(region) = self.threads.get_mut(&thread).and_then(|thread| thread.stack.last_mut()) {
-            region.at = region.at.and_then(|node| plan.next(node));
+            region.at = match region.role {
+                Role::Straggler => None,
+                _ => region.at.and_then(|node| plan.next(node)),
+            };
         }
     }
 }

@@ -11,7 +11,7 @@ use flow_model::{
 };
 use petgraph::graph::NodeIndex;
 
-use super::{Action, Machine, Outcome, Pending, Raised, Record, Region, Response, Role, ThreadId, Waits, Went};
+use super::{Action, Machine, Raised, Record, Region, Response, Role, ThreadId, Waits, Went, pending::Pending};
 use crate::eval::{Evaluator, Slots as _};
 
 impl Machine {
@@ -55,6 +55,33 @@ impl Machine {
                     .map_err(|failure| self.fault(thread, node, failure))
             }
             NodeKind::Try { .. } => Ok(self.open(thread, node, 0, Role::Guarded(node))),
+            NodeKind::Saga { .. } => {
+                let saga = self.open_saga();
+                Ok(self.open(thread, node, 0, Role::Saga(node, saga)))
+            }
+            NodeKind::First { item, items, .. } => {
+                let items = self.value(thread, node, items)?;
+                self.open_first(thread, node, *item, items).map_err(|failure| self.fault(thread, node, failure))
+            }
+            NodeKind::Race { regions, .. } => Ok(self.open_race(thread, node, *regions)),
+            NodeKind::Repeat { every, times, until, .. } => {
+                let every = self.value(thread, node, every)?;
+                let times = self.value(thread, node, times)?;
+                self.open_repeat(thread, node, &every, &times, until)
+                    .map_err(|failure| self.fault(thread, node, failure))
+            }
+            NodeKind::Emit { event, value } => {
+                let value = self.value(thread, node, value)?;
+                let place = self.place(thread, node);
+                self.record(Record::Emitted { place, event: event.clone(), value });
+                self.pass(thread);
+                Ok(Went::On)
+            }
+            NodeKind::Wait { event, within, .. } => self.listen(thread, node, event, within.as_ref()),
+            NodeKind::Approve { question, by, within, .. } => {
+                self.ask(thread, node, question, by.as_ref(), within.as_ref())
+            }
+            NodeKind::Run { flow, digest, params, .. } => self.begin(thread, node, flow, digest, params),
             NodeKind::Yield(value) => {
                 let value = self.value(thread, node, value)?;
                 Ok(self.leave(thread, value))
@@ -62,8 +89,7 @@ impl Machine {
             NodeKind::Respond { status, body } => self.respond(thread, node, status, body.as_ref()),
             NodeKind::Return(value) => {
                 let value = self.value(thread, node, value)?;
-                self.end(Outcome::Completed(value));
-                Ok(Went::Nowhere)
+                self.complete(thread, value).map_err(|failure| self.fault(thread, node, failure))
             }
             NodeKind::Fail { error, fields } => Err(self.failure(thread, node, error, fields)?),
             NodeKind::Sleep(until) => self.sleep(thread, node, until),
@@ -97,7 +123,7 @@ impl Machine {
         Box::new(Raised { failure, place })
     }
 
-    fn invalid(&self, thread: ThreadId, node: NodeIndex, message: impl Into<String>) -> Box<Raised> {
+    pub(super) fn invalid(&self, thread: ThreadId, node: NodeIndex, message: impl Into<String>) -> Box<Raised> {
         self.fault(thread, node, Failure::new(ErrorKind::Invalid, message))
     }
 
@@ -119,10 +145,16 @@ impl Machine {
                 self.pass(thread);
                 Went::On
             }
-            Some(Role::Whole) => {
+            Some(Role::Saga(node, saga)) => {
+                self.sagas.remove(&saga).into_iter().flatten().for_each(|undo| self.scopes.close(undo.scope));
+                self.set_result(thread, node, value);
+                self.pass(thread);
+                Went::On
+            }
+            Some(Role::Whole | Role::Straggler) => {
                 match self.threads.get(&thread).and_then(|thread| thread.parent) {
                     Some((fork, index)) => self.child_ended(fork, index, thread, Ok(value)),
-                    None => self.end(Outcome::Completed(value)),
+                    None => self.finish(super::Outcome::Completed(value)),
                 }
                 Went::Nowhere
             }
@@ -136,7 +168,14 @@ impl Machine {
                 NodeKind::If { slot, .. }
                 | NodeKind::Match { slot, .. }
                 | NodeKind::For { slot, .. }
-                | NodeKind::Try { slot, .. },
+                | NodeKind::Try { slot, .. }
+                | NodeKind::Saga { slot }
+                | NodeKind::First { slot, .. }
+                | NodeKind::Race { slot, .. }
+                | NodeKind::Repeat { slot, .. }
+                | NodeKind::Wait { slot, .. }
+                | NodeKind::Approve { slot, .. }
+                | NodeKind::Run { slot, .. },
             ) => *slot,
             Some(NodeKind::Step(step)) => step.slot,
             _ => None,

@@ -1,7 +1,7 @@
 //! Where does a failure go?
 //!
 //! Outwards, from region to region and from a branch to the thread that opened it, until a `try` catches it, a `for`
-//! collects or skips it, or the run ends with it.
+//! collects or skips it, or the run ends with it. A `saga` that it comes through is undone first.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use flow_model::{
 };
 use petgraph::graph::NodeIndex;
 
-use super::{Machine, Outcome, Place, Record, Region, Role, ThreadId, Went, fork::ForkKind};
+use super::{Machine, Outcome, Place, Record, Region, Role, Then, ThreadId, Went, fork::ForkKind};
 
 /// A failure on its way, and where it came from.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,11 +39,26 @@ impl Machine {
             let node = match region.map(|region| region.role) {
                 Some(Role::Part(_)) => continue,
                 Some(Role::Guarded(node)) => node,
+                Some(Role::Saga(node, saga)) => {
+                    if self.has_undos(saga) {
+                        self.undo_saga(thread, node, saga, Then::Raise(raised));
+                        return Went::Nowhere;
+                    }
+                    self.sagas.remove(&saga);
+                    continue;
+                }
+                Some(Role::Straggler) => {
+                    if let Some((fork, index)) = self.threads.get(&thread).and_then(|thread| thread.parent) {
+                        self.child_ended(fork, index, thread, Ok(Value::Null));
+                    }
+                    return Went::Nowhere;
+                }
                 Some(Role::Whole) => {
                     match self.threads.get(&thread).and_then(|thread| thread.parent) {
                         Some((fork, index)) => self.child_ended(fork, index, thread, Err(raised)),
                         None => {
-                            self.end(Outcome::Failed { failure: raised.failure, place: Some(raised.place) });
+                            let Raised { failure, place } = raised;
+                            self.wind_up(Outcome::Failed { failure, place: Some(place) }, Vec::new());
                         }
                     }
                     return Went::Nowhere;
@@ -115,7 +130,7 @@ impl Machine {
             let guarded = self.threads.get(&thread).map(|thread| {
                 let nodes = thread.stack.iter().rev().filter_map(|region| match region.role {
                     Role::Guarded(node) => Some(node),
-                    Role::Whole | Role::Part(_) => None,
+                    Role::Whole | Role::Part(_) | Role::Saga(..) | Role::Straggler => None,
                 });
                 nodes.collect::<Vec<_>>()
             });
@@ -126,10 +141,11 @@ impl Machine {
             }
             let fork =
                 self.threads.get(&thread).and_then(|thread| thread.parent).and_then(|(fork, _)| self.forks.get(&fork));
-            if let Some(ForkKind::For { on_error: ForOnError::Collect | ForOnError::Skip, .. }) =
-                fork.map(|fork| &fork.kind)
-            {
-                return true;
+            match fork.map(|fork| &fork.kind) {
+                Some(ForkKind::For { on_error: ForOnError::Collect | ForOnError::Skip, .. }) => return true,
+                // Nothing takes the failure of an undo.
+                Some(ForkKind::Undo { .. }) => return false,
+                _ => {}
             }
             at = fork.map(|fork| fork.owner);
         }

@@ -70,6 +70,13 @@ fn brief(said: &Said) -> String {
             Record::Responded(_) => "the answer".to_owned(),
             Record::Logged { place, .. } => format!("the line of `{place}`"),
             Record::DeadLettered { place, .. } => format!("the dead letter of `{place}`"),
+            Record::Emitted { place, .. } => format!("the event of `{place}`"),
+            Record::Listens { place, .. } => format!("the wait of `{place}` for an event"),
+            Record::Asked { place, .. } => format!("the question of `{place}`"),
+            Record::Called { place, .. } => format!("the call of a flow at `{place}`"),
+            Record::Undoing { place: Some(place), .. } => format!("the undoing of `{place}`"),
+            Record::Undoing { place: None, .. } => "the undoing of the run".to_owned(),
+            Record::UndoFailed { place, .. } => format!("the failure to undo at `{place}`"),
             Record::Ended(_) => "the end of the run".to_owned(),
         },
     }
@@ -78,6 +85,6 @@ fn brief(said: &Said) -> String {
 fn records(actions: Vec<Action>) -> impl Iterator<Item = Record> {
     actions.into_iter().filter_map(|action| match action {
         Action::Record(record) => Some(record),
-        Action::Perform(_) | Action::Abort(_) | Action::Wake { .. } => None,
+        Action::Perform(_) | Action::Abort(_) | Action::Wake { .. } | Action::Begin(_) | Action::Cancel { .. } => None,
     })
 }

@@ -15,7 +15,9 @@ use flow_model::{
 };
 use petgraph::graph::NodeIndex;
 
-use super::{Action, Call, Decision, Machine, Pending, Place, Progress, Raised, Record, Repeat, ThreadId, Went};
+use super::{
+    Action, Call, Decision, Machine, Place, Progress, Raised, Record, Repeat, ThreadId, Went, pending::Pending,
+};
 use crate::connector::Reached;
 
 /// The longest wait that a server may ask for; a longer one is taken as this.
@@ -34,6 +36,30 @@ pub(super) struct CallState {
     key: String,
     repeat: Repeat,
     progress: Progress,
+    /// Whether an attempt has failed in a way that leaves open whether it took effect.
+    doubt: Doubt,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doubt {
+    None,
+    Some,
+}
+
+impl CallState {
+    pub(super) fn node(&self) -> NodeIndex {
+        self.node
+    }
+
+    /// Says whether an earlier attempt may have taken effect.
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.doubt == Doubt::Some
+    }
+
+    /// Says whether the attempt under way, or one before it, may have taken effect.
+    pub(super) fn may_have_taken_effect(&self) -> bool {
+        self.is_doubtful() || self.repeat == Repeat::Safe || self.progress == Progress::Begun
+    }
 }
 
 /// What the host knows about an attempt besides its outcome.
@@ -64,7 +90,8 @@ impl Machine {
             return Err(self.fault(thread, node, Failure::new(ErrorKind::Invalid, message)));
         };
         let progress = Progress::Waiting;
-        let call = CallState { thread, node, attempt: 1, since: self.now, args, key, repeat, progress };
+        let (attempt, since, doubt) = (1, self.now, Doubt::None);
+        let call = CallState { thread, node, attempt, since, args, key, repeat, progress, doubt };
         self.record(Record::Scheduled {
             place: place.clone(),
             connection: step.connection.clone(),
@@ -124,7 +151,10 @@ impl Machine {
     }
 
     pub(super) fn attempted(&mut self, place: &Place, attempt: u32, outcome: &Result<Value, Failure>, hints: Hints) {
-        let Some(call) = self.take_call(place, attempt) else { return };
+        let Some(mut call) = self.take_call(place, attempt) else { return };
+        if outcome.is_err() && hints.reached == Reached::Perhaps {
+            call.doubt = Doubt::Some;
+        }
         match outcome {
             Ok(value) => self.succeed(&call, value.clone()),
             Err(failure) if call.repeat == Repeat::Unsafe && hints.reached == Reached::Perhaps => {
@@ -150,6 +180,7 @@ impl Machine {
 
     fn succeed(&mut self, call: &CallState, value: Value) {
         self.set_result(call.thread, call.node, value);
+        self.remember_undo(call.thread, call.node);
         self.wake(call.thread);
     }
 
@@ -177,6 +208,7 @@ impl Machine {
         match decision {
             Decision::Retry => {
                 call.since = self.now;
+                call.doubt = Doubt::None;
                 self.perform_again(place, call);
             }
             Decision::Result(value) => self.succeed(&call, value.clone()),
@@ -184,18 +216,7 @@ impl Machine {
         }
     }
 
-    pub(super) fn fired(&mut self, place: &Place) {
-        if self.pending.get(place).and_then(Pending::until).is_none_or(|until| until > self.now) {
-            return;
-        }
-        match self.pending.remove(place) {
-            Some(Pending::Sleep(thread, _)) => self.wake(thread),
-            Some(Pending::Retry(call, _)) => self.perform_again(place, call),
-            _ => {}
-        }
-    }
-
-    fn perform_again(&mut self, place: &Place, mut call: CallState) {
+    pub(super) fn perform_again(&mut self, place: &Place, mut call: CallState) {
         call.attempt += 1;
         call.progress = Progress::Waiting;
         self.actions.push(Action::Perform(self.call(place, &call)));

@@ -157,6 +157,10 @@ fn ended(world: &World<'_>, status: &Status) -> String {
                 steps.iter().map(|(place, failure)| format!("`{place}` ({})", failure.message)).collect();
             format!("the run waits for a decision about {}", steps.join(", "))
         }
+        (None, Status::Awaiting { what, .. }) => {
+            let what: Vec<_> = what.iter().map(|(place, what)| format!("`{place}` waits for {what}")).collect();
+            format!("the run does not end: {}", what.join(", "))
+        }
         (None, _) => "the run does not end".to_owned(),
     }
 }

@@ -6,6 +6,9 @@
 //! timer as soon as nothing else can happen. So a test that waits for days takes microseconds, and always goes the same
 //! way.
 //!
+//! Flows that the flow calls are run beside it, where their plans are given. Events that a run emits reach the runs of the
+//! test that wait for them; no others come, and nobody answers an `approve`.
+//!
 //! Left out on purpose: concurrency of calls beyond their order. Calls are answered in the order in which they were made.
 
 mod expect;
@@ -55,6 +58,8 @@ pub struct Report {
     pub log: Vec<String>,
     /// Queue and content of each dead letter.
     pub dead_letters: Vec<(String, Value)>,
+    /// Name and content of each event that was emitted.
+    pub emitted: Vec<(String, Value)>,
     /// What the caller of the webhook was told.
     pub response: Option<Response>,
     /// Steps that were reached, and all steps of the flow: by path.
@@ -89,8 +94,13 @@ pub struct Made {
     pub outcome: Result<Value, Failure>,
 }
 
-/// Runs a test. Equal arguments give equal reports.
+/// Runs a test of a flow that calls no others. Equal arguments give equal reports.
 pub fn run(case: &Case, plan: &Arc<Plan>, library: &Library) -> Report {
+    run_with(case, plan, &[], library)
+}
+
+/// Runs a test; the plans of flows that the flow calls are looked up among those given, by digest.
+pub fn run_with(case: &Case, plan: &Arc<Plan>, plans: &[Arc<Plan>], library: &Library) -> Report {
     let mut world = World {
         case,
         plan: Arc::clone(plan),
@@ -99,7 +109,11 @@ pub fn run(case: &Case, plan: &Arc<Plan>, library: &Library) -> Report {
         types: Types(case.types.0.iter().chain(&plan.types.0).map(own).collect()),
         given: Frame::new(),
         answered: BTreeMap::new(),
+        plans,
+        runs: Vec::new(),
         due: VecDeque::new(),
+        listening: Vec::new(),
+        told: VecDeque::new(),
         timers: BTreeSet::new(),
         report: Report {
             unmet: Vec::new(),
@@ -108,6 +122,7 @@ pub fn run(case: &Case, plan: &Arc<Plan>, library: &Library) -> Report {
             outcome: None,
             log: Vec::new(),
             dead_letters: Vec::new(),
+            emitted: Vec::new(),
             response: None,
             reached: BTreeSet::new(),
             steps: steps(plan),
@@ -147,78 +162,149 @@ struct World<'a> {
     given: Frame,
     /// How many calls each stub has answered, by its index.
     answered: BTreeMap<usize, u32>,
+    /// The plans of flows that may be called.
+    plans: &'a [Arc<Plan>],
+    /// The run of the test, and those that it has called.
+    runs: Vec<Run>,
     /// Calls that wait for their answer.
-    due: VecDeque<Call>,
-    timers: BTreeSet<(Instant, Place)>,
+    due: VecDeque<(usize, Call)>,
+    /// Where runs wait or waited for events, and for which.
+    listening: Vec<(usize, Place, String)>,
+    /// What runs are told by others.
+    told: VecDeque<(usize, Event)>,
+    timers: BTreeSet<(Instant, usize, Place)>,
     report: Report,
+}
+
+/// A run of the test.
+struct Run {
+    id: String,
+    machine: Machine,
+    /// Who has called it, and where.
+    parent: Option<(usize, Place)>,
 }
 
 impl World<'_> {
     fn carry_out(&mut self) -> Result<Status, String> {
         let payload = self.payload()?;
-        let mut machine = Machine::new("test", Arc::clone(&self.plan), self.library.clone());
         let mut now = START;
-        let start = Event::Started(Start { trigger: self.case.trigger, payload, env: BTreeMap::new() });
-        self.carry(machine.apply(&start, now));
+        let start = Start { trigger: self.case.trigger, payload, env: BTreeMap::new() };
+        self.begin("test".to_owned(), Arc::clone(&self.plan), None, start, now)?;
         for _ in 0..MOST_EVENTS {
-            let event = if machine.outcome().is_some() {
+            let root = self.runs.first().map(|run| &run.machine).ok_or("no run was begun")?;
+            let next = if root.outcome().is_some() {
                 None
-            } else if let Some(call) = self.due.pop_front() {
-                Some(self.answer(call)?)
+            } else if let Some(told) = self.told.pop_front() {
+                Some(told)
+            } else if let Some((run, call)) = self.due.pop_front() {
+                Some((run, self.answer(run, call)?))
             } else {
-                self.next_timer(&machine, &mut now)
+                self.next_timer(&mut now)
             };
-            let Some(event) = event else {
-                self.report.outcome = machine.outcome().cloned();
+            let root = self.runs.first().map(|run| &run.machine).ok_or("no run was begun")?;
+            let Some((run, event)) = next else {
+                self.report.outcome = root.outcome().cloned();
                 self.report.elapsed = now.since(START);
-                return Ok(machine.status());
+                return Ok(root.status());
             };
-            self.carry(machine.apply(&event, now));
+            self.apply(run, &event, now)?;
         }
         Err(format!("the run was not over after {MOST_EVENTS} events"))
     }
 
-    /// Lets time pass until the next timer or the deadline.
-    fn next_timer(&mut self, machine: &Machine, now: &mut Instant) -> Option<Event> {
-        let timer = self.timers.pop_first();
-        match (timer, machine.deadline()) {
-            (Some((until, _)), Some(deadline)) if deadline < until => {
-                *now = deadline;
-                Some(Event::Expired)
+    fn begin(
+        &mut self,
+        id: String,
+        plan: Arc<Plan>,
+        parent: Option<(usize, Place)>,
+        start: Start,
+        now: Instant,
+    ) -> Result<(), String> {
+        let machine = Machine::new(id.clone(), plan, self.library.clone());
+        self.runs.push(Run { id, machine, parent });
+        self.apply(self.runs.len() - 1, &Event::Started(start), now)
+    }
+
+    fn apply(&mut self, run: usize, event: &Event, now: Instant) -> Result<(), String> {
+        let Some(of) = self.runs.get_mut(run) else { return Ok(()) };
+        if !of.machine.expects(event, now) {
+            return Ok(());
+        }
+        let actions = of.machine.apply(event, now);
+        for action in actions {
+            match action {
+                Action::Perform(call) => self.due.push_back((run, call)),
+                Action::Abort(place) => self.due.retain(|(of, call)| *of != run || call.place != place),
+                Action::Wake { place, until } => {
+                    self.timers.insert((until, run, place));
+                }
+                Action::Record(record) => self.note(run, record),
+                Action::Begin(child) => {
+                    let Some(plan) = self.plans.iter().find(|plan| plan.digest() == child.digest).cloned() else {
+                        return Err(format!("the flow `{}` is called, and its plan is not given", child.flow));
+                    };
+                    let start = Start { trigger: None, payload: child.params, env: BTreeMap::new() };
+                    self.begin(child.run, plan, Some((run, child.place)), start, now)?;
+                }
+                Action::Cancel { run, reason } => {
+                    let called = self.runs.iter().position(|called| called.id == run);
+                    self.told.extend(called.map(|called| (called, Event::Cancelled { reason })));
+                }
             }
-            (Some((until, place)), _) => {
+        }
+        Ok(())
+    }
+
+    /// Lets time pass until the next timer or the deadline.
+    fn next_timer(&mut self, now: &mut Instant) -> Option<(usize, Event)> {
+        let root = self.runs.first().map(|run| &run.machine)?;
+        let deadline = root.deadline().filter(|_| !root.is_ending());
+        let timer = self.timers.pop_first();
+        match (timer, deadline) {
+            (Some(timer), Some(deadline)) if deadline < timer.0 => {
+                self.timers.insert(timer);
+                *now = deadline;
+                Some((0, Event::Expired))
+            }
+            (Some((until, run, place)), _) => {
                 *now = until.max(*now);
-                Some(Event::Fired { place })
+                Some((run, Event::Fired { place }))
+            }
+            (None, Some(deadline)) if matches!(root.status(), Status::Awaiting { .. }) => {
+                *now = deadline.max(*now);
+                Some((0, Event::Expired))
             }
             (None, _) => None,
         }
     }
 
-    fn carry(&mut self, actions: Vec<Action>) {
-        for action in actions {
-            match action {
-                Action::Perform(call) => self.due.push_back(call),
-                Action::Abort(place) => self.due.retain(|call| call.place != place),
-                Action::Wake { place, until } => {
-                    self.timers.insert((until, place));
-                }
-                Action::Record(record) => self.note(record),
-            }
-        }
-    }
-
-    fn note(&mut self, record: Record) {
+    fn note(&mut self, run: usize, record: Record) {
         match record {
             Record::Logged { text, .. } => self.report.log.push(text),
             Record::DeadLettered { queue, value, .. } => self.report.dead_letters.push((queue, value)),
-            Record::Responded(response) => self.report.response = Some(response),
-            Record::Dropped { place } => self.timers.retain(|(_, timer)| *timer != place),
+            Record::Responded(response) if run == 0 => self.report.response = Some(response),
+            Record::Dropped { place } => self.timers.retain(|(_, of, timer)| *of != run || *timer != place),
+            Record::Emitted { event, value, .. } => {
+                let waits = self.listening.iter().filter(|(_, _, waits)| *waits == event);
+                let received = |place: &Place| Event::Received { place: place.clone(), value: value.clone() };
+                self.told.extend(waits.map(|(run, place, _)| (*run, received(place))));
+                self.report.emitted.push((event, value));
+            }
+            Record::Listens { place, event, .. } => self.listening.push((run, place, event)),
+            Record::Ended(outcome) => {
+                let parent = self.runs.get(run).and_then(|run| run.parent.clone());
+                self.told.extend(parent.map(|(parent, place)| (parent, Event::Returned { place, outcome })));
+            }
             Record::Scheduled { .. }
             | Record::Waits { .. }
             | Record::StepFailed { .. }
             | Record::Undecided { .. }
             | Record::PassedOver { .. }
-            | Record::Ended(_) => {}
+            | Record::Responded(_)
+            | Record::Asked { .. }
+            | Record::Called { .. }
+            | Record::Undoing { .. }
+            | Record::UndoFailed { .. } => {}
         }
     }
 
@@ -250,8 +336,10 @@ impl World<'_> {
         }
     }
 
-    fn answer(&mut self, call: Call) -> Result<Event, String> {
-        let operation = self.operation(&call).cloned();
+    fn answer(&mut self, run: usize, call: Call) -> Result<Event, String> {
+        let plan = self.runs.get(run).map_or(&self.plan, |run| run.machine.plan());
+        let plan = Arc::clone(plan);
+        let operation = operation(&plan, &call).cloned();
         let stub = self.case.stubs.iter().enumerate().find(|(index, stub)| {
             fits(&stub.target, &call.connection, &call.operation) && self.kind(*index, stub).is_some()
         });
@@ -267,12 +355,14 @@ impl World<'_> {
             Some(AnswerKind::Returns(value)) => self.eval(&value),
             Some(AnswerKind::Fails(kind)) => Err(self.failure(kind, &call)),
             Some(AnswerKind::Schema) | None => {
-                Ok(operation.as_ref().map_or(Value::Null, |operation| sample(&operation.result, &self.plan.types)))
+                Ok(operation.as_ref().map_or(Value::Null, |operation| sample(&operation.result, &plan.types)))
             }
         };
         let names = operation.iter().flat_map(|operation| operation.params.keys().cloned());
         let args = Value::Record(names.zip(call.args.iter().cloned()).collect());
-        self.report.reached.insert(call.place.path.clone());
+        if run == 0 {
+            self.report.reached.insert(call.place.path.clone());
+        }
         self.report.calls.push(Made {
             place: call.place.clone(),
             attempt: call.attempt,
@@ -326,11 +416,6 @@ impl World<'_> {
         None
     }
 
-    fn operation(&self, call: &Call) -> Option<&Operation> {
-        let connection = self.plan.connections.get(&call.connection)?;
-        self.plan.connectors.get(&connection.connector)?.operations.get(&call.operation)
-    }
-
     fn eval(&self, expr: &flow_model::expr::Expr) -> Result<Value, Failure> {
         let env = BTreeMap::new();
         let evaluator = Evaluator {
@@ -342,6 +427,11 @@ impl World<'_> {
         };
         evaluator.eval(expr, &mut self.given.clone())
     }
+}
+
+fn operation<'p>(plan: &'p Plan, call: &Call) -> Option<&'p Operation> {
+    let connection = plan.connections.get(&call.connection)?;
+    plan.connectors.get(&connection.connector)?.operations.get(&call.operation)
 }
 
 fn fits(target: &Target, connection: &str, operation: &str) -> bool {

@@ -8,12 +8,14 @@ mod lock;
 mod read;
 mod schema;
 mod sqlite;
+mod told;
 mod write;
 
 use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
 
 use async_trait::async_trait;
 use flow_model::{
+    schema::Rate,
     units::{Instant, Millis},
     value::Value,
 };
@@ -25,8 +27,11 @@ pub use self::{
 };
 use crate::{
     journal::{Damage, History, Row, RunId},
-    machine::{Outcome, Place, Response},
+    machine::{Event, Outcome, Place, Response, Start},
 };
+
+/// Why a run waits that has not begun.
+pub(crate) const NO_ROOM: &str = "waits for its turn: as many runs as may be are under way";
 
 /// Why the store did not do what it was asked for.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -105,8 +110,61 @@ pub struct Batch {
     pub answer: Option<Response>,
     /// What could not be delivered.
     pub dead_letters: Vec<DeadLetter>,
+    /// What it does on the bus, in order.
+    pub bus: Vec<Bus>,
+    /// Runs that it begins.
+    pub begins: Vec<(RunId, NewRun)>,
+    /// What it tells other runs, unless they are over.
+    pub mail: Vec<(RunId, Event)>,
+    /// What it has been told and need not hear again.
+    pub read: Vec<i64>,
+    /// When it began, if that is in this turn.
+    pub begun_at: Option<Instant>,
     /// The time of the turn.
     pub at: Instant,
+}
+
+impl Batch {
+    /// A batch that says how a run stands, and nothing more.
+    pub fn new(run: RunId, standing: Standing, at: Instant) -> Self {
+        Self {
+            run,
+            new: None,
+            rows: Vec::new(),
+            standing,
+            answer: None,
+            dead_letters: Vec::new(),
+            bus: Vec::new(),
+            begins: Vec::new(),
+            mail: Vec::new(),
+            read: Vec::new(),
+            begun_at: None,
+            at,
+        }
+    }
+}
+
+/// What a run does on the bus.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Bus {
+    /// It waits for an event.
+    Listen {
+        /// Where.
+        place: Place,
+        /// The event's name.
+        event: String,
+    },
+    /// It no longer does.
+    Stop(Place),
+    /// It emits an event: whoever waits for one with this name is told.
+    Emit {
+        /// Where.
+        place: Place,
+        /// The event's name.
+        event: String,
+        /// Its content.
+        value: Value,
+    },
 }
 
 /// A run that begins.
@@ -120,6 +178,28 @@ pub struct NewRun {
     pub trigger: Option<String>,
     /// How a repetition of the same event is known.
     pub dedupe: Option<Dedupe>,
+    /// With what it begins, when it does not begin at once.
+    pub queued: Option<Start>,
+    /// How many runs of its kind may be under way.
+    pub gate: Option<Gate>,
+    /// The run that called it, and where.
+    pub parent: Option<(RunId, Place)>,
+}
+
+/// How many runs of a kind may be under way, and how many may begin in a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gate {
+    /// What runs are counted within: the flow and its trigger.
+    pub scope: String,
+    /// `per`: the limit is for each of these.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub key: String,
+    /// How many may be under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// How many may begin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<Rate>,
 }
 
 /// How a repetition of an event is known.
@@ -163,11 +243,26 @@ pub struct DeadLetter {
     pub at: Instant,
 }
 
+/// An event that a run has emitted.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Emitted {
+    /// The run.
+    pub run: RunId,
+    /// Where.
+    pub place: Place,
+    /// Its name.
+    pub event: String,
+    /// Its content.
+    pub value: Value,
+    /// When.
+    pub at: Instant,
+}
+
 /// What became of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Committed {
     /// It is on disk.
-    Done,
+    Done(Done),
     /// Nothing was written: the event is known, and this is its run.
     Duplicate {
         /// The run.
@@ -175,6 +270,15 @@ pub enum Committed {
         /// Whether the event's body is that of the first one.
         body: SameBody,
     },
+}
+
+/// What else has come of a batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Runs that have been told something.
+    pub mailed: Vec<RunId>,
+    /// Those of its runs that are new; the others were begun before.
+    pub begun: Vec<RunId>,
 }
 
 /// Whether a repeated event has the body of the first one.
@@ -310,6 +414,21 @@ pub struct Unfinished {
     pub state: RunState,
     /// When it has to be looked at next.
     pub wake_at: Option<Instant>,
+    /// Whether it has begun.
+    pub progress: Begun,
+    /// How many runs of its kind may be under way.
+    pub gate: Option<Gate>,
+    /// How many things it has been told and not heard.
+    pub mail: u64,
+}
+
+/// Whether a run has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// It has.
+    Yes,
+    /// It is accepted and waits for room.
+    NotYet,
 }
 
 /// A place for journals.
@@ -327,6 +446,15 @@ pub trait Store: Send + Sync {
     /// The journal of a run.
     async fn rows(&self, run: &RunId) -> Result<Vec<Row>, Error>;
 
+    /// With what a run begins that has not begun yet.
+    async fn start(&self, run: &RunId) -> Result<Option<Start>, Error>;
+
+    /// What a run has been told, oldest first, and the numbers by which that is known.
+    async fn mail(&self, run: &RunId) -> Result<Vec<(i64, Event)>, Error>;
+
+    /// When runs within a gate's scope began after a time, oldest first.
+    async fn begun_since(&self, scope: &str, since: Instant) -> Result<Vec<Instant>, Error>;
+
     /// A run as in a list.
     async fn summary(&self, run: &RunId) -> Result<Option<RunSummary>, Error>;
 
@@ -336,7 +464,7 @@ pub trait Store: Send + Sync {
     /// Runs, newest first.
     async fn list(&self, filter: Filter) -> Result<Vec<RunSummary>, Error>;
 
-    /// Runs that are not over, oldest first.
+    /// Runs that are not over, in the order in which they were accepted.
     async fn unfinished(&self) -> Result<Vec<Unfinished>, Error>;
 
     /// How many bytes can still be written, where that is known.

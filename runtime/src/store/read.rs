@@ -9,8 +9,11 @@ use flow_model::units::Instant;
 use rusqlite::{Connection, OptionalExtension as _, ToSql, types::Type};
 use serde::de::DeserializeOwned;
 
-use super::{DeadLetter, Error, Filter, RunDetail, RunState, RunSummary, Unfinished, schema};
-use crate::journal::{self, History, Row, RunId};
+use super::{Begun, DeadLetter, Emitted, Error, Filter, RunDetail, RunState, RunSummary, Unfinished, schema};
+use crate::{
+    journal::{self, History, Row, RunId},
+    machine::{Event, Start},
+};
 
 const SUMMARY: &str =
     "select id, flow, plan, started_by, state, reason, started_at, ended_at, wake_at, outcome, answer from runs";
@@ -127,16 +130,62 @@ impl Reader {
 
     pub(super) fn unfinished(&self) -> Result<Vec<Unfinished>, Error> {
         let connection = self.lock();
-        let mut statement =
-            connection.prepare_cached("select id, state, wake_at from runs where ended_at is null order by id")?;
+        let mut statement = connection.prepare_cached(
+            "select id, state, wake_at, start is null, gate, (select count(*) from mail where mail.run = runs.id)
+             from runs where ended_at is null order by rowid",
+        )?;
         let runs = statement.query_map([], |row| {
             Ok(Unfinished {
                 run: parsed(row, 0)?,
                 state: parsed(row, 1)?,
                 wake_at: row.get::<_, Option<i64>>(2)?.map(Instant),
+                progress: if row.get(3)? { Begun::Yes } else { Begun::NotYet },
+                gate: optional_json(row, 4)?,
+                mail: u64::try_from(row.get::<_, i64>(5)?).unwrap_or(0),
             })
         })?;
         Ok(runs.collect::<Result<_, _>>()?)
+    }
+
+    pub(super) fn start(&self, run: &RunId) -> Result<Option<Start>, Error> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached("select start from runs where id = ?")?;
+        Ok(statement.query_row([run.as_str()], |row| optional_json(row, 0)).optional()?.flatten())
+    }
+
+    pub(super) fn mail(&self, run: &RunId) -> Result<Vec<(i64, Event)>, Error> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached("select id, body from mail where run = ? order by id")?;
+        let mail = statement.query_map([run.as_str()], |row| Ok((row.get(0)?, json(row, 1)?)))?;
+        Ok(mail.collect::<Result<_, _>>()?)
+    }
+
+    pub(super) fn begun_since(&self, scope: &str, since: Instant) -> Result<Vec<Instant>, Error> {
+        let connection = self.lock();
+        let mut statement = connection
+            .prepare_cached("select begun_at from runs where gate_scope = ? and begun_at > ? order by begun_at")?;
+        let begun = statement.query_map(rusqlite::params![scope, since.0], |row| Ok(Instant(row.get(0)?)))?;
+        Ok(begun.collect::<Result<_, _>>()?)
+    }
+
+    /// The events that a run has emitted, oldest first.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub fn events(&self, run: &RunId) -> Result<Vec<Emitted>, Error> {
+        let connection = self.lock();
+        let mut statement =
+            connection.prepare_cached("select place, name, value, at from events where run = ? order by id")?;
+        let events = statement.query_map([run.as_str()], |row| {
+            Ok(Emitted {
+                run: run.clone(),
+                place: json(row, 0)?,
+                event: row.get(1)?,
+                value: json(row, 2)?,
+                at: Instant(row.get(3)?),
+            })
+        })?;
+        Ok(events.collect::<Result<_, _>>()?)
     }
 }
 

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 use super::Error;
 
 /// The version of the tables.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The database's name in the data folder.
 pub(super) const FILE: &str = "journal.sqlite";
@@ -59,6 +59,35 @@ create index dead_letters_by_run on dead_letters (run);
 insert into meta (name, value) values ('epoch', 0);
 ";
 
+/// What version 2 adds: runs that have not begun yet, runs that other runs have begun, events, and what runs are told by
+/// others.
+const SECOND: &str = "
+alter table runs add column start text;
+alter table runs add column gate text;
+alter table runs add column gate_scope text;
+alter table runs add column begun_at integer;
+alter table runs add column parent text;
+create index runs_by_gate on runs (gate_scope, begun_at) where gate_scope is not null;
+create table events (
+    id integer primary key,
+    run text not null,
+    place text not null,
+    name text not null,
+    value text not null,
+    at integer not null
+) strict;
+create index events_by_run on events (run);
+create table waits (
+    event text not null,
+    run text not null,
+    place text not null,
+    primary key (event, run, place)
+) strict, without rowid;
+create index waits_by_run on waits (run);
+create table mail (id integer primary key, run text not null, body text not null) strict;
+create index mail_by_run on mail (run);
+";
+
 /// Opens the database for writing, and makes it where there is none. Commits are on disk when they return: see "PRAGMA
 /// synchronous" in SQLite's documentation, where WAL with FULL syncs the log at each commit.
 pub(super) fn open(folder: &Path) -> Result<Connection, Error> {
@@ -68,14 +97,17 @@ pub(super) fn open(folder: &Path) -> Result<Connection, Error> {
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "checkpoint_fullfsync", true)?;
-    match version(&connection)? {
-        0 => {
-            let transaction = connection.transaction()?;
-            transaction.execute_batch(TABLES)?;
-            transaction.pragma_update(None, "user_version", VERSION)?;
-            transaction.commit()?;
+    let found = version(&connection)?;
+    known(found)?;
+    if found < VERSION {
+        let transaction = connection.transaction()?;
+        for (version, tables) in [(1, TABLES), (2, SECOND)] {
+            if found < version {
+                transaction.execute_batch(tables)?;
+            }
         }
-        found => known(found)?,
+        transaction.pragma_update(None, "user_version", VERSION)?;
+        transaction.commit()?;
     }
     Ok(connection)
 }
@@ -104,4 +136,26 @@ fn version(connection: &Connection) -> Result<u32, Error> {
 
 fn known(found: u32) -> Result<(), Error> {
     if found > VERSION { Err(Error::Newer { found, known: VERSION }) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_of_the_first_version_is_brought_up_to_date() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Connection::open(folder.path().join(FILE)).unwrap();
+        first.execute_batch(TABLES).unwrap();
+        first.pragma_update(None, "user_version", 1).unwrap();
+        let run = "insert into runs (id, flow, plan, state, started_at) values ('r', 'f', 'p', 'running', 1)";
+        first.execute(run, []).unwrap();
+        drop(first);
+        for _ in 0..2 {
+            let connection = open(folder.path()).unwrap();
+            assert_eq!(version(&connection).unwrap(), VERSION);
+            let runs = connection.query_row("select count(*) from runs where start is null", [], |row| row.get(0));
+            assert_eq!(runs, Ok(1));
+        }
+    }
 }

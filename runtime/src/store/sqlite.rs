@@ -6,6 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use flow_model::units::Instant;
 
 use super::{
     Batch, Committed, Error, Filter, Reader, RunDetail, RunSummary, Store, Unfinished,
@@ -15,6 +16,7 @@ use super::{
 };
 use crate::{
     journal::{Row, RunId},
+    machine::{Event, Start},
     worker,
 };
 
@@ -74,6 +76,21 @@ impl Store for Sqlite {
     async fn rows(&self, run: &RunId) -> Result<Vec<Row>, Error> {
         let run = run.clone();
         self.reading(move |reader| reader.rows(&run)).await
+    }
+
+    async fn start(&self, run: &RunId) -> Result<Option<Start>, Error> {
+        let run = run.clone();
+        self.reading(move |reader| reader.start(&run)).await
+    }
+
+    async fn mail(&self, run: &RunId) -> Result<Vec<(i64, Event)>, Error> {
+        let run = run.clone();
+        self.reading(move |reader| reader.mail(&run)).await
+    }
+
+    async fn begun_since(&self, scope: &str, since: Instant) -> Result<Vec<Instant>, Error> {
+        let scope = scope.to_owned();
+        self.reading(move |reader| reader.begun_since(&scope, since)).await
     }
 
     async fn summary(&self, run: &RunId) -> Result<Option<RunSummary>, Error> {

@@ -9,11 +9,12 @@ use std::sync::{
     mpsc::{Receiver, Sender, channel},
 };
 
+use flow_model::units::Instant;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use super::{Batch, Committed, Dedupe, Error, SameBody};
+use super::{Batch, Committed, Dedupe, Done, Error, NewRun, RunState, SameBody, told};
 use crate::journal::RunId;
 
 /// How many jobs one transaction takes at most.
@@ -72,7 +73,7 @@ impl Drop for Writer {
 }
 
 /// What a job leads to, until its commit is done.
-enum Done {
+enum Finished {
     Plan(Reply<()>),
     Batch(Reply<Committed>, Committed),
 }
@@ -104,16 +105,16 @@ impl Thread {
         let result = self.transact(jobs, &mut done);
         for job in done {
             match (job, &result) {
-                (Done::Plan(reply), Ok(())) => {
+                (Finished::Plan(reply), Ok(())) => {
                     let _ = reply.send(Ok(()));
                 }
-                (Done::Batch(reply, committed), Ok(())) => {
+                (Finished::Batch(reply, committed), Ok(())) => {
                     let _ = reply.send(Ok(committed));
                 }
-                (Done::Plan(reply), Err(error)) => {
+                (Finished::Plan(reply), Err(error)) => {
                     let _ = reply.send(Err(error.clone()));
                 }
-                (Done::Batch(reply, _), Err(error)) => {
+                (Finished::Batch(reply, _), Err(error)) => {
                     let _ = reply.send(Err(error.clone()));
                 }
             }
@@ -121,7 +122,7 @@ impl Thread {
         result
     }
 
-    fn transact(&mut self, jobs: Vec<Job>, done: &mut Vec<Done>) -> Result<(), Error> {
+    fn transact(&mut self, jobs: Vec<Job>, done: &mut Vec<Finished>) -> Result<(), Error> {
         let mut jobs = jobs.into_iter();
         let result = (|| {
             let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -132,13 +133,13 @@ impl Thread {
                 match job {
                     Job::Plan { digest, flow, plan, reply } => {
                         // Listed before it is written, so that a failure is reported to it too.
-                        done.push(Done::Plan(reply));
+                        done.push(Finished::Plan(reply));
                         transaction
                             .prepare_cached("insert or ignore into plans (digest, flow, plan) values (?, ?, ?)")?
                             .execute(params![digest, flow, plan])?;
                     }
                     Job::Batch { batch, reply } => {
-                        done.push(Done::Batch(reply, Committed::Done));
+                        done.push(Finished::Batch(reply, Committed::Done(Done::default())));
                         let committed = write(&transaction, &batch)?;
                         if batch.new.is_some() {
                             self.begun += 1;
@@ -146,7 +147,7 @@ impl Thread {
                                 transaction.execute("delete from dedupe where expires_at <= ?", [batch.at.0])?;
                             }
                         }
-                        if let Some(Done::Batch(_, last)) = done.last_mut() {
+                        if let Some(Finished::Batch(_, last)) = done.last_mut() {
                             *last = committed;
                         }
                     }
@@ -176,23 +177,16 @@ fn epoch(transaction: &Transaction<'_>) -> Result<i64, Error> {
     Ok(transaction.query_row("select value from meta where name = 'epoch'", [], |row| row.get(0))?)
 }
 
-fn text(value: &impl Serialize) -> String {
-    serde_json::to_string(value).expect("outcomes, answers and places are always writable as JSON")
+pub(super) fn text(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("what is stored beside journals is always writable as JSON")
 }
 
 fn write(transaction: &Transaction<'_>, batch: &Batch) -> Result<Committed, Error> {
     let run = batch.run.as_str();
-    if let Some(new) = &batch.new {
-        if let Some(dedupe) = &new.dedupe
-            && let Some(duplicate) = remember(transaction, batch, dedupe)?
-        {
-            return Ok(duplicate);
-        }
-        transaction
-            .prepare_cached(
-                "insert into runs (id, flow, plan, started_by, state, started_at) values (?, ?, ?, ?, '', ?)",
-            )?
-            .execute(params![run, new.flow, new.plan, new.trigger, batch.at.0])?;
+    if let Some(new) = &batch.new
+        && let Some(duplicate) = insert(transaction, &batch.run, new, batch.at)?
+    {
+        return Ok(duplicate);
     }
     for row in &batch.rows {
         transaction
@@ -204,12 +198,19 @@ fn write(transaction: &Transaction<'_>, batch: &Batch) -> Result<Committed, Erro
             .prepare_cached("insert into dead_letters (run, place, queue, value, at) values (?, ?, ?, ?, ?)")?
             .execute(params![run, text(&letter.place), letter.queue, text(&letter.value), letter.at.0])?;
     }
+    let mut done = Done::default();
+    for (begun, new) in &batch.begins {
+        if insert(transaction, begun, new, batch.at)?.is_none() {
+            done.begun.push(begun.clone());
+        }
+    }
     let standing = &batch.standing;
     let ended_at = standing.state.is_final().then_some(batch.at.0);
     transaction
         .prepare_cached(
             "update runs set state = ?2, reason = ?3, wake_at = ?4, ended_at = coalesce(ended_at, ?5),
-             outcome = coalesce(outcome, ?6), answer = coalesce(answer, ?7) where id = ?1",
+             outcome = coalesce(outcome, ?6), answer = coalesce(answer, ?7), begun_at = coalesce(begun_at, ?8),
+             start = case when ?9 then null else start end where id = ?1",
         )?
         .execute(params![
             run,
@@ -219,20 +220,61 @@ fn write(transaction: &Transaction<'_>, batch: &Batch) -> Result<Committed, Erro
             ended_at,
             standing.outcome.as_ref().map(text),
             batch.answer.as_ref().map(text),
+            batch.begun_at.map(|at| at.0),
+            !batch.rows.is_empty(),
         ])?;
-    Ok(Committed::Done)
+    told::tell(transaction, batch, &mut done)?;
+    Ok(Committed::Done(done))
+}
+
+/// Adds a run, unless its event or itself is known.
+fn insert(transaction: &Transaction<'_>, run: &RunId, new: &NewRun, at: Instant) -> Result<Option<Committed>, Error> {
+    if let Some(dedupe) = &new.dedupe
+        && let Some(duplicate) = remember(transaction, run, dedupe, at)?
+    {
+        return Ok(Some(duplicate));
+    }
+    let parent = new.parent.as_ref().map(|(run, place)| text(&(run, place)));
+    let state = if new.queued.is_some() { RunState::Waiting.name() } else { "" };
+    let reason = new.queued.as_ref().map(|_| super::NO_ROOM);
+    let added = transaction
+        .prepare_cached(
+            "insert or ignore into runs
+             (id, flow, plan, started_by, state, reason, started_at, start, gate, gate_scope, parent)
+             values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            run.as_str(),
+            new.flow,
+            new.plan,
+            new.trigger,
+            state,
+            reason,
+            at.0,
+            new.queued.as_ref().map(text),
+            new.gate.as_ref().map(text),
+            new.gate.as_ref().map(|gate| &gate.scope),
+            parent,
+        ])?;
+    let known = || Committed::Duplicate { run: run.clone(), body: SameBody::Yes };
+    Ok((added == 0).then(known))
 }
 
 /// Remembers the key of an event, or finds the run that it has started before.
-fn remember(transaction: &Transaction<'_>, batch: &Batch, dedupe: &Dedupe) -> Result<Option<Committed>, Error> {
+fn remember(
+    transaction: &Transaction<'_>,
+    run: &RunId,
+    dedupe: &Dedupe,
+    at: Instant,
+) -> Result<Option<Committed>, Error> {
     let known = transaction
         .prepare_cached("select run, body_digest from dedupe where scope = ? and key = ? and expires_at > ?")?
-        .query_row(params![dedupe.scope, dedupe.key, batch.at.0], |row| {
+        .query_row(params![dedupe.scope, dedupe.key, at.0], |row| {
             Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?))
         })
         .optional()?;
-    if let Some((run, body_digest)) = known {
-        let run: RunId = run.parse().map_err(|error: crate::journal::BadRunId| {
+    if let Some((known, body_digest)) = known {
+        let run: RunId = known.parse().map_err(|error: crate::journal::BadRunId| {
             rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error.into())
         })?;
         let body = match (&body_digest, &dedupe.body_digest) {
@@ -245,12 +287,6 @@ fn remember(transaction: &Transaction<'_>, batch: &Batch, dedupe: &Dedupe) -> Re
         .prepare_cached(
             "insert or replace into dedupe (scope, key, run, body_digest, expires_at) values (?, ?, ?, ?, ?)",
         )?
-        .execute(params![
-            dedupe.scope,
-            dedupe.key,
-            batch.run.as_str(),
-            dedupe.body_digest,
-            batch.at.after(dedupe.window).0
-        ])?;
+        .execute(params![dedupe.scope, dedupe.key, run.as_str(), dedupe.body_digest, at.after(dedupe.window).0])?;
     Ok(None)
 }

@@ -5,9 +5,14 @@
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test says what failed by where it stopped")]
 
+mod cases;
+mod control;
 mod crash;
 mod durability;
 mod engine;
+mod limits;
 mod machine;
+mod others;
 mod random;
 mod support;
+mod undo;

@@ -1,13 +1,23 @@
 //! Over many random plans, orders and faults: a journal gives the same run again.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use flow_model::{failure::ErrorKind, plan::Plan, units::Millis, value::Value};
+use flow_model::{
+    failure::ErrorKind,
+    plan::{NodeKind, Plan},
+    units::Millis,
+    value::Value,
+};
 use flow_runtime::{
     connector::Reached,
     eval::Library,
     journal::{self, Chain, Entry, RunId},
-    machine::{Call, Decision, Event, Machine, Outcome, Place, Record, Repeat, Said, Start, Status, replay},
+    machine::{
+        Awaited, Call, Decision, Event, Machine, Outcome, Place, Record, Repeat, Said, Start, Status, Verdict, replay,
+    },
 };
 
 use crate::support::{
@@ -66,6 +76,23 @@ fn run_wildly(plan: &Arc<Plan>, rng: &mut Rng) -> (Play, Vec<(usize, Seen)>) {
                 _ => Decision::Fail(failure(ErrorKind::Rejected)),
             };
             play.apply(Event::Resolved { place, decision });
+        } else if let Status::Awaiting { what, .. } = play.machine.status() {
+            let (place, what) = rng.pick(&what).clone();
+            play.tell(match what {
+                Awaited::Event(_) => Event::Received { place, value: Value::Int(rng.below(100) as i64) },
+                Awaited::Approval { .. } => {
+                    let verdict = *rng.pick(&[Verdict::Approved, Verdict::Refused]);
+                    Event::Decided { place, verdict, by: None, note: None }
+                }
+                Awaited::Run { .. } => Event::Returned {
+                    place,
+                    outcome: match rng.below(3) {
+                        0 => Outcome::Failed { failure: failure(ErrorKind::Rejected), place: None },
+                        1 => Outcome::Cancelled { reason: "drawn".into() },
+                        _ => Outcome::Completed(Value::Int(5)),
+                    },
+                },
+            });
         }
         after.push((play.said.len(), seen(&play.machine)));
     }
@@ -134,6 +161,65 @@ fn every_prefix_of_a_journal_gives_the_same_run_and_goes_on_the_same_way() {
         *kinds.entry(format!("{:?}", play.outcome().map(std::mem::discriminant))).or_insert(0) += 1;
     }
     assert_eq!(kinds.len(), 3, "runs complete, fail and are cancelled: {kinds:?}");
+}
+
+/// Steps with an undo that have completed, and undos that were begun, each in order.
+fn done_and_undone(play: &Play) -> (Vec<Place>, Vec<Place>) {
+    let (mut done, mut undone) = (Vec::new(), Vec::new());
+    let mut under_way = BTreeSet::new();
+    let undo_of = |place: &Place| Place { path: format!("{}/undo", place.path), indexes: place.indexes.clone() };
+    for (_, said) in &play.said {
+        match said {
+            Said::Record(Record::Scheduled { place, .. }) => {
+                assert!(under_way.insert(place.clone()), "`{place}` is begun twice");
+                if place.path.ends_with("/undo") {
+                    undone.push(place.clone());
+                }
+            }
+            Said::Record(Record::StepFailed { place, .. } | Record::Dropped { place }) => {
+                under_way.remove(place);
+            }
+            Said::Event(
+                Event::Attempted { place, outcome: Ok(_), .. }
+                | Event::Resolved { place, decision: Decision::Result(_) },
+            ) if under_way.contains(place) && !done.contains(&undo_of(place)) => {
+                let path = &place.path;
+                if play.machine.plan().graph.node_weights().any(|node| node.path == format!("{path}/undo")) {
+                    done.push(undo_of(place));
+                }
+            }
+            _ => {}
+        }
+    }
+    (done, undone)
+}
+
+#[test]
+fn whatever_happens_what_was_done_is_undone_once_and_newest_first() {
+    let (mut undos, mut whole) = (0, 0);
+    for seed in 0..8000 {
+        let rng = &mut Rng(seed);
+        let plan = Arc::new(build::plan(&[], body(rng, Flavour::Wild)));
+        let (play, _) = run_wildly(&plan, rng);
+        let (done, undone) = done_and_undone(&play);
+        undos += undone.len();
+        let distinct: BTreeSet<_> = undone.iter().collect();
+        assert_eq!(distinct.len(), undone.len(), "seed {seed}: each undo runs once");
+        assert!(undone.iter().all(|place| done.contains(place)), "seed {seed}: only what was done is undone");
+        let is_one_scope = |kind: &NodeKind| matches!(kind, NodeKind::Saga { .. } | NodeKind::Race { .. });
+        if plan.graph.node_weights().any(|node| is_one_scope(&node.kind)) {
+            continue;
+        }
+        match play.outcome() {
+            Some(Outcome::Completed(_)) => assert_eq!(undone, [], "seed {seed}"),
+            _ => {
+                let newest_first: Vec<_> = done.iter().rev().cloned().collect();
+                assert_eq!(undone, newest_first, "seed {seed}");
+                whole += undone.len();
+            }
+        }
+    }
+    assert!(undos > 400 && whole > 80, "{undos} undos, {whole} of whole runs");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use super::*;
 use crate::{
     engine::{RunDetail, RunId},
     journal::Row,
+    machine::{Event, Start},
     store::{self, Batch, Committed, Sqlite, Store, Unfinished},
 };
 use plans::{http, plan, text};
@@ -38,6 +39,18 @@ impl Store for Failing {
 
     async fn rows(&self, run: &RunId) -> Result<Vec<Row>, store::Error> {
         self.inner.rows(run).await
+    }
+
+    async fn start(&self, run: &RunId) -> Result<Option<Start>, store::Error> {
+        self.inner.start(run).await
+    }
+
+    async fn mail(&self, run: &RunId) -> Result<Vec<(i64, Event)>, store::Error> {
+        self.inner.mail(run).await
+    }
+
+    async fn begun_since(&self, scope: &str, since: Instant) -> Result<Vec<Instant>, store::Error> {
+        self.inner.begun_since(scope, since).await
     }
 
     async fn summary(&self, run: &RunId) -> Result<Option<RunSummary>, store::Error> {

@@ -7,7 +7,7 @@ use flow_model::{
     failure::ErrorKind,
     plan::{
         Backoff, CatchArm, Connection, Edge, ForOnError, Node, NodeKind, ParallelOnError, Plan, Policy, Retry, Step,
-        VERSION,
+        Trigger, TriggerKind, VERSION,
     },
     schema::{Call, Connector, Effect, Errors, KeySource, Operation},
     ty::{Field, Type, Types},
@@ -155,6 +155,12 @@ impl Stmt {
         self
     }
 
+    /// The same step with an undo.
+    pub(crate) fn undone_by(mut self, undo: Vec<Self>) -> Self {
+        self.regions = vec![undo];
+        self
+    }
+
     /// The same step with a key.
     pub(crate) fn keyed(mut self, key: Expr) -> Self {
         if let NodeKind::Step(step) = &mut self.kind {
@@ -244,4 +250,64 @@ pub(crate) fn dead_letter(queue: &str, value: Expr) -> Stmt {
 
 pub(crate) fn seconds(seconds: u64) -> Expr {
     Expr::Literal(Value::Duration(Millis::seconds(seconds)))
+}
+
+/// A step whose undo is a step of its own, `<path>/undo`, that is given its result.
+pub(crate) fn undoable(path: &str, operation: &str, slot: u32) -> Stmt {
+    step(path, operation, slot).undone_by(vec![step_of(&format!("{path}/undo"), "keyed", slot + 1000, get(slot))])
+}
+
+pub(crate) fn saga(path: &str, slot: u32, body: Vec<Stmt>) -> Stmt {
+    stmt(path, NodeKind::Saga { slot: Some(Slot(slot)) }, vec![body])
+}
+
+pub(crate) fn first(path: &str, slot: u32, item: u32, items: Expr, body: Vec<Stmt>) -> Stmt {
+    stmt(path, NodeKind::First { slot: Some(Slot(slot)), item: Slot(item), items }, vec![body])
+}
+
+pub(crate) fn race(path: &str, slot: u32, regions: Vec<Vec<Stmt>>) -> Stmt {
+    let count = u32::try_from(regions.len()).unwrap();
+    stmt(path, NodeKind::Race { slot: Some(Slot(slot)), regions: count }, regions)
+}
+
+pub(crate) fn repeat(path: &str, slot: u32, every: Expr, times: i64, until: Expr, body: Vec<Stmt>) -> Stmt {
+    stmt(path, NodeKind::Repeat { slot: Some(Slot(slot)), every, times: int(times), until }, vec![body])
+}
+
+pub(crate) fn emit(path: &str, event: &str, value: Expr) -> Stmt {
+    stmt(path, NodeKind::Emit { event: event.into(), value }, vec![])
+}
+
+pub(crate) fn wait(path: &str, slot: u32, event: &str, filter: Option<Expr>, within: Option<Expr>) -> Stmt {
+    stmt(path, NodeKind::Wait { slot: Some(Slot(slot)), event: event.into(), filter, within }, vec![])
+}
+
+pub(crate) fn approve(path: &str, slot: u32, question: &str, within: Option<Expr>) -> Stmt {
+    let (question, by) = (text(question), Some(text("finance")));
+    stmt(path, NodeKind::Approve { slot: Some(Slot(slot)), question, by, within }, vec![])
+}
+
+/// A call of another flow.
+pub(crate) fn call(path: &str, slot: u32, plan: &Plan, params: Vec<(&str, Expr)>) -> Stmt {
+    let params = params.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let kind = NodeKind::Run { slot: Some(Slot(slot)), flow: plan.flow.clone(), digest: plan.digest(), params };
+    stmt(path, kind, vec![])
+}
+
+/// A member of what `where` is about.
+pub(crate) fn item(name: &str) -> Expr {
+    member(Expr::Ambient(flow_model::expr::Ambient::Item), name)
+}
+
+/// A trigger by the clock, whose runs have a deadline.
+pub(crate) fn every(within: Option<Millis>) -> Trigger {
+    Trigger {
+        kind: TriggerKind::Every(Millis::seconds(60)),
+        bind: None,
+        payload: Type::Json,
+        dedupe: None,
+        concurrency: None,
+        at_most: None,
+        within,
+    }
 }

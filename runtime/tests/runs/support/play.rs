@@ -11,7 +11,7 @@ use flow_model::{
 use flow_runtime::{
     connector::Reached,
     eval::Library,
-    machine::{Action, Call, Event, Machine, Outcome, Place, Record, Repeat, Said, Start},
+    machine::{Action, Call, Child, Event, Machine, Outcome, Place, Record, Repeat, Said, Start},
 };
 
 pub(crate) const RUN: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
@@ -26,6 +26,10 @@ pub(crate) struct Play {
     /// Attempts that wait for an outcome.
     pub(crate) open: BTreeMap<Place, Call>,
     pub(crate) aborted: Vec<Place>,
+    /// Runs of other flows that were begun, in order.
+    pub(crate) begun: Vec<Child>,
+    /// Ids of those that are no longer needed.
+    pub(crate) cancelled: Vec<String>,
 }
 
 impl Play {
@@ -41,6 +45,8 @@ impl Play {
             asked: Vec::new(),
             open: BTreeMap::new(),
             aborted: Vec::new(),
+            begun: Vec::new(),
+            cancelled: Vec::new(),
         }
     }
 
@@ -65,6 +71,8 @@ impl Play {
                     self.open.remove(&place);
                     self.aborted.push(place);
                 }
+                Action::Begin(child) => self.begun.push(child),
+                Action::Cancel { run, .. } => self.cancelled.push(run),
                 Action::Wake { .. } => {}
             }
         }
@@ -112,6 +120,25 @@ impl Play {
         self.now = self.now.max(until);
         self.apply(Event::Fired { place });
         waited
+    }
+
+    /// The same, when it matters.
+    pub(crate) fn tell(&mut self, event: Event) -> bool {
+        let matters = self.machine.expects(&event, self.now);
+        if matters {
+            self.apply(event);
+        }
+        matters
+    }
+
+    /// Cancels the run.
+    pub(crate) fn cancel(&mut self, reason: &str) -> bool {
+        self.tell(Event::Cancelled { reason: reason.into() })
+    }
+
+    /// Paths of all attempts that were asked for, in order.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.asked.iter().map(|call| call.place.to_string()).collect()
     }
 
     /// Paths of the attempts that wait for an outcome.

@@ -107,7 +107,7 @@ impl Draw<'_> {
         let slot = self.fresh();
         let path = format!("n{slot}");
         let wild = self.flavour == Flavour::Wild;
-        let kinds = if depth == 0 { 4 } else { 9 };
+        let kinds = if depth == 0 { 5 } else { 14 };
         match self.rng.below(kinds) {
             0 => block.push(bind(&path, slot, self.value(seen))),
             1 | 2 => {
@@ -118,6 +118,11 @@ impl Draw<'_> {
                 if wild && self.rng.one_in(2) {
                     let on = [ErrorKind::Unavailable, ErrorKind::Timeout];
                     step = step.retrying(retry(self.rng.below(3) as u32, &on, 1000));
+                }
+                if self.rng.one_in(3) {
+                    let undo = self.fresh();
+                    let operation = *self.rng.pick(if wild { &["keyed", "send"] } else { &["keyed"] });
+                    step = step.undone_by(vec![step_of(&format!("{path}/undo"), operation, undo, get(slot))]);
                 }
                 block.push(step);
             }
@@ -131,12 +136,61 @@ impl Draw<'_> {
                 return;
             }
             4 => {
+                match self.rng.below(4) {
+                    0 if wild => {
+                        let within = self.rng.one_in(2).then(|| seconds(5));
+                        let filter = op(Expr::Ambient(flow_model::expr::Ambient::Item), BinaryOp::Less, int(50));
+                        block.push(wait(&path, slot, "drawn", Some(filter), within));
+                        return self.soften(slot, seen, block);
+                    }
+                    1 if wild => block.push(approve(&path, slot, "may it?", self.rng.one_in(2).then(|| seconds(5)))),
+                    2 if wild => {
+                        block.push(call(&path, slot, &plan(&[], vec![end(int(1))]), vec![("n", self.value(seen))]));
+                        seen.push(slot);
+                    }
+                    _ => block.push(emit(&path, "drawn", self.value(seen))),
+                }
+                return;
+            }
+            5 => {
+                let body = self.inner(depth, seen);
+                block.push(saga(&path, slot, body));
+                return self.soften(slot, seen, block);
+            }
+            6 => {
+                let item = self.fresh();
+                let mut within = seen.clone();
+                within.push(item);
+                let items = list((0..1 + self.rng.below(3)).map(|_| self.value(seen)).collect::<Vec<_>>());
+                let body = self.inner(depth, &within);
+                block.push(first(&path, slot, item, items, body));
+                return self.soften(slot, seen, block);
+            }
+            7 if wild => {
+                let regions = (0..1 + self.rng.below(3)).map(|_| self.inner(depth, seen)).collect();
+                block.push(race(&path, slot, regions));
+                return self.soften(slot, seen, block);
+            }
+            7 | 8 => {
+                let mut within = seen.clone();
+                let body = self.block(depth - 1, &mut within);
+                // Calm ones come to an end: the value that is looked at is even or odd, whatever it is.
+                let looked = op(self.value(&within), BinaryOp::Remainder, int(2));
+                let (times, until) = if wild {
+                    (1 + self.rng.below(3) as i64, op(looked, BinaryOp::Equal, int(0)))
+                } else {
+                    (2, op(looked, BinaryOp::Less, int(2)))
+                };
+                block.push(repeat(&path, slot, seconds(self.rng.below(3)), times, until, body));
+                return self.soften(slot, seen, block);
+            }
+            9 => {
                 let condition = op(self.value(seen), BinaryOp::Less, int(50));
                 let (then, otherwise) = (self.inner(depth, seen), self.inner(depth, seen));
                 block.push(when(&path, slot, condition, then, otherwise));
                 return self.soften(slot, seen, block);
             }
-            5 => {
+            10 => {
                 let bound = self.fresh();
                 let guard = op(get(bound), BinaryOp::Greater, int(30));
                 let mut within = seen.clone();
@@ -149,7 +203,7 @@ impl Draw<'_> {
                 block.push(choose(&path, slot, self.value(seen), arms));
                 return self.soften(slot, seen, block);
             }
-            6 => {
+            11 => {
                 let on_error = if self.rng.one_in(2) { ParallelOnError::Stop } else { ParallelOnError::Wait };
                 let mut visible = Vec::new();
                 let regions = (0..self.rng.below(4)).map(|_| {
@@ -163,7 +217,7 @@ impl Draw<'_> {
                 seen.extend(visible);
                 return;
             }
-            7 => {
+            12 => {
                 let item = self.fresh();
                 let mut within = seen.clone();
                 within.push(item);
@@ -281,7 +335,20 @@ impl Reference {
                     self.dead_letters += 1;
                     (None, Value::Null)
                 }
-                NodeKind::Try { slot, .. } => (*slot, self.block(&regions[0], frame, indexes)),
+                NodeKind::Try { slot, .. } | NodeKind::Saga { slot } => {
+                    (*slot, self.block(&regions[0], frame, indexes))
+                }
+                NodeKind::First { slot, item, items } => {
+                    let Value::List(items) = eval(items, frame) else { panic!("items are a list") };
+                    let mut inner = frame.clone();
+                    inner.set(*item, items[0].clone());
+                    let indexes: Vec<u64> = indexes.iter().copied().chain([0]).collect();
+                    (*slot, self.block(&regions[0], &mut inner, &indexes))
+                }
+                NodeKind::Repeat { slot, .. } => {
+                    let indexes: Vec<u64> = indexes.iter().copied().chain([0]).collect();
+                    (*slot, self.block(&regions[0], &mut frame.clone(), &indexes))
+                }
                 _ => (None, Value::Null),
             };
             if let Some(slot) = slot {

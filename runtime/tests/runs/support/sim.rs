@@ -24,6 +24,7 @@ use flow_runtime::{
     engine::{Engine, Filter, Limits, RunDetail, RunId, RunSummary, Settings},
     eval::Library,
     journal::Row,
+    machine::{Event, Start},
     store::{Batch, Committed, Error, Sqlite, Store, Unfinished},
     timer::Clock,
 };
@@ -275,6 +276,21 @@ impl Store for Faulty {
     async fn rows(&self, run: &RunId) -> Result<Vec<Row>, Error> {
         let _busy = Busy::new(&self.busy);
         self.inner.rows(run).await
+    }
+
+    async fn start(&self, run: &RunId) -> Result<Option<Start>, Error> {
+        let _busy = Busy::new(&self.busy);
+        self.inner.start(run).await
+    }
+
+    async fn mail(&self, run: &RunId) -> Result<Vec<(i64, Event)>, Error> {
+        let _busy = Busy::new(&self.busy);
+        self.inner.mail(run).await
+    }
+
+    async fn begun_since(&self, scope: &str, since: Instant) -> Result<Vec<Instant>, Error> {
+        let _busy = Busy::new(&self.busy);
+        self.inner.begun_since(scope, since).await
     }
 
     async fn summary(&self, run: &RunId) -> Result<Option<RunSummary>, Error> {
