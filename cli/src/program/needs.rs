@@ -22,8 +22,10 @@ pub(crate) struct Needs {
 impl Needs {
     /// Adds what is needed to receive the triggers of a flow and to run it.
     pub(crate) fn add(&mut self, plan: &Plan) {
+        let mut found = Self::default();
+        found.walk(&json(plan));
         self.secrets.extend(plan.secrets.iter().cloned());
-        self.walk(&json(plan));
+        self.variables.extend(found.variables);
     }
 
     /// Adds what is needed to run a flow that no trigger starts: its webhooks are not received, so their secrets need

@@ -51,7 +51,7 @@ pub(super) fn complete(
         connectors.insert(name.to_owned(), needs.connector(&info.schema, operations, triggers));
     }
     for (name, connection) in &plan.connections {
-        let is_called = used.contains_key(name);
+        let is_called = used.get(name).is_some_and(|operations| !operations.is_empty());
         let heard = if is_called { BTreeSet::new() } else { config_of_triggers(name, &plan, names, definitions) };
         for (field, value) in &connection.config {
             if is_called || heard.contains(field) {
