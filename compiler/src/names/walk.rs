@@ -4,10 +4,10 @@
 //! right. Left out on purpose: meaning and scopes.
 
 use crate::ast::{
-    AnswerWhat, Arg, Block, CatchArm, Connector, ExpectedWhat, Expr, ExprKind, Fail, Field, Flow, Ident, Item, ListEntry,
-    Otherwise, Path, Pattern, PatternKind, PolicyEntry, PolicyUse, PolicyUseWhat, PolicyValue, Property, PropertyValue,
-    RecordEntry, Statement, StatementKind, Step, Target, Test, TextPart, Trigger, TriggerClauseValue, TriggerSource,
-    TypeExpr, TypeExprKind,
+    AnswerWhat, Arg, Block, CatchArm, Connector, ExpectedWhat, Expr, ExprKind, Fail, Field, Flow, Ident, Item,
+    ListEntry, Otherwise, Path, Pattern, PatternKind, PolicyEntry, PolicyUse, PolicyUseWhat, PolicyValue, Property,
+    PropertyValue, RecordEntry, Statement, StatementKind, Step, Target, Test, TextPart, Trigger, TriggerClauseValue,
+    TriggerSource, TypeExpr, TypeExprKind,
 };
 
 /// What a pass wants to hear of.

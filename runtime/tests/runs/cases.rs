@@ -36,6 +36,8 @@ fn test(body: Vec<Stmt>, plans: &[Plan]) -> Report {
             stub("send", AnswerKind::Returns(int(2))),
         ],
         expectations: vec![],
+        functions: std::collections::BTreeMap::new(),
+        types: flow_model::ty::Types::default(),
     };
     let plans: Vec<_> = plans.iter().cloned().map(Arc::new).collect();
     sim::run_with(&case, &Arc::new(plan(&[], body)), &plans, &Library::default())
