@@ -12,6 +12,7 @@ mod operation;
 mod policy;
 mod request;
 mod section;
+mod setting;
 mod template;
 mod verification;
 mod webhook;
@@ -22,7 +23,7 @@ use flow_model::{diagnostic::Diagnostic, schema::Http, span::Span};
 use indexmap::IndexMap;
 
 pub(crate) use connection::connections;
-pub(crate) use policy::{over, policies};
+pub(crate) use policy::{MOST_TIMES, over, policies};
 pub(crate) use verification::verify_call;
 
 use crate::{ast, names::Names, types::Definitions};
