@@ -17,6 +17,7 @@ mod policy;
 mod reference;
 mod request;
 mod section;
+mod setting;
 mod template;
 mod verification;
 mod webhook;
@@ -26,7 +27,7 @@ use std::collections::BTreeMap;
 use flow_model::{diagnostic::Diagnostic, plan::Policy};
 
 pub(crate) use connection::connections;
-pub(crate) use policy::{over, policies};
+pub(crate) use policy::{MOST_TIMES, over, policies};
 pub(crate) use verification::verify_call;
 
 use crate::{ast, names::Names, types::Definitions};

@@ -23,7 +23,7 @@ const BREAKER: [&str; 2] = ["opens_at", "half_open_after"];
 const RETRY: [&str; 4] = ["on", "times", "backoff", "budget"];
 
 /// The most times that a call is tried again. More is a job for a flow that starts anew.
-const MOST_TIMES: i64 = 100;
+pub(crate) const MOST_TIMES: i64 = 100;
 
 /// Fills [`Names::policies`].
 pub(crate) fn policies(names: &mut Names<'_>, units: &[Unit], problems: &mut Vec<Diagnostic>) {

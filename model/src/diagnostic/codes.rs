@@ -1,7 +1,7 @@
 //! The registry of diagnostic codes, of compile time and of run time.
 //!
 //! Four digits, never reused. `E01` text, `E02` names, `E03` types, `E04` graph, `E05` connectors and connections, `E06`
-//! durability, secrets and effects, `E07` plan; `W` warnings in the same hundreds; `R01` connector, `R02` journal and
+//! durability, secrets and effects, `E07` plan, `E08` the project file; `W` warnings in the same hundreds; `R01` connector, `R02` journal and
 //! store, `R03` limits and cancellation.
 
 use std::{fmt, str::FromStr};
@@ -136,6 +136,11 @@ codes! {
     E0604 "plain-secret" Error "plain text is given where a secret is expected",
     E0605 "key-not-taken" Error "the operation takes no key",
     E0606 "undo-without-effect" Error "the undo takes nothing back",
+    E0801 "project-syntax" Error "the project file is not TOML",
+    E0802 "unknown-project-key" Error "the project file has no such key",
+    E0803 "project-value" Error "the key can't have this value",
+    E0804 "unknown-environment" Error "the project has no such environment",
+    E0805 "unknown-project-connection" Error "no program of the project has the connection",
     W0201 "unused-use" Warning "nothing of this `use` is needed",
     W0202 "unused-connection" Warning "the connection is used nowhere",
     W0203 "unused-item" Warning "the item is used nowhere",
