@@ -7,8 +7,8 @@
 mod answer;
 pub(crate) mod config;
 mod form;
+mod gate;
 mod http;
-mod limit;
 mod multipart;
 mod native;
 mod perform;
@@ -24,7 +24,14 @@ mod xml;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use flow_model::{failure::Failure, plan::Plan, units::Millis, value::Value};
+use flow_model::{
+    failure::Failure,
+    plan::{Plan, Policy},
+    units::{Instant, Millis},
+    value::Value,
+};
+use futures::future::BoxFuture;
+use tokio::sync::OwnedSemaphorePermit;
 
 pub use self::{
     native::{NativeCall, NativeFailure, NativeOperation, NativeTable},
@@ -70,12 +77,60 @@ pub enum Reached {
     Answered,
 }
 
+/// An attempt that asks to leave.
+#[derive(Clone, Copy, Debug)]
+pub struct Asking<'a> {
+    /// The attempt.
+    pub invocation: &'a Invocation,
+    /// What tells it from all other attempts of all runs.
+    pub ticket: &'a str,
+    /// Counts from 1.
+    pub attempt: u32,
+    /// The policy in force.
+    pub policy: &'a Policy,
+}
+
+/// Whether an attempt may leave.
+pub enum Admission {
+    /// It may.
+    Now(Pass),
+    /// It has its place at that time, and asks again then.
+    At {
+        /// When.
+        at: Instant,
+        /// What it waits for, in words.
+        because: String,
+    },
+    /// It may when another one has ended.
+    Later(BoxFuture<'static, Pass>),
+}
+
+/// Lets an attempt leave; dropped when the attempt has ended.
+#[derive(Debug, Default)]
+pub struct Pass {
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+impl Pass {
+    /// One that holds nothing.
+    pub fn free() -> Self {
+        Self::default()
+    }
+
+    /// One that takes up room.
+    pub fn of(room: OwnedSemaphorePermit) -> Self {
+        Self { _room: Some(room) }
+    }
+}
+
 /// Carries out attempts.
 #[async_trait]
 pub trait Performer: Send + Sync {
-    /// Returns when the rate limit of the connection lets one more attempt leave, and counts it as leaving. It may take
-    /// any time, which is none of the attempt's own; dropping the future before it returns uses nothing up.
-    async fn admit(&self, _invocation: &Invocation) {}
+    /// Says whether an attempt may leave now, by the limits, the breaker and the budget of its connection, and counts it as
+    /// leaving when it does. The same attempt may ask again.
+    fn admit(&self, _asking: &Asking<'_>) -> Admission {
+        Admission::Now(Pass::free())
+    }
 
     /// Carries out one attempt that was admitted. Dropping the future abandons it.
     async fn perform(&self, invocation: Invocation) -> Attempt;

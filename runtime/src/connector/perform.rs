@@ -8,19 +8,20 @@ use flow_model::{
     expr::{Ambient, Expr},
     failure::{ErrorKind, Failure},
     plan::Connection,
-    schema::{Call, Connector, ErrorCondition, Limit, Operation, Request},
+    schema::{Bulk, Call, Connector, ErrorCondition, Operation, Request},
     ty::Type,
+    units::Millis,
     value::Value,
 };
 use futures::FutureExt as _;
 use indexmap::IndexMap;
 
 use super::{
-    Attempt, Invocation, NativeCall, NativeFailure, NativeTable, Performer, Reached,
+    Admission, Asking, Attempt, Invocation, NativeCall, NativeFailure, NativeTable, Pass, Performer, Reached,
     answer::{Reader, shorten},
     config,
+    gate::{Gates, Leaving},
     http::{Clients, Lost},
-    limit::Limiters,
     request::{self, Prepared},
     template::Scope,
     vault::Vault,
@@ -44,7 +45,7 @@ pub struct Connectors {
     native: NativeTable,
     blobs: Arc<dyn Blobs>,
     clients: Clients,
-    limiters: Limiters,
+    gates: Gates,
     clock: Arc<dyn Clock>,
 }
 
@@ -52,9 +53,9 @@ impl Connectors {
     /// A performer with the standard functions, the environment, the secrets and the native operations that it may use.
     /// Files are kept in memory: see [`Self::with_blobs`].
     pub fn new(library: Library, env: Arc<dyn Environment>, secrets: Arc<dyn Secrets>, native: NativeTable) -> Self {
-        let (clients, limiters) = (Clients::new(LONGEST_ANSWER), Limiters::default());
+        let (clients, gates) = (Clients::new(LONGEST_ANSWER), Gates::default());
         let blobs = Arc::new(Memory::new());
-        Self { library, env, secrets, native, blobs, clients, limiters, clock: Arc::new(SystemClock) }
+        Self { library, env, secrets, native, blobs, clients, gates, clock: Arc::new(SystemClock) }
     }
 
     /// The same performer, which keeps and finds the bytes of files in a place.
@@ -78,22 +79,38 @@ impl Connectors {
 
 #[async_trait]
 impl Performer for Connectors {
-    async fn admit(&self, invocation: &Invocation) {
-        let Ok(found) = self.find(invocation) else { return };
-        let limits = found.connector.http.iter().flat_map(|http| &http.limits);
-        for limit in limits {
-            if let (Limit::Moving(rate), Call::Http(_)) = (limit, &found.operation.call) {
-                self.limiters.pass(&format!("{} {}", found.connector.name, invocation.connection), *rate).await;
-            }
-        }
+    fn admit(&self, asking: &Asking<'_>) -> Admission {
+        let invocation = asking.invocation;
+        // What can't be found fails where it is performed.
+        let Ok(found) = self.find(invocation) else { return Admission::Now(Pass::free()) };
+        let limits = match (&found.operation.call, &found.connector.http) {
+            (Call::Http(_), Some(http)) => http.limits.as_slice(),
+            _ => &[],
+        };
+        let leaving = Leaving {
+            connection: &invocation.connection,
+            ticket: asking.ticket,
+            attempt: asking.attempt,
+            limits,
+            cost: self.cost(invocation, found),
+            policy: asking.policy,
+        };
+        self.gates.ask(&account(found, invocation), leaving, self.clock.now())
     }
 
     async fn perform(&self, invocation: Invocation) -> Attempt {
         let vault = Vault::new(&*self.secrets);
-        let attempt = match self.find(&invocation) {
-            Ok(found) => self.attempt(&invocation, found, &vault).await,
-            Err(failure) => never(failure),
+        let (attempt, pause) = match self.find(&invocation) {
+            Ok(found) => {
+                let Ended { attempt, pause } = self.attempt(&invocation, found, &vault).await;
+                let failure = attempt.outcome.as_ref().err().map(|failure| &failure.kind);
+                self.gates.ended(&account(found, &invocation), failure, pause, self.clock.now());
+                (attempt, pause)
+            }
+            Err(failure) => (never(failure), None),
         };
+        let retry_after = attempt.retry_after.max(pause.filter(|_| attempt.outcome.is_err()));
+        let attempt = Attempt { retry_after, ..attempt };
         let redactor = vault.redactor();
         let clean = |failure: Failure| {
             let failure = redactor.failure(failure);
@@ -102,6 +119,23 @@ impl Performer for Connectors {
         let outcome = attempt.outcome.map(|value| redactor.value(value)).map_err(clean);
         Attempt { outcome, ..attempt }
     }
+}
+
+/// An attempt that has ended, and how long the server wants no other.
+struct Ended {
+    attempt: Attempt,
+    pause: Option<Millis>,
+}
+
+impl From<Attempt> for Ended {
+    fn from(attempt: Attempt) -> Self {
+        Self { attempt, pause: None }
+    }
+}
+
+/// What shares its limits: a connection, whichever run or flow uses it.
+fn account(found: Found<'_>, invocation: &Invocation) -> String {
+    format!("{} {}", found.connector.name, invocation.connection)
 }
 
 /// The declarations that an invocation names.
@@ -128,15 +162,33 @@ impl Connectors {
         Ok(Found { connection, connector, operation })
     }
 
-    async fn attempt(&self, invocation: &Invocation, found: Found<'_>, vault: &Vault<'_>) -> Attempt {
+    /// How much of the limits a call uses up.
+    fn cost(&self, invocation: &Invocation, found: Found<'_>) -> u32 {
+        let Some(cost) = &found.operation.cost else { return 1 };
+        let nothing = |_: Ambient| None;
+        let evaluator = Evaluator {
+            library: &self.library,
+            functions: &invocation.plan.functions,
+            types: &found.connector.types,
+            env: &*self.env,
+            ambient: &nothing,
+        };
+        match evaluator.eval(cost, &mut Frame::of(invocation.args.iter().cloned())) {
+            Ok(Value::Int(cost)) => u32::try_from(cost).unwrap_or(if cost < 0 { 0 } else { u32::MAX }),
+            _ => 1,
+        }
+    }
+
+    async fn attempt(&self, invocation: &Invocation, found: Found<'_>, vault: &Vault<'_>) -> Ended {
         let eval = |expr: &Expr| self.setting(invocation, found.connector, expr);
         let config = match config::settings(&invocation.connection, found.connection, found.connector, &eval) {
             Ok(config) => config,
-            Err(failure) => return never(failure),
+            Err(failure) => return never(failure).into(),
         };
-        match &found.operation.call {
-            Call::Native => self.native(invocation, found, config, vault).await,
-            Call::Http(request) => self.http(invocation, found, request, config, vault).await,
+        match (&found.operation.call, &found.operation.bulk) {
+            (Call::Native, _) => self.native(invocation, found, config, vault).await.into(),
+            (Call::Http(request), None) => self.http(invocation, found, request, config, vault).await,
+            (Call::Http(request), Some(bulk)) => self.bulk(invocation, found, request, bulk, config, vault).await,
         }
     }
 
@@ -160,10 +212,10 @@ impl Connectors {
         request: &Request,
         config: IndexMap<String, Value>,
         vault: &Vault<'_>,
-    ) -> Attempt {
+    ) -> Ended {
         let prepared = match self.prepare(invocation, found, request, &config, vault) {
             Ok(prepared) => prepared,
-            Err(failure) => return never(failure),
+            Err(failure) => return never(failure).into(),
         };
         let repeatable = found.operation.is_repeatable();
         match self.clients.send(prepared, repeatable, invocation.timeout).await {
@@ -177,20 +229,104 @@ impl Connectors {
                     args: Frame::of(invocation.args.iter().cloned()),
                 };
                 let (outcome, reached) = reader.judge(found.operation, request, &answer);
-                let retry_after = match &outcome {
-                    Ok(_) => None,
-                    Err(_) => {
-                        let declared = reader.declared(&answer, request.format);
-                        wait::asked(answer.status, &answer.headers, &declared, self.clock.now())
-                    }
-                };
-                Attempt { outcome, retry_after, reached }
+                let (declared, now) = (reader.declared(&answer, request.format), self.clock.now());
+                let asked = || wait::asked(answer.status, &answer.headers, &declared, now);
+                let retry_after = if outcome.is_err() { asked() } else { None };
+                // A server that refuses one call for their number refuses all that follow.
+                let refused = matches!(&outcome, Err(failure) if failure.kind == ErrorKind::RateLimited);
+                let pause = wait::pause(&answer.headers, &declared, now).max(retry_after.filter(|_| refused));
+                Ended { attempt: Attempt { outcome, retry_after, reached }, pause }
             }
             Err(Lost { failure, reached }) => {
                 let kind = lost_kind(found.connector, failure.kind.clone());
-                Attempt { outcome: Err(Failure { kind, ..failure }), retry_after: None, reached }
+                Attempt { outcome: Err(Failure { kind, ..failure }), retry_after: None, reached }.into()
             }
         }
+    }
+
+    /// Sends the inputs of a bulk operation in as many requests as it takes, each with a key of its own, and puts their
+    /// outcomes together. When one fails, all do: what is safe to repeat is sent again with the same keys.
+    async fn bulk(
+        &self,
+        invocation: &Invocation,
+        found: Found<'_>,
+        request: &Request,
+        bulk: &Bulk,
+        config: IndexMap<String, Value>,
+        vault: &Vault<'_>,
+    ) -> Ended {
+        let Some(Value::List(inputs)) = invocation.args.get(bulk.param as usize) else {
+            return never(invalid("the inputs of a bulk operation are a list".to_owned())).into();
+        };
+        let most = bulk.most.max(1) as usize;
+        if inputs.len() > most && !found.operation.is_repeatable() {
+            let message = format!(
+                "`{}` takes {most} inputs in one request, got {}, and is not safe to repeat: split them with `.chunks({most})`",
+                invocation.operation,
+                inputs.len(),
+            );
+            return never(invalid(message)).into();
+        }
+        // The request of a part has the outcomes as its result, before they are judged.
+        let outcomes = Operation { result: Type::Json, bulk: None, ..found.operation.clone() };
+        let part_request = Request { answer: Some(bulk.each.clone()), ..request.clone() };
+        let found_part = Found { operation: &outcomes, ..found };
+        let (mut ok, mut failed) = (Vec::new(), Vec::new());
+        let mut pause = None;
+        for (number, part) in inputs.chunks(most).enumerate() {
+            let mut args = invocation.args.clone();
+            if let Some(slot) = args.get_mut(bulk.param as usize) {
+                *slot = Value::List(part.to_vec());
+            }
+            let key = if inputs.len() > most { format!("{}-{number}", invocation.key) } else { invocation.key.clone() };
+            let sent = Invocation { args, key, ..invocation.clone() };
+            let ended = self.http(&sent, found_part, &part_request, config.clone(), vault).await;
+            pause = pause.max(ended.pause);
+            let items = match ended.attempt.outcome {
+                Ok(Value::List(items)) if items.len() == part.len() => items,
+                Ok(other) => {
+                    let got = match other {
+                        Value::List(items) => format!("{} outcomes", items.len()),
+                        other => other.kind().to_owned(),
+                    };
+                    let message = format!(
+                        "the answer of `{}` does not fit: it has {got} for {} inputs",
+                        found.connector.name,
+                        part.len()
+                    );
+                    let failure = Failure::new(ErrorKind::Mismatch, message);
+                    let attempt = Attempt { outcome: Err(failure), retry_after: None, reached: Reached::Answered };
+                    return Ended { attempt, pause };
+                }
+                Err(failure) => {
+                    return Ended { attempt: Attempt { outcome: Err(failure), ..ended.attempt }, pause };
+                }
+            };
+            for (input, item) in part.iter().zip(items) {
+                let of = |expr: &Option<Expr>| expr.as_ref().map(|expr| self.of_item(invocation, found, expr, &item));
+                match of(&bulk.error) {
+                    Some(Ok(Value::Null)) | None => ok.push(of(&bulk.value).and_then(Result::ok).unwrap_or(item)),
+                    Some(error) => {
+                        failed.push(Value::record([("item", input.clone()), ("error", error.unwrap_or(Value::Null))]))
+                    }
+                }
+            }
+        }
+        let whole = Value::record([("ok", Value::List(ok)), ("failed", Value::List(failed))]);
+        let outcome = typed(found, whole);
+        Ended { attempt: Attempt { outcome, retry_after: None, reached: Reached::Answered }, pause }
+    }
+
+    fn of_item(&self, invocation: &Invocation, found: Found<'_>, expr: &Expr, item: &Value) -> Result<Value, Failure> {
+        let ambient = |which: Ambient| (which == Ambient::Item).then(|| item.clone());
+        let evaluator = Evaluator {
+            library: &self.library,
+            functions: &invocation.plan.functions,
+            types: &found.connector.types,
+            env: &*self.env,
+            ambient: &ambient,
+        };
+        evaluator.eval(expr, &mut Frame::new())
     }
 
     fn prepare(

@@ -17,7 +17,7 @@ use super::{
     drive::{Message, Stage},
 };
 use crate::{
-    connector::{Attempt, Invocation, Reached},
+    connector::{Admission, Asking, Attempt, Invocation, Pass, Reached},
     machine::{Call, Event, Repeat},
 };
 
@@ -25,28 +25,37 @@ use crate::{
 /// better how far it came.
 const BEYOND: Millis = Millis::seconds(5);
 
+/// How long a call that must wait holds its task; one that waits longer is written down and holds none.
+const SHORT: Millis = Millis(1000);
+
+/// What a call that leaves holds until it has ended.
+pub(super) struct Leave {
+    _permit: OwnedSemaphorePermit,
+    _pass: Pass,
+}
+
+/// What tells an attempt from all others.
+fn ticket(run: &RunId, call: &Call) -> String {
+    format!("{run} {} {}", call.place, call.attempt)
+}
+
 impl Inner {
     /// Makes an attempt and reports its outcome. Without a permit, a call waits for one first; if it is not safe to repeat,
     /// it then asks to be recorded as begun, and does not leave yet.
-    pub(super) async fn fly(
-        self: Arc<Self>,
-        run: RunId,
-        plan: Arc<Plan>,
-        call: Call,
-        permit: Option<OwnedSemaphorePermit>,
-    ) {
-        let permit = match permit {
-            Some(permit) => permit,
+    pub(super) async fn fly(self: Arc<Self>, run: RunId, plan: Arc<Plan>, call: Call, leave: Option<Leave>) {
+        let leave = match leave {
+            Some(leave) => leave,
             None => {
                 // Before the permit, so that waiting for one connection's limit holds up no other's calls.
-                self.settings.performer.admit(&invocation(Arc::clone(&plan), &call)).await;
+                let Some(pass) = self.admitted(&run, &plan, &call).await else { return };
                 let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else { return };
+                let leave = Leave { _permit: permit, _pass: pass };
                 if call.repeat == Repeat::Unsafe {
                     self.land(&run, &call);
                     let (place, attempt) = (call.place, call.attempt);
-                    return self.post(&run, Message::Permitted { place, attempt, permit });
+                    return self.post(&run, Message::Permitted { place, attempt, leave });
                 }
-                permit
+                leave
             }
         };
         if call.repeat == Repeat::Safe && !self.leave(&run, &call) {
@@ -57,12 +66,50 @@ impl Inner {
         self.tell(&run, &plan.flow, now, Happening::AttemptStarted { place: place.clone(), attempt });
         let flow = plan.flow.clone();
         let answer = self.perform(plan, &call).await;
-        drop(permit);
+        drop(leave);
         let Attempt { outcome, retry_after, reached } = self.bounded(answer, &call);
         tracing::debug!(%run, flow, %place, attempt, ok = outcome.is_ok(), "attempt ended");
         self.land(&run, &call);
         let draw = rand::random();
         self.post(&run, Message::Event(Event::Attempted { place, attempt, outcome, reached, retry_after, draw }));
+    }
+
+    /// Waits until the connection lets a call leave; none when that takes so long that the run waits without it.
+    async fn admitted(self: &Arc<Self>, run: &RunId, plan: &Arc<Plan>, call: &Call) -> Option<Pass> {
+        let invocation = invocation(Arc::clone(plan), call);
+        let ticket = ticket(run, call);
+        let (attempt, policy) = (call.attempt, &call.policy);
+        loop {
+            let asking = Asking { invocation: &invocation, ticket: &ticket, attempt, policy };
+            match self.settings.performer.admit(&asking) {
+                Admission::Now(pass) => return Some(pass),
+                Admission::Later(pass) => return Some(pass.await),
+                Admission::At { at, .. } if at.since(self.settings.clock.now()) <= SHORT => {
+                    self.settings.clock.sleep_until(at).await;
+                }
+                Admission::At { at, because } => {
+                    self.land(run, call);
+                    let place = call.place.clone();
+                    self.post(run, Message::Event(Event::Held { place, attempt, until: at, because }));
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Lets a call leave at once, if its connection does and there is room.
+    pub(super) fn leave_at_once(&self, run: &RunId, plan: &Arc<Plan>, call: &Call) -> Option<Leave> {
+        if self.is_closing() {
+            return None;
+        }
+        let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
+        let invocation = invocation(Arc::clone(plan), call);
+        let ticket = ticket(run, call);
+        let asking = Asking { invocation: &invocation, ticket: &ticket, attempt: call.attempt, policy: &call.policy };
+        match self.settings.performer.admit(&asking) {
+            Admission::Now(pass) => Some(Leave { _permit: permit, _pass: pass }),
+            Admission::At { .. } | Admission::Later(_) => None,
+        }
     }
 
     async fn perform(&self, plan: Arc<Plan>, call: &Call) -> Attempt {

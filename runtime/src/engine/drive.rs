@@ -6,13 +6,11 @@
 use std::{collections::HashMap, mem::take, sync::Arc};
 
 use flow_model::{plan::Plan, units::Instant};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
-    task::AbortHandle,
-};
+use tokio::{sync::oneshot, task::AbortHandle};
 
 use super::{
     Happening, Inbox, Inner, Progress, RunId, RunState,
+    attempt::Leave,
     live::{Broken, Live, Turn},
 };
 use crate::{
@@ -62,7 +60,7 @@ pub(super) enum Message {
     /// Someone wants something, and hears when it is on disk; not at all when it comes too late.
     Asked(Event, oneshot::Sender<()>),
     /// An attempt that is not safe to repeat may leave.
-    Permitted { place: Place, attempt: u32, permit: OwnedSemaphorePermit },
+    Permitted { place: Place, attempt: u32, leave: Leave },
     /// Take up what is under way.
     Look,
     /// Begin: there is room.
@@ -201,8 +199,8 @@ impl Inner {
                 }
                 // What has not left when the engine closes is left to the next start.
                 Message::Permitted { .. } if self.is_closing() => {}
-                Message::Permitted { place, attempt, permit } => {
-                    permitted.insert((place.clone(), attempt), permit);
+                Message::Permitted { place, attempt, leave } => {
+                    permitted.insert((place.clone(), attempt), leave);
                     events.push(Event::Began { place, attempt });
                 }
                 Message::Begin => {
@@ -231,14 +229,15 @@ impl Inner {
         if events.is_empty() && read.is_empty() {
             return Ok(live);
         }
-        let mut turn = live.turn(None, events, now, self.free_permits())?;
+        let plan = Arc::clone(live.machine.plan());
+        let mut turn = live.turn(None, events, now, &|call| self.leave_at_once(run, &plan, call))?;
         turn.batch.read = read;
         let gates = self.fill(run, &mut turn).await?;
         // Of the calls whose permit has come, those that are still wanted leave now.
         let wanted = if permitted.is_empty() { Vec::new() } else { live.machine.calls() };
         for call in wanted {
-            if let Some(permit) = permitted.remove(&(call.place.clone(), call.attempt)) {
-                turn.calls.push((call, Some(permit)));
+            if let Some(leave) = permitted.remove(&(call.place.clone(), call.attempt)) {
+                turn.calls.push((call, Some(leave)));
             }
         }
         let done = match self.store.commit(turn.batch.clone()).await? {
@@ -323,11 +322,6 @@ impl Inner {
         Ok(plan)
     }
 
-    /// Permits for calls that are recorded as begun at once; none when the engine closes.
-    pub(super) fn free_permits(&self) -> Option<&Arc<Semaphore>> {
-        (!self.is_closing()).then_some(&self.permits)
-    }
-
     /// Carries out what follows from a turn that is on disk.
     pub(super) fn carry_out(self: &Arc<Self>, run: &RunId, live: &Live, turn: Turn) {
         let (state, ends) = (turn.batch.standing.state, turn.batch.standing.state.is_final());
@@ -348,8 +342,8 @@ impl Inner {
         for (place, until) in turn.wakes {
             self.timers.arm(until, Due::Place(run.clone(), place));
         }
-        for (call, permit) in turn.calls {
-            self.launch(run, plan, call, permit);
+        for (call, leave) in turn.calls {
+            self.launch(run, plan, call, leave);
         }
         if speaks {
             self.waiters.wake(run);
@@ -364,18 +358,18 @@ impl Inner {
         let _ = self.progress.send(Progress { run: run.clone(), flow: flow.to_owned(), at, what });
     }
 
-    fn launch(self: &Arc<Self>, run: &RunId, plan: &Arc<Plan>, call: Call, permit: Option<OwnedSemaphorePermit>) {
+    fn launch(self: &Arc<Self>, run: &RunId, plan: &Arc<Plan>, call: Call, leave: Option<Leave>) {
         // A call that is recorded as begun leaves even now: its outcome will be known, with luck.
-        if (self.is_closing() && permit.is_none()) || self.halted.is_set() {
+        if (self.is_closing() && leave.is_none()) || self.halted.is_set() {
             return;
         }
         let place = call.place.clone();
-        let stage = match (call.repeat, &permit) {
+        let stage = match (call.repeat, &leave) {
             (Repeat::Unsafe, Some(_)) => Stage::Fateful,
             (Repeat::Unsafe, None) | (Repeat::Safe, _) => Stage::Queued,
         };
         let (flown, known) = oneshot::channel();
-        let flight = Arc::clone(self).fly(run.clone(), Arc::clone(plan), call, permit);
+        let flight = Arc::clone(self).fly(run.clone(), Arc::clone(plan), call, leave);
         let handle = self.workers.spawn(async move {
             // The call leaves when it is on the list of those under way.
             let _ = known.await;

@@ -7,9 +7,8 @@ use std::{
 };
 
 use flow_model::{plan::Plan, units::Instant};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{Happening, RunId, RunState};
+use super::{Happening, RunId, RunState, attempt::Leave};
 use crate::{
     eval::Library,
     journal::{self, Chain, Entry, Row},
@@ -35,7 +34,7 @@ pub(super) struct Live {
 pub(super) struct Turn {
     pub(super) batch: Batch,
     /// Calls to be made; those that are not safe to repeat have their permit, and are recorded as begun.
-    pub(super) calls: Vec<(Call, Option<OwnedSemaphorePermit>)>,
+    pub(super) calls: Vec<(Call, Option<Leave>)>,
     pub(super) aborts: Vec<Place>,
     pub(super) wakes: Vec<(Place, Instant)>,
     /// Runs of other flows to be begun.
@@ -80,7 +79,7 @@ impl Live {
         new: Option<NewRun>,
         events: Vec<Event>,
         now: Instant,
-        permits: Option<&Arc<Semaphore>>,
+        leave: &dyn Fn(&Call) -> Option<Leave>,
     ) -> Result<Turn, Broken> {
         // The clock may have been set back; the journal does not go back.
         self.at = self.at.max(now);
@@ -114,7 +113,7 @@ impl Live {
                     Action::Perform(call) => {
                         let permit = match call.repeat {
                             Repeat::Safe => None,
-                            Repeat::Unsafe => permits.and_then(|permits| Arc::clone(permits).try_acquire_owned().ok()),
+                            Repeat::Unsafe => leave(&call),
                         };
                         if permit.is_some() {
                             let (place, attempt) = (call.place.clone(), call.attempt);
@@ -172,7 +171,15 @@ impl Live {
         }
         let (state, reason, until) = match self.machine.status() {
             Status::Running => (RunState::Running, None, None),
-            Status::Waiting(until) => (RunState::Waiting, Some(format!("waits until {until}")), Some(until)),
+            Status::Waiting(until) => {
+                let held: Vec<_> = self
+                    .machine
+                    .held()
+                    .map(|(place, because)| format!("`{place}` waits until {until}, because {because}"))
+                    .collect();
+                let reason = if held.is_empty() { format!("waits until {until}") } else { held.join("; ") };
+                (RunState::Waiting, Some(reason), Some(until))
+            }
             Status::Awaiting { what, until } => {
                 let what: Vec<_> = what.iter().map(|(place, what)| format!("`{place}` waits for {what}")).collect();
                 (RunState::Waiting, Some(what.join("; ")), until)

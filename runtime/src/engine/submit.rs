@@ -203,8 +203,9 @@ impl Inner {
         start: Start,
         now: Instant,
     ) -> Result<Accepted, SubmitError> {
-        let mut live = Live::new(run.clone(), plan, self.settings.library.clone());
-        let turn = live.turn(Some(new), vec![Event::Started(start)], now, self.free_permits());
+        let mut live = Live::new(run.clone(), Arc::clone(&plan), self.settings.library.clone());
+        let leave = |call: &crate::machine::Call| self.leave_at_once(run, &plan, call);
+        let turn = live.turn(Some(new), vec![Event::Started(start)], now, &leave);
         let mut turn = turn.map_err(|broken| SubmitError::Broken(broken.to_string()))?;
         let gates = self.fill(run, &mut turn).await?;
         let done = match self.commit_new(turn.batch.clone()).await? {

@@ -140,6 +140,11 @@ fn follow(steps: &mut IndexMap<Place, StepHistory>, event: &Event, at: Instant) 
                 step.until = None;
             }
         }
+        Event::Held { place, until, .. } => {
+            let Some(step) = steps.get_mut(place) else { return };
+            step.state = StepState::Waiting;
+            step.until = Some(*until);
+        }
         Event::Resolved { place, decision } => {
             let Some(step) = steps.get_mut(place) else { return };
             match decision {

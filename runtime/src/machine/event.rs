@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use flow_model::{
     failure::Failure,
+    plan::Policy,
     units::{Instant, Millis},
     value::Value,
 };
@@ -43,6 +44,17 @@ pub enum Event {
         retry_after: Option<Millis>,
         /// A random number, drawn by the host: the jitter of the wait that follows a failure.
         draw: u32,
+    },
+    /// An attempt may not leave yet.
+    Held {
+        /// The step.
+        place: Place,
+        /// Counts from 1.
+        attempt: u32,
+        /// When it asks again.
+        until: Instant,
+        /// What it waits for, in words.
+        because: String,
     },
     /// The process ended while an attempt of a call that is not safe to repeat was under way.
     Lost {
@@ -356,6 +368,8 @@ pub struct Call {
     pub key: String,
     /// How long the attempt may take.
     pub timeout: Millis,
+    /// The policy in force.
+    pub policy: Policy,
     /// Whether the call may be repeated.
     pub repeat: Repeat,
     /// Whether [`Event::Began`] was applied for this attempt.

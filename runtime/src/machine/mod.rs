@@ -178,6 +178,7 @@ impl Machine {
                         step::Hints { reached: *reached, retry_after: *retry_after, draw: *draw },
                     );
                 }
+                Event::Held { place, attempt, until, because } => self.hold(place, *attempt, *until, because),
                 Event::Lost { place, attempt } => self.lost(place, *attempt),
                 Event::Fired { place } => self.fired(place),
                 Event::Expired => self.expired(),
@@ -208,6 +209,9 @@ impl Machine {
             Event::Received { place, value } => self.is_awaited(place, value),
             Event::Decided { place, .. } => matches!(self.pending.get(place), Some(Pending::Approval { .. })),
             Event::Returned { place, .. } => matches!(self.pending.get(place), Some(Pending::Child { .. })),
+            Event::Held { place, attempt, .. } => {
+                matches!(self.pending.get(place), Some(Pending::Call(call)) if call.attempt() == *attempt)
+            }
             Event::Began { .. } | Event::Lost { .. } => true,
         }
     }

@@ -14,6 +14,8 @@ pub(super) enum Pending {
     Call(CallState),
     /// The time of the next attempt.
     Retry(CallState, Instant),
+    /// Its turn: the connection does not let it leave yet, and why.
+    Held(CallState, Instant, String),
     /// The end of a `sleep`.
     Sleep(ThreadId, Instant),
     /// The next pass of a `repeat`.
@@ -31,7 +33,9 @@ pub(super) enum Pending {
 impl Pending {
     pub(super) fn until(&self) -> Option<Instant> {
         match self {
-            Self::Retry(_, until) | Self::Sleep(_, until) | Self::Pause(_, until) => Some(*until),
+            Self::Retry(_, until) | Self::Held(_, until, _) | Self::Sleep(_, until) | Self::Pause(_, until) => {
+                Some(*until)
+            }
             Self::Event { until, .. } | Self::Approval { until, .. } => *until,
             Self::Call(_) | Self::Undecided(..) | Self::Child { .. } => None,
         }
@@ -134,6 +138,14 @@ impl Machine {
         self.pending.iter().filter_map(awaited).collect()
     }
 
+    /// Steps that their connection does not let leave yet, and why.
+    pub fn held(&self) -> impl Iterator<Item = (&Place, &str)> {
+        self.pending.iter().filter_map(|(place, pending)| match pending {
+            Pending::Held(_, _, because) => Some((place, because.as_str())),
+            _ => None,
+        })
+    }
+
     /// Attempts that were asked for and have not ended, by place.
     pub fn calls(&self) -> Vec<Call> {
         let call = |(place, pending): (&Place, &Pending)| match pending {
@@ -157,6 +169,7 @@ impl Machine {
             Some(Pending::Sleep(thread, _)) => self.wake(thread),
             Some(Pending::Pause(thread, _)) => self.resume(thread),
             Some(Pending::Retry(call, _)) => self.perform_again(place, call),
+            Some(Pending::Held(call, ..)) => self.ask_again(place, call),
             Some(Pending::Event { thread, node, .. } | Pending::Approval { thread, node, .. }) => {
                 self.set_result(thread, node, flow_model::value::Value::Null);
                 self.wake(thread);

@@ -19,7 +19,10 @@ use petgraph::graph::NodeIndex;
 use super::{
     Action, Call, Decision, Machine, Place, Progress, Raised, Record, Repeat, ThreadId, Went, pending::Pending,
 };
-use crate::connector::Reached;
+use crate::{
+    connector::Reached,
+    eval::{Evaluator, Frame},
+};
 
 /// The longest wait that a server may ask for; a longer one is taken as this.
 const MOST_RETRY_AFTER: Millis = Millis::seconds(3600);
@@ -39,6 +42,21 @@ pub(super) struct CallState {
     progress: Progress,
     /// Whether an attempt has failed in a way that leaves open whether it took effect.
     doubt: Doubt,
+    /// What the attempt under way, or the next one, does.
+    stage: Stage,
+    /// How many of the attempts have only looked.
+    looks: u32,
+    /// Why an earlier attempt failed of which it is looked what it did.
+    cause: Option<Failure>,
+}
+
+/// What an attempt does.
+#[derive(Clone, Debug, PartialEq)]
+enum Stage {
+    /// It calls the operation.
+    Call,
+    /// It calls the operation that finds what an earlier attempt did, with these arguments.
+    Look(String, Vec<Value>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +68,10 @@ enum Doubt {
 impl CallState {
     pub(super) fn node(&self) -> NodeIndex {
         self.node
+    }
+
+    pub(super) fn attempt(&self) -> u32 {
+        self.attempt
     }
 
     /// Says whether an earlier attempt may have taken effect.
@@ -92,7 +114,8 @@ impl Machine {
         };
         let progress = Progress::Waiting;
         let (attempt, since, doubt) = (1, self.now, Doubt::None);
-        let call = CallState { thread, node, attempt, since, args, key, repeat, progress, doubt };
+        let (stage, looks, cause) = (Stage::Call, 0, None);
+        let call = CallState { thread, node, attempt, since, args, key, repeat, progress, doubt, stage, looks, cause };
         self.record(Record::Scheduled {
             place: place.clone(),
             connection: step.connection.clone(),
@@ -126,11 +149,19 @@ impl Machine {
             place: place.clone(),
             attempt: call.attempt,
             connection: step.map(|step| step.connection.clone()).unwrap_or_default(),
-            operation: step.map(|step| step.operation.clone()).unwrap_or_default(),
-            args: call.args.clone(),
+            operation: match &call.stage {
+                Stage::Call => step.map(|step| step.operation.clone()).unwrap_or_default(),
+                Stage::Look(operation, _) => operation.clone(),
+            },
+            args: match &call.stage {
+                Stage::Call => call.args.clone(),
+                Stage::Look(_, args) => args.clone(),
+            },
+            policy: step.map(|step| step.policy.clone()).unwrap_or_default(),
             key: call.key.clone(),
             timeout: step.and_then(|step| step.policy.timeout).unwrap_or(DEFAULT_TIMEOUT),
-            repeat: call.repeat,
+            // To look is safe.
+            repeat: if call.stage == Stage::Call { call.repeat } else { Repeat::Safe },
             progress: call.progress,
         }
     }
@@ -156,16 +187,22 @@ impl Machine {
 
     pub(super) fn attempted(&mut self, place: &Place, attempt: u32, outcome: &Result<Value, Failure>, hints: Hints) {
         let Some(mut call) = self.take_call(place, attempt) else { return };
+        if call.stage != Stage::Call {
+            return self.looked(place, call, outcome, hints);
+        }
         if outcome.is_err() && hints.reached == Reached::Perhaps {
             call.doubt = Doubt::Some;
         }
         match outcome {
             Ok(value) => self.succeed(&call, value.clone()),
             Err(failure) if call.repeat == Repeat::Unsafe && hints.reached == Reached::Perhaps => {
-                let message = format!("no answer came back, so what the call did is not known ({})", failure.message);
-                self.interrupt(place, call, &message);
+                self.look(place, call, failure.clone(), "no answer came back, so what the call did is not known");
             }
             Err(failure) => match self.retry_at(&call, failure, hints) {
+                // What the server has answered says much, and looking says all.
+                Some(until) if call.repeat == Repeat::Unsafe && hints.reached != Reached::Never => {
+                    self.look_at(place, call, failure.clone(), until);
+                }
                 Some(until) => {
                     self.record(Record::Waits { place: place.clone(), until });
                     self.actions.push(Action::Wake { place: place.clone(), until });
@@ -195,8 +232,105 @@ impl Machine {
 
     pub(super) fn lost(&mut self, place: &Place, attempt: u32) {
         if let Some(call) = self.take_call(place, attempt) {
-            self.interrupt(place, call, "the process ended during the call, so what the call did is not known");
+            let failure = Failure::new(ErrorKind::Unavailable, "the process ended");
+            self.look(place, call, failure, "the process ended during the call, so what the call did is not known");
         }
+    }
+
+    /// A call that is not safe to repeat may have taken effect. Where its connector says how that is found, it is looked
+    /// for, once reads can see it; else its outcome stays unknown.
+    fn look(&mut self, place: &Place, call: CallState, failure: Failure, unknown: &str) {
+        let operation = self.step_of(call.node).and_then(|step| self.operation(step));
+        let found = operation.and_then(|operation| Some((operation.lookup()?, operation.visible_after)));
+        match found {
+            None => {
+                let message = if failure.message == "the process ended" {
+                    unknown.to_owned()
+                } else {
+                    format!("{unknown} ({})", failure.message)
+                };
+                self.interrupt(place, call, &message);
+            }
+            Some((_, visible_after)) => {
+                let until = self.now.after(visible_after.unwrap_or_default());
+                self.look_at(place, call, failure, until);
+            }
+        }
+    }
+
+    /// Looks at a time for what an earlier attempt did.
+    fn look_at(&mut self, place: &Place, mut call: CallState, failure: Failure, until: Instant) {
+        let Some((operation, args)) = self.looking(&call) else {
+            return self.interrupt(place, call, "what the call did can't be looked for");
+        };
+        call.stage = Stage::Look(operation, args);
+        call.cause = Some(failure);
+        call.doubt = Doubt::Some;
+        self.record(Record::Waits { place: place.clone(), until });
+        self.actions.push(Action::Wake { place: place.clone(), until });
+        self.pending.insert(place.clone(), Pending::Retry(call, until));
+    }
+
+    /// The operation that finds what a call did, with its arguments.
+    fn looking(&self, call: &CallState) -> Option<(String, Vec<Value>)> {
+        let plan = Arc::clone(&self.plan);
+        let step = self.step_of(call.node)?;
+        let lookup = self.operation(step)?.lookup()?;
+        let connector = plan.connectors.get(&plan.connections.get(&step.connection)?.connector)?;
+        let evaluator = Evaluator {
+            library: &self.library,
+            functions: &plan.functions,
+            types: &connector.types,
+            env: &self.env,
+            ambient: &|_| None,
+        };
+        let args = lookup.args.iter().map(|arg| evaluator.eval(arg, &mut Frame::of(call.args.iter().cloned())).ok());
+        Some((lookup.operation.clone(), args.collect::<Option<_>>()?))
+    }
+
+    /// What was looked for was found, or not, or it could not be looked.
+    fn looked(&mut self, place: &Place, mut call: CallState, outcome: &Result<Value, Failure>, hints: Hints) {
+        call.looks += 1;
+        match outcome {
+            Ok(value) if *value != Value::Null => self.succeed(&call, value.clone()),
+            Err(failure) if failure.kind != ErrorKind::NotFound => match self.retry_at(&call, failure, hints) {
+                Some(until) => {
+                    self.record(Record::Waits { place: place.clone(), until });
+                    self.actions.push(Action::Wake { place: place.clone(), until });
+                    self.pending.insert(place.clone(), Pending::Retry(call, until));
+                }
+                None => {
+                    let message = format!("what the call did is not known, and it can't be looked for ({failure})");
+                    self.interrupt(place, call, &message);
+                }
+            },
+            Ok(_) | Err(_) => {
+                call.stage = Stage::Call;
+                call.doubt = Doubt::None;
+                let times = self
+                    .step_of(call.node)
+                    .and_then(|step| step.policy.retry.as_ref())
+                    .map_or(Retry::standard().times, |retry| retry.times);
+                match call.cause.take() {
+                    Some(failure) if call.attempt - call.looks > times => self.fail_step(place, &call, failure),
+                    _ => self.perform_again(place, call),
+                }
+            }
+        }
+    }
+
+    /// An attempt may not leave yet.
+    pub(super) fn hold(&mut self, place: &Place, attempt: u32, until: Instant, because: &str) {
+        let Some(call) = self.take_call(place, attempt) else { return };
+        self.record(Record::Waits { place: place.clone(), until });
+        self.actions.push(Action::Wake { place: place.clone(), until });
+        self.pending.insert(place.clone(), Pending::Held(call, until, because.to_owned()));
+    }
+
+    /// The turn of an attempt has come that was held.
+    pub(super) fn ask_again(&mut self, place: &Place, call: CallState) {
+        self.actions.push(Action::Perform(self.call(place, &call)));
+        self.pending.insert(place.clone(), Pending::Call(call));
     }
 
     fn succeed(&mut self, call: &CallState, value: Value) {
@@ -230,6 +364,7 @@ impl Machine {
             Decision::Retry => {
                 call.since = self.now;
                 call.doubt = Doubt::None;
+                call.stage = Stage::Call;
                 self.perform_again(place, call);
             }
             Decision::Result(value) => self.succeed(&call, value.clone()),
@@ -255,8 +390,11 @@ impl Machine {
             Repeat::Safe => Retry::standard(),
             Repeat::Unsafe => Retry::none(),
         });
-        let may = call.repeat == Repeat::Safe || hints.reached == Reached::Never;
-        if !may || call.attempt > retry.times || !retry.on.contains(&failure.kind) {
+        let looks =
+            self.step_of(call.node).and_then(|step| self.operation(step)).is_some_and(|of| of.lookup().is_some());
+        let may = call.repeat == Repeat::Safe || hints.reached == Reached::Never || looks;
+        let made = if call.stage == Stage::Call { call.attempt - call.looks } else { call.looks };
+        if !may || made > retry.times || !retry.on.contains(&failure.kind) {
             return None;
         }
         let asked = hints.retry_after.unwrap_or_default().min(MOST_RETRY_AFTER);

@@ -300,7 +300,7 @@ impl Machine {
     fn lingers(&self, place: &Place) -> Option<NodeIndex> {
         let call = match self.pending.get(place)? {
             Pending::Call(call) if call.may_have_taken_effect() => call,
-            Pending::Retry(call, _) if call.is_doubtful() => call,
+            Pending::Retry(call, _) | Pending::Held(call, ..) if call.is_doubtful() => call,
             Pending::Undecided(call, _) => call,
             _ => return None,
         };

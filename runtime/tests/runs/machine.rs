@@ -1,15 +1,16 @@
 //! What each kind of node does, and what comes of failures.
 
 use flow_model::{
-    expr::{BinaryOp, Expr, Pattern},
+    expr::{BinaryOp, Expr, Pattern, Slot},
     failure::ErrorKind,
-    plan::{Backoff, ForOnError, ParallelOnError, Retry},
+    plan::{Backoff, ForOnError, NodeKind, ParallelOnError, Retry},
+    schema::{KeySource, OperationCall},
     units::Millis,
     value::Value,
 };
 use flow_runtime::{
     connector::Reached,
-    machine::{Decision, Event, Outcome, Record, Response, Status},
+    machine::{Decision, Event, Outcome, Record, Repeat, Response, Status},
 };
 
 use crate::support::{
@@ -470,4 +471,76 @@ fn a_run_sees_the_environment_that_it_began_with() {
     let env = [("REGION".to_owned(), "eu".to_owned())].into();
     play.apply(Event::Started(flow_runtime::machine::Start { trigger: None, payload: Value::Null, env }));
     assert_eq!(play.value(), Value::text("eu"));
+}
+
+/// A step that calls `send`, whose connector finds with `read` what an earlier call did.
+fn found_again() -> Play {
+    let mut plan = plan(&[], vec![step("a", "send", 1), end(get(1))]);
+    let connector = plan.connectors.get_mut("world").unwrap();
+    let call = OperationCall { operation: "read".into(), args: vec![Expr::Slot(Slot(0))] };
+    let send = connector.operations.get_mut("send").unwrap();
+    send.key = Some(KeySource::Lookup(call));
+    send.visible_after = Some(Millis(2000));
+    for node in plan.graph.node_weights_mut() {
+        if let NodeKind::Step(step) = &mut node.kind {
+            step.policy.retry = Some(Retry::standard());
+        }
+    }
+    Play::start(plan, Value::Null)
+}
+
+fn last(play: &Play) -> (&str, Repeat) {
+    play.asked.last().map(|call| (call.operation.as_str(), call.repeat)).unwrap()
+}
+
+#[test]
+fn a_lookup_decides_after_a_lost_answer_and_its_find_is_the_result() {
+    let mut play = found_again();
+    assert_eq!(last(&play), ("send", Repeat::Unsafe));
+    play.answer_with("a", Err(failure(ErrorKind::Timeout)), Reached::Perhaps, None, 0);
+    assert_eq!(play.fire(), Millis(2000), "reads see it only then");
+    assert_eq!((last(&play), &play.asked[0].args == &play.asked[1].args), (("read", Repeat::Safe), true));
+    play.ok("a", 7);
+    assert_eq!((play.value(), play.asked.len()), (Value::Int(7), 2));
+}
+
+#[test]
+fn a_lookup_that_finds_nothing_lets_the_call_be_made_again() {
+    for nothing in [Ok(Value::Null), Err(failure(ErrorKind::NotFound))] {
+        let mut play = found_again();
+        let place = play.asked[0].place.clone();
+        play.apply(Event::Began { place: place.clone(), attempt: 1 });
+        play.apply(Event::Lost { place, attempt: 1 });
+        play.fire();
+        play.answer("a", Err(failure(ErrorKind::Unavailable)));
+        play.fire();
+        assert_eq!(last(&play), ("read", Repeat::Safe), "looking is tried again");
+        play.answer("a", nothing);
+        assert_eq!(last(&play), ("send", Repeat::Unsafe));
+        play.ok("a", 8);
+        assert_eq!(play.value(), Value::Int(8));
+    }
+}
+
+#[test]
+fn a_call_that_may_never_be_looked_for_waits_for_a_decision() {
+    let mut play = found_again();
+    play.answer_with("a", Err(failure(ErrorKind::Timeout)), Reached::Perhaps, None, 0);
+    play.fire();
+    play.err("a", ErrorKind::Forbidden);
+    assert!(matches!(play.machine.status(), Status::Undecided { .. }));
+}
+
+#[test]
+fn a_held_attempt_waits_without_being_counted_and_asks_again() {
+    let mut play = Play::start(plan(&[], vec![step("a", "send", 1), end(get(1))]), Value::Null);
+    let place = play.asked[0].place.clone();
+    let until = play.now.after(Millis::seconds(90));
+    assert!(play.tell(Event::Held { place, attempt: 1, until, because: "the limit is used up".into() }));
+    assert_eq!(play.machine.status(), Status::Waiting(until));
+    assert_eq!(play.machine.held().map(|(_, because)| because).collect::<Vec<_>>(), ["the limit is used up"]);
+    assert_eq!(play.fire(), Millis::seconds(90));
+    assert_eq!(play.asked.last().map(|call| call.attempt), Some(1));
+    play.ok("a", 3);
+    assert_eq!(play.value(), Value::Int(3));
 }

@@ -2,15 +2,15 @@
 
 use flow_model::{
     failure::ErrorKind,
+    plan::Policy,
     schema::{ErrorCondition, Limit, Rate},
     ty::Type,
     units::Millis,
 };
-use futures::FutureExt as _;
 use tokio::net::TcpListener;
 
 use super::world::{Raw, Server, World, raw};
-use crate::connector::{Invocation, Performer as _, Reached};
+use crate::connector::{Admission, Asking, Invocation, Performer as _, Reached};
 
 #[tokio::test]
 async fn a_refused_connection_has_never_left() {
@@ -125,14 +125,21 @@ async fn all_runs_of_a_connection_share_its_limit() {
     let mut world = World::reading(&server.url, Type::Json);
     world.http().limits = vec![Limit::Moving(Rate { count: 2, period: Millis::seconds(3600) })];
     let connectors = world.connectors();
-    for _ in 0..2 {
+    let policy = Policy::default();
+    let admits = |invocation: &Invocation, ticket: &str| {
+        let asking = Asking { invocation, ticket, attempt: 1, policy: &policy };
+        matches!(connectors.admit(&asking), Admission::Now(_))
+    };
+    for ticket in ["a", "b"] {
         let invocation = world.invocation(vec![]);
-        connectors.admit(&invocation).await;
+        assert!(admits(&invocation, ticket));
         assert!(connectors.perform(invocation).await.outcome.is_ok());
     }
     let third = world.invocation(vec![]);
-    assert!(connectors.admit(&third).now_or_never().is_none());
-    let other = Invocation { connection: "other".into(), ..third };
-    assert!(connectors.admit(&other).now_or_never().is_some());
+    assert!(!admits(&third, "c"));
+    let mut plan = world.plan();
+    plan.connections.insert("other".to_owned(), plan.connections["sales"].clone());
+    let other = Invocation { connection: "other".into(), plan: std::sync::Arc::new(plan), ..third };
+    assert!(admits(&other, "d"));
     assert_eq!(server.seen().len(), 2);
 }

@@ -1,0 +1,376 @@
+//! When may a call of an account leave? Limits, pauses that the server asks for, the breaker, the budget of retries.
+//!
+//! Calls are let through in the order in which they ask. A call that has to wait is told until when, and has its place
+//! then: nobody who comes later goes before it, so that waiting takes one wait and not many. All of it is in memory: after
+//! a restart the limits begin anew, and what the server says corrects them.
+
+use std::{
+    collections::{HashMap, VecDeque, hash_map::DefaultHasher},
+    hash::{Hash as _, Hasher as _},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use flow_model::{
+    failure::ErrorKind,
+    plan::{Breaker, Policy},
+    schema::{Limit, Rate},
+    units::{Instant, Millis},
+};
+use tokio::sync::Semaphore;
+
+use super::{Admission, Pass};
+
+/// How far a clock may go back before what is known of an account is forgotten.
+const SLACK: Millis = Millis::seconds(5);
+
+/// How long a half-open breaker waits for the call that it let through.
+const PROBE: Millis = Millis::seconds(120);
+
+/// How many reservations an account may hold before those that nobody came for are dropped.
+const MOST_TICKETS: usize = 4096;
+
+/// The accounts, by connector and connection.
+#[derive(Default)]
+pub(super) struct Gates(Mutex<HashMap<String, Account>>);
+
+/// What asks to leave.
+#[derive(Clone, Copy)]
+pub(super) struct Leaving<'a> {
+    /// The connection's name, for reasons.
+    pub(super) connection: &'a str,
+    /// What tells this attempt from all others.
+    pub(super) ticket: &'a str,
+    /// Counts from 1.
+    pub(super) attempt: u32,
+    pub(super) limits: &'a [Limit],
+    /// How much of the limits it uses up.
+    pub(super) cost: u32,
+    pub(super) policy: &'a Policy,
+}
+
+#[derive(Default)]
+struct Account {
+    meters: Vec<(Limit, Meter)>,
+    budget: Option<(Rate, Meter)>,
+    circuit: Circuit,
+    breaker: Option<Breaker>,
+    /// Until when the server wants nothing.
+    pause: Option<Instant>,
+    /// When the latest call leaves that has its place.
+    last: Option<Instant>,
+    /// When the clock was read last.
+    seen: Option<Instant>,
+    /// Calls that have their place and have not come for it.
+    tickets: HashMap<String, Instant>,
+    room: Option<(u32, Arc<Semaphore>)>,
+}
+
+impl Gates {
+    /// Says whether a call may leave now, or when.
+    pub(super) fn ask(&self, account: &str, leaving: Leaving<'_>, now: Instant) -> Admission {
+        let mut all = self.lock();
+        all.entry(account.to_owned()).or_default().ask(leaving, now)
+    }
+
+    /// Takes note of how a call ended.
+    pub(super) fn ended(&self, account: &str, failure: Option<&ErrorKind>, pause: Option<Millis>, now: Instant) {
+        let mut all = self.lock();
+        let account = all.entry(account.to_owned()).or_default();
+        if let Some(pause) = pause {
+            account.pause = account.pause.max(Some(now.after(pause)));
+        }
+        match failure {
+            Some(ErrorKind::Unavailable | ErrorKind::Timeout) => account.failed(now),
+            // It says nothing of whether the system works.
+            Some(ErrorKind::RateLimited) => {}
+            _ => account.worked(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Account>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Account {
+    fn ask(&mut self, leaving: Leaving<'_>, now: Instant) -> Admission {
+        if self.seen.is_some_and(|seen| seen.since(now) > SLACK) {
+            // The clock was set back: places that lie in the old future would be waited for in vain.
+            *self = Self { room: self.room.take(), ..Self::default() };
+        }
+        self.seen = Some(now);
+        self.breaker = leaving.policy.breaker;
+        let name = leaving.connection;
+        if let Some(at) = self.circuit(leaving, now) {
+            let because = match &self.breaker {
+                Some(Breaker { opens_at, .. }) => {
+                    format!("`{name}` failed {} times within {}: its breaker is open", opens_at.count, opens_at.period)
+                }
+                None => format!("the breaker of `{name}` is open"),
+            };
+            return Admission::At { at, because };
+        }
+        let pause = self.pause.filter(|pause| *pause > now);
+        let place = match self.tickets.remove(leaving.ticket) {
+            // The server has asked for a pause meanwhile: the place is lost.
+            Some(place) if pause.is_none_or(|pause| place >= pause) => place,
+            _ => self.reserve(leaving, pause.unwrap_or(now)),
+        };
+        if place > now {
+            self.keep(leaving.ticket, place, now);
+            let because = match pause {
+                Some(_) => format!("`{name}` asks to wait"),
+                None => format!("the limit of `{name}` is used up"),
+            };
+            return Admission::At { at: place, because };
+        }
+        let most = leaving.limits.iter().find_map(|limit| match limit {
+            Limit::Concurrent(most) => Some(*most),
+            _ => None,
+        });
+        match most {
+            None => Admission::Now(Pass::free()),
+            Some(most) => self.room(most),
+        }
+    }
+
+    /// Finds the earliest time at which a call may leave by all limits, and takes it.
+    fn reserve(&mut self, leaving: Leaving<'_>, from: Instant) -> Instant {
+        let declared: Vec<Limit> =
+            leaving.limits.iter().copied().filter(|limit| !matches!(limit, Limit::Concurrent(_))).collect();
+        if !self.meters.iter().map(|(limit, _)| *limit).eq(declared.iter().copied()) {
+            // A newer plan declares others; what is the same goes on.
+            let mut old = std::mem::take(&mut self.meters);
+            self.meters = declared
+                .into_iter()
+                .map(|limit| match old.iter().position(|(known, _)| *known == limit) {
+                    Some(at) => old.swap_remove(at),
+                    None => (limit, Meter::of(limit)),
+                })
+                .collect();
+        }
+        let budget = leaving.policy.budget.filter(|_| leaving.attempt > 1);
+        if let Some(rate) = budget
+            && self.budget.as_ref().is_none_or(|(known, _)| *known != rate)
+        {
+            self.budget = Some((rate, Meter::of(Limit::Moving(rate))));
+        }
+        let spends = budget.is_some();
+        let is_limited = !self.meters.is_empty() || spends;
+        let mut at = if is_limited { from.max(self.last.unwrap_or(from)) } else { from };
+        // Each limit may move the time on, and then another one has to be asked again; it only grows.
+        loop {
+            let before = at;
+            for (_, meter) in &self.meters {
+                at = at.max(meter.earliest(leaving.cost, at));
+            }
+            if let Some((_, meter)) = self.budget.as_ref().filter(|_| spends) {
+                at = at.max(meter.earliest(1, at));
+            }
+            if at == before {
+                break;
+            }
+        }
+        self.meters.iter_mut().for_each(|(_, meter)| meter.take(leaving.cost, at));
+        if let Some((_, meter)) = self.budget.as_mut().filter(|_| spends) {
+            meter.take(1, at);
+        }
+        if is_limited {
+            self.last = Some(at);
+        }
+        at
+    }
+
+    fn keep(&mut self, ticket: &str, place: Instant, now: Instant) {
+        if self.tickets.len() >= MOST_TICKETS {
+            // Runs that were cancelled do not come for their places.
+            self.tickets.retain(|_, place| now.since(*place) < Millis::seconds(600));
+        }
+        self.tickets.insert(ticket.to_owned(), place);
+    }
+
+    fn room(&mut self, most: u32) -> Admission {
+        let room = match &self.room {
+            Some((known, room)) if *known == most => Arc::clone(room),
+            _ => {
+                let room = Arc::new(Semaphore::new(most as usize));
+                self.room = Some((most, Arc::clone(&room)));
+                room
+            }
+        };
+        match Arc::clone(&room).try_acquire_owned() {
+            Ok(permit) => Admission::Now(Pass::of(permit)),
+            Err(_) => Admission::Later(Box::pin(async move {
+                // Never closed.
+                room.acquire_owned().await.map_or_else(|_| Pass::free(), Pass::of)
+            })),
+        }
+    }
+
+    /// When a call may ask again, if the breaker does not let it through.
+    fn circuit(&mut self, leaving: Leaving<'_>, now: Instant) -> Option<Instant> {
+        let breaker = self.breaker?;
+        match &mut self.circuit {
+            Circuit::Closed { .. } => None,
+            Circuit::Open { until, parked } if *until > now => {
+                *parked += 1;
+                Some(if *parked == 1 { *until } else { spread(*until, breaker.half_open_after, leaving.ticket) })
+            }
+            Circuit::Open { .. } => {
+                self.circuit = Circuit::HalfOpen { probe: leaving.ticket.to_owned(), since: now };
+                None
+            }
+            Circuit::HalfOpen { probe, .. } if probe == leaving.ticket => None,
+            Circuit::HalfOpen { probe, since } if now.since(*since) > PROBE => {
+                *probe = leaving.ticket.to_owned();
+                *since = now;
+                None
+            }
+            Circuit::HalfOpen { .. } => {
+                Some(spread(now.after(breaker.half_open_after), breaker.half_open_after, leaving.ticket))
+            }
+        }
+    }
+
+    fn failed(&mut self, now: Instant) {
+        let Some(breaker) = self.breaker else { return };
+        let opens = match &mut self.circuit {
+            Circuit::Closed { failures } => {
+                failures.push_back(now);
+                while failures.front().is_some_and(|first| now.since(*first) > breaker.opens_at.period) {
+                    failures.pop_front();
+                }
+                failures.len() >= breaker.opens_at.count as usize
+            }
+            Circuit::HalfOpen { .. } => true,
+            // A call that left before.
+            Circuit::Open { .. } => false,
+        };
+        if opens {
+            tracing::warn!(until = %now.after(breaker.half_open_after), "a breaker opens");
+            self.circuit = Circuit::Open { until: now.after(breaker.half_open_after), parked: 0 };
+        }
+    }
+
+    fn worked(&mut self) {
+        match &mut self.circuit {
+            Circuit::HalfOpen { .. } => self.circuit = Circuit::default(),
+            // Calls that left before it opened say nothing of now.
+            Circuit::Closed { .. } | Circuit::Open { .. } => {}
+        }
+    }
+}
+
+/// A time within so long after another one, so that calls that waited together do not come back together.
+fn spread(from: Instant, over: Millis, ticket: &str) -> Instant {
+    let mut hasher = DefaultHasher::new();
+    ticket.hash(&mut hasher);
+    from.after(Millis(hasher.finish() % over.0.max(1)))
+}
+
+/// Whether calls of an account leave at all.
+enum Circuit {
+    Closed { failures: VecDeque<Instant> },
+    Open { until: Instant, parked: u64 },
+    HalfOpen { probe: String, since: Instant },
+}
+
+impl Default for Circuit {
+    fn default() -> Self {
+        Self::Closed { failures: VecDeque::new() }
+    }
+}
+
+/// What a limit has let through.
+enum Meter {
+    /// When the latest left, oldest first, once for each unit: at most as many as the limit.
+    Moving { rate: Rate, left: VecDeque<Instant> },
+    /// In which period of the clock how many.
+    Fixed { rate: Rate, period: i64, used: u32 },
+    /// How full the bucket was at a time, in units of which each call takes `rate.period`: so nothing is rounded.
+    Bucket { size: u32, rate: Rate, level: u128, at: Option<Instant> },
+}
+
+impl Meter {
+    fn of(limit: Limit) -> Self {
+        match limit {
+            Limit::Moving(rate) => Self::Moving { rate, left: VecDeque::new() },
+            Limit::Fixed(rate) => Self::Fixed { rate, period: i64::MIN, used: 0 },
+            Limit::Bucket { size, refill } => Self::Bucket { size, rate: refill, level: 0, at: None },
+            // Kept apart, since it is known by nobody when room comes.
+            Limit::Concurrent(most) => {
+                Self::Moving { rate: Rate { count: most, period: Millis(0) }, left: VecDeque::new() }
+            }
+        }
+    }
+
+    /// The earliest time from `from` on at which calls of that cost may leave. What costs more than all of the limit takes
+    /// all of it.
+    fn earliest(&self, cost: u32, from: Instant) -> Instant {
+        match self {
+            Self::Moving { rate, left } => {
+                let (count, cost) = (rate.count.max(1) as usize, cost.min(rate.count.max(1)) as usize);
+                match (left.len() + cost).checked_sub(count + 1).and_then(|at| left.get(at)) {
+                    Some(blocking) => from.max(blocking.after(rate.period)),
+                    None => from,
+                }
+            }
+            Self::Fixed { rate, period, used } => {
+                let (length, cost) = (length(*rate), cost.min(rate.count));
+                let asked = from.0.div_euclid(length);
+                match asked.cmp(period) {
+                    std::cmp::Ordering::Greater => from,
+                    _ if used.saturating_add(cost) <= rate.count => from.max(Instant(period.saturating_mul(length))),
+                    _ => from.max(Instant(period.saturating_add(1).saturating_mul(length))),
+                }
+            }
+            Self::Bucket { size, rate, .. } => {
+                let needed = u128::from(cost.min(*size)) * u128::from(rate.period.0.max(1));
+                let lacking = needed.saturating_sub(self.level_at(from));
+                from.after(Millis(u64::try_from(lacking.div_ceil(u128::from(rate.count.max(1)))).unwrap_or(u64::MAX)))
+            }
+        }
+    }
+
+    fn take(&mut self, cost: u32, at: Instant) {
+        let level = self.level_at(at);
+        match self {
+            Self::Moving { rate, left } => {
+                let count = rate.count.max(1);
+                left.extend(std::iter::repeat_n(at, cost.min(count) as usize));
+                while left.len() > count as usize {
+                    left.pop_front();
+                }
+            }
+            Self::Fixed { rate, period, used } => {
+                let asked = at.0.div_euclid(length(*rate));
+                if asked > *period {
+                    (*period, *used) = (asked, 0);
+                }
+                *used = used.saturating_add(cost.min(rate.count));
+            }
+            Self::Bucket { size, rate, level: kept, at: when } => {
+                let needed = u128::from(cost.min(*size)) * u128::from(rate.period.0.max(1));
+                (*kept, *when) = (level.saturating_sub(needed), Some(at));
+            }
+        }
+    }
+
+    /// How full a bucket is at a time.
+    fn level_at(&self, now: Instant) -> u128 {
+        let Self::Bucket { size, rate, level, at } = self else { return 0 };
+        let full = u128::from(*size) * u128::from(rate.period.0.max(1));
+        match at {
+            None => full,
+            Some(at) => (level + u128::from(now.since(*at).0) * u128::from(rate.count)).min(full),
+        }
+    }
+}
+
+/// The length of a period in milliseconds.
+fn length(rate: Rate) -> i64 {
+    i64::try_from(rate.period.0.max(1)).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,214 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const SECOND: u64 = 1000;
+
+fn rate(count: u32, seconds: u64) -> Rate {
+    Rate { count, period: Millis::seconds(seconds) }
+}
+
+/// Asks with the ticket until the call leaves, at the times that are named; gives the second.
+fn leaves(gates: &Gates, ticket: &str, limits: &[Limit], cost: u32, policy: &Policy, from: u64) -> f64 {
+    let mut now = Instant((from * SECOND) as i64);
+    for _ in 0..100 {
+        let leaving = Leaving { connection: "crm", ticket, attempt: 1, limits, cost, policy };
+        match gates.ask("crm", leaving, now) {
+            Admission::Now(_) => return now.0 as f64 / 1000.0,
+            Admission::At { at, .. } => {
+                assert!(at > now, "a wait leads on");
+                now = at;
+            }
+            Admission::Later(_) => panic!("there is room"),
+        }
+    }
+    panic!("it never leaves");
+}
+
+fn times(limits: &[Limit], count: usize) -> Vec<f64> {
+    let gates = Gates::default();
+    (0..count)
+        .map(|at| leaves(&gates, &at.to_string(), limits, 1, &Policy::default(), 1_000_000))
+        .map(|at| at - 1_000_000.0)
+        .collect()
+}
+
+#[test]
+fn no_stretch_of_the_period_sees_more_than_the_count() {
+    let expected = [0.0, 0.0, 0.0, 10.0, 10.0, 10.0, 20.0, 20.0, 20.0, 30.0];
+    assert_eq!(times(&[Limit::Moving(rate(3, 10))], 10), expected);
+}
+
+#[test]
+fn fixed_periods_begin_with_those_of_the_clock() {
+    // 1 000 000 s is 16:40 minutes into a period of 1 h: 2 400 s are left of it.
+    assert_eq!(times(&[Limit::Fixed(rate(2, 3600))], 5), [0.0, 0.0, 800.0, 800.0, 4400.0]);
+}
+
+#[test]
+fn a_bucket_is_emptied_and_then_drips() {
+    let bucket = Limit::Bucket { size: 3, refill: rate(2, 1) };
+    assert_eq!(times(&[bucket], 7), [0.0, 0.0, 0.0, 0.5, 1.0, 1.5, 2.0]);
+}
+
+#[test]
+fn several_limits_hold_together() {
+    let limits = [Limit::Moving(rate(2, 1)), Limit::Moving(rate(5, 60))];
+    assert_eq!(times(&limits, 7), [0.0, 0.0, 1.0, 1.0, 2.0, 60.0, 60.0]);
+}
+
+#[test]
+fn a_call_takes_what_it_costs() {
+    let (gates, limits, policy) = (Gates::default(), [Limit::Moving(rate(10, 10))], Policy::default());
+    let at = |ticket: &str, cost| leaves(&gates, ticket, &limits, cost, &policy, 100);
+    assert_eq!([at("a", 6), at("b", 4), at("c", 5), at("d", 99)], [100.0, 100.0, 110.0, 120.0]);
+}
+
+#[test]
+fn a_call_keeps_its_place_and_asking_twice_takes_one() {
+    let (gates, limits, policy) = (Gates::default(), [Limit::Moving(rate(1, 10))], Policy::default());
+    let ask = |ticket, now: i64| {
+        let leaving = Leaving { connection: "crm", ticket, attempt: 1, limits: &limits, cost: 1, policy: &policy };
+        match gates.ask("crm", leaving, Instant(now)) {
+            Admission::Now(_) => now,
+            Admission::At { at, .. } => at.0,
+            Admission::Later(_) => -1,
+        }
+    };
+    assert_eq!([ask("a", 0), ask("b", 0), ask("b", 1), ask("c", 2)], [0, 10_000, 10_000, 20_000]);
+    assert_eq!([ask("c", 15_000), ask("b", 15_000)], [20_000, 15_000]);
+}
+
+#[test]
+fn what_the_server_asks_for_holds_for_all_calls_of_the_account() {
+    let (gates, policy) = (Gates::default(), Policy::default());
+    gates.ended("crm", None, Some(Millis::seconds(7)), Instant(100_000));
+    assert_eq!(leaves(&gates, "a", &[], 1, &policy, 101), 107.0);
+    gates.ended("crm", None, Some(Millis::seconds(1)), Instant(101_000));
+    assert_eq!(leaves(&gates, "b", &[Limit::Moving(rate(5, 1))], 1, &policy, 102), 107.0);
+}
+
+#[test]
+fn a_breaker_opens_lets_one_call_through_and_closes_or_opens_again() {
+    let breaker = Breaker { opens_at: rate(3, 60), half_open_after: Millis::seconds(30) };
+    let (gates, policy) = (Gates::default(), Policy { breaker: Some(breaker), ..Policy::default() });
+    let ask = |ticket: &str, now: i64| {
+        let leaving = Leaving { connection: "crm", ticket, attempt: 1, limits: &[], cost: 1, policy: &policy };
+        match gates.ask("crm", leaving, Instant(now * 1000)) {
+            Admission::Now(_) => None,
+            Admission::At { at, because } => {
+                assert_eq!(because, "`crm` failed 3 times within 1m: its breaker is open");
+                Some(at.0 / 1000)
+            }
+            Admission::Later(_) => panic!("there is room"),
+        }
+    };
+    let failed = |now: i64| gates.ended("crm", Some(&ErrorKind::Unavailable), None, Instant(now * 1000));
+    assert_eq!(ask("a", 0), None);
+    failed(0);
+    gates.ended("crm", Some(&ErrorKind::NotFound), None, Instant(1000));
+    gates.ended("crm", Some(&ErrorKind::RateLimited), None, Instant(1000));
+    failed(10);
+    assert_eq!(ask("b", 61), None, "the first failure is older than the period");
+    failed(61);
+    assert_eq!(ask("c", 62), None);
+    failed(62);
+    assert_eq!(ask("d", 63), Some(92), "three failures within the period");
+    let later = ask("e", 64).unwrap();
+    assert!((92..122).contains(&later), "the others are spread over the time until the next try");
+    assert_eq!(ask("d", 92), None, "one call is let through");
+    assert!(ask("e", 93).is_some_and(|at| at >= 123), "and no other");
+    failed(94);
+    assert_eq!(ask("f", 95), Some(124), "it has failed: open again");
+    assert_eq!(ask("f", 124), None);
+    gates.ended("crm", None, None, Instant(125_000));
+    assert_eq!([ask("g", 125), ask("h", 125)], [None, None], "it has worked: closed");
+}
+
+#[test]
+fn a_probe_that_never_ends_is_followed_by_another() {
+    let breaker = Breaker { opens_at: rate(1, 60), half_open_after: Millis::seconds(30) };
+    let (gates, policy) = (Gates::default(), Policy { breaker: Some(breaker), ..Policy::default() });
+    assert_eq!(leaves(&gates, "a", &[], 1, &policy, 0), 0.0);
+    gates.ended("crm", Some(&ErrorKind::Timeout), None, Instant(0));
+    assert_eq!(leaves(&gates, "b", &[], 1, &policy, 1), 30.0);
+    assert!(leaves(&gates, "c", &[], 1, &policy, 31) > 150.0);
+}
+
+#[test]
+fn retries_of_all_runs_share_a_budget_and_first_attempts_do_not_need_it() {
+    let (gates, policy) = (Gates::default(), Policy { budget: Some(rate(2, 60)), ..Policy::default() });
+    let ask = |ticket: &str, attempt| {
+        let leaving = Leaving { connection: "crm", ticket, attempt, limits: &[], cost: 1, policy: &policy };
+        match gates.ask("crm", leaving, Instant(0)) {
+            Admission::Now(_) => 0,
+            Admission::At { at, .. } => at.0 / 1000,
+            Admission::Later(_) => -1,
+        }
+    };
+    assert_eq!([ask("a", 2), ask("b", 2), ask("c", 2), ask("d", 3), ask("e", 2)], [0, 0, 60, 60, 120]);
+    assert_eq!(ask("f", 1), 0);
+}
+
+#[test]
+fn so_many_at_the_same_time_and_the_next_when_one_has_ended() {
+    use futures::FutureExt as _;
+    let (gates, limits, policy) = (Gates::default(), [Limit::Concurrent(1)], Policy::default());
+    let ask = |ticket| {
+        let leaving = Leaving { connection: "crm", ticket, attempt: 1, limits: &limits, cost: 1, policy: &policy };
+        gates.ask("crm", leaving, Instant(0))
+    };
+    let Admission::Now(first) = ask("a") else { panic!("there is room") };
+    let Admission::Later(mut second) = ask("b") else { panic!("there is no room") };
+    assert!((&mut second).now_or_never().is_none());
+    drop(first);
+    assert!(second.now_or_never().is_some());
+}
+
+#[test]
+fn a_clock_that_is_set_back_holds_nobody_up() {
+    let (gates, limits, policy) = (Gates::default(), [Limit::Moving(rate(1, 10))], Policy::default());
+    assert_eq!(leaves(&gates, "a", &limits, 1, &policy, 1_000_000), 1_000_000.0);
+    assert_eq!(leaves(&gates, "b", &limits, 1, &policy, 1000), 1000.0);
+}
+
+proptest! {
+    #[test]
+    fn no_limit_is_ever_exceeded(calls in prop::collection::vec((0u64..2000, 1u32..4), 1..80), count in 3u32..8, bucket in 3u32..8) {
+        let (gates, policy) = (Gates::default(), Policy::default());
+        let period = Millis(1500);
+        let limits = [
+            Limit::Moving(Rate { count, period }),
+            Limit::Fixed(Rate { count: 20, period: Millis(4000) }),
+            Limit::Bucket { size: bucket, refill: Rate { count: 2, period: Millis(700) } },
+        ];
+        let (mut now, mut left) = (0i64, Vec::new());
+        for (at, (pause, cost)) in calls.into_iter().enumerate() {
+            now += pause as i64;
+            let (ticket, mut time) = (at.to_string(), Instant(now));
+            loop {
+                let leaving = Leaving { connection: "crm", ticket: &ticket, attempt: 1, limits: &limits, cost, policy: &policy };
+                match gates.ask("crm", leaving, time) {
+                    Admission::Now(_) => break,
+                    Admission::At { at, .. } => time = at,
+                    Admission::Later(_) => prop_assert!(false),
+                }
+            }
+            left.extend(std::iter::repeat_n(time.0, cost as usize));
+            now = now.max(time.0 - 4000);
+        }
+        left.sort_unstable();
+        for (at, time) in left.iter().enumerate() {
+            let within = left.iter().skip(at).filter(|other| **other < time + 1500).count();
+            prop_assert!(within <= count as usize);
+            let same = left.iter().filter(|other| other.div_euclid(4000) == time.div_euclid(4000)).count();
+            prop_assert!(same <= 20);
+        }
+        for (at, from) in left.iter().enumerate() {
+            for (more, to) in left.iter().enumerate().skip(at) {
+                let most = f64::from(bucket) + (to - from) as f64 * 2.0 / 700.0;
+                prop_assert!((more - at + 1) as f64 <= most + 1e-6);
+            }
+        }
+    }
+}
