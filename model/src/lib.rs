@@ -11,6 +11,8 @@ pub mod diagnostic;
 pub mod expr;
 pub mod failure;
 pub mod function;
+pub mod literal;
+pub mod mask;
 pub mod plan;
 pub mod schema;
 pub mod span;

@@ -160,6 +160,8 @@ pub(crate) struct ConnectionInfo {
     pub span: Span,
     /// The `with` or `retry` that makes it retry.
     pub retry_span: Option<Span>,
+    /// Whether it is marked `@pii`: personal data may go there.
+    pub personal: bool,
 }
 
 /// A policy.

@@ -164,6 +164,7 @@ impl World {
             functions: BTreeMap::new(),
             types: Types::default(),
             secrets: Vec::new(),
+            personal: Default::default(),
         }
     }
 

@@ -317,6 +317,7 @@ fn plan(url: &str) -> Plan {
         functions: BTreeMap::new(),
         types: Types::default(),
         secrets: Vec::new(),
+        personal: Default::default(),
     }
 }
 
