@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, future::Future, path::Path, sync::Arc};
 
 use flow_runtime::{
+    blob::Disk,
     connector::Connectors,
     engine::{Engine, Settings},
     eval::Library,
@@ -34,8 +35,10 @@ impl Host {
     pub(crate) fn open(&self, data: &Path) -> Result<Engine, Trouble> {
         let (env, secrets) = (Arc::new(self.variables.clone()), Arc::new(self.variables.clone()));
         let native = flow_stdlib::native::native_table();
-        let performer = Arc::new(Connectors::new(self.library.clone(), env.clone(), secrets, native));
-        Engine::open(Settings::new(data, self.library.clone(), env, performer)).map_err(|error| trouble(&error))
+        let blobs = Arc::new(Disk::new(data.join("blobs")));
+        let connectors = Connectors::new(self.library.clone(), env.clone(), secrets, native).with_blobs(blobs.clone());
+        let settings = Settings::new(data, self.library.clone(), env, Arc::new(connectors));
+        Engine::open(Settings { blobs, ..settings }).map_err(|error| trouble(&error))
     }
 }
 

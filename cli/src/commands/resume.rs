@@ -1,7 +1,7 @@
 //! `flowc runs resume`: a run that was interrupted goes on.
 
 use crate::{
-    args, environment,
+    args,
     exit::Exit,
     host::{self, Host},
     interrupt::Interrupts,
@@ -19,8 +19,9 @@ pub(super) fn resume(args: &args::RunsResume) -> Result<Exit, Trouble> {
         let message = format!("run `{}` is {} already", found.id, found.state);
         return Err(Trouble::new(Exit::Usage, message).help(format!("`flowc runs show {}` shows it", found.id)));
     }
-    let host = Host::new(environment::variables());
-    let data = program::data_folder(args.data.folder.as_deref(), &args.program);
+    let place = program::Place::of(&args.program, &args.data.environment)?;
+    let host = Host::new(place.variables());
+    let data = place.data_folder(&args.data, &args.program);
     host::block_on(async {
         let mut interrupts = Interrupts::new()?;
         let engine = host.open(&data)?;

@@ -8,7 +8,7 @@ use flow_model::{
     expr::{Ambient, Expr},
     failure::{ErrorKind, Failure},
     plan::Connection,
-    schema::{Call, Connector, ErrorCondition, Operation, Request},
+    schema::{Call, Connector, ErrorCondition, Limit, Operation, Request},
     ty::Type,
     value::Value,
 };
@@ -27,6 +27,7 @@ use super::{
     wait,
 };
 use crate::{
+    blob::{Blobs, Memory},
     eval::{Environment, Evaluator, Frame, Library},
     secret::Secrets,
     timer::{Clock, SystemClock},
@@ -41,6 +42,7 @@ pub struct Connectors {
     env: Arc<dyn Environment>,
     secrets: Arc<dyn Secrets>,
     native: NativeTable,
+    blobs: Arc<dyn Blobs>,
     clients: Clients,
     limiters: Limiters,
     clock: Arc<dyn Clock>,
@@ -48,9 +50,17 @@ pub struct Connectors {
 
 impl Connectors {
     /// A performer with the standard functions, the environment, the secrets and the native operations that it may use.
+    /// Files are kept in memory: see [`Self::with_blobs`].
     pub fn new(library: Library, env: Arc<dyn Environment>, secrets: Arc<dyn Secrets>, native: NativeTable) -> Self {
         let (clients, limiters) = (Clients::new(LONGEST_ANSWER), Limiters::default());
-        Self { library, env, secrets, native, clients, limiters, clock: Arc::new(SystemClock) }
+        let blobs = Arc::new(Memory::new());
+        Self { library, env, secrets, native, blobs, clients, limiters, clock: Arc::new(SystemClock) }
+    }
+
+    /// The same performer, which keeps and finds the bytes of files in a place.
+    #[must_use]
+    pub fn with_blobs(self, blobs: Arc<dyn Blobs>) -> Self {
+        Self { blobs, ..self }
     }
 
     /// The same performer, which reads answers up to so many bytes.
@@ -70,9 +80,11 @@ impl Connectors {
 impl Performer for Connectors {
     async fn admit(&self, invocation: &Invocation) {
         let Ok(found) = self.find(invocation) else { return };
-        let limit = found.connector.http.as_ref().and_then(|http| http.limit);
-        if let (Some(rate), Call::Http(_)) = (limit, &found.operation.call) {
-            self.limiters.pass(&format!("{} {}", found.connector.name, invocation.connection), rate).await;
+        let limits = found.connector.http.iter().flat_map(|http| &http.limits);
+        for limit in limits {
+            if let (Limit::Moving(rate), Call::Http(_)) = (limit, &found.operation.call) {
+                self.limiters.pass(&format!("{} {}", found.connector.name, invocation.connection), *rate).await;
+            }
         }
     }
 
@@ -168,8 +180,8 @@ impl Connectors {
                 let retry_after = match &outcome {
                     Ok(_) => None,
                     Err(_) => {
-                        let declared = reader.declared_wait(&answer);
-                        wait::asked(answer.status, &answer.headers, declared.as_deref(), self.clock.now())
+                        let declared = reader.declared(&answer, request.format);
+                        wait::asked(answer.status, &answer.headers, &declared, self.clock.now())
                     }
                 };
                 Attempt { outcome, retry_after, reached }
@@ -229,7 +241,8 @@ impl Connectors {
             Err(failure) => return never(failure),
         };
         let (secrets, timeout) = (vault.found(), invocation.timeout);
-        let call = NativeCall { config: &config, args: &args, secrets: &secrets, key: &invocation.key, timeout };
+        let (blobs, key) = (&*self.blobs, &*invocation.key);
+        let call = NativeCall { config: &config, args: &args, secrets: &secrets, blobs, key, timeout };
         let guarded = AssertUnwindSafe(code.call(call)).catch_unwind();
         let result = match tokio::time::timeout(timeout.duration(), guarded).await {
             Ok(Ok(Ok(value))) => typed(found, value).map_err(NativeFailure::from),
