@@ -285,7 +285,8 @@ impl Expr {
             | Self::Unary(_, of)
             | Self::Lambda(_, of)
             | Self::Convert(of, _)
-            | Self::Wire(of, _) => of.each_mut(change),
+            | Self::Wire(of, _)
+            | Self::Masked(of, _) => of.each_mut(change),
             Self::Index(left, right) | Self::Binary(_, left, right) | Self::Let { value: left, then: right, .. } => {
                 left.each_mut(change);
                 right.each_mut(change);

@@ -139,13 +139,16 @@ impl Literal {
             },
             Self::Currency => match currency::minor_digits(&text.to_ascii_uppercase()) {
                 Some(_) => Ok(()),
-                None => {
-                    Err(refusal(format!("there is no currency `{text}`"), "write its ISO 4217 code: `EUR`, `USD`, `JPY`"))
-                }
+                None => Err(refusal(
+                    format!("there is no currency `{text}`"),
+                    "write its ISO 4217 code: `EUR`, `USD`, `JPY`",
+                )),
             },
             Self::Character => match text.chars().count() {
                 1 => Ok(()),
-                count => Err(refusal(format!("a single character is needed, and this has {count}"), "write one character")),
+                count => {
+                    Err(refusal(format!("a single character is needed, and this has {count}"), "write one character"))
+                }
             },
             Self::Separator if text.is_empty() => Err(refusal(
                 "an empty text stands everywhere and nowhere".to_owned(),
@@ -235,7 +238,9 @@ mod tests {
         for (kind, text) in wrong {
             assert!(message(kind, text).is_some(), "{kind:?} {text}");
         }
-        for (kind, number, passes) in [(Literal::Count, -1, false), (Literal::Positive, 1, true), (Literal::Places, 29, false)] {
+        for (kind, number, passes) in
+            [(Literal::Count, -1, false), (Literal::Positive, 1, true), (Literal::Places, 29, false)]
+        {
             assert_eq!(kind.check(&Value::Int(number)).is_ok(), passes, "{kind:?} {number}");
         }
     }

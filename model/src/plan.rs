@@ -80,9 +80,7 @@ impl Plan {
     /// What is personal in the result of a run.
     pub fn personal_result(&self) -> Mask {
         let returns = self.graph.node_weights().filter(|node| matches!(node.kind, NodeKind::Return(_)));
-        returns
-            .filter_map(|node| self.personal.get(&node.path))
-            .fold(Mask::default(), |all, mask| all.join(mask))
+        returns.filter_map(|node| self.personal.get(&node.path)).fold(Mask::default(), |all, mask| all.join(mask))
     }
 
     /// The node after `node` in its region.

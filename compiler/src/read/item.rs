@@ -100,8 +100,11 @@ impl Reader<'_> {
             }
         }
         let with = self.policy_uses(node);
-        let attributes =
-            node.children().filter(|child| child.kind() == Kind::Attribute).filter_map(|child| self.name(child)).collect();
+        let attributes = node
+            .children()
+            .filter(|child| child.kind() == Kind::Attribute)
+            .filter_map(|child| self.name(child))
+            .collect();
         let span = self.span(node);
         Some(ast::Item::Connection(ast::Connection { span, doc, name, connector, config, attributes, with }))
     }

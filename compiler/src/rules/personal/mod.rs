@@ -268,11 +268,16 @@ impl Walk<'_, '_> {
                     span,
                     format!("made of `{}`, given to `{name}`", source.name),
                 );
-                self.report(problem, source, declared.map(|span| (span, format!("`{name}` has no `@pii`"))), format!(
-                    "if that system may have it, mark the connection: `connection {} = {} {{ … }} @pii`; \
+                self.report(
+                    problem,
+                    source,
+                    declared.map(|span| (span, format!("`{name}` has no `@pii`"))),
+                    format!(
+                        "if that system may have it, mark the connection: `connection {} = {} {{ … }} @pii`; \
                      else leave it out, or hide it with `.mask()`",
-                    step.connection, connection.connector
-                ));
+                        step.connection, connection.connector
+                    ),
+                );
             }
         }
         let result = of_type(names, &operation.result);

@@ -179,9 +179,9 @@ fn give(declared: &Type, bound: &Bound, plain: Option<super::shape::Source>) -> 
         Type::Optional(inner) => give(inner, bound, plain),
         Type::List(item) | Type::Stream(item) => Shape::list_of(give(item, bound, plain)),
         Type::Map(item) => Shape { keys: plain.clone(), ..Shape::list_of(give(item, bound, plain)) },
-        Type::Record(fields) => Shape::record(
-            fields.iter().map(|(name, field)| (name.clone(), give(&field.ty, bound, plain.clone()))),
-        ),
+        Type::Record(fields) => {
+            Shape::record(fields.iter().map(|(name, field)| (name.clone(), give(&field.ty, bound, plain.clone()))))
+        }
         Type::Bool => Shape::default(),
         _ => Shape::whole(plain),
     }
