@@ -31,11 +31,16 @@ pub(super) struct Judge<'a> {
     pub definitions: &'a Definitions,
     /// Results of the program's functions, by name and arguments.
     known: RefCell<BTreeMap<(String, Vec<Shape>), Shape>>,
+    /// Functions that are being judged, each called by the one before.
+    busy: RefCell<Vec<String>>,
 }
+
+/// How many functions deep calls are followed; further down, all that goes in comes out.
+const DEEPEST: usize = 32;
 
 impl<'a> Judge<'a> {
     pub(super) fn new(names: &'a Names<'a>, definitions: &'a Definitions) -> Self {
-        Self { names, definitions, known: RefCell::default() }
+        Self { names, definitions, known: RefCell::default(), busy: RefCell::default() }
     }
 
     /// The personal parts of an expression's value.
@@ -113,9 +118,15 @@ impl<'a> Judge<'a> {
         if let Some(known) = self.known.borrow().get(&key) {
             return known.clone();
         }
+        // A function that calls itself was reported.
+        if self.busy.borrow().len() >= DEEPEST || self.busy.borrow().iter().any(|busy| busy == name) {
+            return Shape::whole(key.1.iter().find_map(Shape::any).cloned());
+        }
         let Some(function) = self.definitions.function(self.names, name) else { return Shape::default() };
+        self.busy.borrow_mut().push(name.to_owned());
         let mut inner: Slots = function.params.iter().copied().zip(key.1.iter().cloned()).collect();
         let shape = self.value(&function.body, &mut inner);
+        self.busy.borrow_mut().pop();
         self.known.borrow_mut().insert(key, shape.clone());
         shape
     }
