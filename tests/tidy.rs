@@ -16,10 +16,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("flow-grammar", &[]),
     ("flow-compiler", &["flow-grammar", "flow-model"]),
     ("flow-runtime", &["flow-model"]),
+    ("flow-telemetry", &["flow-model", "flow-runtime"]),
     ("flow-native-s3", &["flow-model", "flow-runtime"]),
     ("flow-stdlib", &["flow-model", "flow-native-s3", "flow-runtime"]),
     ("flow-lsp", &["flow-compiler", "flow-model", "flow-stdlib"]),
-    ("flow-cli", &["flow-compiler", "flow-lsp", "flow-model", "flow-runtime", "flow-stdlib"]),
+    ("flow-cli", &["flow-compiler", "flow-lsp", "flow-model", "flow-runtime", "flow-stdlib", "flow-telemetry"]),
     ("flowc", &["flow-cli"]),
     ("flow-benches", &[]),
 ];
@@ -34,8 +35,8 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("lsp-server", &["flow-lsp"]),
     ("miette", &["flow-compiler"]),
     ("rusqlite", &["flow-runtime"]),
-    ("tokio", &["flow-runtime", "flow-stdlib", "flow-native-s3", "flow-cli"]),
-    ("reqwest", &["flow-runtime"]),
+    ("tokio", &["flow-runtime", "flow-stdlib", "flow-native-s3", "flow-telemetry", "flow-cli"]),
+    ("reqwest", &["flow-runtime", "flow-telemetry"]),
 ];
 
 /// The most lines of a file of code.

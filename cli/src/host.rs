@@ -1,9 +1,15 @@
 //! Where compiler, connectors and runtime meet: an engine over a data folder.
 
-use std::{collections::BTreeMap, future::Future, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use flow_runtime::{
     connector::Connectors,
+    egress::{Guard, Networks},
     engine::{Engine, Settings},
     eval::Library,
     store,
@@ -12,19 +18,61 @@ use flow_runtime::{
 use crate::{
     environment::Variables,
     exit::Exit,
+    program,
+    secrets::{Keyring, Places},
     trouble::{Trouble, said},
 };
+
+/// The variable that lists networks besides those of the project, apart by commas: `localhost`, `10.0.0.0/8`.
+const NETWORKS: &str = "FLOW_NETWORK_ALLOW";
+
+/// What surrounds a program: where its runs and secrets are, and where its calls may go.
+pub(crate) struct Surroundings {
+    pub(crate) data: PathBuf,
+    pub(crate) keyring: Keyring,
+    pub(crate) guard: Guard,
+}
+
+impl Surroundings {
+    /// What surrounds the program in a file or folder.
+    ///
+    /// # Errors
+    /// A setting of the project or a variable does not read.
+    pub(crate) fn of(
+        program: &Path,
+        data: Option<&Path>,
+        variables: BTreeMap<String, String>,
+    ) -> Result<Self, Trouble> {
+        let data = program::data_folder(data, program);
+        let networks = networks(variables.get(NETWORKS).map(String::as_str))?;
+        let keyring = Keyring::new(Places::usual(program::folder(program), &data), variables)?;
+        Ok(Self { data, keyring, guard: Guard::new(networks) })
+    }
+}
+
+fn networks(listed: Option<&str>) -> Result<Networks, Trouble> {
+    let listed = listed.unwrap_or_default().split(',').map(str::trim).filter(|line| !line.is_empty());
+    Networks::listed(listed)
+        .map_err(|error| Trouble::new(Exit::Environment, format!("the variable {NETWORKS} does not read: {error}")))
+}
 
 /// What runs work with.
 pub(crate) struct Host {
     pub(crate) library: Library,
     pub(crate) variables: Variables,
+    pub(crate) keyring: Keyring,
+    guard: Guard,
 }
 
 impl Host {
-    /// The standard functions, and the environment as it was read.
-    pub(crate) fn new(variables: BTreeMap<String, String>) -> Self {
-        Self { library: Library::new(flow_stdlib::functions()), variables: Variables::new(variables) }
+    /// The standard functions, and what surrounds the program.
+    pub(crate) fn new(surroundings: &Surroundings) -> Self {
+        Self {
+            library: Library::new(flow_stdlib::functions()),
+            variables: Variables::new(surroundings.keyring.variables()),
+            keyring: surroundings.keyring.clone(),
+            guard: surroundings.guard.clone(),
+        }
     }
 
     /// Opens a data folder for running; it is made if it is not there. Nothing runs yet.
@@ -32,9 +80,9 @@ impl Host {
     /// # Errors
     /// Another process uses it, or it can't be used.
     pub(crate) fn open(&self, data: &Path) -> Result<Engine, Trouble> {
-        let (env, secrets) = (Arc::new(self.variables.clone()), Arc::new(self.variables.clone()));
+        let (env, secrets) = (Arc::new(self.variables.clone()), Arc::new(self.keyring.clone()));
         let native = flow_stdlib::native::native_table();
-        let performer = Arc::new(Connectors::new(self.library.clone(), env.clone(), secrets, native));
+        let performer = Arc::new(Connectors::new(self.library.clone(), env.clone(), secrets, native).with_guard(self.guard.clone()));
         Engine::open(Settings::new(data, self.library.clone(), env, performer)).map_err(|error| trouble(&error))
     }
 }

@@ -5,6 +5,7 @@
 //! here knows how a program is written.
 
 pub mod connector;
+pub mod egress;
 pub mod engine;
 pub mod eval;
 pub mod journal;

@@ -3,9 +3,9 @@
 use crate::{
     args, environment,
     exit::Exit,
-    host::{self, Host},
+    host::{self, Host, Surroundings},
     interrupt::Interrupts,
-    program::{self, needs::Needs},
+    program::needs::Needs,
     trouble::Trouble,
 };
 
@@ -19,15 +19,15 @@ pub(super) fn resume(args: &args::RunsResume) -> Result<Exit, Trouble> {
         let message = format!("run `{}` is {} already", found.id, found.state);
         return Err(Trouble::new(Exit::Usage, message).help(format!("`flowc runs show {}` shows it", found.id)));
     }
-    let host = Host::new(environment::variables());
-    let data = program::data_folder(args.data.folder.as_deref(), &args.program);
+    let surroundings = Surroundings::of(&args.program, args.data.folder.as_deref(), environment::variables())?;
+    let (host, data) = (Host::new(&surroundings), surroundings.data);
     host::block_on(async {
         let mut interrupts = Interrupts::new()?;
         let engine = host.open(&data)?;
         let mut needs = Needs::default();
         let plan = engine.plan_of(&found.id).await.map_err(|error| host::trouble(&error))?;
         plan.iter().for_each(|plan| needs.add_unfinished(plan));
-        needs.check(host.variables.all())?;
+        needs.check(&host)?;
         let messages = engine.subscribe();
         engine.watch();
         let taken_up = engine.take_up(&found.id).await;

@@ -15,7 +15,7 @@ use tokio::{
 use crate::{
     args, environment,
     exit::Exit,
-    host::{self, Host},
+    host::{self, Host, Surroundings},
     interrupt::Interrupts,
     live::{Display, in_words},
     program::{self, input::Start, needs::Needs},
@@ -38,12 +38,12 @@ pub(crate) fn run(args: &args::Run) -> Result<Exit, Trouble> {
     let program = program::load(&file)?;
     let plan = program::choose(program.clone(), args.flow.as_deref(), &file)?;
     let called = program.called_by(&plan.flow);
-    let variables = environment::variables();
+    let surroundings = Surroundings::of(&file, args.data.folder.as_deref(), environment::variables())?;
+    let (host, data) = (Host::new(&surroundings), surroundings.data);
     let mut needs = Needs::default();
     needs.add_without_triggers(&plan);
     called.iter().for_each(|plan| needs.add_without_triggers(plan));
-    needs.check(&variables)?;
-    let host = Host::new(variables);
+    needs.check(&host)?;
     let start = Start {
         plan: &plan,
         trigger: args.trigger.as_deref(),
@@ -53,7 +53,6 @@ pub(crate) fn run(args: &args::Run) -> Result<Exit, Trouble> {
         now: SystemClock.now(),
     };
     let submission = start.submission()?;
-    let data = program::data_folder(args.data.folder.as_deref(), &file);
     host::block_on(async {
         let mut interrupts = Interrupts::new()?;
         let engine = host.open(&data)?;

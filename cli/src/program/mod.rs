@@ -109,6 +109,15 @@ pub(crate) fn data_folder(chosen: Option<&Path>, program: &Path) -> PathBuf {
     }
 }
 
+/// The folder that a program is in. A folder is its own.
+pub(crate) fn folder(program: &Path) -> &Path {
+    match program.parent() {
+        _ if program.is_dir() => program,
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,7 +14,7 @@ use flow_model::{
 use indexmap::IndexMap;
 
 use super::Reached;
-use crate::secret::SecretText;
+use crate::{egress::Guard, secret::SecretText};
 
 /// The code of an operation that is declared `native`.
 #[async_trait]
@@ -35,6 +35,7 @@ pub struct NativeCall<'a> {
     pub(super) secrets: &'a BTreeMap<String, SecretText>,
     pub(super) key: &'a str,
     pub(super) timeout: Millis,
+    pub(super) guard: &'a Guard,
 }
 
 impl<'a> NativeCall<'a> {
@@ -89,6 +90,12 @@ impl<'a> NativeCall<'a> {
     /// The idempotency key: the same for all attempts of the step.
     pub fn key(&self) -> &'a str {
         self.key
+    }
+
+    /// What decides about connections that the code makes: it has to ask before each, see [`Guard::url`] and
+    /// [`Guard::resolve`].
+    pub fn guard(&self) -> &'a Guard {
+        self.guard
     }
 
     /// How long the attempt may take.

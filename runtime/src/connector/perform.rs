@@ -27,6 +27,7 @@ use super::{
     wait,
 };
 use crate::{
+    egress::{Guard, Networks},
     eval::{Environment, Evaluator, Frame, Library},
     secret::Secrets,
     timer::{Clock, SystemClock},
@@ -42,6 +43,8 @@ pub struct Connectors {
     secrets: Arc<dyn Secrets>,
     native: NativeTable,
     clients: Clients,
+    guard: Guard,
+    longest: u64,
     limiters: Limiters,
     clock: Arc<dyn Clock>,
 }
@@ -49,14 +52,21 @@ pub struct Connectors {
 impl Connectors {
     /// A performer with the standard functions, the environment, the secrets and the native operations that it may use.
     pub fn new(library: Library, env: Arc<dyn Environment>, secrets: Arc<dyn Secrets>, native: NativeTable) -> Self {
-        let (clients, limiters) = (Clients::new(LONGEST_ANSWER), Limiters::default());
-        Self { library, env, secrets, native, clients, limiters, clock: Arc::new(SystemClock) }
+        let guard = Guard::new(Networks::default());
+        let (clients, limiters) = (Clients::new(LONGEST_ANSWER, guard.clone()), Limiters::default());
+        Self { library, env, secrets, native, clients, limiters, guard, longest: LONGEST_ANSWER, clock: Arc::new(SystemClock) }
+    }
+
+    /// The same performer, which may connect to where the guard lets it. Without one, that is the public internet.
+    #[must_use]
+    pub fn with_guard(self, guard: Guard) -> Self {
+        Self { clients: Clients::new(self.longest, guard.clone()), guard, ..self }
     }
 
     /// The same performer, which reads answers up to so many bytes.
     #[must_use]
     pub fn with_longest_answer(self, bytes: u64) -> Self {
-        Self { clients: Clients::new(bytes), ..self }
+        Self { clients: Clients::new(bytes, self.guard.clone()), longest: bytes, ..self }
     }
 
     /// The same performer with another clock, by which the dates that servers send are waited for.
@@ -229,7 +239,7 @@ impl Connectors {
             Err(failure) => return never(failure),
         };
         let (secrets, timeout) = (vault.found(), invocation.timeout);
-        let call = NativeCall { config: &config, args: &args, secrets: &secrets, key: &invocation.key, timeout };
+        let call = NativeCall { config: &config, args: &args, secrets: &secrets, key: &invocation.key, timeout, guard: &self.guard };
         let guarded = AssertUnwindSafe(code.call(call)).catch_unwind();
         let result = match tokio::time::timeout(timeout.duration(), guarded).await {
             Ok(Ok(Ok(value))) => typed(found, value).map_err(NativeFailure::from),

@@ -1,0 +1,1 @@
+//! What runs do, as metrics and spans.
