@@ -16,11 +16,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("flow-grammar", &[]),
     ("flow-compiler", &["flow-grammar", "flow-model"]),
     ("flow-runtime", &["flow-model"]),
-    ("flow-telemetry", &["flow-model", "flow-runtime"]),
     ("flow-native-s3", &["flow-model", "flow-runtime"]),
     ("flow-stdlib", &["flow-model", "flow-native-s3", "flow-runtime"]),
     ("flow-lsp", &["flow-compiler", "flow-model", "flow-stdlib"]),
-    ("flow-cli", &["flow-compiler", "flow-lsp", "flow-model", "flow-runtime", "flow-stdlib", "flow-telemetry"]),
+    ("flow-cli", &["flow-compiler", "flow-lsp", "flow-model", "flow-runtime", "flow-stdlib"]),
     ("flowc", &["flow-cli"]),
     ("flow-benches", &[]),
 ];
@@ -35,8 +34,8 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("lsp-server", &["flow-lsp"]),
     ("miette", &["flow-compiler"]),
     ("rusqlite", &["flow-runtime"]),
-    ("tokio", &["flow-runtime", "flow-stdlib", "flow-native-s3", "flow-telemetry", "flow-cli"]),
-    ("reqwest", &["flow-runtime", "flow-telemetry"]),
+    ("tokio", &["flow-runtime", "flow-stdlib", "flow-native-s3", "flow-cli"]),
+    ("reqwest", &["flow-runtime"]),
 ];
 
 /// The most lines of a file of code.

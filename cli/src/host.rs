@@ -8,6 +8,7 @@ use std::{
 };
 
 use flow_runtime::{
+    blob::Disk,
     connector::Connectors,
     egress::{Guard, Networks},
     engine::{Engine, Settings},
@@ -82,8 +83,12 @@ impl Host {
     pub(crate) fn open(&self, data: &Path) -> Result<Engine, Trouble> {
         let (env, secrets) = (Arc::new(self.variables.clone()), Arc::new(self.keyring.clone()));
         let native = flow_stdlib::native::native_table();
-        let performer = Arc::new(Connectors::new(self.library.clone(), env.clone(), secrets, native).with_guard(self.guard.clone()));
-        Engine::open(Settings::new(data, self.library.clone(), env, performer)).map_err(|error| trouble(&error))
+        let blobs = Arc::new(Disk::new(data.join("blobs")));
+        let connectors = Connectors::new(self.library.clone(), env.clone(), secrets, native)
+            .with_blobs(blobs.clone())
+            .with_guard(self.guard.clone());
+        let settings = Settings::new(data, self.library.clone(), env, Arc::new(connectors));
+        Engine::open(Settings { blobs, ..settings }).map_err(|error| trouble(&error))
     }
 }
 

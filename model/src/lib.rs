@@ -10,6 +10,7 @@ pub mod currency;
 pub mod diagnostic;
 pub mod expr;
 pub mod failure;
+pub mod file;
 pub mod function;
 pub mod plan;
 pub mod schema;

@@ -13,7 +13,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::SerializeMap};
 use serde_json::Value as Json;
 
-use crate::units::Millis;
+use crate::{file::File, units::Millis};
 
 /// A value.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +48,8 @@ pub enum Value {
     Record(IndexMap<String, Value>),
     /// A secret by name. Its text is put in where a request is built and nowhere else.
     Secret(Arc<str>),
+    /// A file: what is known of it. Its bytes lie in the data folder and are read as a stream.
+    File(Arc<File>),
 }
 
 /// An amount in a currency.
@@ -104,11 +106,12 @@ impl Value {
             Self::List(_) => "a list",
             Self::Record(_) => "a record",
             Self::Secret(_) => "a secret",
+            Self::File(_) => "a file",
         }
     }
 
     /// The plain JSON that people and other systems see. Bytes are base64; money is `{"amount": "5.00", "currency":
-    /// "EUR"}`; a secret is its name in angle brackets.
+    /// "EUR"}`; a secret is its name in angle brackets; a file is what is known of it, without its bytes.
     pub fn to_json(&self) -> Json {
         match self {
             Self::Null => Json::Null,
@@ -122,6 +125,7 @@ impl Value {
                 Json::Object(fields.iter().map(|(name, value)| (name.clone(), value.to_json())).collect())
             }
             Self::Money(money) => serde_json::json!({ "amount": money.amount.to_string(), "currency": money.currency }),
+            Self::File(file) => file.to_json(),
             Self::Bytes(_)
             | Self::Timestamp(_)
             | Self::Zoned(_)
@@ -182,6 +186,7 @@ impl Value {
             (Self::Null, Self::Null) => true,
             (Self::Bytes(a), Self::Bytes(b)) => a == b,
             (Self::Secret(a), Self::Secret(b)) => a == b,
+            (Self::File(a), Self::File(b)) => a == b,
             _ => self.order(other) == Some(Ordering::Equal),
         }
     }
@@ -225,6 +230,7 @@ impl Value {
             "$duration" => Self::Duration(Millis(content.as_u64()?)),
             "$size" => Self::Size(content.as_u64()?),
             "$secret" => Self::Secret(text?.into()),
+            "$file" => Self::File(Arc::new(File::deserialize(content).ok()?)),
             _ => return None,
         })
     }
@@ -257,7 +263,7 @@ impl fmt::Display for Value {
             Self::Date(value) => value.fmt(f),
             Self::Duration(value) => value.fmt(f),
             Self::Size(value) => write!(f, "{value}B"),
-            Self::List(_) | Self::Record(_) => self.to_json().fmt(f),
+            Self::List(_) | Self::Record(_) | Self::File(_) => self.to_json().fmt(f),
             Self::Secret(name) => write!(f, "<secret {name}>"),
         }
     }
@@ -300,6 +306,7 @@ impl Serialize for Value {
             Self::Duration(value) => tag(serializer, "$duration", value),
             Self::Size(value) => tag(serializer, "$size", value),
             Self::Secret(name) => tag(serializer, "$secret", &**name),
+            Self::File(file) => tag(serializer, "$file", &**file),
         }
     }
 }
@@ -313,6 +320,7 @@ impl<'de> Deserialize<'de> for Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::file::Sha256;
 
     fn every_kind() -> Value {
         Value::record([
@@ -331,6 +339,7 @@ mod tests {
             ("list", Value::List(vec![Value::Int(1), Value::List(vec![])])),
             ("$odd", Value::record([("$decimal", Value::text("not a decimal"))])),
             ("secret", Value::Secret("stripe/webhook".into())),
+            ("file", Value::File(File::new(Sha256::of(b"%PDF"), 4, "bill.pdf", "application/pdf").into())),
         ])
     }
 

@@ -4,6 +4,7 @@
 //! survive crashes, and their history. This is the only crate with async code. Left out on purpose: the language; nothing
 //! here knows how a program is written.
 
+pub mod blob;
 pub mod connector;
 pub mod egress;
 pub mod engine;

@@ -63,7 +63,8 @@ fn checked(name: &str) -> Result<&str, Trouble> {
 /// by everyone on the machine, and stay in the history of the shell.
 fn text(name: &str) -> Result<String, Trouble> {
     let text = if io::stdin().is_terminal() {
-        rpassword::prompt_password(format!("the text of `{name}` (not shown): ")).map_err(|error| unread(&said(&error)))?
+        rpassword::prompt_password(format!("the text of `{name}` (not shown): "))
+            .map_err(|error| unread(&said(&error)))?
     } else {
         let mut text = String::new();
         let read = io::stdin().lock().take(LONGEST + 1).read_to_string(&mut text);

@@ -13,7 +13,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use age::{secrecy::{ExposeSecret as _, SecretString}, x25519::Identity};
+use age::{
+    secrecy::{ExposeSecret as _, SecretString},
+    x25519::Identity,
+};
 
 use crate::{
     exit::Exit,

@@ -290,7 +290,8 @@ mod tests {
     fn a_passphrase_opens_what_was_stored_with_it_and_another_does_not() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store");
-        let store = |passphrase: &str| Store::new(path.clone(), Key::of(&path, &variables(&[(PASSPHRASE, passphrase)])));
+        let store =
+            |passphrase: &str| Store::new(path.clone(), Key::of(&path, &variables(&[(PASSPHRASE, passphrase)])));
         store("correct horse").set("a", "text").unwrap();
         assert_eq!(store("correct horse").names().unwrap(), ["a"]);
         assert_eq!(store("correct horse").get("a").unwrap().as_deref(), Some("text"));

@@ -44,7 +44,9 @@ impl Lowering<'_> {
         self.el.scope.push();
         let item = self.el.bind_new(item, ty, Kind::Item);
         self.builder.enter(node);
+        self.firsts += 1;
         let region = self.block(body, goal);
+        self.firsts -= 1;
         self.builder.leave();
         self.el.close();
         self.builder.region(node, 0, region.chain);

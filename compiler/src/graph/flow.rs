@@ -47,6 +47,7 @@ pub(super) fn lower(
         used: std::collections::BTreeMap::new(),
         signatures,
         sagas: Vec::new(),
+        firsts: 0,
     };
     lowering.el.has_gaps = has_gaps;
     lowering.el.scope.push();

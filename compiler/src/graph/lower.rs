@@ -101,6 +101,8 @@ pub(super) struct Lowering<'a> {
     pub signatures: &'a Signatures,
     /// The `saga`s around, innermost last.
     pub sagas: Vec<Span>,
+    /// How many `first`s are around.
+    pub firsts: u32,
 }
 
 /// Who waits for an answer.

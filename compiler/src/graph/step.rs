@@ -8,7 +8,7 @@ use flow_model::{
     expr::{Expr, RecordPart, Slot, TextPart},
     failure::ErrorKind,
     plan::{self, CatchArm, NodeKind},
-    schema::{Call, Operation},
+    schema::{Call, Effect, Operation},
     span::Span,
     ty::{Field, Type, Types},
     value::Value,
@@ -241,9 +241,11 @@ impl<'a> Lowering<'a> {
             policy::check(self, &policy, retries, step, &target.connection, target.info, &target.name);
         }
         let mut kinds = of_operation(&target.info.schema, operation);
-        // A call that is not safe to repeat and fails halfway is undecided; one that is safe is made again.
+        // A call that is not safe to repeat and fails halfway is undecided; one that is safe is made again. In `first` it
+        // is undecided too when it is given up and may have taken effect, since another candidate must not do the same.
         if operation.is_repeatable() {
             kinds.retain(|kind| *kind != ErrorKind::Interrupted);
+            kinds.extend((self.firsts > 0 && operation.effect != Effect::Read).then_some(ErrorKind::Interrupted));
         }
         for kind in kinds {
             self.raise(kind, target.span);

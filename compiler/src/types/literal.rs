@@ -168,6 +168,7 @@ pub(super) fn literal_type(value: &Value) -> Type {
         Value::Date(_) => Type::Date,
         Value::Duration(_) => Type::Duration,
         Value::Size(_) => Type::Size,
+        Value::File(_) => Type::File,
         Value::List(_) | Value::Record(_) | Value::Secret(_) => Type::Json,
     }
 }

@@ -106,7 +106,8 @@ impl<'a> Raw<'a> {
             | (Value::Date(_), Type::Date)
             | (Value::Duration(_), Type::Duration)
             | (Value::Size(_), Type::Size)
-            | (Value::Secret(_), Type::Secret(_)) => true,
+            | (Value::Secret(_), Type::Secret(_))
+            | (Value::File(_), Type::File) => true,
             (Value::Money(money), Type::Money(currency)) => {
                 currency.as_ref().is_none_or(|code| *code == money.currency)
             }

@@ -8,13 +8,18 @@ use std::{collections::BTreeMap, sync::Arc};
 use async_trait::async_trait;
 use flow_model::{
     failure::{ErrorKind, Failure},
+    file::File,
     units::Millis,
     value::Value,
 };
 use indexmap::IndexMap;
 
 use super::Reached;
-use crate::{egress::Guard, secret::SecretText};
+use crate::{
+    blob::{self, BlobReader, Blobs, Part},
+    egress::Guard,
+    secret::SecretText,
+};
 
 /// The code of an operation that is declared `native`.
 #[async_trait]
@@ -33,6 +38,7 @@ pub struct NativeCall<'a> {
     pub(super) config: &'a IndexMap<String, Value>,
     pub(super) args: &'a IndexMap<String, Value>,
     pub(super) secrets: &'a BTreeMap<String, SecretText>,
+    pub(super) blobs: &'a dyn Blobs,
     pub(super) key: &'a str,
     pub(super) timeout: Millis,
     pub(super) guard: &'a Guard,
@@ -85,6 +91,33 @@ impl<'a> NativeCall<'a> {
                 format!("`{name}` should be bytes or a string and is {}", other.kind()),
             )),
         }
+    }
+
+    /// An argument that is a file.
+    ///
+    /// # Errors
+    /// `Invalid` when it is something else.
+    pub fn file(&self, name: &str) -> Result<&'a File, Failure> {
+        match self.arg(name) {
+            Value::File(file) => Ok(file),
+            other => {
+                Err(Failure::new(ErrorKind::Invalid, format!("`{name}` should be a file and is {}", other.kind())))
+            }
+        }
+    }
+
+    /// Where the bytes of files lie: a file that the operation makes is written there first, and what the writer says
+    /// of it goes into the result.
+    pub fn blobs(&self) -> &'a dyn Blobs {
+        self.blobs
+    }
+
+    /// Reads the bytes of a file as a stream.
+    ///
+    /// # Errors
+    /// When they are not there, or can't be read.
+    pub async fn read(&self, file: &File) -> Result<BlobReader, blob::Error> {
+        self.blobs.open(file.sha256, Part::ALL).await
     }
 
     /// The idempotency key: the same for all attempts of the step.

@@ -27,6 +27,7 @@ use super::{
     wait,
 };
 use crate::{
+    blob::{Blobs, Memory},
     egress::{Guard, Networks},
     eval::{Environment, Evaluator, Frame, Library},
     secret::Secrets,
@@ -42,6 +43,7 @@ pub struct Connectors {
     env: Arc<dyn Environment>,
     secrets: Arc<dyn Secrets>,
     native: NativeTable,
+    blobs: Arc<dyn Blobs>,
     clients: Clients,
     guard: Guard,
     longest: u64,
@@ -51,16 +53,25 @@ pub struct Connectors {
 
 impl Connectors {
     /// A performer with the standard functions, the environment, the secrets and the native operations that it may use.
+    /// Files are kept in memory: see [`Self::with_blobs`].
     pub fn new(library: Library, env: Arc<dyn Environment>, secrets: Arc<dyn Secrets>, native: NativeTable) -> Self {
         let guard = Guard::new(Networks::default());
         let (clients, limiters) = (Clients::new(LONGEST_ANSWER, guard.clone()), Limiters::default());
-        Self { library, env, secrets, native, clients, limiters, guard, longest: LONGEST_ANSWER, clock: Arc::new(SystemClock) }
+        let (blobs, longest) = (Arc::new(Memory::new()), LONGEST_ANSWER);
+        let clock = Arc::new(SystemClock);
+        Self { library, env, secrets, native, blobs, clients, guard, longest, limiters, clock }
     }
 
     /// The same performer, which may connect to where the guard lets it. Without one, that is the public internet.
     #[must_use]
     pub fn with_guard(self, guard: Guard) -> Self {
         Self { clients: Clients::new(self.longest, guard.clone()), guard, ..self }
+    }
+
+    /// The same performer, which keeps and finds the bytes of files in a place.
+    #[must_use]
+    pub fn with_blobs(self, blobs: Arc<dyn Blobs>) -> Self {
+        Self { blobs, ..self }
     }
 
     /// The same performer, which reads answers up to so many bytes.
@@ -239,7 +250,8 @@ impl Connectors {
             Err(failure) => return never(failure),
         };
         let (secrets, timeout) = (vault.found(), invocation.timeout);
-        let call = NativeCall { config: &config, args: &args, secrets: &secrets, key: &invocation.key, timeout, guard: &self.guard };
+        let (blobs, key, guard) = (&*self.blobs, &*invocation.key, &self.guard);
+        let call = NativeCall { config: &config, args: &args, secrets: &secrets, blobs, key, timeout, guard };
         let guarded = AssertUnwindSafe(code.call(call)).catch_unwind();
         let result = match tokio::time::timeout(timeout.duration(), guarded).await {
             Ok(Ok(Ok(value))) => typed(found, value).map_err(NativeFailure::from),

@@ -145,13 +145,15 @@ async fn a_name_is_as_good_as_the_addresses_that_it_has() {
 #[test]
 fn hosts_are_named_whole_or_by_what_is_below_a_name() {
     let named = ["api.example.com", "*.my.salesforce.com"].map(str::to_owned);
-    for host in ["api.example.com", "API.example.com", "api.example.com.", "acme.my.salesforce.com", "a.b.my.salesforce.com"]
+    for host in
+        ["api.example.com", "API.example.com", "api.example.com.", "acme.my.salesforce.com", "a.b.my.salesforce.com"]
     {
         assert!(is_named(host, &named), "{host}");
     }
     // The third has a Cyrillic letter: in the form that is sent it is another name.
     let alike = Url::parse("https://аpi.example.com/").unwrap();
-    for host in ["example.com", "xapi.example.com", alike.host_str().unwrap(), "my.salesforce.com", "evil-my.salesforce.com"]
+    for host in
+        ["example.com", "xapi.example.com", alike.host_str().unwrap(), "my.salesforce.com", "evil-my.salesforce.com"]
     {
         assert!(!is_named(host, &named), "{host}");
     }

@@ -185,7 +185,8 @@ impl Inner {
         let now = self.settings.clock.now();
         while let Some(message) = messages.pop_front() {
             match message {
-                Message::Event(event) => events.extend(live.machine.expects(&event, now).then_some(event)),
+                Message::Event(event) if live.machine.expects(&event, now) => events.push(event),
+                Message::Event(event) => self.arm_again(run, &live, &event, now),
                 // What someone asks for has a turn of its own, so that what they hear is what came of it.
                 Message::Asked(event, done) if events.is_empty() => {
                     if live.machine.expects(&event, now) {
@@ -251,6 +252,24 @@ impl Inner {
             let _ = done.send(());
         }
         Ok(live)
+    }
+
+    /// Keeps a timer that has come too early: the clock was set back since it was due.
+    fn arm_again(&self, run: &RunId, live: &Live, event: &Event, now: Instant) {
+        match event {
+            Event::Fired { place } => {
+                let timers = live.machine.timers().into_iter();
+                for (place, until) in timers.filter(|(of, until)| of == place && *until > now) {
+                    self.timers.arm(until, Due::Place(run.clone(), place));
+                }
+            }
+            Event::Expired if !live.machine.is_ending() => {
+                if let Some(at) = live.machine.deadline().filter(|at| *at > now) {
+                    self.timers.arm(at, Due::Deadline(run.clone()));
+                }
+            }
+            _ => {}
+        }
     }
 
     /// Brings a run into memory: what was under way is taken up again.
@@ -393,6 +412,12 @@ impl Inner {
             if let Some(cell) = state.cells.remove(run) {
                 cell.flights.into_values().for_each(|flight| flight.handle.abort());
             }
+        }
+        // What has ended stays as it ended.
+        match self.store.summary(run).await {
+            Ok(Some(summary)) if summary.state.is_final() => return,
+            Ok(_) => {}
+            Err(error) => return self.halt(error),
         }
         let reason = Some(format!("the run can't go on: {broken}"));
         let standing = Standing { state: RunState::NeedsDecision, reason, wake_at: None, outcome: None };

@@ -99,6 +99,7 @@ impl Engine {
     /// When another process uses the folder, or it can't be used.
     pub fn open(settings: Settings) -> Result<Self, Error> {
         let store = Sqlite::open(&settings.data)?;
+        settings.blobs.clear_unfinished()?;
         Ok(Self::with_store(settings, Arc::new(store)))
     }
 

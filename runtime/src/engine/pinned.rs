@@ -50,7 +50,10 @@ impl Engine {
                 Err(ControlError::Over { run: run.clone(), state: summary.state })
             }
             Some(_) => {
-                self.inner.post(run, Message::Look);
+                // It may have to begin first, and may have been told something.
+                for message in [Message::Look, Message::Mail, Message::Begin] {
+                    self.inner.post(run, message);
+                }
                 Ok(())
             }
         }

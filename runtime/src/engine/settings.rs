@@ -5,6 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use flow_model::units::Millis;
 
 use crate::{
+    blob::{Blobs, Disk},
     connector::Performer,
     eval::{Environment, Library},
     timer::{Clock, SystemClock},
@@ -15,6 +16,8 @@ use crate::{
 pub struct Settings {
     /// The folder that holds the journal.
     pub data: PathBuf,
+    /// The bytes of files and of large values.
+    pub blobs: Arc<dyn Blobs>,
     /// The standard functions.
     pub library: Library,
     /// Plain configuration.
@@ -28,15 +31,16 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Settings with the clock of the machine and the usual limits.
+    /// Settings with the clock of the machine, the usual limits, and blobs in the same folder.
     pub fn new(
         data: impl Into<PathBuf>,
         library: Library,
         env: Arc<dyn Environment>,
         performer: Arc<dyn Performer>,
     ) -> Self {
-        let clock = Arc::new(SystemClock);
-        Self { data: data.into(), library, env, performer, clock, limits: Limits::default() }
+        let (data, clock) = (data.into(), Arc::new(SystemClock));
+        let blobs = Arc::new(Disk::new(data.join("blobs")));
+        Self { data, blobs, library, env, performer, clock, limits: Limits::default() }
     }
 }
 

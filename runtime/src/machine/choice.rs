@@ -39,7 +39,8 @@ impl Machine {
     }
 
     /// Takes the end of a candidate: a value is that of the `first`, a failure leads to the next one. What may have
-    /// happened must not happen twice, so there is no next one after `Interrupted`.
+    /// happened must not happen twice, so there is no next one after `Interrupted`; a step whose repetitions have not
+    /// shown what became of it ends as interrupted here too.
     pub(super) fn candidate_ended(&mut self, id: ForkId, index: usize, result: Result<Value, Raised>) {
         match result {
             Ok(value) => {

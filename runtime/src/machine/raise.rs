@@ -127,14 +127,7 @@ impl Machine {
     pub(super) fn is_caught(&mut self, thread: ThreadId, failure: &Failure) -> bool {
         let mut at = Some(thread);
         while let Some(thread) = at {
-            let guarded = self.threads.get(&thread).map(|thread| {
-                let nodes = thread.stack.iter().rev().filter_map(|region| match region.role {
-                    Role::Guarded(node) => Some(node),
-                    Role::Whole | Role::Part(_) | Role::Saga(..) | Role::Straggler => None,
-                });
-                nodes.collect::<Vec<_>>()
-            });
-            for node in guarded.unwrap_or_default() {
+            for node in self.guards(thread) {
                 if !matches!(self.catches(thread, node, failure), Ok(Caught::No)) {
                     return true;
                 }
@@ -150,5 +143,39 @@ impl Machine {
             at = fork.map(|fork| fork.owner);
         }
         false
+    }
+
+    /// Says whether a failure of this thread would let a `first` try its next candidate.
+    pub(super) fn is_passed_on(&mut self, thread: ThreadId, failure: &Failure) -> bool {
+        let mut at = Some(thread);
+        while let Some(thread) = at {
+            for node in self.guards(thread) {
+                if !matches!(self.catches(thread, node, failure), Ok(Caught::No)) {
+                    return false;
+                }
+            }
+            let Some((id, index)) = self.threads.get(&thread).and_then(|thread| thread.parent) else { return false };
+            let Some(fork) = self.forks.get(&id) else { return false };
+            match &fork.kind {
+                ForkKind::First { items, .. } if index + 1 < items.len() => return true,
+                ForkKind::For { on_error: ForOnError::Collect | ForOnError::Skip, .. } | ForkKind::Undo { .. } => {
+                    return false;
+                }
+                _ => {}
+            }
+            at = Some(fork.owner);
+        }
+        false
+    }
+
+    /// The `try` nodes that a thread is in, innermost first.
+    fn guards(&self, thread: ThreadId) -> Vec<NodeIndex> {
+        let stack = self.threads.get(&thread).map(|thread| thread.stack.iter().rev()).into_iter().flatten();
+        stack
+            .filter_map(|region| match region.role {
+                Role::Guarded(node) => Some(node),
+                Role::Whole | Role::Part(_) | Role::Saga(..) | Role::Straggler => None,
+            })
+            .collect()
     }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use flow_model::{
     failure::{ErrorKind, Failure},
     plan::{Backoff, DEFAULT_TIMEOUT, NodeKind, Retry, Step},
+    schema::{Effect, Operation},
     units::{Instant, Millis},
     value::Value,
 };
@@ -104,9 +105,12 @@ impl Machine {
     }
 
     fn repeat(&self, step: &Step) -> Option<Repeat> {
+        self.operation(step).map(|operation| if operation.is_repeatable() { Repeat::Safe } else { Repeat::Unsafe })
+    }
+
+    fn operation(&self, step: &Step) -> Option<&Operation> {
         let connection = self.plan.connections.get(&step.connection)?;
-        let operation = self.plan.connectors.get(&connection.connector)?.operations.get(&step.operation)?;
-        Some(if operation.is_repeatable() { Repeat::Safe } else { Repeat::Unsafe })
+        self.plan.connectors.get(&connection.connector)?.operations.get(&step.operation)
     }
 
     fn step_of(&self, node: NodeIndex) -> Option<&Step> {
@@ -167,9 +171,26 @@ impl Machine {
                     self.actions.push(Action::Wake { place: place.clone(), until });
                     self.pending.insert(place.clone(), Pending::Retry(call, until));
                 }
+                None if self.may_be_done(&call, failure) && self.is_passed_on(call.thread, failure) => {
+                    let message = format!("the call may have taken effect, and it is not known whether ({failure})");
+                    self.interrupt(place, call, &message);
+                }
                 None => self.fail_step(place, &call, failure.clone()),
             },
         }
+    }
+
+    /// Says whether a call that is given up with this failure may have done what it does: an answer was lost and none since
+    /// has told what became of it, or the answer is of a success that does not fit its type.
+    fn may_be_done(&self, call: &CallState, failure: &Failure) -> bool {
+        let tells = match &failure.kind {
+            ErrorKind::Rejected | ErrorKind::Invalid | ErrorKind::NotFound | ErrorKind::Declared(_) => true,
+            ErrorKind::Mismatch => false,
+            // About the state of the key, the credential or the system now, and not about the earlier attempt.
+            _ => call.doubt == Doubt::None,
+        };
+        !tells
+            && self.step_of(call.node).and_then(|step| self.operation(step)).is_some_and(|of| of.effect != Effect::Read)
     }
 
     pub(super) fn lost(&mut self, place: &Place, attempt: u32) {

@@ -77,6 +77,9 @@ pub enum Error {
         /// What is wrong.
         damage: Damage,
     },
+    /// The bytes of files and of large values can't be read or written.
+    #[error(transparent)]
+    Blobs(#[from] crate::blob::Error),
     /// Another process has opened the folder since.
     #[error("another process has taken the data folder over: this one writes no more")]
     TakenOver,

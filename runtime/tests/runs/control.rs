@@ -3,7 +3,7 @@
 use flow_model::{expr::BinaryOp, failure::ErrorKind, units::Millis, value::Value};
 use flow_runtime::{
     connector::Reached,
-    machine::{Awaited, Event, Outcome, Place, Record, Status, Verdict},
+    machine::{Awaited, Decision, Event, Outcome, Place, Record, Status, Verdict},
 };
 
 use crate::support::{
@@ -58,6 +58,50 @@ fn first_stops_where_it_is_not_known_what_happened() {
     let mut play = start(vec![attempt("t", 4, vec![first], arms), end(get(4))]);
     play.answer_with("charge[0]", Err(failure(ErrorKind::Timeout)), Reached::Perhaps, None, 0);
     assert_eq!((play.value(), play.asked.len()), (Value::Int(9), 1));
+}
+
+/// S3: the first processor's answer is lost for good; the second is not charged before that is resolved.
+#[test]
+fn s3_first_charges_nobody_else_while_a_keyed_charge_may_have_happened() {
+    let lost = |play: &mut Play, path: &str, kind| {
+        play.answer_with(path, Err(failure(kind)), Reached::Perhaps, None, 0);
+    };
+    let give_up = || {
+        let charge = step_of("charge", "keyed", 2, get(1)).retrying(retry(1, &[ErrorKind::Timeout], 10));
+        start(vec![first("first", 3, 1, list((1..=3).map(int)), vec![charge, give(get(2))]), end(get(3))])
+    };
+    let mut play = give_up();
+    lost(&mut play, "charge[0]", ErrorKind::Timeout);
+    play.fire();
+    // The last attempt is refused: that tells nothing about the first one.
+    play.err("charge[0]", ErrorKind::Unavailable);
+    assert!(matches!(play.machine.status(), Status::Undecided { .. }));
+    assert_eq!(play.asked(), ["charge[0]", "charge[0]"]);
+    play.apply(Event::Resolved { place: play.asked[0].place.clone(), decision: Decision::Retry });
+    assert_eq!(play.asked[2].key, play.asked[0].key, "it is asked again with the same key");
+    play.err("charge[0]", ErrorKind::Rejected);
+    play.ok("charge[1]", 20);
+    assert_eq!(play.value(), Value::Int(20));
+
+    let mut play = give_up();
+    lost(&mut play, "charge[0]", ErrorKind::Timeout);
+    play.fire();
+    play.err("charge[0]", ErrorKind::Rejected);
+    assert_eq!(play.waiting(), ["charge[1]"], "a refusal under the same key tells that nothing happened");
+
+    let mut play = give_up();
+    play.err("charge[0]", ErrorKind::Mismatch);
+    assert!(matches!(play.machine.status(), Status::Undecided { .. }), "an answer that does not fit is of a success");
+    let place = play.asked[0].place.clone();
+    play.apply(Event::Resolved { place, decision: Decision::Fail(failure(ErrorKind::NotFound)) });
+    assert_eq!(play.waiting(), ["charge[1]"]);
+    play.err("charge[1]", ErrorKind::Rejected);
+    lost(&mut play, "charge[2]", ErrorKind::Unavailable);
+    assert_eq!(play.failure().0.kind, ErrorKind::Unavailable, "there is nobody left who could do the same");
+
+    let mut play = routing("read");
+    lost(&mut play, "charge[0]", ErrorKind::Mismatch);
+    assert_eq!(play.waiting(), ["charge[1]"], "what only reads has done nothing");
 }
 
 fn race_of_two() -> Play {

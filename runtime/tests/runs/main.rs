@@ -14,5 +14,6 @@ mod limits;
 mod machine;
 mod others;
 mod random;
+mod reliability;
 mod support;
 mod undo;

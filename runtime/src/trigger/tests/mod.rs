@@ -31,8 +31,8 @@ use tokio::{
 use super::{Counters, Error, Limits, Settings, serve};
 use crate::{
     connector::{Connectors, NativeTable},
-    engine::{self, Engine, Filter, RunSummary},
     egress::{Guard, Networks},
+    engine::{self, Engine, Filter, RunSummary},
     eval::Library,
     secret::{SecretText, Secrets},
     timer::Clock,

@@ -38,9 +38,16 @@ pub(crate) struct VirtualClock {
     now: AtomicI64,
     sleepers: Mutex<BTreeMap<(Instant, u64), oneshot::Sender<()>>>,
     next: AtomicUsize,
+    /// When it is set back: after so many looks that have seen this time or a later one, by so much.
+    set_back: Mutex<Option<(Instant, usize, Millis)>>,
 }
 
 impl VirtualClock {
+    /// Sets itself back by a time when a moment has come and that many have seen it.
+    pub(crate) fn set_back_after(&self, moment: Instant, looks: usize, by: Millis) {
+        *self.set_back.lock().unwrap() = Some((moment, looks, by));
+    }
+
     /// Moves to the earliest time that someone waits for; says whether there is one.
     fn advance(&self) -> bool {
         let mut sleepers = self.sleepers.lock().unwrap();
@@ -64,7 +71,17 @@ impl VirtualClock {
 #[async_trait]
 impl Clock for VirtualClock {
     fn now(&self) -> Instant {
-        Instant(self.now.load(Ordering::SeqCst))
+        let now = Instant(self.now.load(Ordering::SeqCst));
+        let mut set_back = self.set_back.lock().unwrap();
+        match &mut *set_back {
+            Some((moment, 0, by)) if *moment <= now => {
+                self.shift(-(by.0 as i64));
+                *set_back = None;
+            }
+            Some((moment, looks, _)) if *moment <= now => *looks -= 1,
+            _ => {}
+        }
+        now
     }
 
     async fn sleep_until(&self, at: Instant) {

@@ -9,12 +9,12 @@ use aws_sdk_s3::{
         retry::RetryConfig,
     },
 };
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
 use flow_model::{
     failure::{ErrorKind, Failure},
     value::Value,
 };
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
 use flow_runtime::{connector::NativeCall, egress::Guard, secret::SecretText};
 use url::Url;
 
@@ -55,7 +55,8 @@ impl Account {
                 Value::String(url) => {
                     let invalid = |error| Failure::new(ErrorKind::Invalid, format!("the setting `endpoint`: {error}"));
                     let parsed = Url::parse(url).map_err(invalid)?;
-                    let denied = |refused| Failure::new(ErrorKind::Forbidden, format!("the call was not made: {refused}"));
+                    let denied =
+                        |refused| Failure::new(ErrorKind::Forbidden, format!("the call was not made: {refused}"));
                     call.guard().url(&parsed).map_err(denied)?;
                     Some(url.to_string())
                 }

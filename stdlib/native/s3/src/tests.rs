@@ -330,8 +330,8 @@ fn plan(url: &str) -> Plan {
 async fn a_step_reaches_the_server_with_the_settings_of_its_connection() {
     let server = server().await;
     let (plan, env) = (Arc::new(plan(&server.url)), Arc::new(BTreeMap::new()));
-    let connectors = Connectors::new(Library::default(), env, Arc::new(Vault), bind(NativeTable::new()))
-        .with_guard(local());
+    let connectors =
+        Connectors::new(Library::default(), env, Arc::new(Vault), bind(NativeTable::new())).with_guard(local());
     let perform = async |operation: &str, args: Vec<Value>| {
         let (plan, timeout) = (Arc::clone(&plan), Millis::seconds(30));
         let (connection, operation, key) = ("archive".to_owned(), operation.to_owned(), "k".to_owned());

@@ -1,1 +1,0 @@
-//! What runs do, as metrics and spans.
