@@ -317,6 +317,10 @@ pub(crate) struct SecretsSet {
 
 /// List the names of the secrets in the store. Their texts are shown by no command.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc secrets list
+  flowc secrets list --data /var/lib/flow")]
 pub(crate) struct SecretsList {
     /// The program, or its folder
     #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
@@ -327,6 +331,9 @@ pub(crate) struct SecretsList {
 
 /// Take a secret out of the store.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc secrets rm stripe/webhook")]
 pub(crate) struct SecretsRm {
     /// The name of the secret
     #[arg(value_name = "NAME")]
