@@ -5,12 +5,15 @@
 
 use std::{collections::BTreeSet, path::Path, sync::Mutex};
 
-use flow_compiler::draw;
+use flow_compiler::{
+    Checked, draw,
+    project::{self, Project},
+};
 use flow_model::diagnostic::Code;
 use insta::{Settings, assert_snapshot, glob};
 
 use crate::{
-    programs::{PageFiles, blocks, checked, checked_with, codes, drawn, errors, read},
+    programs::{PageFiles, blocks, checked, checked_in, checked_with, codes, drawn, drawn_of, errors, read},
     tidy::{files, shown},
 };
 
@@ -39,6 +42,34 @@ fn mistakes_are_shown_as_their_snapshots_show() {
 }
 
 #[test]
+fn projects_are_read_as_their_snapshots_show() {
+    let _guard = ONE_AT_A_TIME.lock();
+    glob!("cases/project/*/flow.toml", |path| {
+        let text = std::fs::read_to_string(path).unwrap();
+        let project = in_project(path);
+        let mut parts = vec![("project", drawn_of(&project.0.files, &project.0.diagnostics))];
+        if let Some(checked) = &project.1 {
+            let connections = checked.connections.iter().cloned().collect();
+            parts.push(("strangers", drawn_of(&project.0.files, &project.0.strangers(&connections))));
+            parts.push(("program", drawn(checked, &checked.diagnostics)));
+        }
+        let parts: Vec<_> = parts.iter().map(|(title, part)| (*title, part.as_str())).collect();
+        snapshot(path, &text, &parts);
+    });
+}
+
+/// The project of a `flow.toml`, and its `main.flow`, checked for the environment that the project means.
+fn in_project(toml: &Path) -> (Project, Option<Checked>) {
+    let project = project::read(&shown(toml), &std::fs::read_to_string(toml).unwrap());
+    let environment = project.environment.as_ref().map(|named| named.value.clone());
+    let main = toml.with_file_name("main.flow");
+    let checked = std::fs::read_to_string(&main)
+        .ok()
+        .map(|text| checked_in(&project, environment.as_deref(), &shown(&main), &text));
+    (project, checked)
+}
+
+#[test]
 fn flows_become_plans_as_their_snapshots_show() {
     let _guard = ONE_AT_A_TIME.lock();
     glob!("cases/plan/**/*.flow", |path| {
@@ -57,6 +88,14 @@ fn every_code_is_given_by_some_case() {
     let mut given = BTreeSet::new();
     for path in files(&["flow"]).into_iter().filter(|path| shown(path).starts_with("tests/cases/check/")) {
         given.extend(codes(&checked(&shown(&path), &std::fs::read_to_string(&path).unwrap())));
+    }
+    for path in files(&["toml"]).into_iter().filter(|path| shown(path).starts_with("tests/cases/project/")) {
+        let (project, checked) = in_project(&path);
+        given.extend(project.diagnostics.iter().map(|diagnostic| diagnostic.code.id()));
+        if let Some(checked) = checked {
+            let connections = checked.connections.into_iter().collect();
+            given.extend(project.strangers(&connections).iter().map(|diagnostic| diagnostic.code.id()));
+        }
     }
     // What has no text of its own is shown by other tests: bytes that are no UTF-8, a file of 10 MB, a catalog.
     let elsewhere = ["E0101", "E0104", "E0519"];
@@ -77,7 +116,28 @@ fn the_pages_of_codes_break_the_rule_first_and_follow_it_then() {
         if !page.starts_with(&title) {
             wrong.push(format!("the page of {} does not begin with `{title}`", code.id()));
         }
-        let programs: Vec<_> = blocks(page).into_iter().filter(|block| block.info == "flow").collect();
+        let blocks = blocks(page);
+        let projects: Vec<_> = blocks.iter().filter(|block| block.info == "toml").collect();
+        if let [breaks, follows] = projects.as_slice() {
+            let found = |text| project::read("flow.toml", text).diagnostics;
+            let codes: Vec<_> = found(&breaks.text).iter().map(|diagnostic| diagnostic.code).collect();
+            if codes != [*code] || !found(&follows.text).is_empty() {
+                wrong.push(format!("the first project of {code} gives {codes:?}, or the second is not clean"));
+            }
+            continue;
+        }
+        if let [only] = projects.as_slice() {
+            // The rule is about a project and its programs: the page shows both as they should be.
+            let project = project::read("flow.toml", &only.text);
+            let program = blocks.iter().find(|block| block.info == "flow").unwrap();
+            let checked = checked_in(&project, None, "main.flow", &program.text);
+            let connections = checked.connections.iter().cloned().collect();
+            if !project.strangers(&connections).is_empty() || !checked.diagnostics.is_empty() {
+                wrong.push(format!("the project of {code} is not clean:\n{}", drawn(&checked, &checked.diagnostics)));
+            }
+            continue;
+        }
+        let programs: Vec<_> = blocks.iter().filter(|block| block.info == "flow").collect();
         let [breaks, follows] = programs.as_slice() else {
             if !["E0101", "E0104", "E0519"].contains(&code.id()) {
                 wrong.push(format!("the page of {} has {} programs, not two", code.id(), programs.len()));

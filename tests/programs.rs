@@ -2,14 +2,23 @@
 
 use std::{fs, path::Path};
 
-use flow_compiler::{Catalog, Checked, LoadError, Loader, check};
-use flow_model::diagnostic::Severity;
+use flow_compiler::{Catalog, Checked, LoadError, Loader, Project, check, check_in};
+use flow_model::{
+    diagnostic::{Diagnostic, Severity},
+    span::Files,
+};
 
 use crate::tidy::root;
 
 /// Checks a program; files that it uses are found beside `path`, which is relative to the root of the repository.
 pub(crate) fn checked(path: &str, text: &str) -> Checked {
     checked_with(path, text, &Repository)
+}
+
+/// Checks a program of a project, in an environment.
+pub(crate) fn checked_in(project: &Project, environment: Option<&str>, path: &str, text: &str) -> Checked {
+    let catalog = Catalog { connectors: flow_stdlib::catalog(), functions: flow_stdlib::functions() };
+    check_in(project, environment, path, text.as_bytes(), &catalog, &Repository)
 }
 
 /// Checks a program that may use files.
@@ -33,9 +42,14 @@ pub(crate) fn errors(checked: &Checked) -> String {
 }
 
 /// Mistakes as people see them.
-pub(crate) fn drawn(checked: &Checked, diagnostics: &[flow_model::diagnostic::Diagnostic]) -> String {
+pub(crate) fn drawn(checked: &Checked, diagnostics: &[Diagnostic]) -> String {
+    drawn_of(&checked.files, diagnostics)
+}
+
+/// Mistakes in files as people see them.
+pub(crate) fn drawn_of(files: &Files, diagnostics: &[Diagnostic]) -> String {
     use flow_compiler::render::{Color, Style, human};
-    human(&checked.files, diagnostics, Style { color: Color::Never, width: 100 })
+    human(files, diagnostics, Style { color: Color::Never, width: 100 })
 }
 
 /// Reads files of the repository.

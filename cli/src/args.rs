@@ -64,6 +64,7 @@ Examples:
   flowc check .                     every .flow file below the current folder
   flowc check --fix order.flow      mend what can be mended, then check
   flowc check --format json flows/ | jq '.diagnostics[].code'
+  flowc check --env production .    with the settings of that environment in flow.toml
   flowc check --format sarif . > flow.sarif
 
 Exits with 0 when there are no errors (warnings do not count), 1 when there are, 2 when a path can't
@@ -79,6 +80,8 @@ pub(crate) struct Check {
     /// Change the files as the fixes of the diagnostics say, then check them
     #[arg(long)]
     pub(crate) fix: bool,
+    #[command(flatten)]
+    pub(crate) environment: Environment,
 }
 
 /// How diagnostics are written.
@@ -171,9 +174,19 @@ pub(crate) struct Serve {
 /// Where runs are kept.
 #[derive(Debug, Args)]
 pub(crate) struct Data {
-    /// The folder that holds runs and their history [default: `.flow` beside the program]
+    /// The folder that holds runs and their history [default: `.flow` beside flow.toml or the program]
     #[arg(long = "data", value_name = "DIR")]
     pub(crate) folder: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) environment: Environment,
+}
+
+/// Which environment of the project is meant.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Environment {
+    /// The environment of flow.toml whose settings hold [default: the one that flow.toml names]
+    #[arg(long = "env", value_name = "NAME")]
+    pub(crate) name: Option<String>,
 }
 
 /// Look at runs and their history, and continue one.
@@ -364,6 +377,8 @@ pub(crate) struct Graph {
     /// Which flow, where the program has several
     #[arg(long, value_name = "NAME")]
     pub(crate) flow: Option<String>,
+    #[command(flatten)]
+    pub(crate) environment: Environment,
 }
 
 /// A notation for graphs.
@@ -393,6 +408,8 @@ pub(crate) struct Facts {
     /// How they are written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) environment: Environment,
 }
 
 /// Write programs in the one layout.
@@ -445,6 +462,8 @@ pub(crate) struct Test {
     /// How the results are written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(crate) format: Results,
+    #[command(flatten)]
+    pub(crate) environment: Environment,
 }
 
 /// How the results of tests are written.

@@ -16,10 +16,13 @@ use flow_runtime::{
     store,
 };
 
+use flow_compiler::project::Written;
+
 use crate::{
-    environment::Variables,
+    args,
+    environment::{self, Variables},
     exit::Exit,
-    program,
+    program::Place,
     secrets::{Keyring, Places},
     trouble::{Trouble, said},
 };
@@ -31,30 +34,46 @@ const NETWORKS: &str = "FLOW_NETWORK_ALLOW";
 pub(crate) struct Surroundings {
     pub(crate) data: PathBuf,
     pub(crate) keyring: Keyring,
-    pub(crate) guard: Guard,
+    variables: BTreeMap<String, String>,
+    guard: Guard,
 }
 
 impl Surroundings {
     /// What surrounds the program in a file or folder.
     ///
     /// # Errors
-    /// A setting of the project or a variable does not read.
-    pub(crate) fn of(
+    /// A variable or the `.env` file does not read.
+    pub(crate) fn of(place: &Place, program: &Path, data: &args::Data) -> Result<Self, Trouble> {
+        Self::with(place, program, data, environment::variables())
+    }
+
+    /// The same with these variables of the process.
+    ///
+    /// # Errors
+    /// As [`Surroundings::of`].
+    pub(crate) fn with(
+        place: &Place,
         program: &Path,
-        data: Option<&Path>,
+        data: &args::Data,
         variables: BTreeMap<String, String>,
     ) -> Result<Self, Trouble> {
-        let data = program::data_folder(data, program);
-        let networks = networks(variables.get(NETWORKS).map(String::as_str))?;
-        let keyring = Keyring::new(Places::usual(program::folder(program), &data), variables)?;
-        Ok(Self { data, keyring, guard: Guard::new(networks) })
+        let data = place.data_folder(data, program);
+        let networks = networks(&place.project().network.allow, variables.get(NETWORKS).map(String::as_str))?;
+        let places = Places::of(&place.project().secrets, &place.folder(program), &data);
+        let keyring = Keyring::new(places, variables)?;
+        // The project speaks last, where neither the process nor the `.env` file has a variable.
+        let mut all = keyring.variables();
+        for (name, text) in place.settings().env {
+            all.entry(name).or_insert(text.value);
+        }
+        Ok(Self { data, keyring, variables: all, guard: Guard::new(networks) })
     }
 }
 
-fn networks(listed: Option<&str>) -> Result<Networks, Trouble> {
-    let listed = listed.unwrap_or_default().split(',').map(str::trim).filter(|line| !line.is_empty());
-    Networks::listed(listed)
-        .map_err(|error| Trouble::new(Exit::Environment, format!("the variable {NETWORKS} does not read: {error}")))
+fn networks(project: &[Written<String>], variable: Option<&str>) -> Result<Networks, Trouble> {
+    let listed = variable.unwrap_or_default().split(',').map(str::trim).filter(|line| !line.is_empty());
+    Networks::listed(project.iter().map(|network| network.value.as_str()).chain(listed))
+        .map_err(|error| Trouble::new(Exit::Environment, format!("{NETWORKS} or `[network] allow`: {error}")))
 }
 
 /// What runs work with.
@@ -70,7 +89,7 @@ impl Host {
     pub(crate) fn new(surroundings: &Surroundings) -> Self {
         Self {
             library: Library::new(flow_stdlib::functions()),
-            variables: Variables::new(surroundings.keyring.variables()),
+            variables: Variables::new(surroundings.variables.clone()),
             keyring: surroundings.keyring.clone(),
             guard: surroundings.guard.clone(),
         }

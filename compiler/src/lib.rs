@@ -14,6 +14,7 @@ mod fix;
 mod format;
 mod graph;
 mod names;
+pub mod project;
 mod read;
 pub mod render;
 mod rules;
@@ -26,6 +27,7 @@ use std::collections::BTreeMap;
 
 pub use fix::{Mended, mend};
 pub use format::format;
+pub use project::Project;
 
 use flow_model::{
     case::Case,
@@ -72,6 +74,8 @@ pub struct Checked {
     pub diagnostics: Vec<Diagnostic>,
     /// The program, unless there is an error.
     pub program: Option<Program>,
+    /// The names of its connections, with those that connectors in use have by themselves.
+    pub connections: Vec<String>,
 }
 
 /// A program without errors.
@@ -81,6 +85,8 @@ pub struct Program {
     pub plans: BTreeMap<String, Plan>,
     /// Where the nodes of each plan stand in the source.
     pub sources: BTreeMap<String, SourceMap>,
+    /// The path of the file that declares each flow: the program's own file, or one that it uses.
+    pub declared: BTreeMap<String, String>,
     /// The tests of the program's own file, in their order. Their flows are among the plans.
     pub cases: Vec<Case>,
 }
@@ -105,31 +111,51 @@ impl Program {
     }
 }
 
-/// Checks a program. `path` is what messages call its own file, and what the paths in its `use` items are relative to.
+/// Checks a program that belongs to no project. `path` is what messages call its own file, and what the paths in its
+/// `use` items are relative to.
 ///
 /// All mistakes of all its files are found in one go. Nothing stops the check: a file that can't be read, or is not
 /// UTF-8, is a mistake like others.
 pub fn check(path: &str, text: &[u8], catalog: &Catalog, loader: &dyn Loader) -> Checked {
+    check_in(&Project::default(), None, path, text, catalog, loader)
+}
+
+/// Checks a program of a project, as it would run in one of the project's environments. The connectors of the project are
+/// in the catalog; what is wrong with `flow.toml` itself is in [`Project::diagnostics`] and not repeated.
+pub fn check_in(
+    project: &Project,
+    environment: Option<&str>,
+    path: &str,
+    text: &[u8],
+    catalog: &Catalog,
+    loader: &dyn Loader,
+) -> Checked {
     names::begin_suggesting();
     let mut problems = Vec::new();
-    let (files, units) = names::load(path, text, catalog, loader, &mut problems);
+    let (mut files, units) = names::load(path, text, catalog, loader, &mut problems);
+    let sources = files.clone();
+    let in_force = project.in_force(environment, &mut files);
     let definitions = types::Definitions::new(catalog.functions);
-    let names = names::names(&units, catalog.functions, &definitions, &mut problems);
+    let names = names::names(&units, catalog.functions, &definitions, &in_force, &mut problems);
     let made = graph::plans(&names, &definitions, &mut problems);
-    let fixtures = types::Fixtures { files: &files, loader };
+    let fixtures = types::Fixtures { files: &sources, loader };
     let cases = case::cases(&names, &definitions, &units, &made, fixtures, &mut problems);
     names::unused(&names, &units, &mut problems);
-    let diagnostics = in_order(allow::apply(&files, problems));
+    let diagnostics = in_order(in_force.lint(allow::apply(&sources, problems)));
     let is_sound = diagnostics.iter().all(|problem| problem.severity() == Severity::Warning);
     let program = is_sound.then(|| {
-        let mut program = Program { plans: BTreeMap::new(), sources: BTreeMap::new(), cases };
+        let mut program =
+            Program { plans: BTreeMap::new(), sources: BTreeMap::new(), declared: BTreeMap::new(), cases };
         for (flow, (plan, source)) in made {
+            let file = names.items.get(&flow).and_then(|(_, span)| files.get(span.file));
+            program.declared.extend(file.map(|file| (flow.clone(), file.path.clone())));
             program.plans.insert(flow.clone(), plan);
             program.sources.insert(flow, source);
         }
         program
     });
-    Checked { files, diagnostics, program }
+    let connections = names.connections.keys().cloned().collect();
+    Checked { files, diagnostics, program, connections }
 }
 
 /// Mistakes by file, place and code, each once.

@@ -26,7 +26,7 @@ kinds! {
     [
         kw_use kw_const kw_record kw_enum kw_union kw_error kw_fn kw_connection kw_policy kw_connector kw_flow
         kw_event kw_destination kw_from kw_with kw_per kw_config kw_http kw_errors kw_when kw_operation
-        kw_trigger kw_verification kw_native kw_each kw_fails kw_on kw_every kw_cron kw_file kw_body kw_none
+        kw_trigger kw_verification kw_challenge kw_webhooks kw_native kw_each kw_fails kw_on kw_every kw_cron kw_file kw_body kw_none
         kw_because kw_let kw_step kw_return kw_fail kw_respond kw_log kw_dead_letter kw_sleep kw_until kw_emit
         kw_saga kw_undo kw_optional kw_wait kw_where kw_else kw_if kw_match kw_for kw_in kw_concurrency
         kw_parallel kw_try kw_catch kw_race kw_first kw_repeat kw_up kw_to kw_times kw_as kw_starts_with lbrace
@@ -110,6 +110,8 @@ kinds! {
     Operation: operation;
     Webhook: webhook;
     Verification: verification;
+    Challenge: challenge;
+    WebhooksSection: webhooks_section;
     Properties: properties;
     Property: property;
     Request: request;

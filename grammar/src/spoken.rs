@@ -99,12 +99,16 @@ fn spoken(rule: Rule) -> &'static str {
         | Rule::operation
         | Rule::webhook
         | Rule::verification
+        | Rule::challenge
+        | Rule::webhooks_section
         | Rule::kw_config
         | Rule::kw_http
         | Rule::kw_errors
         | Rule::kw_operation
         | Rule::kw_trigger
-        | Rule::kw_verification => "a part of a connector",
+        | Rule::kw_verification
+        | Rule::kw_challenge
+        | Rule::kw_webhooks => "a part of a connector",
         Rule::statement
         | Rule::control_statement
         | Rule::let_statement

@@ -67,8 +67,20 @@ pub(crate) const ITEMS: &[&str] = &[
 ];
 
 /// Words that begin a part of a connector.
-pub(crate) const MEMBERS: &[&str] =
-    &["config", "http", "errors", "record", "enum", "union", "error", "operation", "trigger", "verification"];
+pub(crate) const MEMBERS: &[&str] = &[
+    "config",
+    "http",
+    "errors",
+    "record",
+    "enum",
+    "union",
+    "error",
+    "operation",
+    "trigger",
+    "verification",
+    "challenge",
+    "webhooks",
+];
 
 /// Words that begin a statement and nothing else.
 pub(crate) const STATEMENTS: &[&str] =

@@ -124,6 +124,8 @@ pub enum Ambient {
     Query,
     /// The value before `.member` in `dedupe: .id`: one event.
     Item,
+    /// `signature`: the text that a handshake asks to be signed, signed.
+    Signature,
 }
 
 /// An operator with one operand.
@@ -243,4 +245,59 @@ pub enum Pattern {
         /// Takes the value.
         bind: Option<Slot>,
     },
+}
+
+/// Whether the parts of an expression are gone into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Descend {
+    /// They are.
+    Yes,
+    /// They are left as they are.
+    No,
+}
+
+impl Expr {
+    /// Goes over an expression and its parts, outermost first, and lets each be changed.
+    pub fn each_mut(&mut self, change: &mut dyn FnMut(&mut Self) -> Descend) {
+        if change(self) == Descend::No {
+            return;
+        }
+        match self {
+            Self::Literal(_) | Self::Slot(_) | Self::Ambient(_) => {}
+            Self::Env(_, default) => default.iter_mut().for_each(|default| default.each_mut(change)),
+            Self::Text { parts, .. } => {
+                for part in parts {
+                    if let TextPart::Insert(insert) = part {
+                        insert.each_mut(change);
+                    }
+                }
+            }
+            Self::Record(parts) => parts.iter_mut().for_each(|part| match part {
+                RecordPart::Field(_, value) | RecordPart::Spread(value) => value.each_mut(change),
+            }),
+            Self::List(parts) => parts.iter_mut().for_each(|part| match part {
+                ListPart::Item(value) | ListPart::Spread(value) => value.each_mut(change),
+            }),
+            Self::Member { of, .. }
+            | Self::Unary(_, of)
+            | Self::Lambda(_, of)
+            | Self::Convert(of, _)
+            | Self::Wire(of, _) => of.each_mut(change),
+            Self::Index(left, right) | Self::Binary(_, left, right) | Self::Let { value: left, then: right, .. } => {
+                left.each_mut(change);
+                right.each_mut(change);
+            }
+            Self::If(condition, then, otherwise) => {
+                [condition, then, otherwise].into_iter().for_each(|part| part.each_mut(change));
+            }
+            Self::Match { subject, arms } => {
+                subject.each_mut(change);
+                for arm in arms {
+                    arm.guard.iter_mut().for_each(|guard| guard.each_mut(change));
+                    arm.value.each_mut(change);
+                }
+            }
+            Self::Call(_, args) => args.iter_mut().for_each(|arg| arg.each_mut(change)),
+        }
+    }
 }

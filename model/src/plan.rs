@@ -297,6 +297,22 @@ pub struct Policy {
     pub timeout: Option<Millis>,
     /// When and how to try again. Default: [`Retry::standard`] for what is safe to repeat, else never.
     pub retry: Option<Retry>,
+    /// When calls of the connection stop for a while.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<Breaker>,
+    /// How many calls are tried again, over all runs that use the same account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Rate>,
+}
+
+/// When calls of a connection stop for a while. Calls that were to leave then wait and do not fail (M. Nygard, "Release
+/// It!", 2007, section 5.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Breaker {
+    /// So many calls that end with `Unavailable` or `Timeout` in that time open it.
+    pub opens_at: Rate,
+    /// How long it stays open; then one call is let through, which decides whether it closes.
+    pub half_open_after: Millis,
 }
 
 /// The time limit of an attempt when no policy says otherwise.

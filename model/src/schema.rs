@@ -4,6 +4,9 @@
 //! follows. Expressions in it see the parameters of their operation in slots `0..` in declared order, and
 //! [`Ambient`](crate::expr::Ambient) values.
 
+mod each;
+mod http;
+
 use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
@@ -15,6 +18,11 @@ use crate::{
     plan::Policy,
     ty::{Field, Type, Types},
     units::Millis,
+};
+
+pub use self::http::{
+    Bulk, Challenge, Format, Limit, ListStyle, OperationCall, Part, Signing, Version, Wait, WaitForm, Webhooks,
+    webhook_params,
 };
 
 /// A connector.
@@ -39,6 +47,12 @@ pub struct Connector {
     pub triggers: BTreeMap<String, WebhookTrigger>,
     /// By name: `signature` in `stripe.signature(…)`.
     pub verifications: BTreeMap<String, Verification>,
+    /// Handshakes of its webhooks, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub challenges: BTreeMap<String, Challenge>,
+    /// How its webhooks are set up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhooks: Option<Webhooks>,
     /// Defaults of its operations.
     #[serde(default)]
     pub policy: Policy,
@@ -53,11 +67,36 @@ pub struct Http {
     pub auth: Auth,
     /// Headers of every request.
     pub headers: Vec<(String, Expr)>,
-    /// At most that many requests in that time, over all runs that use the connection.
-    pub limit: Option<Rate>,
-    /// When to try again: the text or number of this expression over the answer, in seconds or as an HTTP date.
-    /// `Retry-After` is read when nothing is declared.
-    pub retry_after: Option<Expr>,
+    /// Query parameters of every request.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub query: Vec<(String, Expr)>,
+    /// What may leave, over all runs that use the same account.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<Limit>,
+    /// When to try again, besides `Retry-After` and the usual headers; the longest wait wins.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retry_after: Vec<Wait>,
+    /// How many requests the server still lets pass, over the answer, besides the usual headers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remaining: Option<Expr>,
+    /// When the server lets more pass, besides the usual headers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reset: Option<Wait>,
+    /// The base URL of the system for trials, which a connection chooses with `sandbox: true`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<Expr>,
+    /// Other hosts that operations reach by whole URLs: `*.s3.amazonaws.com`. They get no credential.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
+    /// The version of the interface that is spoken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
+    /// Where the vendor documents it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub docs: Option<String>,
+    /// The operation, without parameters that must be given, that shows whether a credential works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<String>,
 }
 
 /// At most `count` in each `period`.
@@ -90,6 +129,9 @@ pub enum Auth {
 pub struct Errors {
     /// Condition → kind.
     pub rules: Vec<(ErrorCondition, ErrorKind)>,
+    /// What fills the fields of connector-specific kinds, over `body`, `status`, `headers`: by the rule's position.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<usize, Vec<(String, Expr)>>,
     /// The message in the answer: text or null, over `body`, `status`, `headers`.
     pub message: Option<Expr>,
     /// The system's own error code in the answer: text or null.
@@ -134,13 +176,39 @@ pub struct Operation {
     /// Why it should no longer be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deprecated: Option<String>,
+    /// How much of the connection's limits a call uses up, an `Int` over its parameters; 1 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Expr>,
+    /// What takes it back, over its parameters and [`Ambient::Item`](crate::expr::Ambient::Item), its result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<OperationCall>,
+    /// How long it takes until reads see what a call did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visible_after: Option<Millis>,
+    /// Many inputs in one request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bulk: Option<Bulk>,
 }
 
 impl Operation {
-    /// Says whether a call may be repeated without doing more than once what it does, when `key` says whether the
-    /// author gave one or the engine makes one.
+    /// Says whether a call may be repeated at once without doing more than once what it does: it only reads, does the same
+    /// when done again, or takes a key. A [`KeySource::Lookup`] lets it be repeated too, but not without looking first.
     pub fn is_repeatable(&self) -> bool {
-        matches!(self.effect, Effect::Read | Effect::Idempotent) || self.key.is_some()
+        matches!(self.effect, Effect::Read | Effect::Idempotent)
+            || self.key.as_ref().is_some_and(|key| !matches!(key, KeySource::Lookup(_)))
+    }
+
+    /// The operation that finds what an earlier call did.
+    pub fn lookup(&self) -> Option<&OperationCall> {
+        match &self.key {
+            Some(KeySource::Lookup(call)) => Some(call),
+            _ => None,
+        }
+    }
+
+    /// Says whether a failed call can be tried again, at once or after looking.
+    pub fn is_retriable(&self) -> bool {
+        self.is_repeatable() || self.lookup().is_some()
     }
 }
 
@@ -166,6 +234,9 @@ pub enum KeySource {
     Field(String),
     /// The key goes into this parameter of a native operation.
     Native,
+    /// No key goes with the call: another operation finds what an earlier call did, over the parameters. Null, or the
+    /// failure `NotFound`, says that it did nothing.
+    Lookup(OperationCall),
 }
 
 /// How an operation is carried out.
@@ -182,16 +253,32 @@ pub enum Call {
 pub struct Request {
     /// `GET`, `POST`, …
     pub method: String,
-    /// The path below the base URL, as text; each insertion is one path segment and is escaped.
+    /// The path below the base URL, as text; each insertion is one path segment and is escaped. With `whole_url`, the URL.
     pub path: Expr,
-    /// Query parameters; a null is left out, a list is repeated.
+    /// Whether `path` is a whole URL that a system gave out: it may lead to the connector's `hosts`, and a credential goes
+    /// with it to the base's origin alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub whole_url: bool,
+    /// Query parameters; a null is left out, a list is written as `lists` says.
     pub query: Vec<(String, Expr)>,
+    /// How lists in the query are written, by parameter; repeated when nothing is said.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub lists: BTreeMap<String, ListStyle>,
     /// Headers; a null is left out.
     pub headers: Vec<(String, Expr)>,
     /// The body.
     pub body: Body,
     /// What of the answer is the result, over `body`, `status`, `headers`; the whole body when absent.
     pub answer: Option<Expr>,
+    /// How the body of the answer is read.
+    #[serde(default)]
+    pub format: Format,
+    /// Which answers are a success whatever the rules for errors say, over `body`, `status`, `headers`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub success_when: Option<Expr>,
+    /// Which answers are the result null, over `body`, `status`, `headers`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub null_when: Option<Expr>,
 }
 
 /// The body of a request.
@@ -203,8 +290,20 @@ pub enum Body {
     Json(Expr),
     /// `application/x-www-form-urlencoded`, nested as `metadata[user_id]`; nulls are left out.
     Form(Expr),
-    /// Text or bytes as they are, with that media type.
+    /// Text, bytes or a file as they are, with that media type.
     Raw(Expr, String),
+    /// `multipart/form-data`: names with values and files.
+    Multipart(Vec<(String, Part)>),
+    /// XML: a record with one field, the root element. Fields whose names begin with `@` are attributes, `#text` is the
+    /// text, a list is a row of elements of the same name, and nulls are left out.
+    Xml(Expr),
+    /// GraphQL over HTTP: the query, fixed text, and its variables.
+    GraphQl {
+        /// The query.
+        query: String,
+        /// A record of variables; absent optionals are left out.
+        variables: Option<Expr>,
+    },
 }
 
 /// A trigger that is a webhook of the connector's system.
@@ -225,6 +324,9 @@ pub struct WebhookTrigger {
     pub verify: Option<VerifyCall>,
     /// The key by which a repeated delivery is known: over [`Ambient::Item`](crate::expr::Ambient::Item).
     pub dedupe: Option<Expr>,
+    /// What the system calls these events where webhooks are set up: `payment_intent.succeeded`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<String>,
 }
 
 /// A named scheme of verification with its arguments: `stripe.signature(secret: …, tolerance: 5m)`.
@@ -245,25 +347,74 @@ pub struct Verification {
     pub doc: String,
     /// Parameters, in order: `secret`, `tolerance`, …
     pub params: IndexMap<String, Field>,
-    /// The hash of the HMAC.
+    /// How it is proved.
+    #[serde(default)]
+    pub method: Proof,
+    /// The hash of the HMAC, digest or signature.
     pub hash: Hash,
-    /// The key; a list holds several in rotation.
+    /// The key; a list holds several in rotation. A public key or certificate for signatures.
     pub secret: Expr,
+    /// How the text of the secret becomes the key.
+    #[serde(default)]
+    pub key: KeyForm,
     /// How the digest is written.
     pub encoding: DigestEncoding,
-    /// The header that carries the signature.
-    pub header: Expr,
-    /// Where in that header timestamp and signatures are.
+    /// Where the signature is.
+    pub header: Place,
+    /// Where in that place timestamp and signatures are.
     pub grammar: HeaderGrammar,
-    /// A header that carries the timestamp, where it is not in the signature's.
-    pub timestamp_header: Option<Expr>,
+    /// A place that carries the timestamp, where it is not in the signature's.
+    pub timestamp: Option<Place>,
     /// What is signed.
     pub signed: Vec<SignedPart>,
     /// How far the timestamp may lie from now, in either direction, as a duration.
     pub tolerance: Option<Expr>,
 }
 
-/// A hash function of an HMAC.
+/// How a sender proves itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Proof {
+    /// `hmac`: a keyed hash over what is signed.
+    #[default]
+    Hmac,
+    /// `digest`: a plain hash over a text that holds the secret.
+    Digest,
+    /// `token`: the secret itself.
+    Token,
+    /// `rsa`: RSASSA-PKCS1-v1_5 by the holder of a certificate.
+    Rsa,
+    /// `ecdsa`: ECDSA on P-256 by the holder of a certificate, the signature in ASN.1.
+    Ecdsa,
+    /// `ed25519`: Ed25519 by the holder of a public key.
+    Ed25519,
+}
+
+/// How the text of a secret becomes the key.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KeyForm {
+    /// `text`: its bytes.
+    #[default]
+    Text,
+    /// `hex`
+    Hex,
+    /// `base64`, `base64("whsec_")`: after that prefix, where it is there.
+    Base64(String),
+    /// `sha256`: the SHA-256 of its bytes.
+    Sha256,
+}
+
+/// Where in a request something is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Place {
+    /// In a header: its name.
+    Header(Expr),
+    /// In a query parameter: its name.
+    Query(Expr),
+    /// In a field of a form: its name.
+    Field(Expr),
+}
+
+/// A hash function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Hash {
     /// SHA-1, where a vendor still uses it.
@@ -298,6 +449,13 @@ pub enum HeaderGrammar {
         /// The key of the signatures; others are passed over.
         signature: String,
     },
+    /// `v1,g0hM9S… v1,bm9ldC…`: several, apart by a text; those with the prefix are signatures, others are passed over.
+    List {
+        /// What stands between them.
+        separator: String,
+        /// What stands before each.
+        prefix: String,
+    },
 }
 
 /// A part of what is signed.
@@ -313,4 +471,20 @@ pub enum SignedPart {
     Method,
     /// The request's URL with its query, as the sender saw it.
     Url,
+    /// The same with the escapes decoded that HubSpot decodes: `%3A %2F %3F %40 %21 %24 %27 %28 %29 %2A %2C %3B`.
+    DecodedUrl,
+    /// The path of the URL.
+    Path,
+    /// A header as it was sent.
+    Header(String),
+    /// A parameter of the scheme: its slot.
+    Param(u32),
+    /// The secret itself.
+    Secret,
+    /// The fields of a form, by name: each name and value, with nothing between.
+    Form,
+    /// The SHA-256 of the body in hexadecimal.
+    BodySha256,
+    /// The CRC-32 of the body, in decimal digits.
+    BodyCrc32,
 }

@@ -8,6 +8,7 @@ mod bad_input;
 mod bad_webhook;
 mod crash;
 mod process;
+mod project;
 mod receipt;
 mod run;
 mod s3;

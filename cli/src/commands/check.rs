@@ -3,13 +3,16 @@
 use std::{collections::BTreeSet, path::PathBuf};
 
 use flow_compiler::{Checked, Mended, render};
-use flow_model::{diagnostic::Severity, span::Files};
+use flow_model::{
+    diagnostic::{Code, Severity},
+    span::Files,
+};
 use serde_json::{Value as Json, json};
 
 use crate::{
     args,
     exit::Exit,
-    program,
+    program::{self, Places},
     trouble::Trouble,
     ui::{self, CARE, Stream, WELL, WRONG, styled},
 };
@@ -24,9 +27,9 @@ const MOST: usize = 1000;
 pub(crate) fn check(args: &args::Check) -> Result<Exit, Trouble> {
     let files = program::find(&args.paths)?;
     if args.fix {
-        mend(&files)?;
+        mend(&files, &args.environment)?;
     }
-    let report = Report::of(&files);
+    let report = Report::of(&files, &args.environment)?;
     match args.format {
         args::Report::Human => report.show()?,
         args::Report::Json => ui::print(&format!("{:#}\n", report.json()))?,
@@ -45,11 +48,12 @@ pub(crate) fn check(args: &args::Check) -> Result<Exit, Trouble> {
 const MOST_PASSES: usize = 8;
 
 /// Applies what fixes there are to the files, and says what was done.
-fn mend(files: &[PathBuf]) -> Result<(), Trouble> {
-    let catalog = program::catalog();
+fn mend(files: &[PathBuf], environment: &args::Environment) -> Result<(), Trouble> {
+    let mut places = Places::new(environment);
     for path in files {
+        let place = places.of(path)?;
         for _ in 0..MOST_PASSES {
-            let Ok(checked) = program::check(path, &catalog) else { break };
+            let Ok(checked) = place.check(path) else { break };
             let Some((own, source)) = checked.files.iter().next() else { break };
             let Mended { text, done } = flow_compiler::mend(own, &source.text, &checked.diagnostics);
             if done.is_empty() || text == source.text {
@@ -65,6 +69,7 @@ fn mend(files: &[PathBuf]) -> Result<(), Trouble> {
 }
 
 /// What was found in all files.
+#[derive(Default)]
 struct Report {
     files: usize,
     errors: usize,
@@ -73,32 +78,23 @@ struct Report {
     left_out: usize,
     checked: Vec<Checked>,
     unread: Vec<Trouble>,
+    /// What was found, by its place and what is said: path, first and last byte, code, message.
+    seen: BTreeSet<(Option<String>, u32, u32, Code, String)>,
+    /// How many of the diagnostics are written.
+    shown: usize,
 }
 
 impl Report {
     /// Checks the files. What several programs say about a file that they share is kept once.
-    fn of(files: &[PathBuf]) -> Self {
-        let catalog = program::catalog();
-        let mut seen = BTreeSet::new();
-        let mut room = MOST;
-        let mut report =
-            Self { files: files.len(), errors: 0, warnings: 0, left_out: 0, checked: Vec::new(), unread: Vec::new() };
+    fn of(files: &[PathBuf], environment: &args::Environment) -> Result<Self, Trouble> {
+        let mut places = Places::new(environment);
+        let mut connections = Vec::new();
+        let mut report = Self { files: files.len(), ..Self::default() };
         for file in files {
-            match program::check(file, &catalog) {
-                Ok(mut checked) => {
-                    let Checked { files, diagnostics, .. } = &mut checked;
-                    diagnostics.retain(|diagnostic| {
-                        let span = diagnostic.span();
-                        let path = files.get(span.file).map(|file| file.path.clone());
-                        seen.insert((path, span.start, span.end, diagnostic.code, diagnostic.message.clone()))
-                    });
-                    let count = |severity| diagnostics.iter().filter(|it| it.severity() == severity).count();
-                    report.errors += count(Severity::Error);
-                    report.warnings += count(Severity::Warning);
-                    report.left_out += diagnostics.len().saturating_sub(room);
-                    diagnostics.truncate(room);
-                    room -= diagnostics.len();
-                    report.checked.push(checked);
+            match places.of(file)?.check(file) {
+                Ok(checked) => {
+                    connections.extend(checked.connections.iter().cloned());
+                    report.add(checked);
                 }
                 Err(trouble) => {
                     report.errors += 1;
@@ -106,7 +102,32 @@ impl Report {
                 }
             }
         }
-        report
+        for place in places.all() {
+            let diagnostics = place.wrong(&connections);
+            if !diagnostics.is_empty() {
+                let files = place.project.files.clone();
+                report.add(Checked { files, diagnostics, program: None, connections: Vec::new() });
+            }
+        }
+        Ok(report)
+    }
+
+    /// Adds what was found in a program, or in a project.
+    fn add(&mut self, mut checked: Checked) {
+        let Checked { files, diagnostics, .. } = &mut checked;
+        diagnostics.retain(|diagnostic| {
+            let span = diagnostic.span();
+            let path = files.get(span.file).map(|file| file.path.clone());
+            self.seen.insert((path, span.start, span.end, diagnostic.code, diagnostic.message.clone()))
+        });
+        let count = |severity| diagnostics.iter().filter(|it| it.severity() == severity).count();
+        self.errors += count(Severity::Error);
+        self.warnings += count(Severity::Warning);
+        let room = MOST - self.shown;
+        self.left_out += diagnostics.len().saturating_sub(room);
+        diagnostics.truncate(room);
+        self.shown += diagnostics.len();
+        self.checked.push(checked);
     }
 
     fn exit(&self) -> Exit {

@@ -18,7 +18,7 @@ use crate::{
 /// The program has errors, or there is no such flow.
 pub(crate) fn facts(args: &args::Facts) -> Result<Exit, Trouble> {
     let file = program::main_file(&args.file)?;
-    let loaded = program::load(&file)?;
+    let loaded = program::Place::of(&file, &args.environment)?.load(&file)?;
     let sources = loaded.sources.clone();
     let plans = match &args.flow {
         Some(name) => vec![program::choose(loaded, Some(name), &file)?],

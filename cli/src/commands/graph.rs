@@ -10,7 +10,8 @@ use crate::{args, exit::Exit, program, trouble::Trouble, ui};
 /// The program has errors, or there is no such flow.
 pub(crate) fn graph(args: &args::Graph) -> Result<Exit, Trouble> {
     let file = program::main_file(&args.file)?;
-    let plan = program::choose(program::load(&file)?, args.flow.as_deref(), &file)?;
+    let program = program::Place::of(&file, &args.environment)?.load(&file)?;
+    let plan = program::choose(program, args.flow.as_deref(), &file)?;
     let drawing = match args.format {
         args::Drawing::Mermaid => draw::mermaid(&plan),
         args::Drawing::Dot => draw::dot(&plan),

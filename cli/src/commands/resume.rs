@@ -1,11 +1,11 @@
 //! `flowc runs resume`: a run that was interrupted goes on.
 
 use crate::{
-    args, environment,
+    args,
     exit::Exit,
     host::{self, Host, Surroundings},
     interrupt::Interrupts,
-    program::needs::Needs,
+    program::{self, needs::Needs},
     trouble::Trouble,
 };
 
@@ -19,7 +19,8 @@ pub(super) fn resume(args: &args::RunsResume) -> Result<Exit, Trouble> {
         let message = format!("run `{}` is {} already", found.id, found.state);
         return Err(Trouble::new(Exit::Usage, message).help(format!("`flowc runs show {}` shows it", found.id)));
     }
-    let surroundings = Surroundings::of(&args.program, args.data.folder.as_deref(), environment::variables())?;
+    let place = program::Place::of(&args.program, &args.data.environment)?;
+    let surroundings = Surroundings::of(&place, &args.program, &args.data)?;
     let (host, data) = (Host::new(&surroundings), surroundings.data);
     host::block_on(async {
         let mut interrupts = Interrupts::new()?;

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use crate::{
-    args, environment,
+    args,
     exit::Exit,
     host::{self, Host, Surroundings},
     interrupt::Interrupts,
@@ -35,10 +35,11 @@ const LAST_MESSAGES: Duration = Duration::from_millis(500);
 /// The program has errors, something is missing, or the run could not be begun.
 pub(crate) fn run(args: &args::Run) -> Result<Exit, Trouble> {
     let file = program::main_file(&args.file)?;
-    let program = program::load(&file)?;
+    let place = program::Place::of(&file, &args.data.environment)?;
+    let program = place.load(&file)?;
     let plan = program::choose(program.clone(), args.flow.as_deref(), &file)?;
     let called = program.called_by(&plan.flow);
-    let surroundings = Surroundings::of(&file, args.data.folder.as_deref(), environment::variables())?;
+    let surroundings = Surroundings::of(&place, &file, &args.data)?;
     let (host, data) = (Host::new(&surroundings), surroundings.data);
     let mut needs = Needs::default();
     needs.add_without_triggers(&plan);

@@ -43,7 +43,7 @@ pub(crate) fn runs(args: &args::Runs) -> Result<Exit, Trouble> {
 }
 
 pub(super) fn open(data: &args::Data, program: &Path) -> Result<Reader, Trouble> {
-    let folder = program::data_folder(data.folder.as_deref(), program);
+    let folder = program::Place::of(program, &data.environment)?.data_folder(data, program);
     store::read(&folder).map_err(|error| host::trouble(&error))
 }
 

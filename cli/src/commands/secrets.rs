@@ -1,11 +1,15 @@
 //! `flowc secrets`: what is in the encrypted store.
 
-use std::io::{self, IsTerminal as _, Read as _};
+use std::{
+    io::{self, IsTerminal as _, Read as _},
+    path::Path,
+};
 
 use crate::{
-    args, environment,
+    args,
     exit::Exit,
     host::Surroundings,
+    program::Place,
     secrets::key::Made,
     trouble::{Trouble, said},
     ui,
@@ -21,7 +25,7 @@ const LONGEST: u64 = 64 * 1024;
 pub(crate) fn secrets(args: &args::Secrets) -> Result<Exit, Trouble> {
     match &args.command {
         args::SecretsCommand::Set(set) => {
-            let surroundings = Surroundings::of(&set.program, set.data.folder.as_deref(), environment::variables())?;
+            let surroundings = surroundings(&set.program, &set.data)?;
             let name = checked(&set.name)?;
             let text = text(name)?;
             let store = surroundings.keyring.store();
@@ -31,12 +35,12 @@ pub(crate) fn secrets(args: &args::Secrets) -> Result<Exit, Trouble> {
             ui::say(&format!("`{name}` is in {}\n", store.folder().display()));
         }
         args::SecretsCommand::List(list) => {
-            let surroundings = Surroundings::of(&list.program, list.data.folder.as_deref(), environment::variables())?;
+            let surroundings = surroundings(&list.program, &list.data)?;
             let names = surroundings.keyring.store().names()?;
             ui::print(&names.iter().map(|name| format!("{name}\n")).collect::<String>())?;
         }
         args::SecretsCommand::Rm(rm) => {
-            let surroundings = Surroundings::of(&rm.program, rm.data.folder.as_deref(), environment::variables())?;
+            let surroundings = surroundings(&rm.program, &rm.data)?;
             let store = surroundings.keyring.store();
             if !store.remove(&rm.name)? {
                 let names = store.names()?;
@@ -47,6 +51,10 @@ pub(crate) fn secrets(args: &args::Secrets) -> Result<Exit, Trouble> {
         }
     }
     Ok(Exit::Done)
+}
+
+fn surroundings(program: &Path, data: &args::Data) -> Result<Surroundings, Trouble> {
+    Surroundings::of(&Place::of(program, &data.environment)?, program, data)
 }
 
 /// A name as `secret("…")` may have it.

@@ -17,12 +17,12 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::{
-    args, environment,
+    args,
     exit::Exit,
     host::{self, Host, Surroundings},
     interrupt::Interrupts,
     log,
-    program::{self, needs::Needs},
+    program::{self, Place, needs::Needs},
     trouble::{Trouble, said},
     ui::{self, CARE, HINT, QUIET, STRONG, styled, table::width},
 };
@@ -32,29 +32,28 @@ use crate::{
 /// # Errors
 /// A program has errors, something is missing, or the address or the data folder is taken.
 pub(crate) fn serve(args: &args::Serve) -> Result<Exit, Trouble> {
-    let plans = plans(&program::served(&args.path)?)?;
+    let place = Place::of(&args.path, &args.data.environment)?;
+    let plans = plans(&place, &program::served(&args.path)?)?;
     if plans.iter().all(|plan| plan.triggers.is_empty()) {
         return Err(Trouble::new(Exit::Usage, format!("no flow of `{}` has a trigger", args.path.display()))
             .help("add one, for example `on every 15m`, or run the flow once with `flowc run`"));
     }
     let routes = trigger::routes(&plans).map_err(|error| Trouble::new(Exit::Program, error.to_string()))?;
-    let variables = environment::variables();
-    let level = variables.get(log::VARIABLE).cloned();
-    let surroundings = Surroundings::of(&args.path, args.data.folder.as_deref(), variables)?;
+    let surroundings = Surroundings::of(&place, &args.path, &args.data)?;
     let (host, data) = (Host::new(&surroundings), surroundings.data);
     let mut needs = Needs::default();
     plans.iter().for_each(|plan| needs.add(plan));
     needs.check(&host)?;
-    log::start(args.log, level.as_deref())?;
+    log::start(args.log, flow_runtime::eval::Environment::get(&host.variables, log::VARIABLE).as_deref())?;
     host::block_on(until_stopped(args, &host, &plans, &routes, &data))
 }
 
 /// The plans of all programs.
-fn plans(files: &[PathBuf]) -> Result<Vec<Arc<Plan>>, Trouble> {
-    let mut plans: BTreeMap<String, (Arc<Plan>, &Path)> = BTreeMap::new();
+fn plans(place: &Place, files: &[PathBuf]) -> Result<Vec<Arc<Plan>>, Trouble> {
+    let mut plans: BTreeMap<String, (Arc<Plan>, String)> = BTreeMap::new();
     let mut failed = None;
     for file in files {
-        let program = match program::load(file) {
+        let program = match place.load(file) {
             Ok(program) => program,
             Err(trouble) => {
                 // The others are checked all the same, so that all mistakes are shown in one go.
@@ -63,12 +62,17 @@ fn plans(files: &[PathBuf]) -> Result<Vec<Arc<Plan>>, Trouble> {
             }
         };
         for (name, plan) in program.plans {
+            // What several programs use from one file, such as a program and the file of its tests, is one flow.
+            let declared = program.declared.get(&name).cloned().unwrap_or_else(|| file.display().to_string());
             if let Some((_, first)) = plans.get(&name) {
-                let places = format!("`{}` and `{}`", first.display(), file.display());
+                if *first == declared {
+                    continue;
+                }
+                let places = format!("`{first}` and `{declared}`");
                 return Err(Trouble::new(Exit::Program, format!("{places} both declare a flow `{name}`"))
                     .help("rename one of them: runs are kept by the name of their flow"));
             }
-            plans.insert(name, (Arc::new(plan), file));
+            plans.insert(name, (Arc::new(plan), declared));
         }
     }
     match failed {

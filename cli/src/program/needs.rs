@@ -133,7 +133,7 @@ fn json(plan: &Plan) -> Json {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::Surroundings;
+    use crate::{args, host::Surroundings, program::Place};
 
     fn found(json: Json) -> Needs {
         let mut needs = Needs::default();
@@ -161,7 +161,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let host = |set: &[&str]| {
             let set = set.iter().map(|name| ((*name).to_owned(), "x".to_owned())).collect();
-            Host::new(&Surroundings::of(folder.path(), None, set).unwrap())
+            let data = args::Data { folder: None, environment: args::Environment { name: None } };
+            let place = Place::of(folder.path(), &data.environment).unwrap();
+            Host::new(&Surroundings::with(&place, folder.path(), &data, set).unwrap())
         };
         let trouble = needs.check(&host(&[])).unwrap_err();
         assert_eq!(trouble.message(), "2 secrets and 1 variable are missing");

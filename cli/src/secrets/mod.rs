@@ -15,6 +15,7 @@ use std::{
     sync::Arc,
 };
 
+use flow_compiler::project;
 use flow_runtime::secret::{SecretText, Secrets};
 
 use self::store::Store;
@@ -64,14 +65,21 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    /// What holds when the project says nothing: all providers, `.env` in the project's folder, `/run/secrets`, and the
-    /// store in the data folder.
-    pub(crate) fn usual(project: &Path, data: &Path) -> Self {
+    /// What the project says. Where it says nothing: all providers, `.env` in the project's folder, `/run/secrets`, and
+    /// the store in the data folder.
+    pub(crate) fn of(written: &project::Secrets, folder: &Path, data: &Path) -> Self {
+        let path = |written: &Option<project::Written<String>>| written.as_ref().map(|path| folder.join(&path.value));
+        let named = |name: &project::Written<String>| {
+            Provider::USUAL.iter().find(|(known, _)| *known == name.value).map(|(_, provider)| *provider)
+        };
         Self {
-            providers: Provider::USUAL.iter().map(|(_, provider)| *provider).collect(),
-            dotenv: project.join(".env"),
-            files: PathBuf::from("/run/secrets"),
-            store: data.join("secrets"),
+            providers: match &written.providers {
+                Some(names) => names.iter().filter_map(named).collect(),
+                None => Provider::USUAL.iter().map(|(_, provider)| *provider).collect(),
+            },
+            dotenv: path(&written.dotenv).unwrap_or_else(|| folder.join(".env")),
+            files: path(&written.files).unwrap_or_else(|| PathBuf::from("/run/secrets")),
+            store: path(&written.store).unwrap_or_else(|| data.join("secrets")),
         }
     }
 }
@@ -205,7 +213,10 @@ mod tests {
     }
 
     fn keyring(folder: &Path, set: &[(&str, &str)]) -> Keyring {
-        let places = Places { files: folder.join("mounted"), ..Places::usual(folder, &folder.join("data")) };
+        let places = Places {
+            files: folder.join("mounted"),
+            ..Places::of(&project::Secrets::default(), folder, &folder.join("data"))
+        };
         let home = folder.to_string_lossy().into_owned();
         let mut all = variables(set);
         all.entry("XDG_CONFIG_HOME".to_owned()).or_insert(home);
@@ -254,7 +265,7 @@ mod tests {
     fn a_broken_env_file_is_told_without_what_it_says() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(".env"), "KEY=\"canary-unclosed\nX=").unwrap();
-        let places = Places::usual(folder.path(), folder.path());
+        let places = Places::of(&project::Secrets::default(), folder.path(), folder.path());
         let trouble = Keyring::new(places, BTreeMap::new()).err().unwrap();
         assert!(trouble.message().contains(".env") && !trouble.message().contains("canary"), "{trouble}");
     }

@@ -2,7 +2,7 @@
 
 use flow_model::span::Span;
 
-use super::{Expr, Field, Ident, Item, Path, Rate, TypeExpr};
+use super::{Arg, Expr, Field, Ident, Item, Path, Rate, TypeExpr};
 
 /// `connector name { … }`
 #[derive(Clone, Debug)]
@@ -21,6 +21,9 @@ pub(crate) struct Connector {
     pub operations: Vec<Operation>,
     pub triggers: Vec<WebhookTrigger>,
     pub verifications: Vec<Verification>,
+    pub challenges: Vec<Challenge>,
+    /// `webhooks { … }`: the section's place and its properties.
+    pub webhooks: Option<(Span, Vec<Property>)>,
 }
 
 /// `401 => Unauthorized, 5xx | connection => Unavailable`, then `message: …`, `code: …`
@@ -36,6 +39,8 @@ pub(crate) struct ErrorRule {
     pub span: Span,
     pub conditions: Vec<ErrorCondition>,
     pub kind: Ident,
+    /// What fills the fields of a declared error.
+    pub args: Vec<Arg>,
 }
 
 #[derive(Clone, Debug)]
@@ -79,6 +84,14 @@ pub(crate) struct Verification {
     pub doc: String,
     pub name: Ident,
     pub params: Vec<Field>,
+    pub properties: Vec<Property>,
+}
+
+/// `challenge url_verification { … }`
+#[derive(Clone, Debug)]
+pub(crate) struct Challenge {
+    pub doc: String,
+    pub name: Ident,
     pub properties: Vec<Property>,
 }
 

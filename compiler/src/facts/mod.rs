@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use flow_model::{
     expr::{Expr, TextPart},
     plan::{NodeKind, Plan, Retry, SourceMap},
-    schema::{Connector, Rate},
+    schema::{Connector, Limit, Rate},
     value::Value,
 };
 pub use formula::Formula;
@@ -72,6 +72,15 @@ impl ConnectionFacts {
     }
 }
 
+/// The limit that lets through least in the long run.
+fn narrowest(limits: &[Limit]) -> Option<Rate> {
+    let rates = limits.iter().filter_map(|limit| match limit {
+        Limit::Moving(rate) | Limit::Fixed(rate) | Limit::Bucket { refill: rate, .. } => Some(*rate),
+        Limit::Concurrent(_) => None,
+    });
+    rates.min_by_key(|rate| u128::from(rate.count) * 1_000_000_000 / u128::from(rate.period.0.max(1)))
+}
+
 /// Derives the facts of a flow.
 pub fn facts(plan: &Plan, sources: &SourceMap) -> Facts {
     let mut errors: Vec<_> = plan.errors.iter().map(ToString::to_string).collect();
@@ -92,7 +101,7 @@ pub fn facts(plan: &Plan, sources: &SourceMap) -> Facts {
                 scopes: Vec::new(),
                 calls: Formula::default(),
                 attempts: Formula::default(),
-                limit: connector.http.as_ref().and_then(|http| http.limit),
+                limit: connector.http.as_ref().and_then(|http| narrowest(&http.limits)),
             };
             Some((name.clone(), facts))
         })
@@ -180,7 +189,7 @@ impl Count<'_> {
                     .get(&step.connection)
                     .and_then(|connection| self.plan.connectors.get(&connection.connector))
                     .and_then(|connector| connector.operations.get(&step.operation))
-                    .is_some_and(|operation| operation.is_repeatable());
+                    .is_some_and(|operation| operation.is_retriable());
                 let standard = if repeatable { Retry::standard() } else { Retry::none() };
                 let times = step.policy.retry.as_ref().unwrap_or(&standard).times;
                 let once = Use {

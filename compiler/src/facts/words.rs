@@ -95,6 +95,7 @@ fn ambient_name(ambient: Ambient) -> &'static str {
         Ambient::Status => "status",
         Ambient::Headers => "headers",
         Ambient::Query => "query",
+        Ambient::Signature => "signature",
         Ambient::Item => "",
     }
 }

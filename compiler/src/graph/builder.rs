@@ -65,6 +65,11 @@ impl Builder {
         }
     }
 
+    /// The content of a node.
+    pub(super) fn kind(&self, node: NodeIndex) -> Option<&NodeKind> {
+        self.graph.node_weight(node).map(|node| &node.kind)
+    }
+
     /// Makes a chain a region of a node; an empty one has no edge.
     pub(super) fn region(&mut self, node: NodeIndex, index: usize, chain: Chain) {
         if let Some(first) = chain.first {

@@ -9,9 +9,7 @@ use flow_model::{
     expr::{Ambient, Expr, ListPart, Pattern, RecordPart, TextPart},
     failure::ErrorKind,
     plan::{NodeKind, Plan, Trigger, TriggerKind},
-    schema::{
-        Auth, Body, Call, Connector, ErrorCondition, HeaderGrammar, Operation, Verification, VerifyCall, WebhookTrigger,
-    },
+    schema::{Connector, Operation, VerifyCall, WebhookTrigger},
     ty::{Field, Type, TypeDef, Types},
     value::Value,
 };
@@ -124,6 +122,10 @@ impl<'a> Needs<'a> {
     /// A connector cut down to what is used of it.
     fn connector(&mut self, whole: &Connector, operations: &BTreeSet<&str>, triggers: &BTreeSet<&str>) -> Connector {
         let outside = std::mem::take(&mut self.types);
+        let mut operations = operations.clone();
+        for used in operations.clone().iter().filter_map(|name| whole.operations.get(*name)) {
+            operations.extend(used.needs());
+        }
         let mut cut = Connector {
             operations: whole
                 .operations
@@ -134,31 +136,19 @@ impl<'a> Needs<'a> {
             triggers: whole.triggers.iter().filter(|(name, _)| triggers.contains(name.as_str())).map(own).collect(),
             // Calls of a scheme hold the scheme itself.
             verifications: BTreeMap::new(),
+            // Handshakes come where webhooks do; setting those up is no part of a run.
+            challenges: if triggers.is_empty() { BTreeMap::new() } else { whole.challenges.clone() },
+            webhooks: None,
             types: Types::default(),
             ..whole.clone()
         };
         // Defaults of settings are in the connections that use them; a secret that another replaces is not needed.
         cut.config.values().for_each(|field| self.ty(&field.ty));
         if let Some(http) = &cut.http {
-            self.expr(&http.base);
-            match &http.auth {
-                Auth::None => {}
-                Auth::Bearer(value) | Auth::Header(_, value) | Auth::Query(_, value) => self.expr(value),
-                Auth::Basic(user, password) => {
-                    self.expr(user);
-                    self.expr(password);
-                }
-            }
-            http.headers.iter().for_each(|(_, value)| self.expr(value));
-            http.retry_after.iter().for_each(|value| self.expr(value));
+            http.each_expr(&mut |value| self.expr(value));
         }
-        for (condition, kind) in &cut.errors.rules {
-            if let ErrorCondition::When(condition) = condition {
-                self.expr(condition);
-            }
-            self.error(kind);
-        }
-        cut.errors.message.iter().chain(&cut.errors.code).for_each(|value| self.expr(value));
+        cut.errors.rules.iter().for_each(|(_, kind)| self.error(kind));
+        cut.each_shared_expr(&mut |value| self.expr(value));
         cut.operations.values().for_each(|operation| self.operation(operation));
         cut.triggers.values().for_each(|trigger| self.webhook(trigger));
         cut.types = std::mem::replace(&mut self.types, outside);
@@ -172,20 +162,12 @@ impl<'a> Needs<'a> {
         self.fields(operation.params.values());
         self.ty(&operation.result);
         operation.errors.iter().for_each(|kind| self.error(kind));
-        let Call::Http(request) = &operation.call else { return };
-        self.expr(&request.path);
-        request.query.iter().chain(&request.headers).for_each(|(_, value)| self.expr(value));
-        match &request.body {
-            Body::None => {}
-            Body::Json(value) | Body::Form(value) | Body::Raw(value, _) => self.expr(value),
-        }
-        request.answer.iter().for_each(|value| self.expr(value));
+        operation.each_expr(&mut |value| self.expr(value));
     }
 
     fn webhook(&mut self, trigger: &WebhookTrigger) {
         self.ty(&trigger.payload);
-        self.expr(&trigger.webhook);
-        trigger.when.iter().chain(&trigger.dedupe).for_each(|value| self.expr(value));
+        trigger.each_expr(&mut |value| self.expr(value));
     }
 
     fn trigger(&mut self, trigger: &Trigger) {
@@ -210,15 +192,8 @@ impl<'a> Needs<'a> {
     }
 
     fn verify(&mut self, call: &VerifyCall) {
-        call.args.iter().for_each(|arg| self.expr(arg));
-        let Verification { params, secret, header, grammar, timestamp_header, tolerance, .. } = &call.scheme;
-        params.values().for_each(|field| self.ty(&field.ty));
-        self.expr(secret);
-        self.expr(header);
-        timestamp_header.iter().chain(tolerance).for_each(|value| self.expr(value));
-        if let HeaderGrammar::Whole { prefix } = grammar {
-            self.expr(prefix);
-        }
+        call.scheme.params.values().for_each(|field| self.ty(&field.ty));
+        call.each_expr(&mut |value| self.expr(value));
     }
 
     fn node(&mut self, kind: &NodeKind) {

@@ -20,20 +20,31 @@ pub(super) fn in_force(
     connection: &str,
     operation: &Operation,
 ) -> (Policy, Option<Span>) {
+    of(lowering, &step.with, connection, operation)
+}
+
+/// The same of a call with these `with` clauses.
+pub(super) fn of(
+    lowering: &mut Lowering<'_>,
+    with: &[ast::PolicyUse],
+    connection: &str,
+    operation: &Operation,
+) -> (Policy, Option<Span>) {
     let names = lowering.el.names;
-    let (own, own_span) = names.policy(&step.with, &mut lowering.el.problems);
+    let (own, own_span) = names.policy(with, &mut lowering.el.problems);
     let below = names.connections.get(connection);
     let (theirs, their_span) = below.map_or((Policy::default(), None), |info| (info.policy.clone(), info.retry_span));
     let span = if own.retry.is_some() { own_span } else { their_span };
     let merged = crate::schema::over(&own, &theirs);
-    let standard = if operation.is_repeatable() { Retry::standard() } else { Retry::none() };
+    let standard = if operation.is_retriable() { Retry::standard() } else { Retry::none() };
     // Without a place nobody wrote it: a connector's default holds for what is safe to repeat.
     let retry = match (merged.retry, span) {
         (Some(retry), Some(_)) => retry,
-        (Some(retry), None) if operation.is_repeatable() => retry,
+        (Some(retry), None) if operation.is_retriable() => retry,
         _ => standard,
     };
-    (Policy { timeout: Some(merged.timeout.unwrap_or(DEFAULT_TIMEOUT)), retry: Some(retry) }, span)
+    let timeout = Some(merged.timeout.unwrap_or(DEFAULT_TIMEOUT));
+    (Policy { timeout, retry: Some(retry), breaker: merged.breaker, budget: merged.budget }, span)
 }
 
 /// Reports a call that would be repeated and is not safe to.
@@ -48,7 +59,7 @@ pub(super) fn check(
 ) {
     let Some(operation) = info.schema.operations.get(name) else { return };
     let times = policy.retry.as_ref().map_or(0, |retry| retry.times);
-    if times == 0 || operation.is_repeatable() {
+    if times == 0 || operation.is_retriable() {
         return;
     }
     let what = match operation.effect {

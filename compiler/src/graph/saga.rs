@@ -5,7 +5,7 @@
 
 use flow_model::{
     diagnostic::{Code, Diagnostic},
-    expr::Slot,
+    expr::{Ambient, Descend, Expr, Slot},
     plan::NodeKind,
     schema::Effect,
     span::Span,
@@ -87,10 +87,15 @@ impl Lowering<'_> {
                 }
             }
             ExprKind::Missing => self.el.has_gaps = true,
-            _ => self.el.problems.push(
-                Diagnostic::new(Code::E0606, "`undo` calls an operation", call.span, "not a call")
-                    .help("write the call that takes the step back: `undo connection.operation(…)`"),
-            ),
+            ExprKind::Name(word) if word == "default" => {
+                self.default_undo(&mut chain, *span, call.span, node, slot, name)
+            }
+            _ => self
+                .el
+                .problems
+                .push(Diagnostic::new(Code::E0606, "`undo` calls an operation", call.span, "not a call").help(
+                    "write the call that takes the step back: `undo connection.operation(…)`, or `undo default`",
+                )),
         }
         self.raised.pop();
         self.el.scope.pop();
@@ -102,6 +107,38 @@ impl Lowering<'_> {
             chain = whole;
         }
         self.builder.region(node, 0, chain);
+    }
+
+    /// `undo default`: the call that the connector declares to take the step back.
+    fn default_undo(&mut self, chain: &mut Chain, span: Span, word: Span, node: NodeIndex, slot: Slot, name: &str) {
+        let Some(NodeKind::Step(step)) = self.builder.kind(node) else { return };
+        let step = step.clone();
+        let names = self.el.names;
+        let Some(connection) = names.connections.get(&step.connection) else { return };
+        let Some(info) = names.connectors.get(&connection.connector) else { return };
+        let declared = info.schema.operations.get(&step.operation).and_then(|operation| operation.undo.as_ref());
+        let Some(undo) = declared else {
+            let message = format!("nothing takes `{}.{}` back by default", step.connection, step.operation);
+            let mut problem = Diagnostic::new(Code::E0606, message, word, "declares no `undo`");
+            if let Some(spans) = info.operations.get(&step.operation) {
+                problem = problem.label(spans.name, "declared here");
+            }
+            self.el.problems.push(problem.help("write the call: `undo connection.operation(…)`"));
+            return;
+        };
+        let Some(target) = info.schema.operations.get(&undo.operation) else { return };
+        let args = undo.args.iter().map(|arg| substitute(arg, &step.args, slot)).collect();
+        let (policy, _) = super::policy::of(self, &[], &step.connection, target);
+        self.used.entry(step.connection.clone()).or_default().insert(undo.operation.clone());
+        let call = flow_model::plan::Step {
+            slot: Some(self.el.scope.fresh()),
+            connection: step.connection.clone(),
+            operation: undo.operation.clone(),
+            args,
+            key: None,
+            policy,
+        };
+        self.builder.add(chain, &format!("{name}.undo"), NodeKind::Step(Box::new(call)), span);
     }
 
     /// Reports an undo that only reads.
@@ -153,4 +190,23 @@ impl Lowering<'_> {
                 .help("add `undo connection.operation(…)` to the step, or put the step after the saga if it may stay"),
         );
     }
+}
+
+/// An expression of a declaration in the place of a step: parameters are the step's arguments, `.member` is its result.
+fn substitute(expr: &Expr, args: &[Expr], result: Slot) -> Expr {
+    let mut made = expr.clone();
+    made.each_mut(&mut |part| match part {
+        Expr::Slot(Slot(index)) => {
+            if let Some(arg) = args.get(*index as usize) {
+                *part = arg.clone();
+            }
+            Descend::No
+        }
+        Expr::Ambient(Ambient::Item) => {
+            *part = Expr::Slot(result);
+            Descend::No
+        }
+        _ => Descend::Yes,
+    });
+    made
 }

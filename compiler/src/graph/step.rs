@@ -243,7 +243,7 @@ impl<'a> Lowering<'a> {
         let mut kinds = of_operation(&target.info.schema, operation);
         // A call that is not safe to repeat and fails halfway is undecided; one that is safe is made again. In `first` it
         // is undecided too when it is given up and may have taken effect, since another candidate must not do the same.
-        if operation.is_repeatable() {
+        if operation.is_repeatable() && operation.lookup().is_none() {
             kinds.retain(|kind| *kind != ErrorKind::Interrupted);
             kinds.extend((self.firsts > 0 && operation.effect != Effect::Read).then_some(ErrorKind::Interrupted));
         }
@@ -267,10 +267,12 @@ impl<'a> Lowering<'a> {
 
     /// The author's idempotency key, as text.
     fn key(&mut self, target: &Target<'_>, arg: &Arg) -> Option<Expr> {
-        if target.operation.key.is_none() {
+        if target.operation.key.is_none() || target.operation.lookup().is_some() {
             let spans = target.info.operations.get(&target.name);
             let (why, help) = if target.operation.is_repeatable() {
                 ("is safe to repeat by itself", "leave it out: calling it again changes nothing more")
+            } else if target.operation.lookup().is_some() {
+                ("looks for what an earlier call did", "leave it out: it is found again without a key")
             } else {
                 (
                     "sends no key, so nobody would see it",

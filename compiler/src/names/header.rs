@@ -266,6 +266,12 @@ fn connector<'a>(
     let mut config = names.fields(&ast.config, within, problems);
     if ast.http.is_some() {
         config.entry("base_url".to_owned()).or_insert_with(|| Field::of(Type::Url.optional()));
+        if ast.http.iter().flat_map(|(_, properties)| properties).any(|property| property.name.text == "sandbox") {
+            config.entry("sandbox".to_owned()).or_insert_with(|| Field {
+                default: Some(flow_model::expr::Expr::Literal(flow_model::value::Value::Bool(false))),
+                ..Field::of(Type::Bool)
+            });
+        }
     }
     let own = format!("{name}.");
     let types = names.types.0.iter().filter(|(full, _)| full.starts_with(&own));
@@ -279,6 +285,8 @@ fn connector<'a>(
         operations: BTreeMap::new(),
         triggers: BTreeMap::new(),
         verifications: BTreeMap::new(),
+        challenges: BTreeMap::new(),
+        webhooks: None,
         policy: flow_model::plan::Policy::default(),
     };
     let mut operations = BTreeMap::new();
@@ -301,6 +309,10 @@ fn connector<'a>(
             errors: Vec::new(),
             scopes: Vec::new(),
             deprecated: None,
+            cost: None,
+            undo: None,
+            visible_after: None,
+            bulk: None,
         };
         schema.operations.insert(full.clone(), operation);
         operations.insert(full, spans);
@@ -321,6 +333,7 @@ fn connector<'a>(
             when: None,
             verify: None,
             dedupe: None,
+            events: Vec::new(),
         };
         schema.triggers.insert(full.clone(), trigger);
         triggers.insert(full, written.name.span());

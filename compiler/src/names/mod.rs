@@ -38,7 +38,7 @@ pub(crate) use path::chain;
 pub(crate) use suggest::{begin_suggesting, duplicate, is_worth_it, repeated, similar, unknown};
 pub(crate) use ty::{built_in_types, literal};
 
-use crate::{ast, schema as declaration, types::Definitions};
+use crate::{ast, project::InForce, schema as declaration, types::Definitions};
 
 /// What each name of the program means.
 ///
@@ -84,6 +84,7 @@ pub(crate) fn names<'a>(
     units: &'a [Unit],
     standard: &[StandardFunction],
     definitions: &Definitions,
+    project: &InForce<'_>,
     problems: &mut Vec<Diagnostic>,
 ) -> Names<'a> {
     let mut names = Names::default();
@@ -104,6 +105,7 @@ pub(crate) fn names<'a>(
         units,
         &connectors.iter().map(|(name, used)| (name.as_str(), used.used_at)).collect(),
         definitions,
+        project,
         problems,
     );
     style::style(units, problems);

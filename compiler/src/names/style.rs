@@ -57,6 +57,8 @@ fn inner(item: &Item, problems: &mut Vec<Diagnostic>) {
             problems.extend(triggers.filter_map(|name| check(name, Case::Snake, "trigger")));
             let verifications = declared.verifications.iter().map(|verification| &verification.name);
             problems.extend(verifications.filter_map(|name| check(name, Case::Snake, "verification")));
+            let challenges = declared.challenges.iter().map(|challenge| &challenge.name);
+            problems.extend(challenges.filter_map(|name| check(name, Case::Snake, "challenge")));
         }
         _ => {}
     }

@@ -126,6 +126,7 @@ fn connector<'a>(declared: &'a Connector, visitor: &mut impl Visitor<'a>) {
     if let Some(errors) = &declared.errors {
         for rule in &errors.rules {
             visitor.kind(&rule.kind);
+            args(&rule.args, visitor);
             for condition in &rule.conditions {
                 if let crate::ast::ErrorCondition::When(when) = condition {
                     expr(when, visitor);
@@ -149,6 +150,8 @@ fn connector<'a>(declared: &'a Connector, visitor: &mut impl Visitor<'a>) {
         params(&verification.params, visitor);
         properties(&verification.properties, visitor);
     }
+    declared.challenges.iter().for_each(|challenge| properties(&challenge.properties, visitor));
+    declared.webhooks.iter().for_each(|(_, found)| properties(found, visitor));
 }
 
 fn properties<'a>(found: &'a [Property], visitor: &mut impl Visitor<'a>) {

@@ -19,6 +19,8 @@ impl Reader<'_> {
             operations: Vec::new(),
             triggers: Vec::new(),
             verifications: Vec::new(),
+            challenges: Vec::new(),
+            webhooks: None,
         };
         self.documented(node, |reader, member, doc| -> Option<()> {
             match member.kind() {
@@ -54,6 +56,18 @@ impl Reader<'_> {
                     params: reader.params(member),
                     properties: reader.properties_below(member),
                 }),
+                Kind::Challenge => connector.challenges.push(ast::Challenge {
+                    doc,
+                    name: reader.name(member)?,
+                    properties: reader.properties_below(member),
+                }),
+                Kind::WebhooksSection => {
+                    let properties = reader.properties_below(member);
+                    match &mut connector.webhooks {
+                        None => connector.webhooks = Some((reader.span(member), properties)),
+                        Some((first, _)) => reader.second(member, *first, "`webhooks`"),
+                    }
+                }
                 _ => connector.types.push(reader.item(member, doc)?),
             }
             None
@@ -100,7 +114,8 @@ impl Reader<'_> {
                 _ => None,
             });
         }
-        Some(ast::ErrorRule { span: self.span(node), conditions, kind: self.name(node)? })
+        let args = node.child(Kind::Args).map(|args| self.args(args)).unwrap_or_default();
+        Some(ast::ErrorRule { span: self.span(node), conditions, kind: self.name(node)?, args })
     }
 
     fn operation(&mut self, node: Node<'_>, doc: String) -> Option<ast::Operation> {

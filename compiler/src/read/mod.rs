@@ -23,6 +23,8 @@ use flow_grammar::{Kind, Node, Tree};
 use flow_model::{
     diagnostic::{Code, Diagnostic},
     span::{FileId, Span},
+    units::Millis,
+    value::Value,
 };
 
 pub(crate) use bytes::decode;
@@ -47,6 +49,23 @@ pub(crate) fn source(text: &str, id: FileId) -> (ast::File, Vec<Diagnostic>) {
     let (ast, more) = file(&tree, text, id);
     diagnostics.extend(more);
     (ast, diagnostics)
+}
+
+/// The literal that a text is as a whole, if it is one.
+pub(crate) fn literal(text: &str) -> Option<Value> {
+    let (file, problems) = source(&format!("const x = {text}\n"), FileId::default());
+    match file.items.as_slice() {
+        [ast::Item::Const(item)] if problems.is_empty() => crate::names::literal(&item.value),
+        _ => None,
+    }
+}
+
+/// The length of time that a text is as a whole: `90s`, `30d`.
+pub(crate) fn duration(text: &str) -> Option<Millis> {
+    match literal(text)? {
+        Value::Duration(time) => Some(time),
+        _ => None,
+    }
 }
 
 /// The pass: what it reads from, what it has found, how deep it stands.

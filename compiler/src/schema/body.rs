@@ -1,19 +1,24 @@
 //! What is the body of a request?
 //!
-//! In: `body: { … }` (JSON), `form: { … }`, or `raw: value` with its `content_type`. Out: the body.
+//! In: `body: { … }` (JSON), `form: { … }`, `multipart: { … }`, `xml: { … }`, `graphql: "…"` with its `variables`, or
+//! `raw: value` with its `content_type`. Out: the body.
 
 use flow_model::{
     diagnostic::{Code, Diagnostic},
-    schema::Body,
+    expr,
+    schema::{Body, Part},
     ty::Type,
 };
 
 use super::{
     Context, Section, Template,
     request::{Params, is_single},
-    section::{fixed_text, wrong_value},
+    section::{fixed_text, form, wrong_value},
 };
-use crate::ast::{Expr, ExprKind};
+use crate::ast::{Arg, Expr, ExprKind, RecordEntry};
+
+/// The properties that are a body, each by itself.
+pub(super) const BODIES: [&str; 6] = ["body", "form", "raw", "multipart", "xml", "graphql"];
 
 /// The body of a request; nothing when there is none, or when it could not be understood, which is reported.
 pub(super) fn body(
@@ -22,22 +27,21 @@ pub(super) fn body(
     params: Params<'_>,
     problems: &mut Vec<Diagnostic>,
 ) -> Body {
-    let given: Vec<_> = ["body", "form", "raw"].into_iter().filter_map(|part| section.get(part)).collect();
+    let given: Vec<_> = BODIES.into_iter().filter_map(|part| section.get(part)).collect();
     if let [first, second, ..] = given.as_slice() {
         problems.push(
             Diagnostic::new(Code::E0509, "a request has one body", second.name.span, "a second body")
                 .label(first.name.span, "the first is here")
-                .help("keep one of `body` (JSON), `form` and `raw`"),
+                .help("keep one of `body` (JSON), `form`, `multipart`, `xml`, `graphql` and `raw`"),
         );
     }
-    if let (Some(content_type), false) = (section.get("content_type"), given.iter().any(|part| part.name.text == "raw"))
-    {
-        problems.push(wrong_value(
-            "content_type",
-            content_type.span,
-            "goes with `raw`",
-            "leave it out: JSON and forms have media types of their own",
-        ));
+    for (part, of, help) in [
+        ("content_type", "raw", "leave it out: the other bodies have media types of their own"),
+        ("variables", "graphql", "leave it out: only a GraphQL query has variables"),
+    ] {
+        if let (Some(found), false) = (section.get(part), given.iter().any(|given| given.name.text == of)) {
+            problems.push(wrong_value(part, found.span, &format!("goes with `{of}`"), help));
+        }
     }
     let mut template = Template::new(context, params.written, params.fields);
     let body = match given
@@ -54,11 +58,111 @@ pub(super) fn body(
             }
             Body::Form(typed.expr)
         }
+        Some(("multipart", written)) => multipart(context, written, &mut template, problems),
+        Some(("xml", written)) => {
+            let has_root = matches!(&written.kind, ExprKind::Record(entries)
+                if matches!(entries.as_slice(), [RecordEntry::Field { .. }]));
+            if !has_root {
+                let help = "write the root element as the one field: `xml: { Order: { … } }`";
+                problems.push(wrong_value("xml", written.span, "has not one root element", help));
+            }
+            Body::Xml(template.expr(written, None).expr)
+        }
+        Some(("graphql", written)) => graphql(section, written, &mut template, problems),
         Some((_, written)) => raw(context, section, written, &mut template, problems),
         None => Body::None,
     };
     template.finish(problems);
     body
+}
+
+/// `graphql: """query …""", variables: { … }`
+fn graphql(section: &Section<'_>, written: &Expr, template: &mut Template<'_>, problems: &mut Vec<Diagnostic>) -> Body {
+    let variables = section.expr("variables", problems).map(|variables| template.expr(variables, None).expr);
+    let Some(flow_model::value::Value::String(query)) = crate::names::literal(written) else {
+        if !matches!(written.kind, ExprKind::Missing) {
+            problems.push(
+                Diagnostic::new(Code::E0524, "a GraphQL query is fixed text", written.span, "is put together")
+                    .help("declare what changes as a variable, `query($id: ID!)`, and send it: `variables: { id }`"),
+            );
+        }
+        return Body::None;
+    };
+    Body::GraphQl { query: query.to_string(), variables }
+}
+
+/// `multipart: { file: file(content, name: "a.pdf", type: "application/pdf"), title }`
+fn multipart(
+    context: &Context<'_, '_>,
+    written: &Expr,
+    template: &mut Template<'_>,
+    problems: &mut Vec<Diagnostic>,
+) -> Body {
+    let help = "write `multipart: { name: value, document: file(content, name: \"a.pdf\") }`";
+    let ExprKind::Record(entries) = &written.kind else {
+        problems.push(wrong_value("multipart", written.span, "has no parts", help));
+        return Body::None;
+    };
+    let mut parts = Vec::new();
+    for entry in entries {
+        let (name, value) = match entry {
+            RecordEntry::Field { name, value } => (name, value),
+            RecordEntry::Spread(rest) => {
+                problems.push(wrong_value("multipart", rest.span, "names are not known here", help));
+                continue;
+            }
+        };
+        let part = match form(value) {
+            Some(("file", args)) if !args.is_empty() => file(context, value, args, template, problems),
+            Some(("json", [Arg { name: None, value, .. }])) => Some(Part::Json(template.expr(value, None).expr)),
+            _ => {
+                let typed = template.expr(value, None);
+                let ty = match typed.ty.non_null() {
+                    Type::List(item) => item.non_null(),
+                    other => other,
+                };
+                let fits = matches!(ty, Type::Bytes | Type::File | Type::Null) || is_single(&context.names.types, ty);
+                if !fits {
+                    let message = format!("`{}` can't be a part of a form", typed.ty);
+                    let problem = Diagnostic::new(Code::E0505, message, value.span, "neither a value nor a file");
+                    problems.push(problem.help("send it as JSON: `json(value)`"));
+                }
+                Some(Part::Value(typed.expr))
+            }
+        };
+        parts.extend(part.map(|part| (name.text.clone(), part)));
+    }
+    Body::Multipart(parts)
+}
+
+/// `file(content, name: …, type: …)`
+fn file(
+    context: &Context<'_, '_>,
+    written: &Expr,
+    args: &[Arg],
+    template: &mut Template<'_>,
+    problems: &mut Vec<Diagnostic>,
+) -> Option<Part> {
+    let help = "write `file(content, name: \"a.pdf\", type: \"application/pdf\")`";
+    let named = |name: &str| args.iter().find(|arg| arg.name.as_ref().is_some_and(|found| found.text == name));
+    let content: Vec<_> = args.iter().filter(|arg| arg.name.is_none()).collect();
+    let known = content.len() + usize::from(named("name").is_some()) + usize::from(named("type").is_some());
+    let ([content], true) = (content.as_slice(), known == args.len()) else {
+        problems.push(wrong_value("file", written.span, "has other arguments", help));
+        return None;
+    };
+    let typed = template.expr(&content.value, None);
+    let ty = typed.ty.non_null();
+    if !matches!(ty, Type::Bytes | Type::File | Type::Unknown) && !is_single(&context.names.types, ty) {
+        let message = format!("`{}` can't be a file", typed.ty);
+        let problem = Diagnostic::new(Code::E0505, message, content.span, "neither a file nor bytes nor text");
+        problems.push(problem.help(help));
+    }
+    let mut text = |name: &str| -> Option<expr::Expr> {
+        named(name).map(|arg| template.expr(&arg.value, Some(&Type::String.optional())).expr)
+    };
+    let (name, media_type) = (text("name"), text("type"));
+    Some(Part::File { content: typed.expr, name, media_type })
 }
 
 fn raw(
@@ -70,7 +174,7 @@ fn raw(
 ) -> Body {
     let typed = template.expr(written, None);
     let ty = typed.ty.non_null();
-    if *ty != Type::Bytes && !is_single(&context.names.types, ty) {
+    if !matches!(ty, Type::Bytes | Type::File) && !is_single(&context.names.types, ty) {
         let message = format!("`{}` can't be sent as it is", typed.ty);
         problems.push(
             Diagnostic::new(Code::E0505, message, written.span, "neither text nor bytes")
@@ -78,7 +182,10 @@ fn raw(
         );
     }
     let media_type = section.expr("content_type", problems).and_then(|ty| fixed_text("content_type", ty, problems));
-    let usual = if *ty == Type::Bytes { "application/octet-stream" } else { "text/plain; charset=utf-8" };
+    let usual = match ty {
+        Type::Bytes | Type::File => "application/octet-stream",
+        _ => "text/plain; charset=utf-8",
+    };
     Body::Raw(typed.expr, media_type.unwrap_or_else(|| usual.to_owned()))
 }
 
@@ -86,8 +193,8 @@ fn raw(
 pub(super) fn fields(written: &Expr) -> Option<Vec<&str>> {
     let ExprKind::Record(entries) = &written.kind else { return None };
     let names = entries.iter().map(|entry| match entry {
-        crate::ast::RecordEntry::Field { name, .. } => Some(name.text.as_str()),
-        crate::ast::RecordEntry::Spread(_) => None,
+        RecordEntry::Field { name, .. } => Some(name.text.as_str()),
+        RecordEntry::Spread(_) => None,
     });
     Some(names.flatten().collect())
 }

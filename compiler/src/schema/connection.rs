@@ -16,10 +16,11 @@ use flow_model::{
 };
 use indexmap::IndexMap;
 
-use super::{over, section::listed};
+use super::{over, section::listed, setting};
 use crate::{
     ast::{self, ExprKind, Ident, Item},
     names::{ConnectionInfo, ConnectorInfo, Names, Unit, chain, unknown, walk},
+    project::InForce,
     types::{Definitions, Elaborator},
 };
 
@@ -29,12 +30,13 @@ pub(crate) fn connections(
     units: &[Unit],
     used_at: &BTreeMap<&str, Span>,
     definitions: &Definitions,
+    project: &InForce<'_>,
     problems: &mut Vec<Diagnostic>,
 ) {
     let mut connections = BTreeMap::new();
     for item in units.iter().flat_map(|unit| &unit.ast.items) {
         let Item::Connection(written) = item else { continue };
-        let info = connection(names, written, definitions, problems);
+        let info = connection(names, written, definitions, project, problems);
         let is_first = names.items.get(&written.name.text).is_some_and(|(_, span)| *span == written.name.span);
         if is_first {
             connections.insert(written.name.text.clone(), info);
@@ -45,23 +47,26 @@ pub(crate) fn connections(
         if connections.contains_key(name) {
             continue;
         }
+        let set = setting::set(names, info, project.connection(name), definitions, problems);
         let missing: Vec<&str> = info
             .schema
             .config
             .iter()
-            .filter(|(_, field)| field.default.is_none() && !field.ty.is_nullable())
+            .filter(|(name, field)| field.default.is_none() && !field.ty.is_nullable() && !set.contains_key(*name))
             .map(|(field, _)| field.as_str())
             .collect();
         if !missing.is_empty() {
             lacking.insert(name.as_str(), missing);
         }
-        let config = info.schema.config.iter().map(|(field, declared)| (field.clone(), absent(declared))).collect();
+        let value = |field: &String, declared| set.get(field).cloned().unwrap_or_else(|| absent(declared));
+        let config =
+            info.schema.config.iter().map(|(field, declared)| (field.clone(), value(field, declared))).collect();
         connections.insert(
             name.clone(),
             ConnectionInfo {
                 connector: name.clone(),
                 plan: plan::Connection { connector: name.clone(), config },
-                policy: info.schema.policy.clone(),
+                policy: over(&info.schema.policy, project.defaults()),
                 span: used_at.get(name.as_str()).copied().unwrap_or(info.span),
                 retry_span: None,
             },
@@ -83,6 +88,7 @@ fn connection(
     names: &Names<'_>,
     written: &ast::Connection,
     definitions: &Definitions,
+    project: &InForce<'_>,
     problems: &mut Vec<Diagnostic>,
 ) -> ConnectionInfo {
     let (policy, retry_span) = names.policy(&written.with, problems);
@@ -90,7 +96,7 @@ fn connection(
     let sees = names.sees(name.span.file, &name.text);
     let info = names.connectors.get(&name.text).filter(|_| sees);
     let config = match info {
-        Some(info) => config(names, written, info, definitions, problems),
+        Some(info) => config(names, written, info, definitions, project, problems),
         None => {
             problems.extend(no_connector(names, name));
             IndexMap::new()
@@ -100,7 +106,7 @@ fn connection(
     ConnectionInfo {
         connector: name.text.clone(),
         plan: plan::Connection { connector: name.text.clone(), config },
-        policy: over(&policy, &connectors),
+        policy: over(&over(&policy, &connectors), project.defaults()),
         span: written.name.span,
         retry_span,
     }
@@ -129,6 +135,7 @@ fn config(
     written: &ast::Connection,
     info: &ConnectorInfo<'_>,
     definitions: &Definitions,
+    project: &InForce<'_>,
     problems: &mut Vec<Diagnostic>,
 ) -> IndexMap<String, Expr> {
     let mut set: IndexMap<&str, (Expr, Span)> = IndexMap::new();
@@ -147,11 +154,13 @@ fn config(
         problems.extend(causes.into_iter().map(|problem| because(problem, name, info)));
         set.insert(field, (expr, name.span));
     }
+    let mut theirs = setting::set(names, info, project.connection(&written.name.text), definitions, problems);
     let mut config = IndexMap::new();
     let mut missing = Vec::new();
     for (field, declared) in &info.schema.config {
-        match set.swap_remove(field.as_str()) {
-            Some((expr, _)) => {
+        let own = set.swap_remove(field.as_str()).map(|(expr, _)| expr);
+        match theirs.remove(field).or(own) {
+            Some(expr) => {
                 config.insert(field.clone(), expr);
             }
             None if declared.default.is_some() || declared.ty.is_nullable() => {

@@ -1,49 +1,55 @@
 //! When is an answer an error, and when may a request be repeated?
 //!
-//! In: the section `errors { 404 => NotFound, … }`, `limit:` and `retry_after:`. Out: the rules in order, the rate, and
-//! the expression over the answer.
+//! In: the section `errors { 404 => NotFound, … }`. Out: the rules in order, what fills declared errors, and which kinds
+//! are tried again.
 
 use std::collections::BTreeMap;
 
 use flow_model::{
     diagnostic::{Code, Diagnostic},
     expr::{Ambient, Expr},
-    schema::{ErrorCondition, Errors, Rate},
+    failure::ErrorKind,
+    plan::Retry,
+    schema::{ErrorCondition, Errors},
     span::Span,
     ty::{Type, TypeDef},
-    units::Millis,
     value::Value,
 };
 
-use super::{Context, Section, section::wrong_value, template::over_answer};
+use super::{
+    Context, Section, Template,
+    section::{items, listed, wrong_value},
+    template::over_answer,
+};
 use crate::{
-    ast::{self, ExprKind, Property, PropertyValue},
-    names::literal,
+    ast::{self, ExprKind},
+    names::{chain, literal, unknown},
 };
 
 /// The rules of a connector.
 pub(super) fn errors(context: &Context<'_, '_>, written: &ast::Errors, problems: &mut Vec<Diagnostic>) -> Errors {
-    let mut rules = Vec::new();
+    let (mut rules, mut fields) = (Vec::new(), BTreeMap::new());
     let mut seen: BTreeMap<String, Span> = BTreeMap::new();
     for rule in &written.rules {
         let path = ast::Path { parts: vec![rule.kind.clone()] };
         let kind = context.names.error_kind(&path, Some(context.connector), problems);
-        if let Some(flow_model::failure::ErrorKind::Declared(name)) = &kind {
-            problems.extend(unfillable(context, name, &rule.kind));
-        }
+        let filled = fill(context, kind.as_ref(), rule, problems);
         for condition in &rule.conditions {
             let condition = self::condition(context, condition, &mut seen, problems);
             if let (Some(condition), Some(kind)) = (condition, &kind) {
+                if !filled.is_empty() {
+                    fields.insert(rules.len(), filled.clone());
+                }
                 rules.push((condition, kind.clone()));
             }
         }
     }
     let keyword = Span { end: written.span.start + "errors".len() as u32, ..written.span };
     let what = format!("the section `errors` of `{}`", context.connector);
-    let section = Section::new(what, keyword, &written.properties, &["message", "code"], problems);
+    let section = Section::new(what, keyword, &written.properties, &["message", "code", "retry"], problems);
     let mut over = |name| section.expr(name, problems).map(|written| answer(context, written, problems));
     let message = over("message");
-    Errors { rules, message, code: over("code") }
+    Errors { rules, fields, message, code: over("code") }
 }
 
 /// An expression over an answer, its status among it.
@@ -92,56 +98,93 @@ fn condition(
     Some(condition)
 }
 
-/// A declared error whose fields nothing could fill.
-fn unfillable(context: &Context<'_, '_>, name: &str, kind: &ast::Ident) -> Option<Diagnostic> {
+/// `=> CardDeclined(reason: body.error?.decline_code)`: what fills the fields of a declared error.
+fn fill(
+    context: &Context<'_, '_>,
+    kind: Option<&ErrorKind>,
+    rule: &ast::ErrorRule,
+    problems: &mut Vec<Diagnostic>,
+) -> Vec<(String, Expr)> {
+    let Some(ErrorKind::Declared(name)) = kind else {
+        if let (Some(kind), Some(arg)) = (kind, rule.args.first()) {
+            let help = "leave it out, or declare an error of your own: `error CardDeclined { reason: String? }`";
+            let problem = Diagnostic::new(Code::E0511, format!("`{kind}` has no fields"), arg.span, "goes nowhere");
+            problems.push(problem.help(help));
+        }
+        return Vec::new();
+    };
+    let Some(TypeDef::Error(fields)) = context.names.types.get(name) else { return Vec::new() };
+    let mut template = Template::answer(context, &[(Ambient::Status, Type::Int)]);
+    let mut filled: Vec<(String, Expr)> = Vec::new();
+    for arg in &rule.args {
+        let Some(written) = &arg.name else {
+            let help = format!("write `{}(field: value)`", rule.kind.text);
+            problems.push(Diagnostic::new(Code::E0511, "this fills no field", arg.span, "which field?").help(help));
+            continue;
+        };
+        if !fields.contains_key(&written.text) {
+            let known: Vec<&str> = fields.keys().map(String::as_str).collect();
+            let problem = unknown(Code::E0501, "field", written, known.iter().copied());
+            problems.push(match problem.help {
+                Some(_) => problem,
+                None => problem.help(format!("its fields are {}", listed(&known))),
+            });
+            continue;
+        }
+        // What an answer holds is read as the field's type where the failure is made; what does not fit is null there.
+        filled.push((written.text.clone(), template.expr(&arg.value, None).expr));
+    }
+    template.finish(problems);
+    problems.extend(unfillable(context, name, &rule.kind, &filled));
+    filled
+}
+
+/// A declared error with a field that must be there: an answer may always lack it.
+fn unfillable(
+    context: &Context<'_, '_>,
+    name: &str,
+    kind: &ast::Ident,
+    filled: &[(String, Expr)],
+) -> Option<Diagnostic> {
     let TypeDef::Error(fields) = context.names.types.get(name)? else { return None };
-    let (field, _) = fields.iter().find(|(_, field)| field.default.is_none() && !field.ty.is_nullable())?;
+    let is_filled = |field: &str| filled.iter().any(|(filled, _)| filled == field);
+    let (field, _) =
+        fields.iter().find(|(name, field)| field.default.is_none() && !field.ty.is_nullable() && !is_filled(name))?;
     let message = format!("nothing fills the field `{field}` of `{}`", kind.text);
     let mut problem = Diagnostic::new(Code::E0511, message, kind.span, "made from an answer");
     if let Some(span) = context.names.field_spans.get(&(name.to_owned(), field.clone())) {
         problem = problem.label(*span, "must be there");
     }
-    Some(problem.help("make it nullable with `?`, or give it a default"))
+    Some(
+        problem.help(format!(
+            "fill it: `{}({field}: body.…)`, make it nullable with `?`, or give it a default",
+            kind.text
+        )),
+    )
 }
 
-/// `limit: 100 per 10s`
-pub(super) fn limit(property: &Property, problems: &mut Vec<Diagnostic>) -> Option<Rate> {
-    let help = "write a number and a time: `100 per 10s`";
-    let PropertyValue::Rate(rate) = &property.value else {
-        problems.push(wrong_value(&property.name.text, property.span, "not a rate", help));
-        return None;
-    };
-    let count = match literal(&rate.count) {
-        Some(Value::Int(count)) => u32::try_from(count).ok().filter(|count| *count > 0),
-        _ => None,
-    };
-    let period = match literal(&rate.period) {
-        Some(Value::Duration(period)) if period > Millis(0) => Some(period),
-        _ => None,
-    };
-    match (count, period) {
-        (Some(count), Some(period)) => Some(Rate { count, period }),
-        (None, _) => {
-            problems.push(wrong_value(&property.name.text, rate.count.span, "not a number above 0", help));
-            None
-        }
-        (_, None) => {
-            problems.push(wrong_value(&property.name.text, rate.period.span, "not a time above 0", help));
-            None
+/// `retry: [Conflict, Locked]`: kinds after which what is safe to repeat is tried again, besides the usual ones.
+pub(super) fn retry(context: &Context<'_, '_>, written: &ast::Errors, problems: &mut Vec<Diagnostic>) -> Option<Retry> {
+    // The section as a whole was checked with the rules.
+    let property = written.properties.iter().find(|property| property.name.text == "retry")?;
+    let ast::PropertyValue::Expr(list) = &property.value else { return None };
+    let mut retry = Retry::standard();
+    for item in items(list) {
+        let Some(path) = chain(item) else {
+            let help = "write the kinds: `retry: [Conflict, Locked]`";
+            problems.push(wrong_value("retry", item.span, "not a kind of error", help));
+            continue;
+        };
+        match context.names.error_kind(&path, Some(context.connector), problems) {
+            Some(ErrorKind::Interrupted) => {
+                let help = "leave it out: a call that may have taken effect must not be made again";
+                problems.push(wrong_value("retry", item.span, "whether the call took effect is not known", help));
+            }
+            Some(kind) if !retry.on.contains(&kind) => retry.on.push(kind),
+            _ => {}
         }
     }
-}
-
-/// `retry_after: header("Retry-After")`, or any expression over the answer.
-pub(super) fn retry_after(context: &Context<'_, '_>, written: &ast::Expr, problems: &mut Vec<Diagnostic>) -> Expr {
-    match header(written) {
-        Some(Ok(name)) => header_value(&name),
-        Some(Err(span)) => {
-            problems.push(wrong_value("header", span, "not one name of a header", "write `header(\"Retry-After\")`"));
-            Expr::Literal(Value::Null)
-        }
-        None => answer(context, written, problems),
-    }
+    Some(retry)
 }
 
 /// The name in `header("…")`, or the place of what is not one name; none for anything else.

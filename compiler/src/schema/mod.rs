@@ -6,27 +6,31 @@
 
 mod auth;
 mod body;
+mod bulk;
+mod challenge;
 mod connection;
 mod errors;
+mod http;
+mod limit;
 mod operation;
 mod policy;
+mod reference;
 mod request;
 mod section;
+mod setting;
 mod template;
 mod verification;
 mod webhook;
 
 use std::collections::BTreeMap;
 
-use flow_model::{diagnostic::Diagnostic, schema::Http, span::Span};
-use indexmap::IndexMap;
+use flow_model::{diagnostic::Diagnostic, plan::Policy};
 
 pub(crate) use connection::connections;
-pub(crate) use policy::{over, policies};
+pub(crate) use policy::{MOST_TIMES, over, policies};
 pub(crate) use verification::verify_call;
 
 use crate::{ast, names::Names, types::Definitions};
-use request::Params;
 use section::Section;
 use template::Template;
 
@@ -51,7 +55,7 @@ pub(crate) fn connector(
         info.schema.verifications = verifications;
     }
     let context = Context { names, definitions, connector: name };
-    let http = ast.http.as_ref().and_then(|(span, properties)| http(&context, *span, properties, problems));
+    let http = ast.http.as_ref().and_then(|(span, properties)| http::http(&context, *span, properties, problems));
     let errors = ast.errors.as_ref().map(|errors| errors::errors(&context, errors, problems)).unwrap_or_default();
     let mut operations = BTreeMap::new();
     let mut triggers = BTreeMap::new();
@@ -72,41 +76,22 @@ pub(crate) fn connector(
             }
         }
     }
+    let mut challenges = BTreeMap::new();
+    for written in &ast.challenges {
+        if let Some(challenge) = challenge::challenge(&context, written, problems) {
+            challenges.entry(written.name.text.clone()).or_insert(challenge);
+        }
+    }
+    let webhooks =
+        ast.webhooks.as_ref().map(|(span, properties)| challenge::webhooks(&context, *span, properties, problems));
+    let retry = ast.errors.as_ref().and_then(|written| errors::retry(&context, written, problems));
     if let Some(info) = names.connectors.get_mut(name) {
+        info.schema.challenges = challenges;
+        info.schema.webhooks = webhooks;
+        info.schema.policy = Policy { retry, ..Policy::default() };
         info.schema.http = http;
         info.schema.errors = errors;
         info.schema.operations = operations;
         info.schema.triggers = triggers;
     }
-}
-
-/// The section `http { … }`.
-fn http(
-    context: &Context<'_, '_>,
-    span: Span,
-    properties: &[ast::Property],
-    problems: &mut Vec<Diagnostic>,
-) -> Option<Http> {
-    let known = ["base", "auth", "headers", "limit", "retry_after"];
-    let keyword = Span { end: span.start + "http".len() as u32, ..span };
-    let what = format!("the section `http` of `{}`", context.connector);
-    let section = Section::new(what, keyword, properties, &known, problems);
-    section.require("base", "write `base: \"https://…\"`", problems);
-    let base = section.expr("base", problems).and_then(|base| request::base(context, base, problems));
-    let auth = section.expr("auth", problems).map(|written| auth::auth(context, written, problems));
-    let headers = section.get("headers").map(|headers| {
-        request::header_names(headers, problems);
-        let none = Params { written: &[], fields: &IndexMap::new() };
-        request::entries(context, headers, none, problems)
-    });
-    let limit = section.get("limit").and_then(|limit| errors::limit(limit, problems));
-    let retry_after =
-        section.expr("retry_after", problems).map(|written| errors::retry_after(context, written, problems));
-    Some(Http {
-        base: base?,
-        auth: auth.flatten().unwrap_or(flow_model::schema::Auth::None),
-        headers: headers.unwrap_or_default(),
-        limit,
-        retry_after,
-    })
 }

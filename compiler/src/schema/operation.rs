@@ -5,25 +5,55 @@
 
 use flow_model::{
     diagnostic::{Code, Diagnostic},
+    expr::Ambient,
     failure::ErrorKind,
-    schema::{Body, Call, Effect, Errors, KeySource, Operation, Request},
+    schema::{Body, Call, Effect, Errors, Format, KeySource, Operation, OperationCall, Request},
     ty::Type,
+    value::Value,
 };
 
 use super::{
-    Context, Section, body, errors,
+    Context, Section, Template, body, bulk, errors,
+    reference::{operation_call, wrong},
     request::{self, Params, header_problem, is_token},
-    section::{fixed_text, word, wrong_value},
+    section::{fixed_text, form, texts, word, wrong_value},
+    template::over_answer,
 };
-use crate::ast::{self, ExprKind, ListEntry, PropertyValue};
+use crate::{
+    ast::{self, ExprKind, PropertyValue},
+    names::literal,
+};
 
-const PROPERTIES: [&str; 7] = ["effect", "key", "request", "native", "answer", "scopes", "deprecated"];
+const PROPERTIES: [&str; 14] = [
+    "effect",
+    "key",
+    "request",
+    "native",
+    "answer",
+    "format",
+    "success_when",
+    "null_when",
+    "bulk",
+    "undo",
+    "cost",
+    "visible_after",
+    "scopes",
+    "deprecated",
+];
 
 const EFFECTS: [(&str, Effect); 4] = [
     ("read", Effect::Read),
     ("idempotent", Effect::Idempotent),
     ("create", Effect::Create),
     ("destroy", Effect::Destroy),
+];
+
+const FORMATS: [(&str, Format); 5] = [
+    ("json", Format::Json),
+    ("json_lines", Format::JsonLines),
+    ("csv", Format::Csv(b',')),
+    ("xml", Format::Xml),
+    ("text", Format::Text),
 ];
 
 /// Completes an operation.
@@ -44,20 +74,25 @@ pub(super) fn operation(
     if let Some(call) = call(context, &what, &section, written, &operation, problems) {
         operation.call = call;
     }
-    if let Some(answer) = section.expr("answer", problems) {
-        let read = errors::answer(context, answer, problems);
-        match &mut operation.call {
-            Call::Http(request) => request.answer = Some(read),
-            Call::Native if section.get("native").is_some() => problems.push(wrong_value(
-                "answer",
-                answer.span,
-                "goes with `request`",
-                "leave it out: a native operation gives its result itself",
-            )),
-            Call::Native => {}
-        }
+    answer(context, &section, &mut operation, problems);
+    operation.key = key(context, &section, &operation, effect, written, problems);
+    operation.undo = undo(context, &section, &operation, written, problems);
+    if let Some(bulk) = section.expr("bulk", problems) {
+        operation.bulk = bulk::bulk(context, &operation, bulk, problems);
     }
-    operation.key = key(&section, &operation, effect, written, problems);
+    operation.cost = section.expr("cost", problems).map(|cost| {
+        let mut template = Template::new(context, &written.params, &operation.params);
+        let cost = template.expr(cost, Some(&Type::Int)).expr;
+        template.finish(problems);
+        cost
+    });
+    operation.visible_after = section.expr("visible_after", problems).and_then(|written| match literal(written) {
+        Some(Value::Duration(time)) => Some(time),
+        _ => {
+            problems.push(wrong_value("visible_after", written.span, "not a time", "write a time: `2s`"));
+            None
+        }
+    });
     operation.scopes =
         section.expr("scopes", problems).map(|scopes| texts("scopes", scopes, problems)).unwrap_or_default();
     operation.deprecated =
@@ -69,6 +104,114 @@ pub(super) fn operation(
         }
     }
     operation
+}
+
+/// How the answer is read: `answer`, `format`, `success_when`, `null_when`.
+fn answer(context: &Context<'_, '_>, section: &Section<'_>, operation: &mut Operation, problems: &mut Vec<Diagnostic>) {
+    for name in ["answer", "format", "success_when", "null_when"] {
+        let Some(written) = section.expr(name, problems) else { continue };
+        let Call::Http(request) = &mut operation.call else {
+            if section.get("native").is_some() {
+                let help = "leave it out: a native operation gives its result itself";
+                problems.push(wrong_value(name, written.span, "goes with `request`", help));
+            }
+            continue;
+        };
+        let status = [(Ambient::Status, Type::Int)];
+        match name {
+            "answer" => request.answer = Some(errors::answer(context, written, problems)),
+            "format" => request.format = format(written, problems).unwrap_or_default(),
+            "success_when" => {
+                request.success_when = Some(over_answer(context, written, Some(&Type::Bool), &status, problems));
+            }
+            _ => {
+                request.null_when = Some(over_answer(context, written, Some(&Type::Bool), &status, problems));
+                if !operation.result.is_nullable() {
+                    let label = format!("the result is `{}`", operation.result);
+                    let help = format!("declare the result as `{}`", operation.result.clone().optional());
+                    problems.push(wrong_value(name, written.span, &format!("{label}, which is never null"), help));
+                }
+            }
+        }
+    }
+}
+
+/// `json`, `json_lines`, `csv`, `csv(";")`, `xml`, `text`
+fn format(written: &ast::Expr, problems: &mut Vec<Diagnostic>) -> Option<Format> {
+    if let Some(("csv", [arg])) = form(written) {
+        let separator = fixed_text("csv", &arg.value, problems)?;
+        return match separator.as_bytes() {
+            [byte] if byte.is_ascii() && !byte.is_ascii_alphanumeric() && !b"\"\r\n".contains(byte) => {
+                Some(Format::Csv(*byte))
+            }
+            _ => {
+                let help = "write one character: `csv(\";\")`, `csv(\"\\t\")`";
+                problems.push(wrong_value("csv", arg.span, "can't separate values", help));
+                None
+            }
+        };
+    }
+    word("format", written, &FORMATS, problems)
+}
+
+/// `undo: refunds.create(charge: .id)`
+fn undo(
+    context: &Context<'_, '_>,
+    section: &Section<'_>,
+    operation: &Operation,
+    written: &ast::Operation,
+    problems: &mut Vec<Diagnostic>,
+) -> Option<OperationCall> {
+    let undo = section.expr("undo", problems)?;
+    let mut template = Template::new(context, &written.params, &operation.params);
+    template.sees(Ambient::Item, operation.result.clone());
+    let example = "contacts.delete(id: .id)";
+    let call = operation_call(context, &mut template, "undo", undo, example, problems);
+    template.finish(problems);
+    let (call, target) = call?;
+    if effect_of(context, &call.operation) == Some(Effect::Read) || target.effect == Effect::Read {
+        let message = format!("`{}` takes nothing back", call.operation);
+        problems.push(wrong(&message, undo.span, "only reads", "name an operation that removes or resets"));
+        return None;
+    }
+    Some(call)
+}
+
+/// The effect that another operation of the connector is written with: it may not have been read yet.
+fn effect_of(context: &Context<'_, '_>, operation: &str) -> Option<Effect> {
+    let info = context.names.connectors.get(context.connector)?;
+    let written = info.ast.operations.iter().find(|written| written.name.text() == operation)?;
+    let property = written.properties.iter().find(|property| property.name.text == "effect")?;
+    let PropertyValue::Expr(ast::Expr { kind: ExprKind::Name(word), .. }) = &property.value else { return None };
+    EFFECTS.iter().find(|(known, _)| known == word).map(|(_, effect)| *effect)
+}
+
+/// `key: lookup(contacts.find(email: email))`
+fn lookup(
+    context: &Context<'_, '_>,
+    operation: &Operation,
+    written: &ast::Operation,
+    call: &ast::Expr,
+    problems: &mut Vec<Diagnostic>,
+) -> Option<KeySource> {
+    let mut template = Template::new(context, &written.params, &operation.params);
+    let found = operation_call(context, &mut template, "lookup", call, "contacts.find(email: email)", problems);
+    template.finish(problems);
+    let (found, target) = found?;
+    if effect_of(context, &found.operation).is_some_and(|effect| effect != Effect::Read) {
+        let message = format!("`{}` does more than look", found.operation);
+        problems.push(wrong(&message, call.span, "not a read", "name an operation with `effect: read`"));
+        return None;
+    }
+    let (wanted, given) = (operation.result.non_null(), target.result.non_null());
+    if *wanted != Type::Null && wanted != given && *given != Type::Unknown {
+        let message = format!("`{}` does not find what `{}` makes", found.operation, written.name.text());
+        let label = format!("gives a `{}`, and a `{}` is made", target.result, operation.result);
+        let help = format!("name an operation whose result is `{}`", operation.result.clone().optional());
+        problems.push(wrong(&message, call.span, &label, &help));
+        return None;
+    }
+    Some(KeySource::Lookup(found))
 }
 
 fn call(
@@ -138,6 +281,7 @@ fn call(
 
 /// `key: header("Idempotency-Key")`, `key: field("request_id")`, `key: native`
 fn key(
+    context: &Context<'_, '_>,
     section: &Section<'_>,
     operation: &Operation,
     effect: Option<Effect>,
@@ -159,8 +303,11 @@ fn key(
     let help = if is_native {
         "write `key: native`: the code gets the key beside the arguments"
     } else {
-        "write `key: header(\"Idempotency-Key\")` or `key: field(\"request_id\")`"
+        "write `key: header(\"Idempotency-Key\")`, `field(\"request_id\")`, or `lookup(operation(…))`"
     };
+    if let Some(("lookup", [arg])) = form(expr) {
+        return lookup(context, operation, written, &arg.value, problems);
+    }
     let named = match &expr.kind {
         ExprKind::Name(name) if name == "native" && is_native => return Some(KeySource::Native),
         ExprKind::Call { callee, args, .. } => match (&callee.kind, args.as_slice()) {
@@ -184,7 +331,7 @@ fn key(
         return Some(KeySource::Header(name));
     }
     if let Call::Http(request) = &operation.call {
-        if matches!(request.body, Body::Raw(..)) {
+        if matches!(request.body, Body::Raw(..) | Body::Multipart(_) | Body::Xml(_)) {
             problems.push(wrong("the body has no fields", "put into a field", help));
         }
         if let Some(PropertyValue::Request { parts, .. }) = section.get("request").map(|request| &request.value) {
@@ -206,22 +353,4 @@ fn key(
         }
     }
     Some(KeySource::Field(name))
-}
-
-/// A list of fixed texts.
-fn texts(name: &str, written: &ast::Expr, problems: &mut Vec<Diagnostic>) -> Vec<String> {
-    let ExprKind::List(entries) = &written.kind else {
-        problems.push(wrong_value(name, written.span, "not a list", format!("write `{name}: [\"…\"]`")));
-        return Vec::new();
-    };
-    let mut read = Vec::new();
-    for entry in entries {
-        match entry {
-            ListEntry::Item(item) => read.extend(fixed_text(name, item, problems)),
-            ListEntry::Spread(rest) => {
-                problems.push(wrong_value(name, rest.span, "not a fixed text", "write each text"));
-            }
-        }
-    }
-    read
 }

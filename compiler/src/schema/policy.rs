@@ -5,7 +5,8 @@
 use flow_model::{
     diagnostic::{Code, Diagnostic},
     failure::ErrorKind,
-    plan::{Backoff, Policy, Retry},
+    plan::{Backoff, Breaker, Policy, Retry},
+    schema::Rate,
     span::Span,
     units::Millis,
     value::Value,
@@ -17,11 +18,12 @@ use crate::{
     names::{Names, PolicyInfo, Unit, chain, literal, repeated, unknown},
 };
 
-const POLICY: [&str; 2] = ["timeout", "retry"];
+const POLICY: [&str; 4] = ["timeout", "retry", "breaker", "budget"];
+const BREAKER: [&str; 2] = ["opens_at", "half_open_after"];
 const RETRY: [&str; 4] = ["on", "times", "backoff", "budget"];
 
 /// The most times that a call is tried again. More is a job for a flow that starts anew.
-const MOST_TIMES: i64 = 100;
+pub(crate) const MOST_TIMES: i64 = 100;
 
 /// Fills [`Names::policies`].
 pub(crate) fn policies(names: &mut Names<'_>, units: &[Unit], problems: &mut Vec<Diagnostic>) {
@@ -95,7 +97,12 @@ impl Names<'_> {
 
 /// A policy in force: what `first` does not say, `then` says.
 pub(crate) fn over(first: &Policy, then: &Policy) -> Policy {
-    Policy { timeout: first.timeout.or(then.timeout), retry: first.retry.clone().or_else(|| then.retry.clone()) }
+    Policy {
+        timeout: first.timeout.or(then.timeout),
+        retry: first.retry.clone().or_else(|| then.retry.clone()),
+        breaker: first.breaker.or(then.breaker),
+        budget: first.budget.or(then.budget),
+    }
 }
 
 /// The entries of a policy, and the place of `retry`.
@@ -108,11 +115,14 @@ fn entries(
     let mut policy = Policy::default();
     let mut retry_span = None;
     for entry in known(what, written, &POLICY, problems) {
-        if entry.name.text == "timeout" {
-            policy.timeout = duration(names, entry, problems);
-        } else {
-            policy.retry = retry(names, what, entry, problems);
-            retry_span = policy.retry.is_some().then_some(entry.span);
+        match entry.name.text.as_str() {
+            "timeout" => policy.timeout = duration(names, entry, problems),
+            "breaker" => policy.breaker = breaker(names, what, entry, problems),
+            "budget" => policy.budget = rate(names, entry, "100 per 1m", problems),
+            _ => {
+                policy.retry = retry(names, what, entry, problems);
+                retry_span = policy.retry.is_some().then_some(entry.span);
+            }
         }
     }
     (policy, retry_span)
@@ -172,6 +182,50 @@ fn retry(names: &Names<'_>, what: &str, entry: &PolicyEntry, problems: &mut Vec<
         }
     }
     Some(retry)
+}
+
+/// `breaker { opens_at: 5 per 1m, half_open_after: 30s }`
+fn breaker(names: &Names<'_>, what: &str, entry: &PolicyEntry, problems: &mut Vec<Diagnostic>) -> Option<Breaker> {
+    let help = "write `breaker { opens_at: 5 per 1m, half_open_after: 30s }`";
+    let PolicyValue::Block(written) = &entry.value else {
+        if !matches!(entry.value, PolicyValue::Expr(Expr { kind: ExprKind::Missing, .. })) {
+            problems.push(wrong_value("breaker", entry.span, "not when calls stop", help));
+        }
+        return None;
+    };
+    let of = format!("`breaker` of {what}");
+    let known = known(&of, written, &BREAKER, problems);
+    let found = |name: &str| known.iter().find(|entry| entry.name.text == name).copied();
+    for name in BREAKER {
+        if found(name).is_none() {
+            problems.push(missing(&of, name, entry.name.span, help));
+        }
+    }
+    let opens_at = found("opens_at").and_then(|entry| rate(names, entry, "5 per 1m", problems));
+    let half_open_after = found("half_open_after").and_then(|entry| duration(names, entry, problems));
+    Some(Breaker { opens_at: opens_at?, half_open_after: half_open_after? })
+}
+
+/// `5 per 1m`
+fn rate(names: &Names<'_>, entry: &PolicyEntry, example: &str, problems: &mut Vec<Diagnostic>) -> Option<Rate> {
+    let name = &entry.name.text;
+    let PolicyValue::Rate(written) = &entry.value else {
+        if !matches!(entry.value, PolicyValue::Expr(Expr { kind: ExprKind::Missing, .. })) {
+            let help = format!("write a number and a time: `{name}: {example}`");
+            problems.push(wrong_value(name, entry.span, "not a number in a time", help));
+        }
+        return None;
+    };
+    let count = match names.fixed(&written.count) {
+        Some(Value::Int(count)) => u32::try_from(count).ok().filter(|count| *count > 0),
+        _ => None,
+    };
+    if count.is_none() {
+        let help = format!("write `{name}: {example}`");
+        problems.push(wrong_value(name, written.count.span, "not a number above 0", help));
+    }
+    let period = time(names, name, &written.period, problems);
+    Some(Rate { count: count?, period: period? })
 }
 
 /// `on: RateLimited | Unavailable`

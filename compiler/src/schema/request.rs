@@ -4,12 +4,12 @@
 //! as the HTTP executor follows it. What could change the host, an insertion that is no parameter, and parameters that
 //! go nowhere are reported.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use flow_model::{
     diagnostic::{Code, Diagnostic},
     expr::{Expr, TextPart},
-    schema::{Body, Request},
+    schema::{Body, Format, ListStyle, Request},
     span::Span,
     ty::{Field, Type, TypeDef, Types},
     value::Value,
@@ -18,7 +18,7 @@ use indexmap::IndexMap;
 
 use super::{
     Context, Section, Template, body,
-    section::{listed, wrong_value},
+    section::{form, listed, wrong_value},
 };
 use crate::{
     ast::{self, ExprKind, Ident, Property, PropertyValue, RecordEntry},
@@ -29,14 +29,20 @@ use crate::{
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"];
 
 /// The parts of a request.
-const PARTS: [&str; 6] = ["query", "headers", "body", "form", "raw", "content_type"];
+const PARTS: [&str; 10] =
+    ["query", "headers", "body", "form", "raw", "content_type", "multipart", "xml", "graphql", "variables"];
 
-/// The base URL: text that may use `config`.
-pub(super) fn base(context: &Context<'_, '_>, written: &ast::Expr, problems: &mut Vec<Diagnostic>) -> Option<Expr> {
+/// The base URL (`base` or `sandbox`): text that may use `config`.
+pub(super) fn base(
+    context: &Context<'_, '_>,
+    property: &str,
+    written: &ast::Expr,
+    problems: &mut Vec<Diagnostic>,
+) -> Option<Expr> {
     let ExprKind::Text(parts) = &written.kind else {
         if !matches!(written.kind, ExprKind::Missing) {
             let help = "write `\"https://host\"`; parts of it may be inserted: `\"https://{config.shop}.example.com\"`";
-            problems.push(wrong_value("base", written.span, "not a text", help));
+            problems.push(wrong_value(property, written.span, "not a text", help));
         }
         return None;
     };
@@ -100,7 +106,12 @@ pub(super) fn request(
     }
     let section = Section::new(format!("the request of {what}"), method.span.to(path.span), parts, &PARTS, problems);
     let mut template = Template::new(context, params.written, params.fields);
+    let mut whole_url = false;
     let path = match &path.kind {
+        ExprKind::Text(parts) if matches!(parts.as_slice(), [ast::TextPart::Insert(_)]) => {
+            whole_url = true;
+            whole(context, parts, &mut template, problems)
+        }
         ExprKind::Text(parts) => {
             problems.extend(wrong_path(parts, path.span));
             text(context, parts, &mut template, &names, problems)
@@ -108,14 +119,15 @@ pub(super) fn request(
         _ => Expr::Literal(Value::text("/")),
     };
     template.finish(problems);
-    let query = section.get("query").map(|query| entries(context, query, params, problems)).unwrap_or_default();
+    let (query, lists) =
+        section.get("query").map(|query| entries(context, query, params, problems)).unwrap_or_default();
     let headers = section.get("headers").map(|headers| {
         header_names(headers, problems);
-        entries(context, headers, params, problems)
+        entries(context, headers, params, problems).0
     });
     let body = body::body(context, &section, params, problems);
     if matches!(method.text.as_str(), "GET" | "HEAD") && !matches!(body, Body::None) {
-        let part = ["body", "form", "raw"].into_iter().find_map(|part| section.get(part));
+        let part = body::BODIES.into_iter().find_map(|part| section.get(part));
         let span = part.map_or(method.span, |part| part.name.span);
         problems.push(
             Diagnostic::new(Code::E0509, format!("a `{}` request has no body", method.text), span, "would not be read")
@@ -123,7 +135,50 @@ pub(super) fn request(
                 .help("send it as `query`, or use `POST`"),
         );
     }
-    Some(Request { method: method.text.clone(), path, query, headers: headers.unwrap_or_default(), body, answer: None })
+    Some(Request {
+        method: method.text.clone(),
+        path,
+        whole_url,
+        query,
+        lists,
+        headers: headers.unwrap_or_default(),
+        body,
+        answer: None,
+        format: Format::Auto,
+        success_when: None,
+        null_when: None,
+    })
+}
+
+/// `"{upload_url}"`: a whole URL that a system gave out.
+fn whole(
+    context: &Context<'_, '_>,
+    parts: &[ast::TextPart],
+    template: &mut Template<'_>,
+    problems: &mut Vec<Diagnostic>,
+) -> Expr {
+    let Some(ast::TextPart::Insert(inserted)) = parts.first() else { return Expr::Literal(Value::Null) };
+    let typed = template.expr(inserted, None);
+    if !matches!(typed.ty, Type::Url | Type::Unknown) {
+        let message = format!("a whole URL is inserted as a `Url`, and this is a `{}`", typed.ty);
+        problems.push(
+            Diagnostic::new(Code::E0506, message, inserted.span, "not a URL")
+                .help("declare the parameter as `Url`; a path begins with `/`, and is put after the base"),
+        );
+    }
+    let names_hosts = context
+        .names
+        .connectors
+        .get(context.connector)
+        .and_then(|info| info.ast.http.as_ref())
+        .is_some_and(|(_, properties)| properties.iter().any(|property| property.name.text == "hosts"));
+    if !names_hosts {
+        problems.push(
+            Diagnostic::new(Code::E0506, "a whole URL may lead anywhere", inserted.span, "to which hosts?")
+                .help("name the hosts that it may lead to in the section `http`: `hosts: [\"*.example.com\"]`"),
+        );
+    }
+    typed.expr
 }
 
 /// Reports parameters that the request does not send.
@@ -273,25 +328,28 @@ pub(super) fn entries(
     property: &Property,
     params: Params<'_>,
     problems: &mut Vec<Diagnostic>,
-) -> Vec<(String, Expr)> {
+) -> (Vec<(String, Expr)>, BTreeMap<String, ListStyle>) {
     let name = property.name.text.as_str();
     let help = format!("write `{name}: {{ name: value }}`");
     let written = match &property.value {
         PropertyValue::Expr(ast::Expr { kind: ExprKind::Record(entries), .. }) => entries,
-        PropertyValue::Expr(ast::Expr { kind: ExprKind::Missing, .. }) => return Vec::new(),
+        PropertyValue::Expr(ast::Expr { kind: ExprKind::Missing, .. }) => return (Vec::new(), BTreeMap::new()),
         _ => {
             problems.push(wrong_value(name, property.span, "not names with values", help));
-            return Vec::new();
+            return (Vec::new(), BTreeMap::new());
         }
     };
     let mut template = Template::new(context, params.written, params.fields);
     let mut read: IndexMap<String, (Expr, Span)> = IndexMap::new();
+    let mut lists = BTreeMap::new();
     for entry in written {
         match entry {
             RecordEntry::Spread(rest) => {
                 problems.push(wrong_value(name, rest.span, "names are not known here", help.as_str()));
             }
             RecordEntry::Field { name: entry, value } => {
+                let (value, style) = if name == "query" { styled(value) } else { (value, None) };
+                lists.extend(style.map(|style| (entry.text.clone(), style)));
                 let typed = template.expr(value, None);
                 let types = &context.names.types;
                 let item = match typed.ty.non_null() {
@@ -313,7 +371,26 @@ pub(super) fn entries(
         }
     }
     template.finish(problems);
-    read.into_iter().map(|(name, (expr, _))| (name, expr)).collect()
+    (read.into_iter().map(|(name, (expr, _))| (name, expr)).collect(), lists)
+}
+
+/// `comma(ids)`, `repeat(ids)`, `brackets(ids)`, `indexes(ids)`: how a list is written in a query.
+fn styled(value: &ast::Expr) -> (&ast::Expr, Option<ListStyle>) {
+    let styles = [
+        ("repeat", ListStyle::Repeat),
+        ("comma", ListStyle::Comma),
+        ("brackets", ListStyle::Brackets),
+        ("indexes", ListStyle::Indexes),
+    ];
+    match form(value) {
+        Some((name, [ast::Arg { name: None, value: inner, .. }])) => {
+            match styles.iter().find(|(word, _)| *word == name) {
+                Some((_, style)) => (inner, Some(*style)),
+                None => (value, None),
+            }
+        }
+        _ => (value, None),
+    }
 }
 
 /// Reports names in `headers: { … }` that no header can have.

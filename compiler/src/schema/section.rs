@@ -11,7 +11,7 @@ use flow_model::{
 };
 
 use crate::{
-    ast::{Expr, ExprKind, Ident, Property, PropertyValue},
+    ast::{Arg, Expr, ExprKind, Ident, ListEntry, Property, PropertyValue},
     names::{literal, repeated, similar, unknown},
 };
 
@@ -133,6 +133,50 @@ pub(super) fn fixed_text(name: &str, expr: &Expr, problems: &mut Vec<Diagnostic>
             None
         }
     }
+}
+
+/// A call of a bare name with its arguments, or the name alone.
+pub(super) fn form(expr: &Expr) -> Option<(&str, &[Arg])> {
+    match &expr.kind {
+        ExprKind::Name(name) => Some((name, &[])),
+        ExprKind::Call { callee, args, .. } => match &callee.kind {
+            ExprKind::Name(name) => Some((name, args)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The items of a list, or the one value.
+pub(super) fn items(expr: &Expr) -> Vec<&Expr> {
+    match &expr.kind {
+        ExprKind::Missing => Vec::new(),
+        ExprKind::List(entries) => entries
+            .iter()
+            .map(|entry| match entry {
+                ListEntry::Item(value) | ListEntry::Spread(value) => value,
+            })
+            .collect(),
+        _ => vec![expr],
+    }
+}
+
+/// A list of fixed texts.
+pub(super) fn texts(name: &str, written: &Expr, problems: &mut Vec<Diagnostic>) -> Vec<String> {
+    let ExprKind::List(entries) = &written.kind else {
+        problems.push(wrong_value(name, written.span, "not a list", format!("write `{name}: [\"…\"]`")));
+        return Vec::new();
+    };
+    let mut read = Vec::new();
+    for entry in entries {
+        match entry {
+            ListEntry::Item(item) => read.extend(fixed_text(name, item, problems)),
+            ListEntry::Spread(rest) => {
+                problems.push(wrong_value(name, rest.span, "not a fixed text", "write each text"));
+            }
+        }
+    }
+    read
 }
 
 /// Names for a person: `` `a`, `b` and `c` ``.

@@ -7,6 +7,8 @@
 use flow_model::{
     diagnostic::{Code, Diagnostic},
     expr::{Ambient, Expr},
+    schema::Operation,
+    span::Span,
     ty::{Field, Format, Type, TypeDef, Types},
 };
 use indexmap::IndexMap;
@@ -14,8 +16,8 @@ use indexmap::IndexMap;
 use super::{Context, connection::unknown_setting};
 use crate::{
     ast::{self, ExprKind, Ident},
-    names::{ConnectorInfo, walk},
-    types::{Elaborator, Typed},
+    names::{ConnectorInfo, OperationSpans, walk},
+    types::{Callee, Elaborator, Parameter, Typed, argument_left_out},
 };
 
 /// A place of a declaration in which expressions stand.
@@ -45,6 +47,55 @@ impl<'a> Template<'a> {
         }
         let sees = "declare it as a parameter, or as a setting and write `config.` before it";
         Self { elaborator, sees, connector, unknown: Vec::new() }
+    }
+
+    /// A place that sees `config` and these values, which stand in slots from 0.
+    pub(super) fn over<'n>(context: &Context<'a, 'n>, fields: &IndexMap<String, Field>, sees: &'static str) -> Self
+    where
+        'n: 'a,
+    {
+        let mut template = Self::new(context, &[], &IndexMap::new());
+        for (name, field) in fields {
+            let name = Ident { text: name.clone(), span: Span::default() };
+            template.elaborator.bind(&name, wire_field(&context.names.types, field));
+        }
+        template.sees = sees;
+        template
+    }
+
+    /// The arguments of a call of an operation, for each of its parameters in declared order; none when the call can't be
+    /// understood, which is reported.
+    #[expect(clippy::too_many_arguments, reason = "a call with where its parts stand")]
+    pub(super) fn call(
+        &mut self,
+        context: &Context<'_, '_>,
+        name: &str,
+        callee: Span,
+        declared: Option<&OperationSpans>,
+        call: Span,
+        args: &[ast::Arg],
+        operation: &Operation,
+    ) -> Option<Vec<Expr>> {
+        let types = &context.names.types;
+        let params: IndexMap<String, Parameter> = operation
+            .params
+            .iter()
+            .map(|(name, field)| {
+                let span = declared.and_then(|spans| spans.params.get(name).copied());
+                let wired = Field { ty: wire_field(types, field), ..field.clone() };
+                (name.clone(), Parameter::of(&wired, span))
+            })
+            .collect();
+        let called = Callee { name: name.to_owned(), span: callee, declared: declared.map(|spans| spans.name) };
+        let bound = self.elaborator.bind_arguments(&called, call, args, &params)?;
+        let mut values = Vec::new();
+        for (((name, param), field), arg) in params.iter().zip(operation.params.values()).zip(bound) {
+            values.push(match arg {
+                Some(arg) => self.elaborator.argument(name, param, arg),
+                None => argument_left_out(field),
+            });
+        }
+        Some(values)
     }
 
     /// A place that sees an answer or a webhook: `body`, `headers`, and those of `more`.

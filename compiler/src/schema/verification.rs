@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use flow_model::{
     diagnostic::{Code, Diagnostic},
     expr::{Expr, Slot},
-    schema::{DigestEncoding, Hash, HeaderGrammar, SignedPart, Verification, VerifyCall},
+    schema::{DigestEncoding, Hash, HeaderGrammar, KeyForm, Place, Proof, SignedPart, Verification, VerifyCall},
     span::Span,
     ty::{Field, Type},
     value::Value,
@@ -17,20 +17,42 @@ use flow_model::{
 use indexmap::IndexMap;
 
 use super::{
-    Context, Section, Template, errors,
-    section::{fixed_text, word, wrong_value},
+    Context, Section, Template,
+    section::{fixed_text, form, word, wrong_value},
 };
 use crate::{
-    ast::{self, Arg, ExprKind, Property, TextPart},
+    ast::{self, Arg, ExprKind, TextPart},
     names::{Names, literal, unknown},
     types::{Definitions, Elaborator},
 };
 
-const PROPERTIES: [&str; 8] = ["hash", "secret", "encoding", "header", "signature", "signed", "timestamp", "tolerance"];
+const PROPERTIES: [&str; 10] =
+    ["method", "hash", "secret", "key", "encoding", "header", "signature", "signed", "timestamp", "tolerance"];
 
-const HASHES: [(&str, Hash); 3] = [("sha256", Hash::Sha256), ("sha512", Hash::Sha512), ("sha1", Hash::Sha1)];
+const METHODS: [(&str, Proof); 6] = [
+    ("hmac", Proof::Hmac),
+    ("digest", Proof::Digest),
+    ("token", Proof::Token),
+    ("rsa", Proof::Rsa),
+    ("ecdsa", Proof::Ecdsa),
+    ("ed25519", Proof::Ed25519),
+];
 
-const ENCODINGS: [(&str, DigestEncoding); 2] = [("hex", DigestEncoding::Hex), ("base64", DigestEncoding::Base64)];
+const KEYS: [(&str, KeyWord); 4] =
+    [("text", KeyWord::Text), ("hex", KeyWord::Hex), ("base64", KeyWord::Base64), ("sha256", KeyWord::Sha256)];
+
+#[derive(Clone, Copy)]
+enum KeyWord {
+    Text,
+    Hex,
+    Base64,
+    Sha256,
+}
+
+pub(super) const HASHES: [(&str, Hash); 3] = [("sha256", Hash::Sha256), ("sha512", Hash::Sha512), ("sha1", Hash::Sha1)];
+
+pub(super) const ENCODINGS: [(&str, DigestEncoding); 2] =
+    [("hex", DigestEncoding::Hex), ("base64", DigestEncoding::Base64)];
 
 /// The scheme that every program can use: `verify: hmac_sha256(header: "X-Signature", secret: secret("…"))`.
 const BUILT_IN: &str = "hmac_sha256";
@@ -72,38 +94,87 @@ fn verification(
         Some(encoding) => word("encoding", encoding, &ENCODINGS, problems),
         None => Some(DigestEncoding::Hex),
     };
+    let method = match section.expr("method", problems) {
+        Some(method) => word("method", method, &METHODS, problems),
+        None => Some(Proof::Hmac),
+    };
+    let key = match section.expr("key", problems) {
+        Some(key) => self::key(key, problems),
+        None => Some(KeyForm::Text),
+    };
     let grammar = match section.expr("signature", problems) {
         Some(grammar) => self::grammar(grammar, problems),
         None => Some(HeaderGrammar::Whole { prefix: Expr::Literal(Value::text("")) }),
     };
-    let timestamp_header = section.get("timestamp").and_then(|property| timestamp(property, &section, problems));
+    let names: Vec<&str> = params.keys().map(String::as_str).collect();
     let signed = match section.expr("signed", problems) {
-        Some(signed) => self::signed(signed, problems),
+        Some(signed) => self::signed(signed, &names, problems),
+        None if method == Some(Proof::Token) => Some(Vec::new()),
         None => Some(vec![SignedPart::Body]),
     };
     let mut template = Template::new(context, &written.params, &params);
+    let mut place = |name: &str| section.expr(name, problems).map(|written| self::place(written, &mut template));
+    let (header, timestamp) = (place("header"), place("timestamp"));
     let secret_ty = Type::Secret(Box::new(Type::String));
     let mut read =
         |name: &str, ty: &Type| section.expr(name, problems).map(|written| template.expr(written, Some(ty)).expr);
     let secret = read("secret", &secret_ty);
-    let header = read("header", &Type::String);
     let tolerance = read("tolerance", &Type::Duration);
     template.finish(problems);
     let (grammar, signed) = (grammar?, signed?);
-    let has_timestamp =
-        timestamp_header.is_some() || matches!(&grammar, HeaderGrammar::Pairs { timestamp: Some(_), .. });
-    problems.extend(proves_nothing(&what, &section, &signed, has_timestamp, written.name.span));
+    let has_timestamp = timestamp.is_some() || matches!(&grammar, HeaderGrammar::Pairs { timestamp: Some(_), .. });
+    if method == Some(Proof::Token) {
+        problems.extend(section.get("signed").map(|property| {
+            let help = "leave it out: a token is sent as it is";
+            wrong_value("signed", property.span, "nothing is signed with a token", help)
+        }));
+    } else {
+        problems.extend(proves_nothing(&what, &section, &signed, has_timestamp, written.name.span));
+    }
+    if method == Some(Proof::Digest) && !signed.contains(&SignedPart::Secret) {
+        let span = section.get("signed").map_or(written.name.span, |property| property.span);
+        let message = format!("{what} hashes no secret");
+        let help = "put `{secret}` into `signed` as the vendor does";
+        problems.push(Diagnostic::new(Code::E0518, message, span, "anyone could compute it").help(help));
+    }
     Some(Verification {
         doc: written.doc.clone(),
         params,
+        method: method?,
         hash: hash?,
         secret: secret?,
+        key: key?,
         encoding: encoding?,
         header: header?,
         grammar,
-        timestamp_header,
+        timestamp,
         signed,
         tolerance,
+    })
+}
+
+/// `"X-Signature"` and `header("X-Signature")`, `query("token")`, `field("token")`
+fn place(written: &ast::Expr, template: &mut Template<'_>) -> Place {
+    let forms: [(&str, fn(Expr) -> Place); 3] =
+        [("header", Place::Header), ("query", Place::Query), ("field", Place::Field)];
+    if let Some((name, [Arg { name: None, value, .. }])) = form(written)
+        && let Some((_, place)) = forms.iter().find(|(known, _)| *known == name)
+    {
+        return place(template.expr(value, Some(&Type::String)).expr);
+    }
+    Place::Header(template.expr(written, Some(&Type::String)).expr)
+}
+
+/// `text`, `hex`, `base64`, `base64("whsec_")`, `sha256`
+fn key(written: &ast::Expr, problems: &mut Vec<Diagnostic>) -> Option<KeyForm> {
+    if let Some(("base64", [arg])) = form(written) {
+        return fixed_text("key", &arg.value, problems).map(KeyForm::Base64);
+    }
+    Some(match word("key", written, &KEYS, problems)? {
+        KeyWord::Text => KeyForm::Text,
+        KeyWord::Hex => KeyForm::Hex,
+        KeyWord::Base64 => KeyForm::Base64(String::new()),
+        KeyWord::Sha256 => KeyForm::Sha256,
     })
 }
 
@@ -117,7 +188,7 @@ fn proves_nothing(
 ) -> Option<Diagnostic> {
     let place = |property: &str| section.get(property).map_or(name, |property| property.span);
     let signs_time = signed.contains(&SignedPart::Timestamp);
-    let (message, span, label, help) = if !signed.contains(&SignedPart::Body) {
+    let (message, span, label, help) = if !signs_body(signed) {
         let message = format!("{what} does not sign the body");
         (message, place("signed"), "anyone could send another body with it", "put `{body}` into `signed`")
     } else if signs_time && !has_timestamp {
@@ -137,9 +208,16 @@ fn proves_nothing(
     Some(Diagnostic::new(Code::E0518, message, span, label).help(help))
 }
 
+/// Says whether another body would have another signature.
+fn signs_body(signed: &[SignedPart]) -> bool {
+    let of_body = [SignedPart::Body, SignedPart::BodySha256, SignedPart::BodyCrc32, SignedPart::Form];
+    signed.iter().any(|part| of_body.contains(part))
+}
+
 /// `pairs(timestamp: "t", signature: "v1")`, `prefix("sha256=")`
 fn grammar(written: &ast::Expr, problems: &mut Vec<Diagnostic>) -> Option<HeaderGrammar> {
-    let help = "write `pairs(timestamp: \"t\", signature: \"v1\")` or `prefix(\"sha256=\")`";
+    let help =
+        "write `pairs(timestamp: \"t\", signature: \"v1\")`, `prefix(\"sha256=\")`, or `list(\" \", prefix: \"v1,\")`";
     if let ExprKind::Call { callee, args, .. } = &written.kind
         && let ExprKind::Name(form) = &callee.kind
     {
@@ -147,6 +225,19 @@ fn grammar(written: &ast::Expr, problems: &mut Vec<Diagnostic>) -> Option<Header
             ("prefix", [Arg { name: None, value, .. }]) => {
                 let prefix = fixed_text("signature", value, problems)?;
                 return Some(HeaderGrammar::Whole { prefix: Expr::Literal(Value::text(prefix)) });
+            }
+            ("list", [Arg { name: None, value: separator, .. }, rest @ ..]) if rest.len() < 2 => {
+                let prefix = match rest {
+                    [arg] if arg.name.as_ref().is_some_and(|name| name.text == "prefix") => {
+                        Some(fixed_text("prefix", &arg.value, problems)?)
+                    }
+                    [] => Some(String::new()),
+                    _ => None,
+                };
+                if let Some(prefix) = prefix {
+                    let separator = fixed_text("signature", separator, problems)?;
+                    return Some(HeaderGrammar::List { separator, prefix });
+                }
             }
             ("pairs", args) => {
                 let named = |wanted: &str| {
@@ -173,22 +264,10 @@ fn grammar(written: &ast::Expr, problems: &mut Vec<Diagnostic>) -> Option<Header
     None
 }
 
-/// `timestamp: header("X-Request-Timestamp")`
-fn timestamp(property: &Property, section: &Section<'_>, problems: &mut Vec<Diagnostic>) -> Option<Expr> {
-    let written = section.expr("timestamp", problems)?;
-    match errors::header(written) {
-        Some(Ok(name)) => Some(Expr::Literal(Value::text(name))),
-        _ => {
-            let help = "write `timestamp: header(\"X-Request-Timestamp\")`";
-            problems.push(wrong_value("timestamp", property.span, "not a header", help));
-            None
-        }
-    }
-}
-
 /// `"{timestamp}.{body}"`
-fn signed(written: &ast::Expr, problems: &mut Vec<Diagnostic>) -> Option<Vec<SignedPart>> {
-    let help = "write a text with `{timestamp}`, `{body}`, `{method}` and `{url}`";
+fn signed(written: &ast::Expr, params: &[&str], problems: &mut Vec<Diagnostic>) -> Option<Vec<SignedPart>> {
+    let help = "write a text with `{timestamp}`, `{body}`, `{method}`, `{url}`, `{decoded_url}`, `{path}`, `{form}`, \
+                `{secret}`, `{sha256(body)}`, `{crc32(body)}`, `{header(\"…\")}` and parameters";
     let ExprKind::Text(parts) = &written.kind else {
         problems.push(wrong_value("signed", written.span, "not a text", help));
         return None;
@@ -207,13 +286,37 @@ fn signed(written: &ast::Expr, problems: &mut Vec<Diagnostic>) -> Option<Vec<Sig
             ("body", SignedPart::Body),
             ("method", SignedPart::Method),
             ("url", SignedPart::Url),
+            ("decoded_url", SignedPart::DecodedUrl),
+            ("path", SignedPart::Path),
+            ("form", SignedPart::Form),
+            ("secret", SignedPart::Secret),
         ];
+        if let Some((function, [Arg { name: None, value, .. }])) = form(inserted) {
+            let of_body = matches!(&value.kind, ExprKind::Name(name) if name == "body");
+            let part = match function {
+                "sha256" if of_body => Some(SignedPart::BodySha256),
+                "crc32" if of_body => Some(SignedPart::BodyCrc32),
+                "header" => match literal(value) {
+                    Some(Value::String(name)) => Some(SignedPart::Header(name.to_ascii_lowercase())),
+                    _ => None,
+                },
+                _ => None,
+            };
+            if let Some(part) = part {
+                read.push(part);
+                continue;
+            }
+        }
         let name = match &inserted.kind {
             ExprKind::Name(name) => name.as_str(),
             _ => "",
         };
         match words.into_iter().find(|(word, _)| *word == name) {
             Some((_, part)) => read.push(part),
+            None if params.contains(&name) => {
+                let slot = params.iter().position(|param| *param == name).unwrap_or_default();
+                read.push(SignedPart::Param(u32::try_from(slot).unwrap_or_default()));
+            }
             None => {
                 problems.push(wrong_value("signed", inserted.span, "not a part of a delivery", help));
                 return None;
@@ -235,12 +338,14 @@ fn hmac_sha256(encoding: DigestEncoding) -> Verification {
             ("prefix".to_owned(), with_default(Type::String, "")),
             ("encoding".to_owned(), with_default(Type::OneOf(vec!["hex".to_owned(), "base64".to_owned()]), "hex")),
         ]),
+        method: Proof::Hmac,
         hash: Hash::Sha256,
         secret: Expr::Slot(Slot(1)),
+        key: KeyForm::Text,
         encoding,
-        header: Expr::Slot(Slot(0)),
+        header: Place::Header(Expr::Slot(Slot(0))),
         grammar: HeaderGrammar::Whole { prefix: Expr::Slot(Slot(2)) },
-        timestamp_header: None,
+        timestamp: None,
         signed: vec![SignedPart::Body],
         tolerance: None,
     }

@@ -4,10 +4,15 @@
 
 use flow_model::{diagnostic::Diagnostic, expr::Ambient, schema::WebhookTrigger, ty::Type};
 
-use super::{Context, Section, section::wrong_value, template::over_answer, verification::verify_call};
+use super::{
+    Context, Section,
+    section::{texts, wrong_value},
+    template::over_answer,
+    verification::verify_call,
+};
 use crate::ast::{self, PropertyValue};
 
-const PROPERTIES: [&str; 4] = ["webhook", "when", "verify", "dedupe"];
+const PROPERTIES: [&str; 5] = ["webhook", "when", "verify", "dedupe", "events"];
 
 /// Completes a trigger.
 pub(super) fn webhook(
@@ -47,6 +52,9 @@ pub(super) fn webhook(
     if let Some(dedupe) = section.expr("dedupe", problems) {
         let item = [(Ambient::Item, trigger.payload.clone())];
         trigger.dedupe = Some(over_answer(context, dedupe, None, &item, problems));
+    }
+    if let Some(events) = section.expr("events", problems) {
+        trigger.events = texts("events", events, problems);
     }
     if let Some(verify) = section.expr("verify", problems) {
         let within = Some(context.connector);

@@ -218,6 +218,7 @@ fn ambient_name(which: Ambient) -> Option<&'static str> {
         Ambient::Status => "status",
         Ambient::Headers => "headers",
         Ambient::Query => "query",
+        Ambient::Signature => "signature",
         Ambient::Item => return None,
     })
 }

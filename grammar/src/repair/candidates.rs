@@ -394,7 +394,7 @@ impl Place<'_, '_> {
         let is_type = self.text(at).starts_with(|letter: char| letter.is_ascii_uppercase());
         let words: &[&str] = match (self.text(at + 1), is_member) {
             ("{", _) if is_type => &["record", "enum", "error"],
-            ("{", true) => &["config", "http"],
+            ("{", true) => &["config", "http", "webhooks", "challenge"],
             ("{", false) if MEMBERS.contains(&self.text(at + 2)) => &["connector"],
             ("{", false) if matches!(self.text(at + 3), ":" | "{") => &["policy"],
             ("{", false) => &["flow"],

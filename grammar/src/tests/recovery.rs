@@ -30,6 +30,7 @@ const UNITS: &[Kind] = &[
     Kind::UseItem,
     Kind::Trigger,
     Kind::Verification,
+    Kind::Challenge,
 ];
 
 #[test]

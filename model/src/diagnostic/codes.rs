@@ -1,7 +1,7 @@
 //! The registry of diagnostic codes, of compile time and of run time.
 //!
 //! Four digits, never reused. `E01` text, `E02` names, `E03` types, `E04` graph, `E05` connectors and connections, `E06`
-//! durability, secrets and effects, `E07` plan; `W` warnings in the same hundreds; `R01` connector, `R02` journal and
+//! durability, secrets and effects, `E07` plan, `E08` the project file; `W` warnings in the same hundreds; `R01` connector, `R02` journal and
 //! store, `R03` limits and cancellation.
 
 use std::{fmt, str::FromStr};
@@ -123,6 +123,11 @@ codes! {
     E0518 "unproven-webhook" Error "the verification does not prove who sent the webhook",
     E0519 "connector-file" Error "the file of a connector declares it and nothing else",
     E0520 "base-url" Error "this is no base URL",
+    E0521 "declared-call" Error "the declaration can't call this operation",
+    E0522 "bulk-form" Error "inputs can't be sent together like this",
+    E0523 "limit-form" Error "this is no limit",
+    E0524 "graphql-query" Error "a GraphQL query is fixed text",
+    E0526 "challenge" Error "the handshake can't be answered",
     E0530 "unknown-setting" Error "the connector has no such setting",
     E0531 "missing-setting" Error "the connection lacks a setting",
     E0601 "unsafe-retry" Error "a call is retried that is not safe to repeat",
@@ -131,6 +136,11 @@ codes! {
     E0604 "plain-secret" Error "plain text is given where a secret is expected",
     E0605 "key-not-taken" Error "the operation takes no key",
     E0606 "undo-without-effect" Error "the undo takes nothing back",
+    E0801 "project-syntax" Error "the project file is not TOML",
+    E0802 "unknown-project-key" Error "the project file has no such key",
+    E0803 "project-value" Error "the key can't have this value",
+    E0804 "unknown-environment" Error "the project has no such environment",
+    E0805 "unknown-project-connection" Error "no program of the project has the connection",
     W0201 "unused-use" Warning "nothing of this `use` is needed",
     W0202 "unused-connection" Warning "the connection is used nowhere",
     W0203 "unused-item" Warning "the item is used nowhere",

@@ -22,6 +22,8 @@ pub enum Severity {
 pub struct Diagnostic {
     /// Which rule it breaks.
     pub code: Code,
+    /// How bad it is: as bad as its code, unless the project wants a warning to be an error.
+    pub severity: Severity,
     /// What is wrong, in the user's words: lower case, no full stop, names in backticks.
     pub message: String,
     /// Where and why; the first is the place, the others are causes.
@@ -37,6 +39,7 @@ impl Diagnostic {
     pub fn new(code: Code, message: impl Into<String>, span: Span, label: impl Into<String>) -> Self {
         Self {
             code,
+            severity: code.severity(),
             message: message.into(),
             labels: vec![Label { span, text: label.into() }],
             help: None,
@@ -69,7 +72,7 @@ impl Diagnostic {
 
     /// How bad it is.
     pub fn severity(&self) -> Severity {
-        self.code.severity()
+        self.severity
     }
 }
 

@@ -5,14 +5,14 @@ use flow_model::{
     expr::{Ambient, Expr},
     failure::{ErrorKind, Failure},
     plan::Plan,
-    schema::{Connector, ErrorCondition, Operation, Request},
-    ty::Type,
+    schema::{Body, Connector, ErrorCondition, Format, Operation, Request, Wait, WaitForm},
+    ty::{Type, TypeDef},
     value::Value,
 };
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
 use serde_json::Value as Json;
 
-use super::Reached;
+use super::{Reached, table, xml};
 use crate::eval::{Environment, Evaluator, Frame, Library};
 
 /// How long a message may be; systems that answer with a page of text would fill the history.
@@ -46,10 +46,20 @@ pub(super) struct Reader<'a> {
     pub(super) args: Frame,
 }
 
+/// What a server says by what its connector declares: texts, and how they are written.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Declared {
+    pub(super) retry_after: Vec<(String, WaitForm)>,
+    pub(super) reset: Option<(String, WaitForm)>,
+    pub(super) remaining: Option<String>,
+}
+
 /// The body, read as far as possible.
 enum Content {
     Empty,
     Json(Json),
+    /// A table or XML: values that are text, whatever they are meant to be.
+    Table(Value),
     Text(String),
     /// Neither JSON nor text.
     Binary,
@@ -65,20 +75,34 @@ impl Reader<'_> {
         request: &Request,
         answer: &Answer,
     ) -> (Result<Value, Failure>, Reached) {
-        let content = content(answer);
+        let content = content(answer, request.format);
         let body = match &content {
             Content::Json(json) => boundary::decode(json, &Type::Json, &self.connector.types),
+            Content::Table(value) => Ok(value.clone()),
             Content::Text(text) => Ok(Value::text(text.as_str())),
             Content::Empty | Content::Binary | Content::Unreadable(_) => Ok(Value::Null),
         };
         let seen = body.clone().unwrap_or(Value::Null);
-        if let Some(kind) = self.failure_kind(answer, &seen) {
+        let holds = |expr: &Option<Expr>| {
+            expr.as_ref().is_some_and(|expr| matches!(self.eval(expr, answer, &seen), Ok(Value::Bool(true))))
+        };
+        if holds(&request.null_when) {
+            return (Ok(Value::Null), Reached::Answered);
+        }
+        let failed = if holds(&request.success_when) { None } else { self.failure_kind(answer, &seen) };
+        let graphql = matches!(request.body, Body::GraphQl { .. }).then(|| graphql_error(&seen)).flatten();
+        if let (None, Some(message)) = (&failed, graphql) {
+            let message = format!("`{}` answered an error: {message}", self.connector.name);
+            let failure = with_status(Failure::new(ErrorKind::Invalid, message), answer.status);
+            return (Err(failure), Reached::Answered);
+        }
+        if let Some((rule, kind)) = failed {
             let reached = match (&kind, answer.status.as_u16()) {
                 // Said by a gateway that lost the system behind it (RFC 9110, section 15.6; 520 and 524 are Cloudflare's).
                 (ErrorKind::Unavailable | ErrorKind::Timeout, 502 | 504 | 520 | 524) => Reached::Perhaps,
                 _ => Reached::Answered,
             };
-            return (Err(self.failure(kind, answer, &seen)), reached);
+            return (Err(self.failure(kind, rule, answer, &seen)), reached);
         }
         let result = self.result(operation, request, answer, content, body);
         let mismatch = |cause| {
@@ -88,21 +112,32 @@ impl Reader<'_> {
         (result.map_err(mismatch), Reached::Answered)
     }
 
-    /// What the server asks for by the declared expression, as text.
-    pub(super) fn declared_wait(&self, answer: &Answer) -> Option<String> {
-        let expr = self.connector.http.as_ref()?.retry_after.as_ref()?;
-        let body = match content(answer) {
+    /// What the server asks for by what is declared.
+    pub(super) fn declared(&self, answer: &Answer, format: Format) -> Declared {
+        let Some(http) = &self.connector.http else { return Declared::default() };
+        if http.retry_after.is_empty() && http.reset.is_none() && http.remaining.is_none() {
+            return Declared::default();
+        }
+        let body = match content(answer, format) {
             Content::Json(json) => boundary::decode(&json, &Type::Json, &self.connector.types).unwrap_or(Value::Null),
+            Content::Table(value) => value,
             _ => Value::Null,
         };
-        match self.eval(expr, answer, &body) {
+        let text = |expr: &Expr| match self.eval(expr, answer, &body) {
             Ok(Value::Null) | Err(_) => None,
             Ok(Value::Duration(wait)) => Some((wait.0.div_ceil(1000)).to_string()),
             Ok(value) => Some(value.to_string()),
+        };
+        let wait = |wait: &Wait| Some((text(&wait.value)?, wait.form));
+        Declared {
+            retry_after: http.retry_after.iter().filter_map(wait).collect(),
+            reset: http.reset.as_ref().and_then(wait),
+            remaining: http.remaining.as_ref().and_then(text),
         }
     }
 
-    fn failure_kind(&self, answer: &Answer, body: &Value) -> Option<ErrorKind> {
+    /// The kind of failure that an answer is, with the position of the rule that says so.
+    fn failure_kind(&self, answer: &Answer, body: &Value) -> Option<(Option<usize>, ErrorKind)> {
         let status = answer.status.as_u16();
         let fits = |condition: &ErrorCondition| match condition {
             ErrorCondition::Status(code) => *code == status,
@@ -111,11 +146,13 @@ impl Reader<'_> {
             // A condition over an answer of another form than expected does not hold.
             ErrorCondition::When(expr) => matches!(self.eval(expr, answer, body), Ok(Value::Bool(true))),
         };
-        let declared = self.connector.errors.rules.iter().find(|(condition, _)| fits(condition));
-        declared.map(|(_, kind)| kind.clone()).or_else(|| usual_kind(status))
+        let mut rules = self.connector.errors.rules.iter().enumerate();
+        let declared = rules.find(|(_, (condition, _))| fits(condition));
+        let declared = declared.map(|(at, (_, kind))| (Some(at), kind.clone()));
+        declared.or_else(|| usual_kind(status).map(|kind| (None, kind)))
     }
 
-    fn failure(&self, kind: ErrorKind, answer: &Answer, body: &Value) -> Failure {
+    fn failure(&self, kind: ErrorKind, rule: Option<usize>, answer: &Answer, body: &Value) -> Failure {
         let pick = |expr: &Option<Expr>| match expr.as_ref().map(|expr| self.eval(expr, answer, body)) {
             Some(Ok(value)) if value != Value::Null => Some(value.to_string()),
             _ => None,
@@ -131,6 +168,21 @@ impl Reader<'_> {
         let mut failure = with_status(Failure::new(kind, message), answer.status);
         if let Some(code) = pick(&self.connector.errors.code) {
             failure.fields.insert("code".to_owned(), Value::text(code));
+        }
+        if let ErrorKind::Declared(name) = &failure.kind
+            && let Some(TypeDef::Error(declared)) = self.connector.types.get(name)
+        {
+            let filled = rule.and_then(|rule| self.connector.errors.fields.get(&rule));
+            let decoder = Decoder::new(&self.connector.types);
+            for (field, declared) in declared {
+                let expr = filled.and_then(|filled| filled.iter().find(|(name, _)| name == field));
+                let value = expr.and_then(|(_, expr)| self.eval(expr, answer, body).ok());
+                // What an answer does not hold, or not as declared, is the default or null.
+                let value = value.and_then(|value| decoder.value(&value, &declared.ty).ok());
+                let value = value.filter(|value| *value != Value::Null);
+                let value = value.or_else(|| self.eval(declared.default.as_ref()?, answer, body).ok());
+                failure.fields.insert(field.clone(), value.unwrap_or(Value::Null));
+            }
         }
         failure
     }
@@ -163,10 +215,15 @@ impl Reader<'_> {
                 return Err(cause);
             }
             let picked = self.eval(expr, answer, &body.map_err(words)?).map_err(|failure| failure.message)?;
+            let picked = match content {
+                Content::Table(_) => table::typed(picked, ty, &self.connector.types),
+                _ => picked,
+            };
             return decoder.value(&picked, ty).map_err(words);
         }
         match content {
             Content::Json(json) => decoder.json(&json, ty).map_err(words),
+            Content::Table(value) => decoder.value(&table::typed(value, ty, &self.connector.types), ty).map_err(words),
             Content::Empty => decoder.json(&Json::Null, ty).map_err(words),
             Content::Text(text) if matches!(ty.non_null(), Type::String) => Ok(Value::text(text)),
             Content::Text(_) | Content::Binary => Err("it is not JSON".to_owned()),
@@ -181,7 +238,7 @@ impl Reader<'_> {
                 Ambient::Body => body.clone(),
                 Ambient::Status => Value::Int(i64::from(answer.status.as_u16())),
                 Ambient::Headers => headers(&answer.headers),
-                Ambient::Query | Ambient::Item => return None,
+                Ambient::Query | Ambient::Item | Ambient::Signature => return None,
             })
         };
         let evaluator = Evaluator {
@@ -236,12 +293,42 @@ pub(crate) fn headers(headers: &HeaderMap) -> Value {
     Value::Record(headers.keys().map(|name| (name.as_str().to_owned(), joined(name))).collect())
 }
 
-fn content(answer: &Answer) -> Content {
+/// The first message among the errors of a GraphQL answer, which has the status 200 (GraphQL, section 7.1.2).
+fn graphql_error(body: &Value) -> Option<String> {
+    let Some(Value::List(errors)) = body.get("errors") else { return None };
+    let message = errors.first()?.get("message").and_then(Value::as_str);
+    Some(message.unwrap_or("it says nothing of it").to_owned())
+}
+
+fn content(answer: &Answer, format: Format) -> Content {
     let AnswerBody::Whole(bytes) = &answer.body else {
         return Content::Unreadable("it has no readable body".to_owned());
     };
     if bytes.is_empty() {
         return Content::Empty;
+    }
+    let text =
+        || std::str::from_utf8(bytes).map_err(|error| format!("it is not UTF-8 at byte {}", error.valid_up_to()));
+    // A failure is written as the system likes, whatever a success is; what speaks XML says so in XML.
+    let format = match format {
+        Format::Xml if !answer.status.is_success() && text().and_then(xml::read).is_err() => Format::Auto,
+        Format::Xml => Format::Xml,
+        other if answer.status.is_success() => other,
+        _ => Format::Auto,
+    };
+    let read = match format {
+        Format::Auto => None,
+        Format::Json => Some(match boundary::parse(bytes, Limits::default()) {
+            Ok(json) => Content::Json(json),
+            Err(error) => Content::Unreadable(format!("it is not JSON: {error}")),
+        }),
+        Format::JsonLines => Some(table::json_lines(bytes).map_or_else(Content::Unreadable, Content::Json)),
+        Format::Csv(separator) => Some(table::csv(bytes, separator).map_or_else(Content::Unreadable, Content::Table)),
+        Format::Xml => Some(text().and_then(xml::read).map_or_else(Content::Unreadable, Content::Table)),
+        Format::Text => Some(text().map_or_else(Content::Unreadable, |text| Content::Text(text.to_owned()))),
+    };
+    if let Some(content) = read {
+        return content;
     }
     let media_type = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();

@@ -15,6 +15,9 @@ use indexmap::IndexMap;
 /// The field that every connector over HTTP has besides its own: it replaces the base of all requests.
 pub(super) const BASE_URL: &str = "base_url";
 
+/// The field that connectors with a system for trials have: it chooses that one's base.
+pub(super) const SANDBOX: &str = "sandbox";
+
 /// Computes the configuration; secrets are by name.
 ///
 /// # Errors

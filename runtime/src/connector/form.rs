@@ -1,6 +1,6 @@
 //! Names and values of forms and queries: `metadata[user_id]=7`, `items[0][price]=x`.
 
-use flow_model::value::Value;
+use flow_model::{schema::ListStyle, value::Value};
 
 /// The pairs of a record as a form writes them: nested names in brackets, list items by index, nulls left out. A value
 /// that is no record has no pairs.
@@ -14,13 +14,21 @@ pub(super) fn pairs(value: &Value) -> Vec<(String, String)> {
     pairs
 }
 
-/// The pairs of one query parameter: a null is left out, a list is repeated, a record is nested.
-pub(super) fn query(name: &str, value: &Value) -> Vec<(String, String)> {
+/// The pairs of one query parameter: a null is left out, a list is written by its style, a record is nested.
+pub(super) fn query(name: &str, value: &Value, style: ListStyle) -> Vec<(String, String)> {
     let mut pairs = Vec::new();
     match value {
         Value::List(items) => {
-            let present = items.iter().filter(|item| **item != Value::Null);
-            pairs.extend(present.map(|item| (name.to_owned(), item.to_string())));
+            let mut present = items.iter().filter(|item| **item != Value::Null).map(ToString::to_string).peekable();
+            match style {
+                ListStyle::Repeat => pairs.extend(present.map(|item| (name.to_owned(), item))),
+                ListStyle::Brackets => pairs.extend(present.map(|item| (format!("{name}[]"), item))),
+                ListStyle::Indexes => {
+                    pairs.extend(present.enumerate().map(|(index, item)| (format!("{name}[{index}]"), item)));
+                }
+                ListStyle::Comma if present.peek().is_none() => {}
+                ListStyle::Comma => pairs.push((name.to_owned(), present.collect::<Vec<_>>().join(","))),
+            }
         }
         value => nested(name.to_owned(), value, &mut pairs),
     }
@@ -66,9 +74,17 @@ mod tests {
     }
 
     #[test]
-    fn query_lists_are_repeated() {
+    fn query_lists_are_written_in_their_style() {
         let list = Value::List(vec![Value::Int(1), Value::Null, Value::Int(2)]);
-        assert_eq!(query("id", &list), [("id".into(), "1".into()), ("id".into(), "2".into())]);
-        assert_eq!(query("id", &Value::Null), []);
+        let written = |style| {
+            let pairs = query("id", &list, style);
+            pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
+        };
+        assert_eq!(written(ListStyle::Repeat), "id=1&id=2");
+        assert_eq!(written(ListStyle::Comma), "id=1,2");
+        assert_eq!(written(ListStyle::Brackets), "id[]=1&id[]=2");
+        assert_eq!(written(ListStyle::Indexes), "id[0]=1&id[1]=2");
+        assert_eq!(query("id", &Value::Null, ListStyle::Repeat), []);
+        assert_eq!(query("id", &Value::List(Vec::new()), ListStyle::Comma), []);
     }
 }

@@ -9,14 +9,17 @@ pub(crate) mod config;
 mod form;
 mod http;
 mod limit;
+mod multipart;
 mod native;
 mod perform;
 mod request;
+mod table;
 mod template;
 #[cfg(test)]
 mod tests;
 mod vault;
 mod wait;
+mod xml;
 
 use std::sync::Arc;
 

@@ -8,7 +8,7 @@ use flow_model::{
     expr::{Ambient, Expr},
     failure::{ErrorKind, Failure},
     plan::Connection,
-    schema::{Call, Connector, ErrorCondition, Operation, Request},
+    schema::{Call, Connector, ErrorCondition, Limit, Operation, Request},
     ty::Type,
     value::Value,
 };
@@ -91,9 +91,11 @@ impl Connectors {
 impl Performer for Connectors {
     async fn admit(&self, invocation: &Invocation) {
         let Ok(found) = self.find(invocation) else { return };
-        let limit = found.connector.http.as_ref().and_then(|http| http.limit);
-        if let (Some(rate), Call::Http(_)) = (limit, &found.operation.call) {
-            self.limiters.pass(&format!("{} {}", found.connector.name, invocation.connection), rate).await;
+        let limits = found.connector.http.iter().flat_map(|http| &http.limits);
+        for limit in limits {
+            if let (Limit::Moving(rate), Call::Http(_)) = (limit, &found.operation.call) {
+                self.limiters.pass(&format!("{} {}", found.connector.name, invocation.connection), *rate).await;
+            }
         }
     }
 
@@ -189,8 +191,8 @@ impl Connectors {
                 let retry_after = match &outcome {
                     Ok(_) => None,
                     Err(_) => {
-                        let declared = reader.declared_wait(&answer);
-                        wait::asked(answer.status, &answer.headers, declared.as_deref(), self.clock.now())
+                        let declared = reader.declared(&answer, request.format);
+                        wait::asked(answer.status, &answer.headers, &declared, self.clock.now())
                     }
                 };
                 Attempt { outcome, retry_after, reached }

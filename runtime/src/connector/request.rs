@@ -2,20 +2,24 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use flow_model::{
+    expr::Expr,
     failure::{ErrorKind, Failure},
-    schema::{Auth, Body, Http, KeySource, Operation, Request},
+    schema::{Auth, Body, Http, KeySource, Operation, Part, Request},
     value::Value,
 };
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method,
     header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TE, TRANSFER_ENCODING, UPGRADE},
 };
+use indexmap::IndexMap;
 use url::Url;
 
 use super::{
-    config::BASE_URL,
+    config::{BASE_URL, SANDBOX},
     form,
+    multipart::{self, Piece},
     template::{Scope, base_url},
+    xml,
 };
 
 /// A request, ready to be sent.
@@ -39,19 +43,26 @@ pub(super) fn prepare(
 ) -> Result<Prepared, Failure> {
     let method = Method::from_bytes(request.method.as_bytes())
         .map_err(|_| invalid(format!("`{}` is no method of HTTP", request.method)))?;
-    let base = match scope.config.get(BASE_URL) {
-        Some(Value::String(replaced)) => base_url(replaced)?,
+    let base = match (scope.config.get(BASE_URL), scope.config.get(SANDBOX), &http.sandbox) {
+        (Some(Value::String(replaced)), ..) => base_url(replaced)?,
+        (_, Some(Value::Bool(true)), Some(sandbox)) => scope.base(sandbox)?,
         _ => scope.base(&http.base)?,
     };
     let mut url = base.clone();
-    url.set_path(&format!("{}{}", base.path().trim_end_matches('/'), scope.path(&request.path)?));
+    if request.whole_url {
+        url = given_url(scope, http, &request.path, &base)?;
+    } else {
+        url.set_path(&format!("{}{}", base.path().trim_end_matches('/'), scope.path(&request.path)?));
+    }
+    let is_ours = url.origin() == base.origin();
 
     let mut query = Vec::new();
-    for (name, expr) in &request.query {
-        query.extend(form::query(name, &scope.value(expr)?));
+    for (name, expr) in http.query.iter().filter(|_| is_ours).chain(&request.query) {
+        let style = request.lists.get(name).copied().unwrap_or_default();
+        query.extend(form::query(name, &scope.value(expr)?, style));
     }
     let mut headers = HeaderMap::new();
-    for (name, expr) in http.headers.iter().chain(&request.headers) {
+    for (name, expr) in http.headers.iter().filter(|_| is_ours).chain(&request.headers) {
         if let Some(text) = scope.text(expr)? {
             headers.insert(header_name(name)?, header_value(name, &text)?);
         }
@@ -62,20 +73,44 @@ pub(super) fn prepare(
             headers.insert(header_name(name)?, header_value(name, key)?);
         }
         Some(KeySource::Field(name)) => body.insert(name, key)?,
-        Some(KeySource::Native) | None => {}
+        Some(KeySource::Native | KeySource::Lookup(_)) | None => {}
     }
-    authorize(scope, &http.auth, &mut headers, &mut query)?;
+    if is_ours {
+        authorize(scope, &http.auth, &mut headers, &mut query)?;
+    }
     if !query.is_empty() {
         url.query_pairs_mut().extend_pairs(query);
     }
-    let (media_type, body) = body.written();
+    let (media_type, body) = body.written(key)?;
     if let Some(media_type) = media_type {
         headers.entry(CONTENT_TYPE).or_insert(header_value("Content-Type", &media_type)?);
     }
-    if url.origin() != base.origin() {
+    if url.origin() != base.origin() && !request.whole_url {
         return Err(invalid("the request would leave for another host than the connection's"));
     }
     Ok(Prepared { method, url, headers, body })
+}
+
+/// A whole URL that a system gave out: `https`, or `http` where the base is, and of a host that the connector names.
+fn given_url(scope: &Scope<'_>, http: &Http, expr: &Expr, base: &Url) -> Result<Url, Failure> {
+    let text = scope.value(expr)?.to_string();
+    let url = Url::parse(&text).map_err(|error| invalid(format!("the URL of the request does not read: {error}")))?;
+    let plain = url.username().is_empty() && url.password().is_none();
+    let is_safe = url.scheme() == "https" || url.scheme() == base.scheme();
+    if !plain || !matches!(url.scheme(), "http" | "https") || !is_safe {
+        return Err(invalid("the URL of the request must be `https`, without user and password"));
+    }
+    let host = url.host_str().unwrap_or_default();
+    let named = http.hosts.iter().any(|pattern| match pattern.strip_prefix('*') {
+        Some(end) => host.len() > end.len() && host.ends_with(end),
+        None => host == pattern,
+    });
+    if url.origin() != base.origin() && !named {
+        return Err(invalid(format!(
+            "the request would leave for `{host}`, which the connector does not name in `hosts`"
+        )));
+    }
+    Ok(url)
 }
 
 enum Content {
@@ -83,6 +118,8 @@ enum Content {
     Json(Value),
     Form(Value),
     Raw(Vec<u8>, String),
+    Multipart(Vec<Piece>),
+    Xml(String),
 }
 
 fn body(scope: &Scope<'_>, body: &Body) -> Result<Content, Failure> {
@@ -93,22 +130,74 @@ fn body(scope: &Scope<'_>, body: &Body) -> Result<Content, Failure> {
             record @ Value::Record(_) => Content::Form(record),
             other => return Err(invalid(format!("a form is made of a record, not of {}", other.kind()))),
         },
-        Body::Raw(template, media_type) => {
-            let bytes = match scope.value(template)? {
-                Value::Bytes(bytes) => bytes.to_vec(),
-                Value::Null => Vec::new(),
-                other => other.to_string().into_bytes(),
-            };
-            Content::Raw(bytes, media_type.clone())
+        Body::Raw(template, media_type) => Content::Raw(bytes(scope.value(template)?), media_type.clone()),
+        Body::Multipart(parts) => {
+            let mut pieces = Vec::new();
+            for (name, part) in parts {
+                piece(scope, name, part, &mut pieces)?;
+            }
+            Content::Multipart(pieces)
+        }
+        Body::Xml(template) => Content::Xml(xml::write(&scope.body(template)?).map_err(invalid)?),
+        Body::GraphQl { query, variables } => {
+            let mut fields = IndexMap::from([("query".to_owned(), Value::text(query.as_str()))]);
+            if let Some(variables) = variables {
+                fields.insert("variables".to_owned(), scope.body(variables)?);
+            }
+            Content::Json(Value::Record(fields))
         }
     })
+}
+
+fn bytes(value: Value) -> Vec<u8> {
+    match value {
+        Value::Bytes(bytes) => bytes.to_vec(),
+        Value::Null => Vec::new(),
+        other => other.to_string().into_bytes(),
+    }
+}
+
+/// A part of a multipart body; a null is left out, and a list is several parts of the same name.
+fn piece(scope: &Scope<'_>, name: &str, part: &Part, pieces: &mut Vec<Piece>) -> Result<(), Failure> {
+    let binary = || Some("application/octet-stream".to_owned());
+    let plain = |content| Piece { name: name.to_owned(), file: None, media_type: None, content };
+    match part {
+        Part::Json(expr) => {
+            let content = scope.body(expr)?.to_json().to_string().into_bytes();
+            pieces.push(Piece { media_type: Some("application/json".to_owned()), ..plain(content) });
+        }
+        Part::Value(expr) => {
+            let items = match scope.value(expr)? {
+                Value::List(items) => items,
+                one => vec![one],
+            };
+            for item in items.into_iter().filter(|item| *item != Value::Null) {
+                pieces.push(match item {
+                    Value::Bytes(content) => {
+                        Piece { file: Some(name.to_owned()), media_type: binary(), ..plain(content.to_vec()) }
+                    }
+                    other => plain(other.to_string().into_bytes()),
+                });
+            }
+        }
+        Part::File { content, name: file, media_type } => {
+            let text = |expr: &Option<Expr>| expr.as_ref().map_or(Ok(None), |expr| scope.text(expr));
+            let content = match scope.value(content)? {
+                Value::Null => return Ok(()),
+                content => bytes(content),
+            };
+            let (file, media_type) = (text(file)?.or_else(|| Some(name.to_owned())), text(media_type)?.or_else(binary));
+            pieces.push(Piece { file, media_type, ..plain(content) });
+        }
+    }
+    Ok(())
 }
 
 impl Content {
     /// Puts the idempotency key into a field.
     fn insert(&mut self, name: &str, key: &str) -> Result<(), Failure> {
         if matches!(self, Self::None) {
-            *self = Self::Json(Value::Record(indexmap::IndexMap::new()));
+            *self = Self::Json(Value::Record(IndexMap::new()));
         }
         match self {
             Self::Json(Value::Record(fields)) | Self::Form(Value::Record(fields)) => {
@@ -119,8 +208,8 @@ impl Content {
         }
     }
 
-    fn written(self) -> (Option<String>, Vec<u8>) {
-        match self {
+    fn written(self, key: &str) -> Result<(Option<String>, Vec<u8>), Failure> {
+        Ok(match self {
             Self::None => (None, Vec::new()),
             Self::Json(value) => (Some("application/json".to_owned()), value.to_json().to_string().into_bytes()),
             Self::Form(value) => {
@@ -129,7 +218,12 @@ impl Content {
                 (Some("application/x-www-form-urlencoded".to_owned()), text.into_bytes())
             }
             Self::Raw(bytes, media_type) => (Some(media_type), bytes),
-        }
+            Self::Xml(text) => (Some("application/xml; charset=utf-8".to_owned()), text.into_bytes()),
+            Self::Multipart(pieces) => {
+                let (media_type, body) = multipart::write(&pieces, key)?;
+                (Some(media_type), body)
+            }
+        })
     }
 }
 

@@ -2,10 +2,15 @@
 
 use std::time::SystemTime;
 
-use flow_model::units::{Instant, Millis};
+use flow_model::{
+    schema::WaitForm,
+    units::{Instant, Millis},
+};
 use http::{HeaderMap, StatusCode, header::DATE};
 use jiff::Timestamp;
 use rust_decimal::{Decimal, prelude::ToPrimitive};
+
+use super::answer::Declared;
 
 /// The longest wait that is taken over from a server: a day. What asks for more is a mistake or no longer a retry.
 pub(super) const LONGEST: Millis = Millis::seconds(86_400);
@@ -26,13 +31,51 @@ const REMAINING: [&str; 3] = ["x-ratelimit-remaining", "x-rate-limit-remaining",
 /// 10.2.3), of what the connector declares, and of the reset of a limit that is used up; between zero and [`LONGEST`].
 /// Points in time are compared with the server's own `Date`, where it sends one, so that its clock and ours need not
 /// agree.
-pub(super) fn asked(status: StatusCode, headers: &HeaderMap, declared: Option<&str>, now: Instant) -> Option<Millis> {
+pub(super) fn asked(status: StatusCode, headers: &HeaderMap, declared: &Declared, now: Instant) -> Option<Millis> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let now = text(DATE.as_str()).and_then(http_date).unwrap_or(now);
-    let used_up = status == StatusCode::TOO_MANY_REQUESTS || REMAINING.iter().any(|name| text(name) == Some("0"));
-    let resets = RESETS.iter().filter(|_| used_up).filter_map(|name| text(name));
-    let waits = declared.into_iter().chain(text("retry-after")).chain(resets);
-    waits.filter_map(|text| wait(text.trim(), now)).max()
+    let usual = text("retry-after").and_then(|text| wait(text, now));
+    let declared_waits = declared.retry_after.iter().filter_map(|(text, form)| formed(text.trim(), *form, now));
+    let used_up = status == StatusCode::TOO_MANY_REQUESTS || left(headers, declared) == Some(0);
+    let reset = if used_up { reset(headers, declared, now) } else { None };
+    declared_waits.chain(usual).chain(reset).max()
+}
+
+/// When a limit that is used up is reset, by an answer of any kind: nothing more should leave until then.
+pub(super) fn pause(headers: &HeaderMap, declared: &Declared, now: Instant) -> Option<Millis> {
+    let date = headers.get(DATE).and_then(|value| value.to_str().ok()).and_then(|text| http_date(text.trim()));
+    (left(headers, declared) == Some(0)).then(|| reset(headers, declared, date.unwrap_or(now))).flatten()
+}
+
+/// How many requests the server still lets pass: the fewest that it names.
+fn left(headers: &HeaderMap, declared: &Declared) -> Option<u64> {
+    let usual = REMAINING.iter().filter_map(|name| headers.get(*name)?.to_str().ok());
+    // `ratelimit-remaining` may be a list or have parameters; the number stands first.
+    let number =
+        |text: &str| text.split([',', ';']).next()?.trim().parse::<Decimal>().ok()?.max(Decimal::ZERO).to_u64();
+    usual.chain(declared.remaining.as_deref()).filter_map(number).min()
+}
+
+fn reset(headers: &HeaderMap, declared: &Declared, now: Instant) -> Option<Millis> {
+    let usual = RESETS.iter().filter_map(|name| headers.get(*name)?.to_str().ok());
+    let declared = declared.reset.iter().filter_map(|(text, form)| formed(text.trim(), *form, now));
+    usual.filter_map(|text| wait(text.trim(), now)).chain(declared).max()
+}
+
+/// Reads a wait that is written in a known form.
+fn formed(text: &str, form: WaitForm, now: Instant) -> Option<Millis> {
+    let scale = match form {
+        WaitForm::Any => return wait(text, now),
+        WaitForm::Seconds | WaitForm::Unix => Decimal::from(1000),
+        WaitForm::Millis | WaitForm::UnixMillis => Decimal::ONE,
+    };
+    let number: Decimal = text.parse().ok()?;
+    let most = Decimal::from(LONGEST.0);
+    let millis = match form {
+        WaitForm::Unix | WaitForm::UnixMillis => number.checked_mul(scale)? - Decimal::from(now.0),
+        _ => number.clamp(Decimal::ZERO, most).checked_mul(scale)?,
+    };
+    millis.clamp(Decimal::ZERO, most).ceil().to_u64().map(Millis)
 }
 
 /// Reads seconds (also with a fraction), a point in time as epoch seconds or milliseconds, an HTTP date or RFC 3339.
@@ -69,7 +112,7 @@ mod tests {
 
     fn asked_by(status: u16, headers: &[(&str, &str)]) -> Option<Millis> {
         let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
-        asked(StatusCode::from_u16(status).unwrap(), &headers, None, NOW)
+        asked(StatusCode::from_u16(status).unwrap(), &headers, &Declared::default(), NOW)
     }
 
     #[test]
@@ -112,6 +155,39 @@ mod tests {
         assert_eq!(asked_by(500, &[reset, ("x-ratelimit-remaining", "12")]), None);
         assert_eq!(asked_by(403, &[reset, ("x-ratelimit-remaining", "0")]), Some(Millis::seconds(30)));
         assert_eq!(asked_by(429, &[reset]), Some(Millis::seconds(30)));
+    }
+
+    #[test]
+    fn declared_forms_are_read_as_they_say_and_the_longest_wins() {
+        let asked = |retry_after: &[(&str, WaitForm)]| {
+            let retry_after = retry_after.iter().map(|(text, form)| ((*text).to_owned(), *form)).collect();
+            let declared = Declared { retry_after, ..Declared::default() };
+            asked(StatusCode::SERVICE_UNAVAILABLE, &HeaderMap::new(), &declared, NOW)
+        };
+        assert_eq!(asked(&[("1500", WaitForm::Millis)]), Some(Millis(1500)));
+        assert_eq!(asked(&[("1500", WaitForm::Seconds)]), Some(Millis::seconds(1500)));
+        assert_eq!(asked(&[("1769853605", WaitForm::Unix)]), Some(Millis::seconds(5)));
+        assert_eq!(asked(&[("1769853605000", WaitForm::UnixMillis)]), Some(Millis::seconds(5)));
+        assert_eq!(asked(&[("12", WaitForm::Unix)]), Some(Millis(0)));
+        assert_eq!(asked(&[("soon", WaitForm::Seconds), ("2", WaitForm::Any)]), Some(Millis::seconds(2)));
+        assert_eq!(asked(&[("3", WaitForm::Any), ("9000", WaitForm::Millis)]), Some(Millis::seconds(9)));
+        assert_eq!(asked(&[("99999999999999999999999999999", WaitForm::Millis)]), None);
+        assert_eq!(asked(&[("9999999999999999999999999", WaitForm::UnixMillis)]), Some(LONGEST));
+    }
+
+    #[test]
+    fn a_limit_that_is_used_up_pauses_the_account_whatever_the_answer() {
+        let pause_by = |headers: &[(&str, &str)]| {
+            let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+            pause(&headers, &Declared::default(), NOW)
+        };
+        assert_eq!(pause_by(&[("x-ratelimit-reset", "7")]), None);
+        assert_eq!(pause_by(&[("x-ratelimit-remaining", "3"), ("x-ratelimit-reset", "7")]), None);
+        assert_eq!(pause_by(&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "7")]), Some(Millis::seconds(7)));
+        assert_eq!(
+            pause_by(&[("ratelimit-remaining", "0, 0;w=1"), ("ratelimit-reset", "7")]),
+            Some(Millis::seconds(7))
+        );
     }
 
     #[test]

@@ -173,6 +173,7 @@ impl<'e, 'a> Walk<'e, 'a> {
                 Ambient::Status => "status",
                 Ambient::Headers => "headers",
                 Ambient::Query => "query",
+                Ambient::Signature => "signature",
                 Ambient::Item => "the item",
             };
             invalid(format!("`{name}` is not known here"))

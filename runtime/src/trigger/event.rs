@@ -11,16 +11,17 @@ use flow_model::{
     expr::{Ambient, Expr},
     failure::Failure,
     plan::{Plan, Trigger, TriggerKind},
+    schema::VerifyCall,
     ty::Type,
     units::{Instant, Millis},
     value::Value,
 };
-use http::header::CONTENT_ENCODING;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    payload,
+    form, payload,
     problem::Problem,
     received::Received,
     route::{Listener, Webhook},
@@ -74,7 +75,7 @@ pub(super) fn wanted(
     {
         return Err(Problem::encoded(&String::from_utf8_lossy(encoding.as_bytes())));
     }
-    let json = body(&received.body)?;
+    let json = body(received)?;
     let mut wanted = Vec::new();
     for listener in verified {
         match listener.webhook() {
@@ -93,21 +94,11 @@ fn verified<'a>(
     setting: &Setting,
     now: Instant,
 ) -> Result<Vec<&'a Listener>, Problem> {
-    let delivery = Delivery {
-        method: received.method.as_str(),
-        url: &received.url,
-        headers: &received.headers,
-        body: &received.body,
-    };
     let mut refusals = Vec::new();
     let mut verified = Vec::new();
     for listener in listeners {
         let outcome = match listener.verify() {
-            Some(call) => {
-                let ambient = |which| listener.config(which, setting);
-                let evaluator = setting.evaluator(listener, &ambient);
-                Scheme::resolve(call, &evaluator, &*setting.secrets).and_then(|scheme| verify(&scheme, &delivery, now))
-            }
+            Some(call) => verify_call(call, listener, received, setting, now),
             None => Ok(()),
         };
         match outcome {
@@ -127,12 +118,37 @@ fn telling(refusals: &[Refusal]) -> Refusal {
     refusals.iter().find(knows).or(refusals.first()).copied().unwrap_or(Refusal::NotSetUp)
 }
 
-/// The body as JSON; none when there is no body.
-fn body(bytes: &[u8]) -> Result<Option<Json>, Problem> {
+/// The body as JSON, whose place a form may take; none when there is no body.
+pub(super) fn body(received: &Received) -> Result<Option<Json>, Problem> {
+    let bytes = &received.body;
     if bytes.is_empty() {
         return Ok(None);
     }
+    let media_type = received.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return form::json(bytes, MOST_VALUES).map(Some).map_err(Problem::malformed);
+    }
     parse(bytes, Limits { values: MOST_VALUES }).map(Some).map_err(Problem::malformed)
+}
+
+/// Verifies a request by a scheme.
+pub(super) fn verify_call(
+    call: &VerifyCall,
+    listener: &Listener,
+    received: &Received,
+    setting: &Setting,
+    now: Instant,
+) -> Result<(), Refusal> {
+    let delivery = Delivery {
+        method: received.method.as_str(),
+        url: &received.url,
+        headers: &received.headers,
+        body: &received.body,
+    };
+    let ambient = |which| listener.config(which, setting);
+    let evaluator = setting.evaluator(listener, &ambient);
+    Scheme::resolve(call, &evaluator, &*setting.secrets).and_then(|scheme| verify(&scheme, &delivery, now))
 }
 
 /// The run of `on http`.
@@ -177,7 +193,7 @@ fn events(
         Ambient::Query => Some(payload::query(&received.uri)),
         Ambient::Item => item.cloned(),
         Ambient::Config => listener.config(which, setting),
-        Ambient::Status => None,
+        Ambient::Status | Ambient::Signature => None,
     };
     let found = setting
         .eval(listener, &|which| ambient(None, which), &declared.webhook, &mut Frame::new())
@@ -269,7 +285,7 @@ impl Setting {
         }
     }
 
-    fn eval(
+    pub(super) fn eval(
         &self,
         listener: &Listener,
         ambient: &dyn Fn(Ambient) -> Option<Value>,
@@ -282,7 +298,7 @@ impl Setting {
 
 impl Listener {
     /// The configuration of the webhook's connection, with secrets by name; nothing else is known in a `verify:`.
-    fn config(&self, which: Ambient, setting: &Setting) -> Option<Value> {
+    pub(super) fn config(&self, which: Ambient, setting: &Setting) -> Option<Value> {
         let webhook = self.webhook().filter(|_| which == Ambient::Config)?;
         let eval = |expr: &Expr| setting.eval(self, &|_| None, expr, &mut Frame::new());
         match config::settings(webhook.name, webhook.connection, webhook.connector, &eval) {

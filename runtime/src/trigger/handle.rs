@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use url::Url;
 
 use super::{
-    Counters,
+    Counters, challenge,
     event::{Setting, Wanted, wanted},
     problem::{self, Problem, json_response},
     received::{Reading, read},
@@ -53,6 +53,12 @@ impl Desk {
             Entry::Hook(listeners) => listeners,
         };
         let received = read(request, self.reading, self.public.as_ref()).await?;
+        if let Some(answer) = challenge::answer(listeners, &received, &self.setting, self.clock.now())? {
+            return Ok(answer);
+        }
+        if received.method != Method::POST && listeners.iter().any(|listener| listener.webhook().is_some()) {
+            return Err(Problem::no_method(received.method.as_str(), received.uri.path(), &["POST"]));
+        }
         let wanted = wanted(listeners, &received, &self.setting, self.clock.now())?;
         drop(received);
         if wanted.is_empty() {

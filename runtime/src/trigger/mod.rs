@@ -4,9 +4,11 @@
 //! request goes through [`received`] (into memory, within limits), [`event`] (verified, parsed, typed, keyed) and
 //! [`handle`] (submitted, answered). Left out on purpose: what runs do, and encryption, which is the proxy's.
 
+mod challenge;
 mod counters;
 mod event;
 mod every;
+mod form;
 mod handle;
 mod limits;
 mod payload;

@@ -3,7 +3,11 @@
 //! `on http` has its own method and path, and is one flow's. The webhooks of a connection come to
 //! `POST /hooks/<connection>`, where any number of flows may listen. `GET /healthz` is there always.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 use flow_model::{
     plan::{Connection, Plan, Trigger, TriggerKind},
@@ -160,7 +164,7 @@ pub(super) enum Entry {
 }
 
 /// A trigger of a flow that a request may start.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Listener {
     /// The flow's plan.
     pub(super) plan: Arc<Plan>,
@@ -239,6 +243,19 @@ impl Table {
         }
         let is_hook = listener.webhook().is_some();
         let methods = self.paths.entry(path).or_default();
+        let asks: BTreeSet<String> = listener
+            .webhook()
+            .iter()
+            .flat_map(|webhook| webhook.connector.challenges.values())
+            .map(|challenge| challenge.method.clone())
+            .filter(|other| *other != method)
+            .collect();
+        for other in asks {
+            // A handshake by another method than deliveries; `on http` with that method and path is nobody's.
+            if let Entry::Hook(listeners) = methods.entry(other).or_insert_with(|| Entry::Hook(Vec::new())) {
+                listeners.push(listener.clone());
+            }
+        }
         match methods.get_mut(&method) {
             None if is_hook => {
                 methods.insert(method, Entry::Hook(vec![listener]));

@@ -28,7 +28,7 @@ use crate::{args, exit::Exit, program, trouble::Trouble, ui};
 /// A path does not exist or can't be read, or no test has the name that was asked for.
 pub(crate) fn test(args: &args::Test) -> Result<Exit, Trouble> {
     let files = program::find(&args.paths)?;
-    let results = Results::of(&files, args.filter.as_deref());
+    let results = Results::of(&files, args)?;
     if let Some(filter) = args.filter.as_deref()
         && results.tests() == 0
         && results.errors() == 0
@@ -85,12 +85,13 @@ impl Coverage {
 }
 
 impl Results {
-    fn of(files: &[PathBuf], filter: Option<&str>) -> Self {
-        let catalog = program::catalog();
+    fn of(files: &[PathBuf], args: &args::Test) -> Result<Self, Trouble> {
+        let mut places = program::Places::new(&args.environment);
+        let filter = args.filter.as_deref();
         let library = Library::new(flow_stdlib::functions());
         let mut results = Self { suites: Vec::new(), unread: Vec::new(), left_out: 0 };
         for path in files {
-            match program::check(path, &catalog) {
+            match places.of(path)?.check(path) {
                 Ok(checked) => {
                     let suite = Suite::of(path.display().to_string(), checked, &library, filter, &mut results.left_out);
                     if !suite.tests.is_empty() || suite.has_errors() {
@@ -100,7 +101,7 @@ impl Results {
                 Err(trouble) => results.unread.push(trouble),
             }
         }
-        results
+        Ok(results)
     }
 
     fn all(&self) -> impl Iterator<Item = &Test> {

@@ -3,7 +3,7 @@
 use flow_model::{
     expr::{Ambient, BinaryOp, Expr},
     failure::ErrorKind,
-    schema::{Call, Effect, ErrorCondition},
+    schema::{Call, Effect, ErrorCondition, Wait, WaitForm},
     ty::{Field, Type},
     units::{Instant, Millis},
     value::Value,
@@ -146,7 +146,7 @@ async fn the_wait_that_a_server_asks_for_is_handed_on() {
 
     let server = Server::saying(429, &[], r#"{"wait":90}"#).await;
     let mut world = World::reading(&server.url, Type::Json);
-    world.http().retry_after = Some(member(Ambient::Body, "wait"));
+    world.http().retry_after = vec![Wait { value: member(Ambient::Body, "wait"), form: WaitForm::Any }];
     assert_eq!(world.call(vec![]).await.retry_after, Some(Millis::seconds(90)));
 
     let server = Server::saying(200, &[("retry-after", "7")], "{}").await;

@@ -2,7 +2,7 @@
 
 use flow_model::{
     failure::ErrorKind,
-    schema::{ErrorCondition, Rate},
+    schema::{ErrorCondition, Limit, Rate},
     ty::Type,
     units::Millis,
 };
@@ -123,7 +123,7 @@ async fn a_redirect_does_not_carry_the_credential_away() {
 async fn all_runs_of_a_connection_share_its_limit() {
     let server = Server::json("{}").await;
     let mut world = World::reading(&server.url, Type::Json);
-    world.http().limit = Some(Rate { count: 2, period: Millis::seconds(3600) });
+    world.http().limits = vec![Limit::Moving(Rate { count: 2, period: Millis::seconds(3600) })];
     let connectors = world.connectors();
     for _ in 0..2 {
         let invocation = world.invocation(vec![]);

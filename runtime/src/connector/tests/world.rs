@@ -16,7 +16,7 @@ use axum::{
 use flow_model::{
     expr::{Ambient, Expr, RecordPart, Slot, TextPart},
     plan::{Connection, Plan, Policy, VERSION},
-    schema::{Auth, Body, Call, Connector, Effect, ErrorCondition, Errors, Http, Operation, Request},
+    schema::{Auth, Body, Call, Connector, Effect, ErrorCondition, Errors, Format, Http, Operation, Request},
     ty::{Field, Type, Types},
     units::Millis,
     value::Value,
@@ -87,8 +87,19 @@ pub(super) fn record<const N: usize>(fields: [(&str, Expr); N]) -> Expr {
 }
 
 pub(super) fn get(path: Expr) -> Request {
-    let (query, headers, body) = (Vec::new(), Vec::new(), Body::None);
-    Request { method: "GET".into(), path, query, headers, body, answer: None }
+    Request {
+        method: "GET".into(),
+        path,
+        whole_url: false,
+        query: Vec::new(),
+        lists: BTreeMap::new(),
+        headers: Vec::new(),
+        body: Body::None,
+        answer: None,
+        format: Format::Auto,
+        success_when: None,
+        null_when: None,
+    }
 }
 
 pub(super) fn post(path: &str, body: Body) -> Request {
@@ -97,7 +108,8 @@ pub(super) fn post(path: &str, body: Body) -> Request {
 
 pub(super) fn operation(params: IndexMap<String, Field>, result: Type, effect: Effect, call: Call) -> Operation {
     let (doc, key, errors, scopes, deprecated) = (String::new(), None, Vec::new(), Vec::new(), None);
-    Operation { doc, params, result, effect, key, call, errors, scopes, deprecated }
+    let (cost, undo, visible_after, bulk) = (None, None, None, None);
+    Operation { doc, params, result, effect, key, call, errors, scopes, deprecated, cost, undo, visible_after, bulk }
 }
 
 impl World {
@@ -109,8 +121,16 @@ impl World {
             base: text("https://crm.invalid"),
             auth: Auth::Bearer(member(Ambient::Config, "token")),
             headers: Vec::new(),
-            limit: None,
-            retry_after: None,
+            query: Vec::new(),
+            limits: Vec::new(),
+            retry_after: Vec::new(),
+            remaining: None,
+            reset: None,
+            sandbox: None,
+            hosts: Vec::new(),
+            version: None,
+            docs: None,
+            probe: None,
         };
         let connector = Connector {
             name: "crm".into(),
@@ -119,6 +139,7 @@ impl World {
             http: Some(http),
             errors: Errors {
                 rules: vec![(ErrorCondition::Status(402), flow_model::failure::ErrorKind::Rejected)],
+                fields: BTreeMap::new(),
                 message: Some(member(Ambient::Body, "message")),
                 code: Some(member(Ambient::Body, "code")),
             },
@@ -126,6 +147,8 @@ impl World {
             operations: BTreeMap::new(),
             triggers: BTreeMap::new(),
             verifications: BTreeMap::new(),
+            challenges: BTreeMap::new(),
+            webhooks: None,
             policy: Policy::default(),
         };
         let config = [("base_url".to_owned(), text(base))].into();

@@ -80,12 +80,14 @@ pub(super) fn stripe_signature(secret: &str) -> VerifyCall {
         ]
         .into_iter()
         .collect(),
+        method: flow_model::schema::Proof::Hmac,
+        key: flow_model::schema::KeyForm::Text,
         hash: Hash::Sha256,
         secret: slot(0),
         encoding: DigestEncoding::Hex,
-        header: text("Stripe-Signature"),
+        header: flow_model::schema::Place::Header(text("Stripe-Signature")),
         grammar: HeaderGrammar::Pairs { timestamp: Some("t".to_owned()), signature: "v1".to_owned() },
-        timestamp_header: None,
+        timestamp: None,
         signed: vec![SignedPart::Timestamp, SignedPart::Text(".".to_owned()), SignedPart::Body],
         tolerance: Some(slot(1)),
     };
@@ -106,12 +108,14 @@ pub(super) fn prefixed_hmac(secret: &str) -> VerifyCall {
         ]
         .into_iter()
         .collect(),
+        method: flow_model::schema::Proof::Hmac,
+        key: flow_model::schema::KeyForm::Text,
         hash: Hash::Sha256,
         secret: slot(1),
         encoding: DigestEncoding::Hex,
-        header: slot(0),
+        header: flow_model::schema::Place::Header(slot(0)),
         grammar: HeaderGrammar::Whole { prefix: slot(2) },
-        timestamp_header: None,
+        timestamp: None,
         signed: vec![SignedPart::Body],
         tolerance: None,
     };
@@ -134,6 +138,8 @@ fn with_webhook(plan: Plan, connection: &str, name: &str, webhook: WebhookTrigge
         operations: BTreeMap::new(),
         triggers: BTreeMap::from([(name.to_owned(), webhook)]),
         verifications: BTreeMap::new(),
+        challenges: BTreeMap::new(),
+        webhooks: None,
         policy: Default::default(),
     };
     let connections = BTreeMap::from([(
@@ -161,6 +167,7 @@ pub(super) fn on_paid(flow: &str, secret: &str) -> Arc<Plan> {
         when: Some(is_paid),
         verify: None,
         dedupe: Some(member(Expr::Ambient(Ambient::Item), "id")),
+        events: Vec::new(),
     };
     let kind = TriggerKind::Webhook {
         connection: "payments".to_owned(),
@@ -190,6 +197,7 @@ pub(super) fn on_each_change(flow: &str) -> Arc<Plan> {
         when: Some(is_change),
         verify: None,
         dedupe: None,
+        events: Vec::new(),
     };
     let kind = TriggerKind::Webhook { connection: "crm".to_owned(), trigger: "changed".to_owned(), verify: None };
     let trigger = Trigger { dedupe: dedupe(member(EVENT, "id")), ..trigger(kind, payload) };

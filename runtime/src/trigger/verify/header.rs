@@ -1,36 +1,60 @@
-//! What does the signature header say?
+//! What does a request present as its proof?
 
 use http::HeaderMap;
 
-use super::{Grammar, Refusal, Scheme};
+use super::{Delivery, Grammar, Refusal, Scheme, Spot};
 
 /// What a request presents as its proof.
-pub(super) struct Presented<'a> {
+pub(super) struct Presented {
     /// The signatures, still encoded. At least one.
-    pub(super) signatures: Vec<&'a str>,
+    pub(super) signatures: Vec<String>,
     /// The timestamp as it was sent.
-    pub(super) timestamp: Option<&'a str>,
+    pub(super) timestamp: Option<String>,
 }
 
-pub(super) fn read<'a>(scheme: &Scheme, headers: &'a HeaderMap) -> Result<Presented<'a>, Refusal> {
-    let value = single(headers, &scheme.header)?.ok_or(Refusal::NoHeader)?;
+pub(super) fn read(scheme: &Scheme, delivery: &Delivery<'_>) -> Result<Presented, Refusal> {
+    let value = at(&scheme.header, delivery)?.ok_or(Refusal::NoHeader)?;
     let mut presented = match &scheme.grammar {
         Grammar::Whole { prefix } => {
             let signature = value.strip_prefix(prefix.as_str()).ok_or(Refusal::NoSignature)?;
-            Presented { signatures: vec![signature], timestamp: None }
+            Presented { signatures: vec![signature.to_owned()], timestamp: None }
         }
-        Grammar::Pairs { timestamp, signature } => pairs(value, timestamp.as_deref(), signature)?,
+        Grammar::Pairs { timestamp, signature } => pairs(&value, timestamp.as_deref(), signature)?,
+        Grammar::List { separator, prefix } => {
+            let parts = value.split(separator.as_str()).filter_map(|part| part.trim().strip_prefix(prefix.as_str()));
+            Presented { signatures: parts.map(str::to_owned).collect(), timestamp: None }
+        }
     };
-    if let Some(name) = &scheme.timestamp_header {
-        presented.timestamp = single(headers, name)?;
+    if let Some(spot) = &scheme.timestamp {
+        presented.timestamp = at(spot, delivery)?;
     }
     presented.signatures.retain(|text| !text.is_empty());
     if presented.signatures.is_empty() { Err(Refusal::NoSignature) } else { Ok(presented) }
 }
 
+/// What is in a place of a request that may be there once; none when it is absent or empty.
+fn at(spot: &Spot, delivery: &Delivery<'_>) -> Result<Option<String>, Refusal> {
+    let one = |name: &str, pairs: &mut dyn Iterator<Item = (String, String)>| {
+        let mut found = pairs.filter(|(found, _)| found == name).map(|(_, value)| value);
+        match (found.next(), found.next()) {
+            (Some(_), Some(_)) => Err(Refusal::Ambiguous),
+            (found, _) => Ok(found.filter(|value| !value.is_empty())),
+        }
+    };
+    let owned = |bytes: &[u8]| -> Vec<(String, String)> { url::form_urlencoded::parse(bytes).into_owned().collect() };
+    match spot {
+        Spot::Header(name) => Ok(single(delivery.headers, name)?.map(str::to_owned)),
+        Spot::Query(name) => {
+            let query = delivery.url.split_once('?').map_or("", |(_, query)| query);
+            one(name, &mut owned(query.as_bytes()).into_iter())
+        }
+        Spot::Field(name) => one(name, &mut owned(delivery.body).into_iter()),
+    }
+}
+
 /// The value of a header that may be there once; none when it is absent or empty. A value that is no visible ASCII is
 /// nothing that a scheme could have put there.
-fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Refusal> {
+pub(super) fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Refusal> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
@@ -42,13 +66,13 @@ fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Ref
 
 /// Reads `t=1492774577,v1=5257a8…,v0=…`. Pairs of other keys are passed over; `;` separates as `,` does, as Paddle
 /// writes it.
-fn pairs<'a>(value: &'a str, timestamp_key: Option<&str>, signature_key: &str) -> Result<Presented<'a>, Refusal> {
+fn pairs(value: &str, timestamp_key: Option<&str>, signature_key: &str) -> Result<Presented, Refusal> {
     let mut presented = Presented { signatures: Vec::new(), timestamp: None };
     for pair in value.split([',', ';']) {
         let Some((key, value)) = pair.trim().split_once('=') else { continue };
         if key == signature_key {
-            presented.signatures.push(value);
-        } else if Some(key) == timestamp_key && presented.timestamp.replace(value).is_some() {
+            presented.signatures.push(value.to_owned());
+        } else if Some(key) == timestamp_key && presented.timestamp.replace(value.to_owned()).is_some() {
             return Err(Refusal::Ambiguous);
         }
     }

@@ -9,28 +9,23 @@
 //! Left out on purpose: parsing of the body, which comes after.
 
 mod header;
+mod message;
+mod proof;
 mod refusal;
 mod scheme;
 #[cfg(test)]
 mod tests;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use flow_model::{
-    schema::{DigestEncoding, Hash, SignedPart},
-    units::{Instant, Millis},
-};
-use hmac::{Hmac, KeyInit as _, Mac, digest::block_api::EagerHash};
+use flow_model::units::{Instant, Millis};
 use http::HeaderMap;
-use sha1::Sha1;
-use sha2::{Sha256, Sha512};
-use subtle::{Choice, ConstantTimeEq as _};
+use subtle::Choice;
 
-use self::header::Presented;
+use self::proof::Means;
+pub(super) use self::proof::sign;
 pub use self::{
     refusal::Refusal,
-    scheme::{Grammar, Scheme},
+    scheme::{Grammar, Scheme, Spot},
 };
-use crate::secret::SecretText;
 
 /// A request as it was received.
 #[derive(Clone, Copy, Debug)]
@@ -50,85 +45,34 @@ pub struct Delivery<'a> {
 /// # Errors
 /// Why the request is refused. Whoever does not know the secret can't get [`Refusal::TooOld`] or [`Refusal::TooEarly`].
 pub fn verify(scheme: &Scheme, delivery: &Delivery<'_>, now: Instant) -> Result<(), Refusal> {
-    let presented = header::read(scheme, delivery.headers)?;
-    let length = length(scheme.hash);
+    let presented = header::read(scheme, delivery)?;
+    let length = proof::length(scheme.method, scheme.hash);
     let candidates: Vec<Vec<u8>> = presented
         .signatures
         .iter()
-        .filter_map(|text| decode(text, scheme.encoding))
-        .filter(|bytes| bytes.len() == length)
+        .filter_map(|text| proof::decode(scheme.method, text, scheme.encoding))
+        .filter(|bytes| length.is_none_or(|length| bytes.len() == length))
         .collect();
     if candidates.is_empty() {
         return Err(Refusal::Malformed);
     }
-    let message = message(scheme, delivery, &presented)?;
     let mut usable = scheme.secrets.iter().filter(|secret| !secret.reveal().is_empty()).peekable();
     if usable.peek().is_none() {
         return Err(Refusal::NoSecret);
     }
+    let means = Means { method: scheme.method, hash: scheme.hash, key: &scheme.key };
     let mut matches = Choice::from(0);
     for secret in usable {
-        let expected = digest(scheme.hash, secret, &message);
-        for candidate in &candidates {
-            matches |= expected.as_slice().ct_eq(candidate);
-        }
+        let message = message::message(scheme, delivery, &presented, secret)?;
+        let pieces: Vec<&[u8]> = message.iter().map(AsRef::as_ref).collect();
+        matches |= proof::holds(means, secret, &pieces, &candidates);
     }
     if !bool::from(matches) {
         return Err(Refusal::NoMatch);
     }
     match scheme.tolerance {
-        Some(tolerance) => within(presented.timestamp, tolerance, now),
+        Some(tolerance) => within(presented.timestamp.as_deref(), tolerance, now),
         None => Ok(()),
-    }
-}
-
-/// What is signed, in pieces, so that the body is not copied.
-fn message<'a>(
-    scheme: &'a Scheme,
-    delivery: &Delivery<'a>,
-    presented: &Presented<'a>,
-) -> Result<Vec<&'a [u8]>, Refusal> {
-    let piece = |part: &'a SignedPart| match part {
-        SignedPart::Text(text) => Ok(text.as_bytes()),
-        SignedPart::Timestamp => presented.timestamp.map(str::as_bytes).ok_or(Refusal::NoTimestamp),
-        SignedPart::Body => Ok(delivery.body),
-        SignedPart::Method => Ok(delivery.method.as_bytes()),
-        SignedPart::Url => Ok(delivery.url.as_bytes()),
-    };
-    scheme.signed.iter().map(piece).collect()
-}
-
-fn digest(hash: Hash, secret: &SecretText, message: &[&[u8]]) -> Vec<u8> {
-    fn of<D: EagerHash>(secret: &SecretText, message: &[&[u8]]) -> Vec<u8>
-    where
-        Hmac<D>: Mac + hmac::KeyInit,
-    {
-        let mut mac = Hmac::<D>::new_from_slice(secret.reveal().as_bytes()).expect("an HMAC takes a key of any length");
-        for piece in message {
-            mac.update(piece);
-        }
-        mac.finalize().into_bytes().to_vec()
-    }
-    match hash {
-        Hash::Sha1 => of::<Sha1>(secret, message),
-        Hash::Sha256 => of::<Sha256>(secret, message),
-        Hash::Sha512 => of::<Sha512>(secret, message),
-    }
-}
-
-/// The length of a digest in bytes (FIPS 180-4, figure 1).
-fn length(hash: Hash) -> usize {
-    match hash {
-        Hash::Sha1 => 20,
-        Hash::Sha256 => 32,
-        Hash::Sha512 => 64,
-    }
-}
-
-fn decode(text: &str, encoding: DigestEncoding) -> Option<Vec<u8>> {
-    match encoding {
-        DigestEncoding::Hex => hex::decode(text).ok(),
-        DigestEncoding::Base64 => STANDARD.decode(text).ok(),
     }
 }
 

@@ -3,7 +3,7 @@
 use flow_model::{
     expr::Expr,
     failure::Failure,
-    schema::{DigestEncoding, Hash, HeaderGrammar, SignedPart, VerifyCall},
+    schema::{DigestEncoding, Hash, HeaderGrammar, KeyForm, Place, Proof, SignedPart, VerifyCall},
     units::Millis,
     value::Value,
 };
@@ -17,22 +17,39 @@ use crate::{
 /// A scheme of verification with its arguments and secrets.
 #[derive(Clone, Debug)]
 pub struct Scheme {
-    /// The hash of the HMAC.
+    /// How the sender proves itself.
+    pub method: Proof,
+    /// The hash of the HMAC, digest or signature.
     pub hash: Hash,
-    /// The secrets, any of which may match.
+    /// The secrets, any of which may match; public keys or certificates for signatures.
     pub secrets: Vec<SecretText>,
+    /// How the text of a secret becomes the key.
+    pub key: KeyForm,
     /// How the digest is written.
     pub encoding: DigestEncoding,
-    /// The header that carries the signature, in any case.
-    pub header: String,
-    /// Where in that header timestamp and signatures are.
+    /// Where the signature is.
+    pub header: Spot,
+    /// Where in that place timestamp and signatures are.
     pub grammar: Grammar,
-    /// A header that carries the timestamp, where it is not in the signature's.
-    pub timestamp_header: Option<String>,
+    /// Where the timestamp is, when it is not beside the signature.
+    pub timestamp: Option<Spot>,
     /// What is signed.
     pub signed: Vec<SignedPart>,
+    /// The text of each parameter, for what is signed of them.
+    pub values: Vec<String>,
     /// How far the timestamp may lie from now, in either direction.
     pub tolerance: Option<Millis>,
+}
+
+/// Where in a request something is, with its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Spot {
+    /// A header, in any case.
+    Header(String),
+    /// A query parameter.
+    Query(String),
+    /// A field of a form.
+    Field(String),
 }
 
 /// Where in a signature header the signatures are.
@@ -49,6 +66,13 @@ pub enum Grammar {
         timestamp: Option<String>,
         /// The key of the signatures.
         signature: String,
+    },
+    /// Several, apart by a text.
+    List {
+        /// What stands between them.
+        separator: String,
+        /// What stands before each.
+        prefix: String,
     },
 }
 
@@ -85,20 +109,34 @@ fn resolve(call: &VerifyCall, evaluator: &Evaluator<'_>, secrets: &dyn Secrets) 
         HeaderGrammar::Pairs { timestamp, signature } => {
             Grammar::Pairs { timestamp: timestamp.clone(), signature: signature.clone() }
         }
+        HeaderGrammar::List { separator, prefix } => {
+            Grammar::List { separator: separator.clone(), prefix: prefix.clone() }
+        }
     };
     let tolerance = match declared.tolerance.as_ref().map(value).transpose()? {
         None | Some(Value::Null) => None,
         Some(Value::Duration(tolerance)) => Some(tolerance),
         Some(other) => return Err(unfit("a duration", &other)),
     };
+    let spot = |place: &Place| {
+        Ok::<_, Failure>(match place {
+            Place::Header(name) => Spot::Header(text(name)?),
+            Place::Query(name) => Spot::Query(text(name)?),
+            Place::Field(name) => Spot::Field(text(name)?),
+        })
+    };
     Ok(Scheme {
+        method: declared.method,
         hash: declared.hash,
         secrets: named(&value(&declared.secret)?)?.into_iter().filter_map(|name| secrets.get(name)).collect(),
+        key: declared.key.clone(),
         encoding: declared.encoding,
-        header: text(&declared.header)?,
+        header: spot(&declared.header)?,
         grammar,
-        timestamp_header: declared.timestamp_header.as_ref().map(text).transpose()?,
+        timestamp: declared.timestamp.as_ref().map(spot).transpose()?,
         signed: declared.signed.clone(),
+        // A secret stands there by its name, and enters what is signed as `{secret}` alone.
+        values: args.iter().map(ToString::to_string).collect(),
         tolerance,
     })
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use flow_model::{
     expr::{Ambient, Expr, Slot},
-    schema::{HeaderGrammar, Verification, VerifyCall},
+    schema::{DigestEncoding, Hash, HeaderGrammar, KeyForm, Place, Proof, SignedPart, Verification, VerifyCall},
     ty::{Field, Type, Types},
     value::Value,
 };
@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     eval::{Evaluator, Library},
-    secret::Secrets,
+    secret::{SecretText, Secrets},
 };
 
 const KEY: &str = "whsec_test_secret";
@@ -30,12 +30,15 @@ const STRIPE_EMPTY_KEY: &str = "b43a59c045628af560607c9c205eaf9055200a6a7b5d3ccb
 
 fn stripe(secrets: &[&str]) -> Scheme {
     Scheme {
+        method: Proof::Hmac,
+        key: KeyForm::Text,
+        values: Vec::new(),
         hash: Hash::Sha256,
         secrets: secrets.iter().map(|text| SecretText::new(*text)).collect(),
         encoding: DigestEncoding::Hex,
-        header: "Stripe-Signature".to_owned(),
+        header: Spot::Header("Stripe-Signature".to_owned()),
         grammar: Grammar::Pairs { timestamp: Some("t".to_owned()), signature: "v1".to_owned() },
-        timestamp_header: None,
+        timestamp: None,
         signed: vec![SignedPart::Timestamp, SignedPart::Text(".".to_owned()), SignedPart::Body],
         tolerance: Some(Millis::seconds(300)),
     }
@@ -43,12 +46,15 @@ fn stripe(secrets: &[&str]) -> Scheme {
 
 fn whole(hash: Hash, encoding: DigestEncoding, prefix: &str, key: &str) -> Scheme {
     Scheme {
+        method: Proof::Hmac,
+        key: KeyForm::Text,
+        values: Vec::new(),
         hash,
         secrets: vec![SecretText::new(key)],
         encoding,
-        header: "x-signature".to_owned(),
+        header: Spot::Header("x-signature".to_owned()),
         grammar: Grammar::Whole { prefix: prefix.to_owned() },
-        timestamp_header: None,
+        timestamp: None,
         signed: vec![SignedPart::Body],
         tolerance: None,
     }
@@ -169,8 +175,8 @@ fn times_read_as_vendors_write_them() {
 fn a_signed_timestamp_that_is_no_time_is_refused() {
     let mut scheme = whole(Hash::Sha256, DigestEncoding::Hex, "", KEY);
     scheme.tolerance = Some(Millis::seconds(300));
-    scheme.timestamp_header = Some("x-timestamp".to_owned());
-    let signature = hex::encode(digest(Hash::Sha256, &SecretText::new(KEY), &[BODY]));
+    scheme.timestamp = Some(Spot::Header("x-timestamp".to_owned()));
+    let signature = hex::encode(proof::keyed(Hash::Sha256, KEY.as_bytes(), &[BODY]));
     let signed = |time: &str| check(&scheme, &[("x-signature", &signature), ("x-timestamp", time)], BODY, NOW);
     assert_eq!(signed("soon"), Err(Refusal::BadTimestamp));
     assert_eq!(signed(""), Err(Refusal::NoTimestamp));
@@ -217,7 +223,7 @@ fn every_byte_of_the_body_counts_whatever_it_is() {
 #[test]
 fn method_url_and_a_timestamp_of_its_own_header_can_be_signed() {
     let scheme = Scheme {
-        timestamp_header: Some("x-timestamp".to_owned()),
+        timestamp: Some(Spot::Header("x-timestamp".to_owned())),
         signed: vec![SignedPart::Method, SignedPart::Url, SignedPart::Body, SignedPart::Timestamp],
         tolerance: Some(Millis::seconds(300)),
         ..whole(Hash::Sha256, DigestEncoding::Base64, "", KEY)
@@ -248,12 +254,14 @@ fn resolved(args: Vec<Expr>) -> Result<Scheme, Refusal> {
         ]
         .into_iter()
         .collect(),
+        method: Proof::Hmac,
+        key: KeyForm::Text,
         hash: Hash::Sha256,
         secret: slot(0),
         encoding: DigestEncoding::Hex,
-        header: Expr::Literal(Value::text("Stripe-Signature")),
+        header: Place::Header(Expr::Literal(Value::text("Stripe-Signature"))),
         grammar: HeaderGrammar::Pairs { timestamp: Some("t".to_owned()), signature: "v1".to_owned() },
-        timestamp_header: None,
+        timestamp: None,
         signed: vec![SignedPart::Timestamp, SignedPart::Text(".".to_owned()), SignedPart::Body],
         tolerance: Some(slot(1)),
     };
@@ -301,7 +309,7 @@ proptest! {
     #[test]
     fn a_signature_matches_its_body_and_no_other(body in prop::collection::vec(any::<u8>(), 1..200), at in any::<prop::sample::Index>()) {
         let scheme = whole(Hash::Sha256, DigestEncoding::Hex, "", KEY);
-        let signature = hex::encode(digest(Hash::Sha256, &SecretText::new(KEY), &[&body]));
+        let signature = hex::encode(proof::keyed(Hash::Sha256, KEY.as_bytes(), &[&body]));
         let pairs = [("x-signature", signature.as_str())];
         prop_assert_eq!(check(&scheme, &pairs, &body, NOW), Ok(()));
         let mut other = body.clone();

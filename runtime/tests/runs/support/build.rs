@@ -40,6 +40,10 @@ pub(crate) fn plan(params: &[&str], body: Vec<Stmt>) -> Plan {
         errors: Vec::new(),
         scopes: Vec::new(),
         deprecated: None,
+        cost: None,
+        undo: None,
+        visible_after: None,
+        bulk: None,
     };
     let connector = Connector {
         name: "world".into(),
@@ -55,6 +59,8 @@ pub(crate) fn plan(params: &[&str], body: Vec<Stmt>) -> Plan {
         ]),
         triggers: BTreeMap::new(),
         verifications: BTreeMap::new(),
+        challenges: BTreeMap::new(),
+        webhooks: None,
         policy: Policy::default(),
     };
     Plan {

@@ -275,6 +275,10 @@ fn plan(url: &str) -> Plan {
         errors: Vec::new(),
         scopes: Vec::new(),
         deprecated: None,
+        cost: None,
+        undo: None,
+        visible_after: None,
+        bulk: None,
     };
     let object = [("bucket", text.clone()), ("key", text.clone())];
     let put = [object.as_slice(), &[("body", Field::of(Type::Bytes)), ("content_type", maybe_text.clone())]].concat();
@@ -301,6 +305,8 @@ fn plan(url: &str) -> Plan {
         operations: operations.into_iter().map(|(name, operation)| (name.to_owned(), operation)).collect(),
         triggers: BTreeMap::new(),
         verifications: BTreeMap::new(),
+        challenges: BTreeMap::new(),
+        webhooks: None,
         policy: Policy::default(),
     };
     let config = [

@@ -1,0 +1,121 @@
+//! How does a connector answer when a system asks whether a URL takes its webhooks, and how are those set up?
+//!
+//! In: `challenge name { … }` and `webhooks { … }`. Out: the handshake and the calls.
+
+use flow_model::{
+    diagnostic::{Code, Diagnostic},
+    expr::Ambient,
+    schema::{Challenge, DigestEncoding, Hash, Signing, Webhooks, webhook_params},
+    span::Span,
+    ty::Type,
+};
+
+use super::{
+    Context, Section, Template,
+    reference::operation_call,
+    section::{word, wrong_value},
+    template::over_answer,
+    verification::{ENCODINGS, HASHES, verify_call},
+};
+use crate::ast;
+
+const PROPERTIES: [&str; 9] = ["method", "when", "verify", "token", "secret", "sign", "hash", "encoding", "answer"];
+
+const METHODS: [(&str, &str); 3] = [("POST", "POST"), ("GET", "GET"), ("HEAD", "HEAD")];
+
+/// Reads a handshake.
+pub(super) fn challenge(
+    context: &Context<'_, '_>,
+    written: &ast::Challenge,
+    problems: &mut Vec<Diagnostic>,
+) -> Option<Challenge> {
+    let what = format!("the challenge `{}`", written.name.text);
+    let section = Section::new(what.clone(), written.name.span, &written.properties, &PROPERTIES, problems);
+    let help = "say by which method it comes: `method: POST`, `GET` or `HEAD`";
+    section.require("method", help, problems);
+    let method = section.expr("method", problems).and_then(|method| word("method", method, &METHODS, problems));
+    let query = (Ambient::Query, Type::Map(Box::new(Type::String)));
+    let mut sees = vec![query];
+    let mut read = |name: &str, expected: Option<&Type>, sees: &[(Ambient, Type)]| {
+        section.expr(name, problems).map(|written| over_answer(context, written, expected, sees, problems))
+    };
+    let when = read("when", Some(&Type::Bool), &sees);
+    let token = read("token", None, &sees);
+    let secret = read("secret", Some(&Type::Secret(Box::new(Type::String))), &sees);
+    let sign = read("sign", None, &sees);
+    if sign.is_some() {
+        sees.push((Ambient::Signature, Type::String));
+    }
+    let answer = read("answer", None, &sees);
+    let verify = section
+        .expr("verify", problems)
+        .and_then(|verify| verify_call(context.names, context.definitions, verify, Some(context.connector), problems));
+    let hash = section.expr("hash", problems).and_then(|hash| word("hash", hash, &HASHES, problems));
+    let encoding =
+        section.expr("encoding", problems).and_then(|encoding| word("encoding", encoding, &ENCODINGS, problems));
+    let place = |name: &str| section.get(name).map_or(written.name.span, |property| property.span);
+    let is_proved = token.is_some() || sign.is_some();
+    let wrong = |message: String, span: Span, label: &str, help: &str| {
+        Diagnostic::new(Code::E0526, message, span, label).help(help)
+    };
+    match (&secret, is_proved) {
+        (None, true) => {
+            let span = if token.is_some() { place("token") } else { place("sign") };
+            let help = "name the secret: `secret: config.verify_token`";
+            problems.push(wrong(format!("{what} needs a secret"), span, "with which secret?", help));
+        }
+        (Some(_), false) => {
+            let help = "add `token: query[\"…\"]` to compare it, or `sign: …` to sign with it; else leave it out";
+            problems.push(wrong(format!("{what} does nothing with its secret"), place("secret"), "of no use", help));
+        }
+        _ => {}
+    }
+    if answer.is_none() && sign.is_some() {
+        let help = "add `answer: { … signature … }`";
+        problems.push(wrong(format!("{what} signs a text and answers nothing"), place("sign"), "goes nowhere", help));
+    }
+    let sign = sign.map(|text| Signing {
+        text,
+        hash: hash.unwrap_or(Hash::Sha256),
+        encoding: encoding.unwrap_or(DigestEncoding::Hex),
+    });
+    Some(Challenge { doc: written.doc.clone(), method: method?.to_owned(), when, verify, token, secret, sign, answer })
+}
+
+/// Reads `webhooks { register: …, list: …, remove: …, secret: … }`.
+pub(super) fn webhooks(
+    context: &Context<'_, '_>,
+    span: Span,
+    properties: &[ast::Property],
+    problems: &mut Vec<Diagnostic>,
+) -> Webhooks {
+    let keyword = Span { end: span.start + "webhooks".len() as u32, ..span };
+    let what = format!("the section `webhooks` of `{}`", context.connector);
+    let section = Section::new(what, keyword, properties, &["register", "list", "remove", "secret"], problems);
+    let params = webhook_params();
+    let mut result = Type::Json;
+    let mut call = |name: &str| {
+        let written = section.expr(name, problems)?;
+        let mut template = Template::over(context, &params, "`url`, `events` and `id` are known here");
+        let example = "webhook_endpoints.create(url: url, enabled_events: events)";
+        let call = operation_call(context, &mut template, name, written, example, problems);
+        template.finish(problems);
+        let (call, operation) = call?;
+        if name == "register" {
+            result = operation.result;
+        }
+        Some(call)
+    };
+    let (register, list, remove) = (call("register"), call("list"), call("remove"));
+    if register.is_none() && section.get("register").is_none() {
+        section.require("register", "say how one is set up: `register: webhooks.create(url: url)`", problems);
+    }
+    let secret = section
+        .expr("secret", problems)
+        .map(|written| over_answer(context, written, None, &[(Ambient::Item, result)], problems));
+    if let (Some(property), None) = (section.get("secret"), &register) {
+        let help = "the answer to `register` holds the secret; without it, leave `secret` out";
+        problems.push(wrong_value("secret", property.span, "of which answer?", help));
+    }
+    Webhooks { register, list, remove, secret }
+}

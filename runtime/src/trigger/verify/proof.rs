@@ -1,0 +1,153 @@
+//! Does what a request presents prove that the holder of a secret or key sent it?
+//!
+//! One function for each way of proving. All answer yes or no in a time that does not depend on how far a guess is right.
+
+use aws_lc_rs::signature::{self, UnparsedPublicKey};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use flow_model::schema::{DigestEncoding, Hash, KeyForm, Proof};
+use hmac::{Hmac, KeyInit as _, Mac, digest::block_api::EagerHash};
+use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer, pem::PemObject as _};
+use sha1::Sha1;
+use sha2::{Digest, Sha256, Sha512};
+use subtle::{Choice, ConstantTimeEq as _};
+
+use crate::secret::SecretText;
+
+/// How something is proved.
+#[derive(Clone, Copy)]
+pub(super) struct Means<'a> {
+    pub(super) method: Proof,
+    pub(super) hash: Hash,
+    pub(super) key: &'a KeyForm,
+}
+
+/// Says whether one of the candidates is a proof over a message by the holder of a secret.
+pub(super) fn holds(means: Means<'_>, secret: &SecretText, message: &[&[u8]], candidates: &[Vec<u8>]) -> Choice {
+    let mut holds = Choice::from(0);
+    let text = secret.reveal();
+    match means.method {
+        Proof::Hmac => {
+            let Some(key) = key(means.key, text) else { return holds };
+            let expected = keyed(means.hash, &key, message);
+            candidates.iter().for_each(|candidate| holds |= expected.as_slice().ct_eq(candidate));
+        }
+        Proof::Digest => {
+            let expected = plain(means.hash, message);
+            candidates.iter().for_each(|candidate| holds |= expected.as_slice().ct_eq(candidate));
+        }
+        Proof::Token => {
+            // Of digests, so that the length of the secret stays unknown too.
+            let expected = Sha256::digest(text);
+            candidates.iter().for_each(|candidate| holds |= expected.ct_eq(&Sha256::digest(candidate)));
+        }
+        Proof::Rsa | Proof::Ecdsa | Proof::Ed25519 => {
+            let message = message.concat();
+            let proves = |candidate: &Vec<u8>| signed(means, text, &message, candidate).is_some();
+            holds = Choice::from(u8::from(candidates.iter().any(proves)));
+        }
+    }
+    holds
+}
+
+/// The length that a proof has in bytes, where it has one (FIPS 180-4, figure 1; RFC 8032, section 5.1.6).
+pub(super) fn length(method: Proof, hash: Hash) -> Option<usize> {
+    match (method, hash) {
+        (Proof::Ed25519, _) => Some(64),
+        (Proof::Token | Proof::Rsa | Proof::Ecdsa, _) => None,
+        (Proof::Hmac | Proof::Digest, Hash::Sha1) => Some(20),
+        (Proof::Hmac | Proof::Digest, Hash::Sha256) => Some(32),
+        (Proof::Hmac | Proof::Digest, Hash::Sha512) => Some(64),
+    }
+}
+
+/// The bytes that a presented text stands for. A token stands for itself unless it is base64.
+pub(super) fn decode(method: Proof, text: &str, encoding: DigestEncoding) -> Option<Vec<u8>> {
+    match (method, encoding) {
+        (Proof::Token, DigestEncoding::Hex) => Some(text.as_bytes().to_vec()),
+        (_, DigestEncoding::Hex) => hex::decode(text).ok(),
+        (_, DigestEncoding::Base64) => STANDARD.decode(text).ok(),
+    }
+}
+
+/// Writes a keyed hash of a text.
+pub(crate) fn sign(hash: Hash, encoding: DigestEncoding, secret: &SecretText, text: &str) -> String {
+    let digest = keyed(hash, secret.reveal().as_bytes(), &[text.as_bytes()]);
+    match encoding {
+        DigestEncoding::Hex => hex::encode(digest),
+        DigestEncoding::Base64 => STANDARD.encode(digest),
+    }
+}
+
+fn key(form: &KeyForm, text: &str) -> Option<Vec<u8>> {
+    match form {
+        KeyForm::Text => Some(text.as_bytes().to_vec()),
+        KeyForm::Hex => hex::decode(text).ok(),
+        KeyForm::Base64(prefix) => STANDARD.decode(text.strip_prefix(prefix.as_str()).unwrap_or(text)).ok(),
+        KeyForm::Sha256 => Some(Sha256::digest(text).to_vec()),
+    }
+}
+
+pub(super) fn keyed(hash: Hash, key: &[u8], message: &[&[u8]]) -> Vec<u8> {
+    fn of<D: EagerHash>(key: &[u8], message: &[&[u8]]) -> Vec<u8>
+    where
+        Hmac<D>: Mac + hmac::KeyInit,
+    {
+        let mut mac = Hmac::<D>::new_from_slice(key).expect("an HMAC takes a key of any length");
+        message.iter().for_each(|piece| mac.update(piece));
+        mac.finalize().into_bytes().to_vec()
+    }
+    match hash {
+        Hash::Sha1 => of::<Sha1>(key, message),
+        Hash::Sha256 => of::<Sha256>(key, message),
+        Hash::Sha512 => of::<Sha512>(key, message),
+    }
+}
+
+fn plain(hash: Hash, message: &[&[u8]]) -> Vec<u8> {
+    fn of<D: Digest>(message: &[&[u8]]) -> Vec<u8> {
+        let mut digest = D::new();
+        message.iter().for_each(|piece| digest.update(piece));
+        digest.finalize().to_vec()
+    }
+    match hash {
+        Hash::Sha1 => of::<Sha1>(message),
+        Hash::Sha256 => of::<Sha256>(message),
+        Hash::Sha512 => of::<Sha512>(message),
+    }
+}
+
+/// Verifies a signature with a public key: a certificate or a key in PEM, or the bytes of a key by its form. SHA-1 is
+/// taken for signatures by nobody any more.
+fn signed(means: Means<'_>, text: &str, message: &[u8], signature: &[u8]) -> Option<()> {
+    if text.contains("-----BEGIN CERTIFICATE-----") {
+        let certificate = CertificateDer::from_pem_slice(text.as_bytes()).ok()?;
+        let end = webpki::EndEntityCert::try_from(&certificate).ok()?;
+        let algorithm = match (means.method, means.hash) {
+            (Proof::Rsa, Hash::Sha256) => webpki::aws_lc_rs::RSA_PKCS1_2048_8192_SHA256,
+            (Proof::Rsa, Hash::Sha512) => webpki::aws_lc_rs::RSA_PKCS1_2048_8192_SHA512,
+            (Proof::Ecdsa, Hash::Sha256) => webpki::aws_lc_rs::ECDSA_P256_SHA256,
+            (Proof::Ed25519, _) => webpki::aws_lc_rs::ED25519,
+            _ => return None,
+        };
+        return end.verify_signature(algorithm, message, signature).ok();
+    }
+    let key = if text.contains("-----BEGIN PUBLIC KEY-----") {
+        SubjectPublicKeyInfoDer::from_pem_slice(text.as_bytes()).ok()?.to_vec()
+    } else {
+        key(means.key, text)?
+    };
+    let verified = match (means.method, means.hash) {
+        (Proof::Rsa, Hash::Sha256) => {
+            UnparsedPublicKey::new(&signature::RSA_PKCS1_2048_8192_SHA256, &key).verify(message, signature)
+        }
+        (Proof::Rsa, Hash::Sha512) => {
+            UnparsedPublicKey::new(&signature::RSA_PKCS1_2048_8192_SHA512, &key).verify(message, signature)
+        }
+        (Proof::Ecdsa, Hash::Sha256) => {
+            UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_ASN1, &key).verify(message, signature)
+        }
+        (Proof::Ed25519, _) => UnparsedPublicKey::new(&signature::ED25519, &key).verify(message, signature),
+        _ => return None,
+    };
+    verified.ok()
+}

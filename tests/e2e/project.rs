@@ -1,0 +1,98 @@
+//! Projects: `flow.toml`, environments, connectors of the project, and folders without a `main.flow`.
+
+use std::fs;
+
+use tempfile::TempDir;
+
+use super::{
+    process::{Serving, flowc, output},
+    server::Server,
+};
+
+/// A connector of the project, and a program that calls it.
+const CONNECTOR: &str = r#"connector stock {
+  config { token: Secret<String> = secret("stock/token") }
+  http { base: "https://stock.example.com", auth: bearer(config.token) }
+
+  operation items.get(sku: String) -> { sku: String, region: String } {
+    effect:  read
+    request: GET "/items/{sku}"
+  }
+}
+"#;
+
+const MAIN: &str = r#"use stock
+
+connection shelves = stock {}
+
+flow look(sku: String) {
+  let region = env("REGION")
+  step item = shelves.items.get(sku)
+  return "{item.sku} in {region}"
+}
+"#;
+
+fn project(toml: &str) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    fs::create_dir(folder.path().join("connectors")).unwrap();
+    fs::write(folder.path().join("connectors/stock.flow"), CONNECTOR).unwrap();
+    fs::write(folder.path().join("main.flow"), MAIN).unwrap();
+    fs::write(folder.path().join("flow.toml"), toml).unwrap();
+    folder
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_environment_chooses_where_calls_go_and_what_variables_say() {
+    let sandbox = Server::start(200, serde_json::json!({ "sku": "a", "region": "sandbox" })).await;
+    let folder = project(&format!(
+        "environment = \"sandbox\"\n\n[environments.sandbox.connections.shelves]\nbase_url = \"{}\"\ntoken = {{ secret = \
+         \"stock/sandbox\" }}\n\n[environments.sandbox.env]\nREGION = \"eu\"\n\n[environments.production]\ndata = \"runs\"\n",
+        sandbox.address
+    ));
+    let run = |env: &[&str]| {
+        let mut command = flowc();
+        command.current_dir(folder.path()).env("STOCK_SANDBOX", "not-a-real-token");
+        command.args(["run", "main.flow", "--input", "{\"sku\": \"a\"}"]).args(env);
+        output(&mut command)
+    };
+    let ended = run(&[]).says(0, &[]);
+    assert_eq!(ended.stdout.trim(), "\"a in eu\"");
+    assert!(folder.path().join(".flow").is_dir());
+    run(&["--env", "production"]).says(6, &["STOCK_TOKEN", "REGION"]);
+    run(&["--env", "prodution"]).says(2, &["there is no environment `prodution`", "did you mean `production`?"]);
+    let facts = |env: &[&str]| {
+        output(flowc().current_dir(folder.path()).args(["facts", "main.flow", "--format", "json"]).args(env)).json()
+    };
+    assert_eq!(facts(&[])["flows"][0]["secrets"][0]["variable"], "STOCK_SANDBOX");
+    assert_eq!(facts(&["--env", "production"])["flows"][0]["secrets"][0]["variable"], "STOCK_TOKEN");
+}
+
+#[test]
+fn mistakes_in_the_project_are_told_by_check_and_stop_a_run() {
+    let folder = project("nmae = \"x\"\n[connections.shelfs]\nbase_url = \"https://elsewhere.example.com\"\n");
+    let ended = output(flowc().current_dir(folder.path()).args(["check", "."]));
+    let shown = ended.stdout.clone();
+    ended.says(1, &[]);
+    for text in ["`flow.toml` has no key `nmae`", "did you mean `name`?", "connection `shelfs`", "`shelves`?"] {
+        assert!(shown.contains(text), "`{text}` is missing in\n{shown}");
+    }
+    let ended = output(flowc().current_dir(folder.path()).args(["run", "main.flow", "--input", "{\"sku\": \"a\"}"]));
+    ended.says(1, &["no program of the project has a connection `shelfs`", "`flow.toml` has 2 errors"]);
+    // Another program of the project has the connection.
+    fs::write(folder.path().join("flow.toml"), "[connections.files]\nfolder = \"f\"\n").unwrap();
+    fs::write(folder.path().join("other.flow"), "use files\nflow f { step files.read(path: \"a\") }\n").unwrap();
+    let ended = output(flowc().current_dir(folder.path()).args(["graph", "main.flow"]));
+    ended.says(0, &[]);
+}
+
+#[test]
+fn a_folder_without_a_main_file_is_served_with_its_tests_beside_it() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("tick.flow"), "flow tick {\n  on every 1h\n  log \"tick\"\n}\n").unwrap();
+    let tests = "use \"./tick.flow\" { tick }\n\ntest \"it ticks\" for tick { expect run completed }\n";
+    fs::write(folder.path().join("tick_tests.flow"), tests).unwrap();
+    let serving = Serving::start(flowc().current_dir(folder.path()).args(["serve", ".", "--listen", "127.0.0.1:0"]));
+    assert_eq!(serving.out().matches("tick").count(), 1, "{}", serving.out());
+    serving.signal("TERM");
+    serving.ended().says(0, &[]);
+}
