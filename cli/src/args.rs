@@ -320,7 +320,7 @@ Examples:
 pub(crate) struct SecretsSet {
     /// The name that the program uses: `stripe/webhook` in `secret(\"stripe/webhook\")`
     #[arg(value_name = "NAME")]
-    pub(crate) name: String,
+    pub(crate) secret: String,
     /// The program, or its folder
     #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
     pub(crate) program: PathBuf,
@@ -350,7 +350,7 @@ Examples:
 pub(crate) struct SecretsRm {
     /// The name of the secret
     #[arg(value_name = "NAME")]
-    pub(crate) name: String,
+    pub(crate) secret: String,
     /// The program, or its folder
     #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
     pub(crate) program: PathBuf,

@@ -26,7 +26,7 @@ pub(crate) fn secrets(args: &args::Secrets) -> Result<Exit, Trouble> {
     match &args.command {
         args::SecretsCommand::Set(set) => {
             let surroundings = surroundings(&set.program, &set.data)?;
-            let name = checked(&set.name)?;
+            let name = checked(&set.secret)?;
             let text = text(name)?;
             let store = surroundings.keyring.store();
             if let Made::Now(file) = store.set(name, &text)? {
@@ -42,10 +42,10 @@ pub(crate) fn secrets(args: &args::Secrets) -> Result<Exit, Trouble> {
         args::SecretsCommand::Rm(rm) => {
             let surroundings = surroundings(&rm.program, &rm.data)?;
             let store = surroundings.keyring.store();
-            if !store.remove(&rm.name)? {
+            if !store.remove(&rm.secret)? {
                 let names = store.names()?;
-                let near = crate::suggest::nearest(&rm.name, names.iter().map(String::as_str));
-                return Err(Trouble::new(Exit::Usage, format!("there is no secret `{}` in the store", rm.name))
+                let near = crate::suggest::nearest(&rm.secret, names.iter().map(String::as_str));
+                return Err(Trouble::new(Exit::Usage, format!("there is no secret `{}` in the store", rm.secret))
                     .help_if(near.map(|name| format!("did you mean `{name}`?"))));
             }
         }
