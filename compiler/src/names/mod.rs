@@ -8,6 +8,7 @@
 mod declare;
 mod defaults;
 mod endless;
+pub(crate) mod foreign;
 mod header;
 mod load;
 mod mention;
