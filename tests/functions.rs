@@ -76,7 +76,12 @@ fn page(functions: &[StandardFunction]) -> String {
         "<!-- Generated from stdlib/src/functions by the test `the_page_of_functions_is_fresh`. -->\n\
          # Standard functions\n\n\
          All are pure. A trailing `?` on a parameter's name means that it may be left out. `N` stands for what can be \
-         added up,\n`K` for what has an order, other single letters for any type.\n",
+         added up,\n`K` for what has an order, other single letters for any type.\n\n\
+         Some names say more than a type, and a literal that is given there is checked when the program is: `Pattern` is a \
+         `String` that is a\nregular expression (the crate `regex`: linear time), `Zone` one that names a time zone \
+         (`Europe/Berlin`), `TimeFormat`, `DayFormat` and\n`DayPattern` ones with directives of `strftime` and \
+         `strptime`, `TimeOfDay` is `09:00`, `Currency` a code of ISO 4217,\n`Character` one character, `Separator` a \
+         text that is not empty. `Count` is an `Int` from 0, `Positive` one from 1, `Places`\none from 0 to 28.\n",
     );
     let mut area = String::new();
     for function in functions {

@@ -48,6 +48,7 @@ pub(crate) enum Command {
     Fmt(Fmt),
     Test(Test),
     New(New),
+    Secrets(Secrets),
     Lsp(Lsp),
     Explain(Explain),
 }
@@ -284,6 +285,72 @@ pub(crate) struct RunsResume {
     /// The run's id, or as much of its beginning or end as tells it from others
     #[arg(value_name = "RUN")]
     pub(crate) run: String,
+    /// The program, or its folder
+    #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
+    pub(crate) program: PathBuf,
+    #[command(flatten)]
+    pub(crate) data: Data,
+}
+
+/// Keep the texts of secrets in an encrypted store.
+///
+/// The store is in the data folder, encrypted with age. Its key is in a file of your own that FLOW_SECRETS_KEY names (else
+/// `flow/secrets.key` below ~/.config), which is made when it is first needed; with FLOW_SECRETS_PASSPHRASE set it is in the
+/// store, and the passphrase opens it.
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true, disable_help_subcommand = true)]
+pub(crate) struct Secrets {
+    #[command(subcommand)]
+    pub(crate) command: SecretsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SecretsCommand {
+    Set(SecretsSet),
+    List(SecretsList),
+    Rm(SecretsRm),
+}
+
+/// Store the text of a secret, read from standard input or asked for.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc secrets set stripe/webhook                        asks for the text and does not show it
+  pass show stripe | flowc secrets set stripe/webhook")]
+pub(crate) struct SecretsSet {
+    /// The name that the program uses: `stripe/webhook` in `secret(\"stripe/webhook\")`
+    #[arg(value_name = "NAME")]
+    pub(crate) secret: String,
+    /// The program, or its folder
+    #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
+    pub(crate) program: PathBuf,
+    #[command(flatten)]
+    pub(crate) data: Data,
+}
+
+/// List the names of the secrets in the store. Their texts are shown by no command.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc secrets list
+  flowc secrets list --data /var/lib/flow")]
+pub(crate) struct SecretsList {
+    /// The program, or its folder
+    #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
+    pub(crate) program: PathBuf,
+    #[command(flatten)]
+    pub(crate) data: Data,
+}
+
+/// Take a secret out of the store.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc secrets rm stripe/webhook")]
+pub(crate) struct SecretsRm {
+    /// The name of the secret
+    #[arg(value_name = "NAME")]
+    pub(crate) secret: String,
     /// The program, or its folder
     #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
     pub(crate) program: PathBuf,

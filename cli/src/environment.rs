@@ -2,10 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use flow_runtime::{
-    eval::Environment,
-    secret::{SecretText, Secrets},
-};
+use flow_runtime::eval::Environment;
 
 /// The variables of the process. What is not UTF-8 is not there.
 pub(crate) fn variables() -> BTreeMap<String, String> {
@@ -27,9 +24,9 @@ impl Variables {
         Self(Arc::new(variables))
     }
 
-    /// All of them by name.
-    pub(crate) fn all(&self) -> &BTreeMap<String, String> {
-        &self.0
+    /// Says whether a variable is set.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
     }
 }
 
@@ -39,23 +36,15 @@ impl Environment for Variables {
     }
 }
 
-impl Secrets for Variables {
-    fn get(&self, name: &str) -> Option<SecretText> {
-        self.0.get(&variable(name)).filter(|text| !text.is_empty()).map(|text| SecretText::new(text.as_str()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_in_variables_of_their_name_and_an_empty_one_is_missing() {
+    fn a_secret_is_in_the_variable_of_its_name() {
         assert_eq!(variable("aws/access-key.id2"), "AWS_ACCESS_KEY_ID2");
-        let set = [("STRIPE_WEBHOOK", "whsec"), ("EMPTY", "")].map(|(name, text)| (name.to_owned(), text.to_owned()));
-        let variables = Variables::new(set.into());
-        assert_eq!(Secrets::get(&variables, "stripe/webhook").unwrap().reveal(), "whsec");
-        assert!(Secrets::get(&variables, "empty").is_none() && Secrets::get(&variables, "other").is_none());
+        let variables = Variables::new([("EMPTY".to_owned(), String::new())].into());
         assert_eq!(Environment::get(&variables, "EMPTY").as_deref(), Some(""));
+        assert!(variables.has("EMPTY") && !variables.has("OTHER"));
     }
 }

@@ -1,31 +1,98 @@
 //! Where compiler, connectors and runtime meet: an engine over a data folder.
 
-use std::{collections::BTreeMap, future::Future, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use flow_runtime::{
     blob::Disk,
     connector::Connectors,
+    egress::{Guard, Networks},
     engine::{Engine, Settings},
     eval::Library,
     store,
 };
 
+use flow_compiler::project::Written;
+
 use crate::{
-    environment::Variables,
+    args,
+    environment::{self, Variables},
     exit::Exit,
+    program::Place,
+    secrets::{Keyring, Places},
     trouble::{Trouble, said},
 };
+
+/// The variable that lists networks besides those of the project, apart by commas: `localhost`, `10.0.0.0/8`.
+const NETWORKS: &str = "FLOW_NETWORK_ALLOW";
+
+/// What surrounds a program: where its runs and secrets are, and where its calls may go.
+pub(crate) struct Surroundings {
+    pub(crate) data: PathBuf,
+    pub(crate) keyring: Keyring,
+    variables: BTreeMap<String, String>,
+    guard: Guard,
+}
+
+impl Surroundings {
+    /// What surrounds the program in a file or folder.
+    ///
+    /// # Errors
+    /// A variable or the `.env` file does not read.
+    pub(crate) fn of(place: &Place, program: &Path, data: &args::Data) -> Result<Self, Trouble> {
+        Self::with(place, program, data, environment::variables())
+    }
+
+    /// The same with these variables of the process.
+    ///
+    /// # Errors
+    /// As [`Surroundings::of`].
+    pub(crate) fn with(
+        place: &Place,
+        program: &Path,
+        data: &args::Data,
+        variables: BTreeMap<String, String>,
+    ) -> Result<Self, Trouble> {
+        let data = place.data_folder(data, program);
+        let networks = networks(&place.project().network.allow, variables.get(NETWORKS).map(String::as_str))?;
+        let places = Places::of(&place.project().secrets, &place.folder(program), &data);
+        let keyring = Keyring::new(places, variables)?;
+        // The project speaks last, where neither the process nor the `.env` file has a variable.
+        let mut all = keyring.variables();
+        for (name, text) in place.settings().env {
+            all.entry(name).or_insert(text.value);
+        }
+        Ok(Self { data, keyring, variables: all, guard: Guard::new(networks) })
+    }
+}
+
+fn networks(project: &[Written<String>], variable: Option<&str>) -> Result<Networks, Trouble> {
+    let listed = variable.unwrap_or_default().split(',').map(str::trim).filter(|line| !line.is_empty());
+    Networks::listed(project.iter().map(|network| network.value.as_str()).chain(listed))
+        .map_err(|error| Trouble::new(Exit::Environment, format!("{NETWORKS} or `[network] allow`: {error}")))
+}
 
 /// What runs work with.
 pub(crate) struct Host {
     pub(crate) library: Library,
     pub(crate) variables: Variables,
+    pub(crate) keyring: Keyring,
+    guard: Guard,
 }
 
 impl Host {
-    /// The standard functions, and the environment as it was read.
-    pub(crate) fn new(variables: BTreeMap<String, String>) -> Self {
-        Self { library: Library::new(flow_stdlib::functions()), variables: Variables::new(variables) }
+    /// The standard functions, and what surrounds the program.
+    pub(crate) fn new(surroundings: &Surroundings) -> Self {
+        Self {
+            library: Library::new(flow_stdlib::functions()),
+            variables: Variables::new(surroundings.variables.clone()),
+            keyring: surroundings.keyring.clone(),
+            guard: surroundings.guard.clone(),
+        }
     }
 
     /// Opens a data folder for running; it is made if it is not there. Nothing runs yet.
@@ -33,10 +100,12 @@ impl Host {
     /// # Errors
     /// Another process uses it, or it can't be used.
     pub(crate) fn open(&self, data: &Path) -> Result<Engine, Trouble> {
-        let (env, secrets) = (Arc::new(self.variables.clone()), Arc::new(self.variables.clone()));
+        let (env, secrets) = (Arc::new(self.variables.clone()), Arc::new(self.keyring.clone()));
         let native = flow_stdlib::native::native_table();
         let blobs = Arc::new(Disk::new(data.join("blobs")));
-        let connectors = Connectors::new(self.library.clone(), env.clone(), secrets, native).with_blobs(blobs.clone());
+        let connectors = Connectors::new(self.library.clone(), env.clone(), secrets, native)
+            .with_blobs(blobs.clone())
+            .with_guard(self.guard.clone());
         let settings = Settings::new(data, self.library.clone(), env, Arc::new(connectors));
         Engine::open(Settings { blobs, ..settings }).map_err(|error| trouble(&error))
     }

@@ -12,6 +12,7 @@ mod interrupt;
 mod live;
 mod log;
 mod program;
+mod secrets;
 mod suggest;
 mod trouble;
 mod ui;
@@ -44,6 +45,7 @@ fn perform(command: &Command) -> Result<Exit, Trouble> {
         Command::Fmt(args) => commands::fmt::fmt(args),
         Command::Test(args) => commands::test::test(args),
         Command::New(args) => commands::new::new(args),
+        Command::Secrets(args) => commands::secrets::secrets(args),
         Command::Lsp(_) => commands::lsp::lsp(),
         Command::Explain(args) => commands::explain::explain(args),
     }

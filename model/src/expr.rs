@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    mask::Mask,
     ty::{Language, Type},
     value::Value,
 };
@@ -80,6 +81,8 @@ pub enum Expr {
     /// The JSON form of a value of that type, with its JSON names and formats; the compiler puts it where a value
     /// leaves for a connector.
     Wire(Box<Expr>, Type),
+    /// A value without its personal parts; the compiler puts it where people see the value.
+    Masked(Box<Expr>, Mask),
 }
 
 /// A part of a text.
@@ -282,7 +285,8 @@ impl Expr {
             | Self::Unary(_, of)
             | Self::Lambda(_, of)
             | Self::Convert(of, _)
-            | Self::Wire(of, _) => of.each_mut(change),
+            | Self::Wire(of, _)
+            | Self::Masked(of, _) => of.each_mut(change),
             Self::Index(left, right) | Self::Binary(_, left, right) | Self::Let { value: left, then: right, .. } => {
                 left.each_mut(change);
                 right.each_mut(change);

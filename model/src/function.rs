@@ -4,7 +4,7 @@
 
 use indexmap::IndexMap;
 
-use crate::{failure::Failure, ty::Type, value::Value};
+use crate::{failure::Failure, literal::Literal, ty::Type, value::Value};
 
 /// A standard function.
 #[derive(Clone, Copy)]
@@ -59,6 +59,8 @@ pub struct Signature {
     pub params: IndexMap<String, Type>,
     /// Parameters that may be left out.
     pub optional: Vec<String>,
+    /// What a literal must be like that is given to a parameter.
+    pub literals: IndexMap<String, Literal>,
     /// The result.
     pub result: Type,
 }
@@ -77,7 +79,7 @@ pub enum Form {
 impl Signature {
     /// Reads `List.map(self: List<T>, f: (T) -> U) -> List<U>`, `Money.minor(amount: Int, currency: String) -> Money`,
     /// `List.length: Int` (a property of `List<T>`; of any `T` for a generic type), `String.split(self: String, by:
-    /// String, limit?: Int) -> List<String>`. Single upper-case letters are type variables; some stand for certain
+    /// String, limit?: Int) -> List<String>`. The names of [`Literal`]s stand for `String` or `Int`. Single upper-case letters are type variables; some stand for certain
     /// types only, see [`admits`].
     ///
     /// # Errors
@@ -95,10 +97,11 @@ impl Signature {
                 other => named(other, text)?,
             };
             let params = IndexMap::from([("self".to_owned(), receiver)]);
-            return parser.end(Self { name, form: Form::Property, params, optional: Vec::new(), result });
+            let (optional, literals) = (Vec::new(), IndexMap::new());
+            return parser.end(Self { name, form: Form::Property, params, optional, literals, result });
         }
         parser.expect("(")?;
-        let (mut params, mut optional) = (IndexMap::new(), Vec::new());
+        let (mut params, mut optional, mut literals) = (IndexMap::new(), Vec::new(), IndexMap::new());
         while !parser.take(")") {
             if !params.is_empty() {
                 parser.expect(",")?;
@@ -108,13 +111,19 @@ impl Signature {
                 optional.push(param.clone());
             }
             parser.expect(":")?;
-            let ty = parser.ty()?;
+            let ty = match parser.literal() {
+                Some(literal) => {
+                    literals.insert(param.clone(), literal);
+                    literal.ty()
+                }
+                None => parser.ty()?,
+            };
             params.insert(param, ty);
         }
         parser.expect("->")?;
         let result = parser.ty()?;
         let form = if params.contains_key("self") { Form::Method } else { Form::Static };
-        parser.end(Self { name, form, params, optional, result })
+        parser.end(Self { name, form, params, optional, literals, result })
     }
 }
 
@@ -194,6 +203,16 @@ impl Parser<'_> {
         if word.is_empty() { Err(format!("expected a name before `{after}`")) } else { Ok(word.to_owned()) }
     }
 
+    /// The kind of literal that stands in the place of a type, if one does.
+    fn literal(&mut self) -> Option<Literal> {
+        let before = self.rest;
+        let literal = self.word().ok().and_then(|word| Literal::named(&word));
+        if literal.is_none() {
+            self.rest = before;
+        }
+        literal
+    }
+
     fn ty(&mut self) -> Result<Type, String> {
         let mut ty = if self.take("(") {
             let mut params = Vec::new();
@@ -259,5 +278,7 @@ mod tests {
         let split = Signature::parse("String.split(self: String, by: String, limit?: Int) -> List<String>?").unwrap();
         assert_eq!((split.optional, split.result.is_nullable()), (vec!["limit".to_owned()], true));
         assert!(Signature::parse("String.odd(self: Strin) -> Int").is_err());
+        let zoned = Signature::parse("Timestamp.in(self: Timestamp, zone: Zone) -> Zoned").unwrap();
+        assert_eq!((zoned.params.get("zone"), zoned.literals.get("zone")), (Some(&Type::String), Some(&Literal::Zone)));
     }
 }

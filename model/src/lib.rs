@@ -12,6 +12,8 @@ pub mod expr;
 pub mod failure;
 pub mod file;
 pub mod function;
+pub mod literal;
+pub mod mask;
 pub mod plan;
 pub mod schema;
 pub mod span;

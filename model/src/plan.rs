@@ -19,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     expr::{Expr, Pattern, Slot},
     failure::ErrorKind,
+    mask::Mask,
     schema::{Connector, Rate, VerifyCall},
     span::Span,
     ty::{Field, Type, Types},
@@ -60,6 +61,10 @@ pub struct Plan {
     pub types: Types,
     /// Names of the secrets that it needs.
     pub secrets: Vec<String>,
+    /// What is personal in the values that nodes keep or give out (`dead_letter`, `fail`, `return`, `respond`), by the
+    /// node's path: what shows them to people hides it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub personal: BTreeMap<String, Mask>,
 }
 
 impl Plan {
@@ -70,6 +75,12 @@ impl Plan {
     pub fn digest(&self) -> String {
         let json = serde_json::to_vec(self).expect("a plan is always writable as JSON");
         hex::encode(Sha256::digest(json))
+    }
+
+    /// What is personal in the result of a run.
+    pub fn personal_result(&self) -> Mask {
+        let returns = self.graph.node_weights().filter(|node| matches!(node.kind, NodeKind::Return(_)));
+        returns.filter_map(|node| self.personal.get(&node.path)).fold(Mask::default(), |all, mask| all.join(mask))
     }
 
     /// The node after `node` in its region.

@@ -12,6 +12,7 @@ mod project;
 mod receipt;
 mod run;
 mod s3;
+mod secrets;
 mod server;
 mod stop;
 mod stripe;

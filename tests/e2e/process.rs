@@ -15,10 +15,11 @@ use serde_json::Value as Json;
 /// How long a process may take to start or to stop.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A `flowc` with nothing in its environment but what is given.
+/// A `flowc` with nothing in its environment but what is given, and leave to call this machine, where the servers of the
+/// tests are.
 pub(crate) fn flowc() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_flowc"));
-    command.env_clear().stdin(Stdio::null());
+    command.env_clear().env("FLOW_NETWORK_ALLOW", "localhost").stdin(Stdio::null());
     command
 }
 

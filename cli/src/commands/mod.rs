@@ -10,5 +10,6 @@ pub(crate) mod new;
 mod resume;
 pub(crate) mod run;
 pub(crate) mod runs;
+pub(crate) mod secrets;
 pub(crate) mod serve;
 pub(crate) mod test;

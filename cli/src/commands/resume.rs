@@ -3,7 +3,7 @@
 use crate::{
     args,
     exit::Exit,
-    host::{self, Host},
+    host::{self, Host, Surroundings},
     interrupt::Interrupts,
     program::{self, needs::Needs},
     trouble::Trouble,
@@ -20,15 +20,15 @@ pub(super) fn resume(args: &args::RunsResume) -> Result<Exit, Trouble> {
         return Err(Trouble::new(Exit::Usage, message).help(format!("`flowc runs show {}` shows it", found.id)));
     }
     let place = program::Place::of(&args.program, &args.data.environment)?;
-    let host = Host::new(place.variables());
-    let data = place.data_folder(&args.data, &args.program);
+    let surroundings = Surroundings::of(&place, &args.program, &args.data)?;
+    let (host, data) = (Host::new(&surroundings), surroundings.data);
     host::block_on(async {
         let mut interrupts = Interrupts::new()?;
         let engine = host.open(&data)?;
         let mut needs = Needs::default();
         let plan = engine.plan_of(&found.id).await.map_err(|error| host::trouble(&error))?;
         plan.iter().for_each(|plan| needs.add_unfinished(plan));
-        needs.check(host.variables.all())?;
+        needs.check(&host)?;
         let messages = engine.subscribe();
         engine.watch();
         let taken_up = engine.take_up(&found.id).await;

@@ -15,7 +15,7 @@ use tokio::{
 use crate::{
     args,
     exit::Exit,
-    host::{self, Host},
+    host::{self, Host, Surroundings},
     interrupt::Interrupts,
     live::{Display, in_words},
     program::{self, input::Start, needs::Needs},
@@ -39,12 +39,12 @@ pub(crate) fn run(args: &args::Run) -> Result<Exit, Trouble> {
     let program = place.load(&file)?;
     let plan = program::choose(program.clone(), args.flow.as_deref(), &file)?;
     let called = program.called_by(&plan.flow);
-    let variables = place.variables();
+    let surroundings = Surroundings::of(&place, &file, &args.data)?;
+    let (host, data) = (Host::new(&surroundings), surroundings.data);
     let mut needs = Needs::default();
     needs.add_without_triggers(&plan);
     called.iter().for_each(|plan| needs.add_without_triggers(plan));
-    needs.check(&variables)?;
-    let host = Host::new(variables);
+    needs.check(&host)?;
     let start = Start {
         plan: &plan,
         trigger: args.trigger.as_deref(),
@@ -54,7 +54,6 @@ pub(crate) fn run(args: &args::Run) -> Result<Exit, Trouble> {
         now: SystemClock.now(),
     };
     let submission = start.submission()?;
-    let data = place.data_folder(&args.data, &file);
     host::block_on(async {
         let mut interrupts = Interrupts::new()?;
         let engine = host.open(&data)?;

@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use crate::{
     args,
     exit::Exit,
-    host::{self, Host},
+    host::{self, Host, Surroundings},
     interrupt::Interrupts,
     log,
     program::{self, Place, needs::Needs},
@@ -39,13 +39,12 @@ pub(crate) fn serve(args: &args::Serve) -> Result<Exit, Trouble> {
             .help("add one, for example `on every 15m`, or run the flow once with `flowc run`"));
     }
     let routes = trigger::routes(&plans).map_err(|error| Trouble::new(Exit::Program, error.to_string()))?;
-    let variables = place.variables();
+    let surroundings = Surroundings::of(&place, &args.path, &args.data)?;
+    let (host, data) = (Host::new(&surroundings), surroundings.data);
     let mut needs = Needs::default();
     plans.iter().for_each(|plan| needs.add(plan));
-    needs.check(&variables)?;
-    log::start(args.log, variables.get(log::VARIABLE).map(String::as_str))?;
-    let host = Host::new(variables);
-    let data = place.data_folder(&args.data, &args.path);
+    needs.check(&host)?;
+    log::start(args.log, flow_runtime::eval::Environment::get(&host.variables, log::VARIABLE).as_deref())?;
     host::block_on(until_stopped(args, &host, &plans, &routes, &data))
 }
 
@@ -101,7 +100,7 @@ async fn until_stopped(
     let pinned = engine.plans_in_use().await.map_err(|error| host::trouble(&error))?;
     pinned.iter().for_each(|plan| needs.add_unfinished(plan));
     needs
-        .check(host.variables.all())
+        .check(host)
         .map_err(|trouble| trouble.help("earlier runs that are not over need this, and would fail without it"))?;
     let continued = engine.resume().await.map_err(|error| host::trouble(&error))?;
     let notice = Notice { address, routes, schedules: &trigger::schedules(plans), data, continued };
@@ -113,7 +112,7 @@ async fn until_stopped(
     let settings = trigger::Settings {
         library: host.library.clone(),
         env: Arc::new(host.variables.clone()),
-        secrets: Arc::new(host.variables.clone()),
+        secrets: Arc::new(host.keyring.clone()),
         clock: Arc::new(SystemClock),
         limits: trigger::Limits::default(),
         public_url: None,

@@ -3,12 +3,12 @@
 //! A plan is walked in its JSON form, where an expression is an expression whatever holds it. Constants are not entered
 //! except for secrets, so that data can't be taken for an expression.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use flow_model::plan::Plan;
 use serde_json::Value as Json;
 
-use crate::{environment::variable, exit::Exit, trouble::Trouble, ui};
+use crate::{exit::Exit, host::Host, trouble::Trouble, ui};
 
 /// What plans need, each name once.
 #[derive(Debug, Default, PartialEq)]
@@ -85,11 +85,15 @@ impl Needs {
     /// Checks that everything is there.
     ///
     /// # Errors
-    /// Names all that is missing, with the variable that each is read from.
-    pub(crate) fn check(&self, variables: &BTreeMap<String, String>) -> Result<(), Trouble> {
-        let is_set = |name: &str| variables.get(name).is_some_and(|text| !text.is_empty());
-        let secrets: Vec<&String> = self.secrets.iter().filter(|name| !is_set(&variable(name))).collect();
-        let plain: Vec<&String> = self.variables.iter().filter(|name| !variables.contains_key(*name)).collect();
+    /// Names all that is missing, with each way in which it can be set; or a provider of secrets can't be asked.
+    pub(crate) fn check(&self, host: &Host) -> Result<(), Trouble> {
+        let mut secrets = Vec::new();
+        for name in &self.secrets {
+            if host.keyring.find(name)?.is_none() {
+                secrets.push(name);
+            }
+        }
+        let plain: Vec<&String> = self.variables.iter().filter(|name| !host.variables.has(name)).collect();
         if secrets.is_empty() && plain.is_empty() {
             return Ok(());
         }
@@ -97,9 +101,16 @@ impl Needs {
         let counted: Vec<String> =
             parts.iter().filter(|(number, _)| *number > 0).map(|(number, noun)| ui::count(*number, noun)).collect();
         let verb = if secrets.len() + plain.len() == 1 { "is" } else { "are" };
-        let mut lines = vec!["set in the environment:".to_owned()];
-        lines.extend(secrets.iter().map(|name| format!("  {}  for `secret(\"{name}\")`", variable(name))));
-        lines.extend(plain.iter().map(|name| format!("  {name}  for `env(\"{name}\")`")));
+        let mut lines = Vec::new();
+        for name in secrets {
+            let how = host.keyring.how(name);
+            lines.push(format!("`secret(\"{name}\")` was looked for here, and can be set in any of them:"));
+            lines.extend(how.iter().map(|place| format!("  {place}")));
+        }
+        if !plain.is_empty() {
+            lines.push("set in the environment:".to_owned());
+            lines.extend(plain.iter().map(|name| format!("  {name}  for `env(\"{name}\")`")));
+        }
         Err(Trouble::new(Exit::Environment, format!("{} {verb} missing", counted.join(" and "))).help(lines.join("\n")))
     }
 }
@@ -122,6 +133,7 @@ fn json(plan: &Plan) -> Json {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{args, host::Surroundings, program::Place};
 
     fn found(json: Json) -> Needs {
         let mut needs = Needs::default();
@@ -146,14 +158,21 @@ mod tests {
             secrets: ["stripe/webhook".to_owned(), "slack/bot_token".to_owned()].into(),
             variables: ["REGION".to_owned()].into(),
         };
-        let set = BTreeMap::from([("SLACK_BOT_TOKEN".to_owned(), String::new())]);
-        let trouble = needs.check(&set).unwrap_err();
+        let folder = tempfile::tempdir().unwrap();
+        let host = |set: &[&str]| {
+            let set = set.iter().map(|name| ((*name).to_owned(), "x".to_owned())).collect();
+            let data = args::Data { folder: None, environment: args::Environment { name: None } };
+            let place = Place::of(folder.path(), &data.environment).unwrap();
+            Host::new(&Surroundings::with(&place, folder.path(), &data, set).unwrap())
+        };
+        let trouble = needs.check(&host(&[])).unwrap_err();
         assert_eq!(trouble.message(), "2 secrets and 1 variable are missing");
         let help = trouble.helps().join("");
-        for name in ["STRIPE_WEBHOOK", "SLACK_BOT_TOKEN", "REGION"] {
-            assert!(help.contains(name), "{help}");
+        for place in
+            ["STRIPE_WEBHOOK", "SLACK_BOT_TOKEN", "REGION", ".env", "/run/secrets/stripe/webhook", "flowc secrets set"]
+        {
+            assert!(help.contains(place), "{help}");
         }
-        let all = ["STRIPE_WEBHOOK", "SLACK_BOT_TOKEN", "REGION"].map(|name| (name.to_owned(), "x".to_owned()));
-        assert!(needs.check(&all.into()).is_ok());
+        assert!(needs.check(&host(&["STRIPE_WEBHOOK", "SLACK_BOT_TOKEN", "REGION"])).is_ok());
     }
 }

@@ -138,13 +138,19 @@ impl Place {
         self.project.settings(self.environment.as_deref())
     }
 
-    /// The variables of the process, and where one is not set, what the project says.
-    pub(crate) fn variables(&self) -> BTreeMap<String, String> {
-        let mut variables = crate::environment::variables();
-        for (name, text) in self.settings().env {
-            variables.entry(name).or_insert(text.value);
+    /// What the project says as a whole.
+    pub(crate) fn project(&self) -> &Project {
+        &self.project
+    }
+
+    /// The folder that paths in `flow.toml` are relative to; without one, that of the program.
+    pub(crate) fn folder(&self, program: &Path) -> PathBuf {
+        match (&self.root, program.parent()) {
+            (Some(root), _) => root.clone(),
+            (None, _) if program.is_dir() => program.to_owned(),
+            (None, Some(parent)) if !parent.as_os_str().is_empty() => parent.to_owned(),
+            (None, _) => PathBuf::from("."),
         }
-        variables
     }
 
     /// Where the runs of a program are kept: in the folder that was chosen, else in the one that the project names, else

@@ -141,7 +141,7 @@ pub(crate) struct Function {
     pub body: Block,
 }
 
-/// `connection name = connector { … } with policy`
+/// `connection name = connector { … } @pii with policy`
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
     pub span: Span,
@@ -149,6 +149,8 @@ pub(crate) struct Connection {
     pub name: Ident,
     pub connector: Ident,
     pub config: Vec<(Ident, Expr)>,
+    /// `@pii`, by name without the `@`.
+    pub attributes: Vec<Ident>,
     pub with: Vec<PolicyUse>,
 }
 

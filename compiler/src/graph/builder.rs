@@ -14,6 +14,8 @@ use flow_model::{
 };
 use petgraph::graph::{DiGraph, NodeIndex};
 
+use crate::rules::ArgumentSpans;
+
 /// A region under construction: nodes that follow each other.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Chain {
@@ -29,6 +31,8 @@ pub(super) struct Builder {
     pub graph: DiGraph<Node, Edge>,
     /// The place of each node.
     pub spans: Vec<Span>,
+    /// The places of arguments.
+    pub arguments: ArgumentSpans,
     /// How many nodes have a path without its number.
     taken: BTreeMap<String, u32>,
     /// The paths of the `for`s around.
@@ -51,6 +55,12 @@ impl Builder {
         chain.first.get_or_insert(node);
         chain.last = Some(node);
         node
+    }
+
+    /// Notes the places of a node's arguments, in order; none for one that is left out.
+    pub(super) fn argue(&mut self, node: NodeIndex, places: Vec<Option<Span>>) {
+        let given = places.into_iter().enumerate().filter_map(|(index, span)| Some(((node, index), span?)));
+        self.arguments.extend(given);
     }
 
     /// Adds a node whose content follows once its regions are known.

@@ -140,12 +140,14 @@ impl<'a> Lowering<'a> {
             .collect();
         let called = Callee { name: format!("`{flow}`"), span: callee, declared: Some(info.ast.name.span) };
         let mut values = Vec::new();
+        let mut places = Vec::new();
         if let Some(given) = self.el.bind_arguments(&called, step.call.span, args, &params) {
             for (((name, param), field), arg) in params.iter().zip(info.params.values()).zip(given) {
                 let value = match arg {
                     Some(arg) => self.el.argument(name, param, arg),
                     None => argument_left_out(field),
                 };
+                places.push(arg.map(|arg| arg.span));
                 values.push((name.clone(), value));
             }
         }
@@ -165,7 +167,8 @@ impl<'a> Lowering<'a> {
         self.raise(ErrorKind::Rejected, callee);
         let kind =
             NodeKind::Run { slot: Some(slot), flow: flow.to_owned(), digest: signature.digest.clone(), params: values };
-        self.builder.add(chain, node_name, kind, step.span);
+        let node = self.builder.add(chain, node_name, kind, step.span);
+        self.builder.argue(node, places);
         Typed::new(Expr::Slot(slot), signature.result.clone())
     }
 

@@ -351,7 +351,7 @@ impl<'a> Needs<'a> {
                 }
                 self.expr(of);
             }
-            Expr::Unary(_, of) | Expr::Lambda(_, of) => self.expr(of),
+            Expr::Unary(_, of) | Expr::Lambda(_, of) | Expr::Masked(of, _) => self.expr(of),
             Expr::Index(left, right) | Expr::Binary(_, left, right) => {
                 self.expr(left);
                 self.expr(right);

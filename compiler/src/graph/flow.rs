@@ -21,6 +21,7 @@ use super::{
 use crate::{
     ast::{self, ExprKind, TriggerSource},
     names::{FlowInfo, Names},
+    rules::ArgumentSpans,
     types::{Because, Binding, Definitions, Elaborator, Kind, Want, holds_secret},
 };
 
@@ -31,7 +32,7 @@ pub(super) fn lower(
     info: &FlowInfo<'_>,
     signatures: &Signatures,
     has_gaps: bool,
-) -> (Plan, SourceMap, Vec<Diagnostic>) {
+) -> (Plan, SourceMap, ArgumentSpans, Vec<Diagnostic>) {
     let written = info.ast;
     let because = written.result.as_ref().map(|ty| Because {
         span: ty.span,
@@ -84,6 +85,7 @@ pub(super) fn lower(
         functions: Default::default(),
         types: Default::default(),
         secrets: Vec::new(),
+        personal: Default::default(),
     };
     let mut problems = el.finish();
     let plan = if problems.iter().any(|problem| problem.severity() == flow_model::diagnostic::Severity::Error) {
@@ -92,7 +94,7 @@ pub(super) fn lower(
         content::complete(plan, names, definitions, &used)
     };
     problems.sort_by_key(|problem| problem.span());
-    (plan, sources, problems)
+    (plan, sources, builder.arguments, problems)
 }
 
 /// Who waits for what the flow answers.

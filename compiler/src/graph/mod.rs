@@ -44,10 +44,14 @@ pub(crate) fn plans(
     let mut found = definitions.check_all(names);
     let mut plans = BTreeMap::new();
     let mut signatures = call::Signatures::new();
+    let mut personal = rules::Personal::new(names, definitions);
     for name in call::in_order(names, &mut found) {
         let Some(info) = names.flows.get(name) else { continue };
-        let (plan, sources, mut own) = flow::lower(names, definitions, info, &signatures, has_gaps);
+        let (mut plan, sources, arguments, mut own) = flow::lower(names, definitions, info, &signatures, has_gaps);
         let is_sound = !own.iter().any(|problem| problem.severity() == Severity::Error);
+        if is_sound {
+            own.append(&mut personal.flow(&mut plan, &sources, &arguments));
+        }
         let signature = call::Signature {
             result: plan.result.clone(),
             errors: plan.errors.clone(),

@@ -220,6 +220,7 @@ impl<'a> Lowering<'a> {
             declared: spans.map(|spans| spans.name),
         };
         let mut values = Vec::new();
+        let mut places = Vec::new();
         let mut key = None;
         if let Some(given) = self.el.bind_arguments(&callee, step.call.span, args, &params) {
             let is_http = matches!(operation.call, Call::Http(_));
@@ -232,6 +233,7 @@ impl<'a> Lowering<'a> {
                     Some(arg) => self.el.argument(param, what, arg),
                     None => argument_left_out(field),
                 };
+                places.push(arg.map(|arg| arg.span));
                 values.push(if is_http { wire(&self.el.names.types, param, field, value) } else { value });
             }
         }
@@ -261,6 +263,7 @@ impl<'a> Lowering<'a> {
             policy,
         };
         let node = self.builder.add(chain, name, NodeKind::Step(Box::new(call)), step.span);
+        self.builder.argue(node, places);
         self.undo(node, step, slot, &operation.result, name);
         slot
     }

@@ -8,6 +8,7 @@
 mod declare;
 mod defaults;
 mod endless;
+pub(crate) mod foreign;
 mod header;
 mod load;
 mod mention;
@@ -162,6 +163,8 @@ pub(crate) struct ConnectionInfo {
     pub span: Span,
     /// The `with` or `retry` that makes it retry.
     pub retry_span: Option<Span>,
+    /// Whether it is marked `@pii`: personal data may go there.
+    pub personal: bool,
 }
 
 /// A policy.

@@ -299,7 +299,10 @@ impl Names<'_> {
                 (None, 1) if self.types.get(&full).is_some() => {
                     problem.help(format!("it is declared in another file: add `{full}` to the `use` of that file"))
                 }
-                (_, 1) => problem.help(format!("declare it: `record {full} {{ … }}`")),
+                (_, 1) => problem.help(match super::foreign::ty(&full) {
+                    Some(help) => help.to_owned(),
+                    None => format!("declare it: `record {full} {{ … }}`"),
+                }),
                 _ => problem,
             };
         }

@@ -9,6 +9,8 @@
 mod defaults;
 mod environment;
 mod lints;
+mod network;
+mod secrets;
 mod serve;
 mod setting;
 mod table;
@@ -25,6 +27,8 @@ use toml::de::DeTable;
 pub use self::{
     environment::{Environment, Overrides, Settings},
     lints::{Level, Lints},
+    network::Network,
+    secrets::Secrets,
     serve::Serve,
     setting::Setting,
 };
@@ -68,6 +72,10 @@ pub struct Project {
     pub defaults: Policy,
     /// `[lints]`
     pub lints: Lints,
+    /// `[secrets]`
+    pub secrets: Secrets,
+    /// `[network]`
+    pub network: Network,
     /// `[serve]`
     pub serve: Serve,
 }
@@ -91,6 +99,8 @@ pub fn read(path: &str, text: &str) -> Project {
     });
     root.table("defaults", |table| project.defaults = defaults::read(table));
     root.table("lints", |table| project.lints = lints::read(table));
+    root.table("secrets", |table| project.secrets = secrets::read(table));
+    root.table("network", |table| project.network = network::read(table));
     root.table("serve", |table| project.serve = serve::read(table));
     // Where the text is broken, a key can end up in a table that it does not belong to.
     if errors.is_empty() {

@@ -100,7 +100,13 @@ impl Reader<'_> {
             }
         }
         let with = self.policy_uses(node);
-        Some(ast::Item::Connection(ast::Connection { span: self.span(node), doc, name, connector, config, with }))
+        let attributes = node
+            .children()
+            .filter(|child| child.kind() == Kind::Attribute)
+            .filter_map(|child| self.name(child))
+            .collect();
+        let span = self.span(node);
+        Some(ast::Item::Connection(ast::Connection { span, doc, name, connector, config, attributes, with }))
     }
 
     /// The fields between the braces of a record, a configuration, a list of parameters.

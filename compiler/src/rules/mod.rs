@@ -2,10 +2,12 @@
 //!
 //! In: the names of a program. Out: problems. One rule a file; this list is the table of contents.
 
+mod personal;
 mod route;
 
 use flow_model::diagnostic::Diagnostic;
 
+pub(crate) use self::personal::{ArgumentSpans, Personal};
 use crate::names::Names;
 
 /// All rules that look at several flows together.

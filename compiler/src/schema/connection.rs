@@ -69,6 +69,7 @@ pub(crate) fn connections(
                 policy: over(&info.schema.policy, project.defaults()),
                 span: used_at.get(name.as_str()).copied().unwrap_or(info.span),
                 retry_span: None,
+                personal: false,
             },
         );
     }
@@ -109,7 +110,25 @@ fn connection(
         policy: over(&over(&policy, &connectors), project.defaults()),
         span: written.name.span,
         retry_span,
+        personal: marks(written, problems),
     }
+}
+
+/// Whether a connection is marked `@pii`; any other mark is reported.
+fn marks(written: &ast::Connection, problems: &mut Vec<Diagnostic>) -> bool {
+    let mut personal = false;
+    for mark in &written.attributes {
+        if mark.text == "pii" {
+            personal = true;
+            continue;
+        }
+        let problem = unknown(Code::E0211, "attribute", mark, ["pii"]);
+        problems.push(match problem.help {
+            Some(_) => problem,
+            None => problem.help("a connection has one attribute, `@pii`: personal data may go there"),
+        });
+    }
+    personal
 }
 
 fn no_connector(names: &Names<'_>, name: &Ident) -> Option<Diagnostic> {

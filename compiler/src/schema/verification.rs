@@ -155,8 +155,8 @@ fn verification(
 
 /// `"X-Signature"` and `header("X-Signature")`, `query("token")`, `field("token")`
 fn place(written: &ast::Expr, template: &mut Template<'_>) -> Place {
-    let forms: [(&str, fn(Expr) -> Place); 3] =
-        [("header", Place::Header), ("query", Place::Query), ("field", Place::Field)];
+    type Form = (&'static str, fn(Expr) -> Place);
+    let forms: [Form; 3] = [("header", Place::Header), ("query", Place::Query), ("field", Place::Field)];
     if let Some((name, [Arg { name: None, value, .. }])) = form(written)
         && let Some((_, place)) = forms.iter().find(|(known, _)| *known == name)
     {

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     ast::{self, Arg, ExprKind, Ident, TypeExpr},
-    names::{chain, similar},
+    names::{chain, foreign, similar},
 };
 
 impl Elaborator<'_> {
@@ -127,11 +127,12 @@ impl Elaborator<'_> {
             .chain(["secret", "env"])
             .collect();
         let problem = Diagnostic::new(Code::E0201, format!("there is no function `{name}`"), span, "not known");
-        self.problems.push(match similar(name, candidates) {
-            Some(near) => problem
+        self.problems.push(match (similar(name, candidates), foreign::function(name)) {
+            (_, Some(help)) => problem.help(help),
+            (Some(near), None) => problem
                 .help(format!("did you mean `{near}`?"))
                 .fix(format!("write `{near}`"), vec![Edit { span, text: near.to_owned() }]),
-            None => problem.help(format!("declare it: `fn {name}(…) {{ … }}`")),
+            (None, None) => problem.help(format!("declare it: `fn {name}(…) {{ … }}`")),
         });
         Typed::unknown()
     }

@@ -12,7 +12,8 @@ use std::{
 use flow_model::{
     diagnostic::{Code, Diagnostic},
     expr::{Expr, TextPart},
-    function::{Form, Signature, StandardFunction},
+    failure::Failure,
+    function::{Argument, Form, Signature, StandardFunction},
     plan,
     span::Span,
     ty::{Field, Type, Types},
@@ -37,8 +38,12 @@ use crate::{
 /// were needed. One for each program; it outlives the elaborators.
 pub(crate) struct Definitions {
     standard: BTreeMap<String, Signature>,
+    code: BTreeMap<String, Eval>,
     known: RefCell<Known>,
 }
+
+/// The code of a standard function.
+type Eval = fn(&[Argument<'_>]) -> Result<Value, Failure>;
 
 /// What was elaborated.
 #[derive(Default)]
@@ -69,7 +74,21 @@ impl Definitions {
             let signature = Signature::parse(function.signature).expect("the signatures of the library read");
             (signature.name.clone(), signature)
         };
-        Self { standard: standard.iter().map(read).collect(), known: RefCell::default() }
+        let signatures: BTreeMap<String, Signature> = standard.iter().map(read).collect();
+        let code = standard.iter().map(|function| (read(function).0, function.eval)).collect();
+        Self { standard: signatures, code, known: RefCell::default() }
+    }
+
+    /// Why a standard function fails for values that are known when the program is checked, if it does.
+    pub(super) fn failure(&self, name: &str, values: &[Value]) -> Option<String> {
+        let eval = self.code.get(name)?;
+        let args: Vec<Argument<'_>> = values.iter().cloned().map(Argument::Value).collect();
+        eval(&args).err().map(|failure| failure.message)
+    }
+
+    /// A standard function by the name that plans call it by.
+    pub(crate) fn signature(&self, name: &str) -> Option<&Signature> {
+        self.standard.get(name)
     }
 
     /// A standard function by type and name: `Money.minor`.

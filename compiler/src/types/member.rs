@@ -16,7 +16,7 @@ use flow_model::{
 use super::{Elaborator, Origin, Source, Typed, Want, expect, fit, record::listed};
 use crate::{
     ast::{self, ExprKind, Ident},
-    names::{chain, similar},
+    names::{chain, foreign, similar},
 };
 
 /// How many names an operation is looked for behind a connection's.
@@ -174,6 +174,9 @@ impl Elaborator<'_> {
                 None => problem,
             },
         };
+        if let (Some(help), None) = (foreign::member(&name.text), self.names.types.fields(&value.ty)) {
+            return problem.help(help);
+        }
         if let Type::Map(_) = value.ty {
             return problem
                 .help(format!("read an entry of a map with `[\"{}\"]`, which is null where there is none", name.text));

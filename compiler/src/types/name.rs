@@ -13,7 +13,7 @@ use flow_model::{
 use super::{Elaborator, Found, Kind, Origin, Place, Source, Typed, Want, fit};
 use crate::{
     ast::Ident,
-    names::{is_worth_it, similar, unknown},
+    names::{foreign, is_worth_it, similar, unknown},
 };
 
 impl Elaborator<'_> {
@@ -160,11 +160,12 @@ impl Elaborator<'_> {
                 let problem = unknown(Code::E0201, "value", &ident, []);
                 let candidates = self.value_names(span);
                 let near = similar(name, candidates.iter().map(String::as_str));
-                match near {
-                    Some(near) => problem
+                match (near, foreign::value(name)) {
+                    (_, Some(help)) => problem.help(help),
+                    (Some(near), None) => problem
                         .help(format!("did you mean `{near}`?"))
                         .fix(format!("write `{near}`"), vec![Edit { span, text: near.to_owned() }]),
-                    None => problem.help(format!("bind it first: `let {name} = …`")),
+                    (None, None) => problem.help(format!("bind it first: `let {name} = …`")),
                 }
             }
         };

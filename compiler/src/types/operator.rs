@@ -291,6 +291,7 @@ impl Elaborator<'_> {
             self.report_types(op_span, &message, (left.span, a), (right.span, b), help);
             return Typed::unknown();
         };
+        self.check_division(op, &second.expr, right.span);
         Typed::new(Expr::Binary(op, Box::new(first.expr), Box::new(second.expr)), ty)
     }
 

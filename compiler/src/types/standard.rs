@@ -119,16 +119,21 @@ impl Elaborator<'_> {
             .collect();
         let callee = Callee { name: format!("`{}`", spoken(signature)), span: name.span, declared: None };
         let Some(given) = self.bind_arguments(&callee, call, args, &parameters) else { return Typed::unknown() };
-        let mut failed = false;
+        let before = self.problems.len();
         for ((param, declared), arg) in params.iter().zip(given) {
             let Some(arg) = arg else {
                 values.push(Expr::Literal(Value::Null));
                 continue;
             };
-            let before = self.problems.len();
             let value = self.generic_argument(declared, &arg.value, &mut bound, &callee, param);
-            failed |= self.problems.len() > before;
+            if let Some(kind) = signature.literals.get(*param) {
+                self.check_literal(*kind, &value, arg.value.span);
+            }
             values.push(value);
+        }
+        let failed = self.problems.len() > before;
+        if !failed {
+            self.check_constant(signature, &values, call);
         }
         let result = if failed && has_variable(&signature.result, &bound) {
             Type::Unknown

@@ -85,6 +85,7 @@ codes! {
     E0314 "circular-value" Error "a function or constant is defined by itself",
     E0315 "misplaced-expression" Error "the expression has no meaning here",
     E0316 "mixed-types" Error "the values have no common type",
+    E0317 "failing-literal" Error "the value that is written can only fail",
     E0401 "call-outside-step" Error "a connector is called outside a step",
     E0402 "effect-in-expression" Error "an expression can't have an effect",
     E0403 "unreachable-statement" Error "the statement is never reached",
@@ -152,6 +153,7 @@ codes! {
     W0601 "deprecated-operation" Warning "the operation should no longer be used",
     W0602 "no-dedupe" Warning "a repeated delivery starts a second run",
     W0603 "create-without-undo" Warning "a failed saga leaves something behind",
+    W0604 "personal-data" Warning "personal data goes where it is not expected",
 }
 
 impl fmt::Display for Code {

@@ -14,6 +14,7 @@ use super::{
     answer::{Answer, AnswerBody},
     request::Prepared,
 };
+use crate::egress::{Guard, Refused};
 
 /// How long it may take to reach a server.
 const CONNECT: Millis = Millis::seconds(10);
@@ -30,6 +31,8 @@ pub(super) struct Clients {
     fresh: Client,
     /// The longest answer that is read, in bytes.
     longest: u64,
+    /// Decides about every connection.
+    guard: Guard,
 }
 
 /// No answer came.
@@ -41,15 +44,18 @@ pub(super) struct Lost {
 }
 
 impl Clients {
-    /// Clients that read answers up to so many bytes.
-    pub(super) fn new(longest: u64) -> Self {
-        Self { kept: client(usize::MAX), fresh: client(0), longest }
+    /// Clients that read answers up to so many bytes, and connect to where the guard lets them.
+    pub(super) fn new(longest: u64, guard: Guard) -> Self {
+        Self { kept: client(usize::MAX, &guard), fresh: client(0, &guard), longest, guard }
     }
 
     /// Sends a request and reads its answer. A request that is `repeatable` may use a connection that was open before.
     pub(super) async fn send(&self, prepared: Prepared, repeatable: bool, timeout: Millis) -> Result<Answer, Lost> {
         let client = if repeatable { &self.kept } else { &self.fresh };
         let host = host(&prepared.url);
+        if let Err(refused) = self.guard.url(&prepared.url) {
+            return Err(denied(&refused));
+        }
         let deadline = Instant::now() + timeout.duration();
         let late = || Failure::new(ErrorKind::Timeout, format!("`{host}` did not answer within {timeout}"));
         let request = client
@@ -97,7 +103,7 @@ impl Clients {
     }
 }
 
-fn client(idle_connections: usize) -> Client {
+fn client(idle_connections: usize, guard: &Guard) -> Client {
     let settings = || {
         ClientBuilder::new()
             .user_agent(concat!("flowc/", env!("CARGO_PKG_VERSION")))
@@ -105,6 +111,7 @@ fn client(idle_connections: usize) -> Client {
             .referer(false)
             .retry(retry::never())
             .no_proxy()
+            .dns_resolver(guard.resolver())
             .connect_timeout(CONNECT.duration())
             .pool_idle_timeout(IDLE.duration())
             .pool_max_idle_per_host(idle_connections)
@@ -116,13 +123,38 @@ fn client(idle_connections: usize) -> Client {
         .expect("a client without certificates needs nothing from the machine")
 }
 
+/// A call to where none may go: trying it again is of no use.
+fn denied(refused: &Refused) -> Lost {
+    let message = format!("the call was not made: {refused}");
+    Lost { failure: Failure::new(ErrorKind::Forbidden, message), reached: Reached::Never }
+}
+
 fn lost(host: &str, error: reqwest::Error) -> Lost {
+    if let Some(refused) = refusal(&error) {
+        return denied(refused);
+    }
     if error.is_connect() {
         let message = format!("`{host}` can't be reached: {}", cause(error));
         return Lost { failure: Failure::new(ErrorKind::Unavailable, message), reached: Reached::Never };
     }
     let message = format!("the connection to `{host}` was lost: {}", cause(error));
     Lost { failure: Failure::new(ErrorKind::Unavailable, message), reached: Reached::Perhaps }
+}
+
+/// The guard's refusal among the causes of an error: the resolver hands it on within an error of input and output.
+fn refusal(error: &reqwest::Error) -> Option<&Refused> {
+    let mut source = error.source();
+    while let Some(inner) = source {
+        if let Some(refused) = inner.downcast_ref::<Refused>() {
+            return Some(refused);
+        }
+        let within = inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if let Some(refused) = within.and_then(|within| within.downcast_ref::<Refused>()) {
+            return Some(refused);
+        }
+        source = inner.source();
+    }
+    None
 }
 
 /// The innermost cause in words: the outer ones say only that a request failed, and would show its URL.

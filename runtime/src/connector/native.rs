@@ -17,6 +17,7 @@ use indexmap::IndexMap;
 use super::Reached;
 use crate::{
     blob::{self, BlobReader, Blobs, Part},
+    egress::Guard,
     secret::SecretText,
 };
 
@@ -40,6 +41,7 @@ pub struct NativeCall<'a> {
     pub(super) blobs: &'a dyn Blobs,
     pub(super) key: &'a str,
     pub(super) timeout: Millis,
+    pub(super) guard: &'a Guard,
 }
 
 impl<'a> NativeCall<'a> {
@@ -121,6 +123,12 @@ impl<'a> NativeCall<'a> {
     /// The idempotency key: the same for all attempts of the step.
     pub fn key(&self) -> &'a str {
         self.key
+    }
+
+    /// What decides about connections that the code makes: it has to ask before each, see [`Guard::url`] and
+    /// [`Guard::resolve`].
+    pub fn guard(&self) -> &'a Guard {
+        self.guard
     }
 
     /// How long the attempt may take.

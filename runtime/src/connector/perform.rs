@@ -29,6 +29,7 @@ use super::{
 };
 use crate::{
     blob::{Blobs, Memory},
+    egress::{Guard, Networks},
     eval::{Environment, Evaluator, Frame, Library},
     secret::Secrets,
     timer::{Clock, SystemClock},
@@ -45,6 +46,8 @@ pub struct Connectors {
     native: NativeTable,
     blobs: Arc<dyn Blobs>,
     clients: Clients,
+    guard: Guard,
+    longest: u64,
     gates: Gates,
     clock: Arc<dyn Clock>,
 }
@@ -53,9 +56,17 @@ impl Connectors {
     /// A performer with the standard functions, the environment, the secrets and the native operations that it may use.
     /// Files are kept in memory: see [`Self::with_blobs`].
     pub fn new(library: Library, env: Arc<dyn Environment>, secrets: Arc<dyn Secrets>, native: NativeTable) -> Self {
-        let (clients, gates) = (Clients::new(LONGEST_ANSWER), Gates::default());
-        let blobs = Arc::new(Memory::new());
-        Self { library, env, secrets, native, blobs, clients, gates, clock: Arc::new(SystemClock) }
+        let guard = Guard::new(Networks::default());
+        let (clients, gates) = (Clients::new(LONGEST_ANSWER, guard.clone()), Gates::default());
+        let (blobs, longest) = (Arc::new(Memory::new()), LONGEST_ANSWER);
+        let clock = Arc::new(SystemClock);
+        Self { library, env, secrets, native, blobs, clients, guard, longest, gates, clock }
+    }
+
+    /// The same performer, which may connect to where the guard lets it. Without one, that is the public internet.
+    #[must_use]
+    pub fn with_guard(self, guard: Guard) -> Self {
+        Self { clients: Clients::new(self.longest, guard.clone()), guard, ..self }
     }
 
     /// The same performer, which keeps and finds the bytes of files in a place.
@@ -67,7 +78,7 @@ impl Connectors {
     /// The same performer, which reads answers up to so many bytes.
     #[must_use]
     pub fn with_longest_answer(self, bytes: u64) -> Self {
-        Self { clients: Clients::new(bytes), ..self }
+        Self { clients: Clients::new(bytes, self.guard.clone()), longest: bytes, ..self }
     }
 
     /// The same performer with another clock, by which the dates that servers send are waited for.
@@ -377,8 +388,8 @@ impl Connectors {
             Err(failure) => return never(failure),
         };
         let (secrets, timeout) = (vault.found(), invocation.timeout);
-        let (blobs, key) = (&*self.blobs, &*invocation.key);
-        let call = NativeCall { config: &config, args: &args, secrets: &secrets, blobs, key, timeout };
+        let (blobs, key, guard) = (&*self.blobs, &*invocation.key, &self.guard);
+        let call = NativeCall { config: &config, args: &args, secrets: &secrets, blobs, key, timeout, guard };
         let guarded = AssertUnwindSafe(code.call(call)).catch_unwind();
         let result = match tokio::time::timeout(timeout.duration(), guarded).await {
             Ok(Ok(Ok(value))) => typed(found, value).map_err(NativeFailure::from),

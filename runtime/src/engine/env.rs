@@ -73,7 +73,8 @@ fn each_below(expr: &Expr, visit: &mut dyn FnMut(&Expr)) {
         | Expr::Unary(_, of)
         | Expr::Lambda(_, of)
         | Expr::Convert(of, _)
-        | Expr::Wire(of, _) => {
+        | Expr::Wire(of, _)
+        | Expr::Masked(of, _) => {
             visit(of);
         }
         Expr::Index(a, b) | Expr::Binary(_, a, b) => [a, b].into_iter().for_each(|expr| visit(expr)),

@@ -145,6 +145,7 @@ impl<'e, 'a> Walk<'e, 'a> {
             Expr::Call(name, args) => self.call(name, args, slots),
             Expr::Lambda(..) => Err(invalid("a lambda stands where a value is needed")),
             Expr::Convert(of, ty) => self.convert(of, ty, slots),
+            Expr::Masked(of, mask) => self.eval(of, slots).map(|value| mask.apply(value)),
             Expr::Wire(of, ty) => self.eval(of, slots).map(|value| boundary::wire(&value, ty, self.evaluator.types)),
         }
     }

@@ -27,7 +27,7 @@ pub(super) const FUNCTIONS: &[StandardFunction] = &[
         },
     ),
     entry(
-        "Date.parse(text: String, pattern?: String) -> Date?",
+        "Date.parse(text: String, pattern?: DayPattern) -> Date?",
         "The day that a text writes as `2026-01-31`, or as a pattern of `strptime` says, else null.",
         &[
             r#"Date.parse("2026-01-31") == Date.of(2026, 1, 31)"#,
@@ -91,7 +91,7 @@ pub(super) const FUNCTIONS: &[StandardFunction] = &[
         },
     ),
     entry(
-        "Date.at(self: Date, time: String, zone: String) -> Zoned",
+        "Date.at(self: Date, time: TimeOfDay, zone: Zone) -> Zoned",
         "The time of day, written `09:00` or `09:00:30`, on that day in a time zone; where the clocks skip it, the next time that exists.",
         &[r#"Date.of(2026, 1, 31).at("09:00", "Europe/Berlin").timestamp == Timestamp.parse("2026-01-31T08:00:00Z")"#],
         |args| {
@@ -102,7 +102,7 @@ pub(super) const FUNCTIONS: &[StandardFunction] = &[
         },
     ),
     entry(
-        "Date.format(self: Date, pattern: String) -> String",
+        "Date.format(self: Date, pattern: DayFormat) -> String",
         "The day as a pattern of `strftime` says.",
         &[r#"Date.of(2026, 1, 31).format("%d.%m.%Y") == "31.01.2026""#],
         |args| formatted(args.text(1)?, args.date(0)?),

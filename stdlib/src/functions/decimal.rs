@@ -16,13 +16,13 @@ pub(super) const FUNCTIONS: &[StandardFunction] = &[
         Ok(Value::Decimal(args.decimal(0)?.abs()))
     }),
     entry(
-        "Decimal.round(self: Decimal, places?: Int) -> Decimal",
+        "Decimal.round(self: Decimal, places?: Places) -> Decimal",
         "The number with that many decimal places, none by default; a half goes away from zero.",
         &["(2.345).round(2) == 2.35", "(2.5).round() == 3", "(-2.5).round() == -3"],
         |args| Ok(Value::Decimal(rounded(args.decimal(0)?, places(args)?))),
     ),
     entry(
-        "Decimal.round_half_even(self: Decimal, places?: Int) -> Decimal",
+        "Decimal.round_half_even(self: Decimal, places?: Places) -> Decimal",
         "The number with that many decimal places; a half goes to the even neighbour, as banks round.",
         &["(2.345).round_half_even(2) == 2.34", "(3.5).round_half_even() == 4"],
         |args| {
@@ -31,7 +31,7 @@ pub(super) const FUNCTIONS: &[StandardFunction] = &[
         },
     ),
     entry(
-        "Decimal.truncate(self: Decimal, places?: Int) -> Decimal",
+        "Decimal.truncate(self: Decimal, places?: Places) -> Decimal",
         "The number with the decimal places after that many cut off.",
         &["(2.349).truncate(2) == 2.34", "(-2.9).truncate() == -2"],
         |args| {
@@ -91,7 +91,7 @@ pub(super) const FUNCTIONS: &[StandardFunction] = &[
         |args| Ok(Value::text(args.decimal(0)?.to_string())),
     ),
     entry(
-        "Decimal.format(self: Decimal, places: Int, point?: String, thousands?: String) -> String",
+        "Decimal.format(self: Decimal, places: Places, point?: String, thousands?: String) -> String",
         "The number rounded to that many decimal places, with a mark between thousands when one is given.",
         &[
             r#"(1234567.5).format(2, ".", ",") == "1,234,567.50""#,

@@ -105,7 +105,7 @@ pub(super) const FUNCTIONS: &[StandardFunction] = &[
         },
     ),
     entry(
-        "List.chunks(self: List<T>, size: Int) -> List<List<T>>",
+        "List.chunks(self: List<T>, size: Positive) -> List<List<T>>",
         "Lists of that many items; the last one has what is left.",
         &["[1, 2, 3].chunks(2) == [[1, 2], [3]]"],
         |args| match args.count(1, "the size of a chunk", usize::MAX)? {

@@ -16,7 +16,7 @@ use super::{
 
 pub(super) const FUNCTIONS: &[StandardFunction] = &[
     entry(
-        "Money.minor(amount: Int, currency: String, places?: Int) -> Money",
+        "Money.minor(amount: Int, currency: Currency, places?: Places) -> Money",
         "Money from an amount in the currency's minor unit. The currency is an ISO 4217 code in any case; `places` is for systems that count in another unit than ISO's.",
         &[
             r#"Money.minor(1999, "eur") == 19.99 EUR"#,
@@ -35,7 +35,7 @@ pub(super) const FUNCTIONS: &[StandardFunction] = &[
         },
     ),
     entry(
-        "Money.of(amount: Decimal, currency: String) -> Money",
+        "Money.of(amount: Decimal, currency: Currency) -> Money",
         "Money from an amount in the major unit. The currency is an ISO 4217 code in any case.",
         &[r#"Money.of(19.99, "eur") == 19.99 EUR"#],
         |args| {
@@ -72,7 +72,7 @@ pub(super) const FUNCTIONS: &[StandardFunction] = &[
         },
     ),
     entry(
-        "Money.round(self: Money, places?: Int) -> Money",
+        "Money.round(self: Money, places?: Places) -> Money",
         "The amount rounded to the currency's decimal places, or as many as given; a half goes away from zero.",
         &["(1.005 EUR).round() == 1.01 EUR", "(99.5 JPY).round() == 100 JPY"],
         |args| {
@@ -89,7 +89,7 @@ pub(super) const FUNCTIONS: &[StandardFunction] = &[
         Ok(Value::Money(Money { amount: money.amount.abs(), currency: money.currency.clone() }))
     }),
     entry(
-        "Money.split(self: Money, parts: Int) -> List<Money>",
+        "Money.split(self: Money, parts: Positive) -> List<Money>",
         "As many shares as given, equal but for a minor unit: the first ones are greater, and together they are the whole.",
         &["(10.00 EUR).split(3) == [3.34 EUR, 3.33 EUR, 3.33 EUR]"],
         |args| {

@@ -3,7 +3,7 @@
 
 use std::{cell::RefCell, collections::HashMap};
 
-use flow_model::{failure::Failure, function::StandardFunction, value::Value};
+use flow_model::{failure::Failure, function::StandardFunction, literal::MOST_COMPILED, value::Value};
 use regex::{Regex, RegexBuilder};
 
 use super::{
@@ -11,20 +11,18 @@ use super::{
     entry,
 };
 
-/// The greatest size of a compiled expression, in bytes.
-const MOST_COMPILED: usize = 1 << 20;
 /// How many compiled expressions a thread keeps.
 const MOST_KEPT: usize = 64;
 
 pub(super) const FUNCTIONS: &[StandardFunction] = &[
     entry(
-        "String.matches(self: String, pattern: String) -> Bool",
+        "String.matches(self: String, pattern: Pattern) -> Bool",
         "Says whether a regular expression fits somewhere in the text; `^` and `$` tie it to the ends.",
         &[r#""DE-10115".matches(r"^[A-Z]{2}-\d+$")"#, r#"not "x".matches("y")"#],
         |args| Ok(Value::Bool(compiled(args.text(1)?)?.is_match(args.text(0)?))),
     ),
     entry(
-        "String.capture(self: String, pattern: String) -> List<String?>?",
+        "String.capture(self: String, pattern: Pattern) -> List<String?>?",
         "What the groups of a regular expression took at its first fit (a group that took no part is null), or null where it fits nowhere.",
         &[r#""Order A-17 paid".capture(r"([A-Z])-(\d+)") == ["A", "17"]"#, r#""none".capture(r"(\d+)") == null"#],
         |args| {
@@ -37,7 +35,7 @@ pub(super) const FUNCTIONS: &[StandardFunction] = &[
         },
     ),
     entry(
-        "String.replace_pattern(self: String, pattern: String, to: String) -> String",
+        "String.replace_pattern(self: String, pattern: Pattern, to: String) -> String",
         "Replaces each fit of a regular expression; `$1` or `${1}` in `to` is the first group, `$$` a dollar sign.",
         &[r#""a1b22".replace_pattern(r"\d+", "_") == "a_b_""#],
         |args| Ok(Value::text(compiled(args.text(1)?)?.replace_all(args.text(0)?, args.text(2)?))),

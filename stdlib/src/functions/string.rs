@@ -69,7 +69,7 @@ pub(super) const FUNCTIONS: &[StandardFunction] = &[
         },
     ),
     entry(
-        "String.pad_start(self: String, width: Int, with?: String) -> String",
+        "String.pad_start(self: String, width: Count, with?: Character) -> String",
         "Puts spaces, or the character given, before the text until it has that width.",
         &[r#""7".pad_start(3, "0") == "007""#, r#""1234".pad_start(3) == "1234""#],
         |args| {
@@ -78,7 +78,7 @@ pub(super) const FUNCTIONS: &[StandardFunction] = &[
         },
     ),
     entry(
-        "String.pad_end(self: String, width: Int, with?: String) -> String",
+        "String.pad_end(self: String, width: Count, with?: Character) -> String",
         "Puts spaces, or the character given, after the text until it has that width.",
         &[r#""ab".pad_end(4, ".") == "ab..""#],
         |args| {
@@ -87,7 +87,7 @@ pub(super) const FUNCTIONS: &[StandardFunction] = &[
         },
     ),
     entry(
-        "String.repeat(self: String, times: Int) -> String",
+        "String.repeat(self: String, times: Count) -> String",
         "The text that many times.",
         &[r#""ab".repeat(3) == "ababab""#, r#""ab".repeat(0) == """#],
         |args| {
@@ -108,7 +108,7 @@ pub(super) const FUNCTIONS: &[StandardFunction] = &[
         },
     ),
     entry(
-        "String.mask(self: String, keep?: Int) -> String",
+        "String.mask(self: String, keep?: Count) -> String",
         "Puts `*` in the place of all characters but the last four, or as many as given.",
         &[r#""4242424242424242".mask() == "************4242""#, r#""secret".mask(0) == "******""#],
         |args| {

@@ -13,7 +13,7 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 
 pub(super) const FUNCTIONS: &[StandardFunction] = &[
     entry(
-        "String.split(self: String, by: String, limit?: Int) -> List<String>",
+        "String.split(self: String, by: Separator, limit?: Positive) -> List<String>",
         "The pieces between the occurrences of a text, at most as many as the limit says; an empty `by` is refused.",
         &[r#""a,b,,c".split(",") == ["a", "b", "", "c"]"#, r#""k=v=w".split("=", 2) == ["k", "v=w"]"#],
         |args| {

@@ -10,7 +10,7 @@ use super::{
 
 pub(super) const FUNCTIONS: &[StandardFunction] = &[
     entry(
-        "Timestamp.in(self: Timestamp, zone: String) -> Zoned",
+        "Timestamp.in(self: Timestamp, zone: Zone) -> Zoned",
         "The same point in time as the clocks of a time zone show it; the zone is a name of the IANA database.",
         &[
             r#"Timestamp.from_unix(0).in("Europe/Berlin").format("%Y/%m/%d %H:%M") == "1970/01/01 01:00""#,

@@ -10,7 +10,7 @@ use super::{
 
 pub(super) const FUNCTIONS: &[StandardFunction] = &[
     entry(
-        "Zoned.format(self: Zoned, pattern: String) -> String",
+        "Zoned.format(self: Zoned, pattern: TimeFormat) -> String",
         "The time as a pattern of `strftime` says: `%Y-%m-%d %H:%M:%S`, `%A`, `%B`, `%Z`.",
         &[r#"Timestamp.from_unix(0).in("UTC").format("%A, %d %B %Y") == "Thursday, 01 January 1970""#],
         |args| formatted(args.text(1)?, args.zoned(0)?),

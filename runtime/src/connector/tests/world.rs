@@ -30,6 +30,7 @@ use tokio::{
 
 use crate::{
     connector::{Attempt, Connectors, Invocation, NativeTable, Performer as _},
+    egress::{Guard, Networks},
     eval::Library,
     secret::{SecretText, Secrets},
 };
@@ -187,6 +188,7 @@ impl World {
             functions: BTreeMap::new(),
             types: Types::default(),
             secrets: Vec::new(),
+            personal: Default::default(),
         }
     }
 
@@ -195,6 +197,7 @@ impl World {
         let env: BTreeMap<String, String> = [("HOST".to_owned(), "evil.example/".to_owned())].into();
         Connectors::new(Library::new(&[]), Arc::new(env), Arc::new(secrets), self.native.clone())
             .with_longest_answer(self.longest)
+            .with_guard(Guard::new(Networks::localhost()))
     }
 
     pub(super) fn invocation(&self, args: Vec<Value>) -> Invocation {

@@ -31,6 +31,7 @@ use tokio::{
 use super::{Counters, Error, Limits, Settings, serve};
 use crate::{
     connector::{Connectors, NativeTable},
+    egress::{Guard, Networks},
     engine::{self, Engine, Filter, RunSummary},
     eval::Library,
     secret::{SecretText, Secrets},
@@ -113,7 +114,8 @@ impl World {
 
     fn engine(&self, folder: &Path) -> engine::Settings {
         let (env, vault) = (self.env.clone(), self.vault.clone());
-        let performer = Connectors::new(Library::default(), env.clone(), vault, NativeTable::new());
+        let performer = Connectors::new(Library::default(), env.clone(), vault, NativeTable::new())
+            .with_guard(Guard::new(Networks::localhost()));
         let settings = engine::Settings::new(folder, Library::default(), env, Arc::new(performer));
         engine::Settings { clock: self.clock.clone(), ..settings }
     }

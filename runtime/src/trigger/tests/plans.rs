@@ -52,6 +52,7 @@ pub(super) fn plan(flow: &str, triggers: Vec<Trigger>, nodes: Vec<NodeKind>) -> 
         functions: BTreeMap::new(),
         types: Types::default(),
         secrets: Vec::new(),
+        personal: Default::default(),
     }
 }
 

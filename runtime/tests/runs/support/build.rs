@@ -81,6 +81,7 @@ pub(crate) fn plan(params: &[&str], body: Vec<Stmt>) -> Plan {
         functions: BTreeMap::new(),
         types: Types::default(),
         secrets: Vec::new(),
+        personal: Default::default(),
     }
 }
 

@@ -9,11 +9,14 @@ use aws_sdk_s3::{
         retry::RetryConfig,
     },
 };
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
 use flow_model::{
     failure::{ErrorKind, Failure},
     value::Value,
 };
-use flow_runtime::{connector::NativeCall, secret::SecretText};
+use flow_runtime::{connector::NativeCall, egress::Guard, secret::SecretText};
+use url::Url;
 
 /// How many clients are kept. A program has a handful of connections; past this, the oldest goes.
 const MOST_CLIENTS: usize = 64;
@@ -49,7 +52,14 @@ impl Account {
             secret_access_key: call.secret("secret_access_key")?.clone(),
             endpoint: match call.config("endpoint") {
                 Value::Null => None,
-                Value::String(url) => Some(url.to_string()),
+                Value::String(url) => {
+                    let invalid = |error| Failure::new(ErrorKind::Invalid, format!("the setting `endpoint`: {error}"));
+                    let parsed = Url::parse(url).map_err(invalid)?;
+                    let denied =
+                        |refused| Failure::new(ErrorKind::Forbidden, format!("the call was not made: {refused}"));
+                    call.guard().url(&parsed).map_err(denied)?;
+                    Some(url.to_string())
+                }
                 _ => return Err(unfit("endpoint", "a URL")),
             },
             addressing: match call.config("path_style") {
@@ -68,7 +78,8 @@ impl Account {
             && self.addressing == other.addressing
     }
 
-    pub(crate) fn client(&self) -> Client {
+    pub(crate) fn client(&self, guard: &Guard) -> Client {
+        let https = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
         let credentials = Credentials::new(
             self.access_key_id.reveal(),
             self.secret_access_key.reveal(),
@@ -80,6 +91,7 @@ impl Account {
         config.set_endpoint_url(self.endpoint.clone());
         let config = config
             .behavior_version(BehaviorVersion::v2026_01_12())
+            .http_client(https.build_with_resolver(Guarded(guard.clone())))
             .region(Region::new(self.region.clone()))
             .credentials_provider(credentials)
             .force_path_style(self.addressing == Addressing::Path)
@@ -95,12 +107,31 @@ impl Account {
     }
 }
 
+/// Looks names up, and keeps the addresses that may be connected to.
+#[derive(Clone)]
+struct Guarded(Guard);
+
+impl std::fmt::Debug for Guarded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Guarded(…)")
+    }
+}
+
+impl ResolveDns for Guarded {
+    fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {
+        DnsFuture::new(async move {
+            let found = self.0.resolve(name, 0).await.map_err(ResolveDnsError::new)?;
+            Ok(found.into_iter().map(|address| address.ip()).collect())
+        })
+    }
+}
+
 /// Clients by account, so that connections to the server are used again.
 #[derive(Default)]
 pub(crate) struct Clients(Mutex<Vec<(Account, Client)>>);
 
 impl Clients {
-    pub(crate) fn of(&self, account: Account) -> Client {
+    pub(crate) fn of(&self, account: Account, guard: &Guard) -> Client {
         // A panic elsewhere leaves the list whole: it is changed by single pushes and removals.
         let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, client)) = clients.iter().find(|(known, _)| known.is(&account)) {
@@ -109,7 +140,7 @@ impl Clients {
         if clients.len() >= MOST_CLIENTS {
             clients.remove(0);
         }
-        let client = account.client();
+        let client = account.client(guard);
         clients.push((account, client.clone()));
         client
     }

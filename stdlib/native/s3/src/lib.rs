@@ -47,7 +47,7 @@ enum Kind {
 impl NativeOperation for Operation {
     async fn call(&self, call: NativeCall<'_>) -> Result<Value, NativeFailure> {
         let unsent = NativeFailure::never;
-        let client = self.clients.of(Account::of(&call).map_err(unsent)?);
+        let client = self.clients.of(Account::of(&call).map_err(unsent)?, call.guard());
         let bucket = call.text("bucket").map_err(unsent)?;
         let key = call.text("key").map_err(unsent)?;
         match self.kind {

@@ -13,6 +13,7 @@ use flow_model::{
 };
 use flow_runtime::{
     connector::{Connectors, Invocation, NativeFailure, Performer as _, Reached},
+    egress::{Guard, Networks},
     eval::Library,
     secret::{SecretText, Secrets},
 };
@@ -32,6 +33,11 @@ use tokio::{
 
 use super::*;
 use crate::account::Addressing;
+
+/// Leave to call this machine.
+fn local() -> Guard {
+    Guard::new(Networks::localhost())
+}
 
 const KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
 const KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
@@ -86,7 +92,7 @@ fn kind<T: std::fmt::Debug>(outcome: Result<T, NativeFailure>) -> ErrorKind {
 #[tokio::test]
 async fn an_object_is_stored_read_replaced_and_deleted() {
     let server = server().await;
-    let client = account(&server.url).client();
+    let client = account(&server.url).client(&local());
     let key = "2023/11/14/pi 3Oç+&=?#.txt";
     let stored = object::put(&client, "receipts", key, b"paid".to_vec(), Some("text/plain")).await.unwrap();
     assert_eq!(stored.get("bucket"), Some(&Value::text("receipts")));
@@ -111,20 +117,20 @@ async fn an_object_is_stored_read_replaced_and_deleted() {
 #[tokio::test]
 async fn what_is_not_there_and_who_may_not_are_told_apart() {
     let server = server().await;
-    let client = account(&server.url).client();
+    let client = account(&server.url).client(&local());
     let lost = object::get(&client, "receipts", "none").await.unwrap_err();
     assert_eq!((lost.failure.kind.clone(), lost.reached), (ErrorKind::NotFound, Reached::Answered));
     assert_eq!(lost.failure.fields.get("code"), Some(&Value::text("NoSuchKey")));
     let lost = object::delete(&client, "elsewhere", "a").await.unwrap_err().failure;
     assert_eq!((lost.kind, lost.fields.get("code")), (ErrorKind::NotFound, Some(&Value::text("NoSuchBucket"))));
 
-    let wrong = Account { secret_access_key: SecretText::new("wrong"), ..account(&server.url) }.client();
+    let wrong = Account { secret_access_key: SecretText::new("wrong"), ..account(&server.url) }.client(&local());
     let refused = object::put(&wrong, "receipts", "a", vec![1], None).await.unwrap_err();
     assert_eq!(refused.failure.kind, ErrorKind::Unauthorized);
     assert_eq!(refused.failure.fields.get("code"), Some(&Value::text("SignatureDoesNotMatch")));
     assert!(!server.folder.path().join("receipts/a").exists());
 
-    let stranger = Account { access_key_id: SecretText::new("AKIANOBODY"), ..account(&server.url) }.client();
+    let stranger = Account { access_key_id: SecretText::new("AKIANOBODY"), ..account(&server.url) }.client(&local());
     let refused = object::get(&stranger, "receipts", "a").await.unwrap_err().failure;
     assert!(matches!(refused.kind, ErrorKind::Unauthorized | ErrorKind::Forbidden), "{refused}");
 }
@@ -132,7 +138,7 @@ async fn what_is_not_there_and_who_may_not_are_told_apart() {
 #[tokio::test]
 async fn names_that_would_mean_something_else_do_not_leave() {
     let server = server().await;
-    let client = account(&server.url).client();
+    let client = account(&server.url).client(&local());
     for (bucket, key) in [("receipts", ""), ("", "a")] {
         let unsent = object::put(&client, bucket, key, vec![1], None).await.unwrap_err();
         assert_eq!((unsent.failure.kind.clone(), unsent.reached), (ErrorKind::Invalid, Reached::Never), "{unsent:?}");
@@ -142,7 +148,7 @@ async fn names_that_would_mean_something_else_do_not_leave() {
 #[tokio::test]
 async fn an_object_is_read_up_to_the_limit_and_refused_beyond() {
     let server = server().await;
-    let client = account(&server.url).client();
+    let client = account(&server.url).client(&local());
     let path = server.folder.path().join("receipts/large");
     std::fs::write(&path, vec![b'x'; object::MOST_BYTES]).unwrap();
     let read = object::get(&client, "receipts", "large").await.unwrap();
@@ -158,10 +164,10 @@ async fn a_server_that_is_not_there_was_never_reached() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let lost = object::put(&account(&url).client(), "receipts", "a", vec![1], None).await.unwrap_err();
+    let lost = object::put(&account(&url).client(&local()), "receipts", "a", vec![1], None).await.unwrap_err();
     assert_eq!((lost.failure.kind.clone(), lost.reached), (ErrorKind::Unavailable, Reached::Never), "{lost:?}");
     let nowhere = account("http://host.invalid");
-    let lost = object::put(&nowhere.client(), "receipts", "a", vec![1], None).await.unwrap_err();
+    let lost = object::put(&nowhere.client(&local()), "receipts", "a", vec![1], None).await.unwrap_err();
     assert_eq!((lost.failure.kind.clone(), lost.reached), (ErrorKind::Unavailable, Reached::Never), "{lost:?}");
 }
 
@@ -195,7 +201,7 @@ async fn requests(url: &str, task: JoinHandle<usize>) -> usize {
 #[tokio::test]
 async fn a_lost_answer_may_have_taken_effect_and_is_not_asked_for_again() {
     let (url, task) = scripted(b"").await;
-    let lost = object::put(&account(&url).client(), "receipts", "a", vec![1], None).await.unwrap_err();
+    let lost = object::put(&account(&url).client(&local()), "receipts", "a", vec![1], None).await.unwrap_err();
     assert_eq!((lost.failure.kind.clone(), lost.reached), (ErrorKind::Unavailable, Reached::Perhaps), "{lost:?}");
     assert_eq!(requests(&url, task).await, 1);
 }
@@ -205,7 +211,7 @@ async fn an_overloaded_server_is_asked_once_and_its_wait_is_passed_on() {
     let answer = b"HTTP/1.1 503 Slow Down\r\nRetry-After: 3\r\nContent-Length: 81\r\nConnection: close\r\n\r\n\
         <Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error> ";
     let (url, task) = scripted(answer).await;
-    let slow = object::put(&account(&url).client(), "receipts", "a", vec![1], None).await.unwrap_err();
+    let slow = object::put(&account(&url).client(&local()), "receipts", "a", vec![1], None).await.unwrap_err();
     assert_eq!(slow.failure.kind, ErrorKind::RateLimited, "{slow:?}");
     assert_eq!(slow.retry_after, Some(Millis::seconds(3)));
     assert_eq!(requests(&url, task).await, 1);
@@ -215,15 +221,15 @@ async fn an_overloaded_server_is_asked_once_and_its_wait_is_passed_on() {
 async fn clients_are_kept_by_everything_that_makes_them() {
     let clients = Clients::default();
     let first = account("http://127.0.0.1:1");
-    clients.of(first.clone());
-    clients.of(first.clone());
+    clients.of(first.clone(), &local());
+    clients.of(first.clone(), &local());
     assert_eq!(clients.len(), 1);
-    clients.of(Account { secret_access_key: SecretText::new("rotated"), ..first.clone() });
-    clients.of(Account { region: "us-east-1".to_owned(), ..first.clone() });
-    clients.of(Account { addressing: Addressing::Host, ..first });
+    clients.of(Account { secret_access_key: SecretText::new("rotated"), ..first.clone() }, &local());
+    clients.of(Account { region: "us-east-1".to_owned(), ..first.clone() }, &local());
+    clients.of(Account { addressing: Addressing::Host, ..first }, &local());
     assert_eq!(clients.len(), 4);
     for port in 0..100 {
-        clients.of(account(&format!("http://127.0.0.1:{port}")));
+        clients.of(account(&format!("http://127.0.0.1:{port}")), &local());
     }
     assert_eq!(clients.len(), 64);
 }
@@ -323,6 +329,7 @@ fn plan(url: &str) -> Plan {
         functions: BTreeMap::new(),
         types: Types::default(),
         secrets: Vec::new(),
+        personal: Default::default(),
     }
 }
 
@@ -330,7 +337,8 @@ fn plan(url: &str) -> Plan {
 async fn a_step_reaches_the_server_with_the_settings_of_its_connection() {
     let server = server().await;
     let (plan, env) = (Arc::new(plan(&server.url)), Arc::new(BTreeMap::new()));
-    let connectors = Connectors::new(Library::default(), env, Arc::new(Vault), bind(NativeTable::new()));
+    let connectors =
+        Connectors::new(Library::default(), env, Arc::new(Vault), bind(NativeTable::new())).with_guard(local());
     let perform = async |operation: &str, args: Vec<Value>| {
         let (plan, timeout) = (Arc::clone(&plan), Millis::seconds(30));
         let (connection, operation, key) = ("archive".to_owned(), operation.to_owned(), "k".to_owned());
@@ -345,4 +353,13 @@ async fn a_step_reaches_the_server_with_the_settings_of_its_connection() {
     assert_eq!(perform("objects.delete", name()).await.outcome, Ok(Value::Null));
     let gone = perform("objects.get", name()).await;
     assert_eq!((gone.outcome.unwrap_err().kind, gone.reached), (ErrorKind::NotFound, Reached::Answered));
+}
+
+#[tokio::test]
+async fn what_is_not_allowed_is_not_connected_to() {
+    let nobody = Guard::new(Networks::default());
+    let failed = object::put(&account("http://localhost:1").client(&nobody), "receipts", "a", vec![1], None).await;
+    let failed = failed.unwrap_err();
+    assert_eq!(failed.reached, Reached::Never);
+    assert!(failed.failure.message.contains("loopback"), "{failed:?}");
 }

@@ -1,0 +1,87 @@
+//! What do words of other languages read in Flow?
+//!
+//! In: a name that Flow does not know. Out: what to write in its place, for people who come from TypeScript, Python, Go
+//! or a tool with nodes and expressions.
+
+/// A value: `None`, `undefined`, `console`.
+pub(crate) fn value(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "True" | "TRUE" => "write `true`",
+        "False" | "FALSE" => "write `false`",
+        "None" | "nil" | "undefined" | "NULL" | "Null" => "write `null`",
+        "console" | "logger" | "logging" => "write `log \"…\"`: a line in the history of the run",
+        "process" | "os" => "configuration is read with `env(\"NAME\")`, a credential with `secret(\"name\")`",
+        "this" | "self" => "nothing is implied here: name the value",
+        "pass" => "leave it out: a block may be empty",
+        "break" | "continue" => "a loop goes through all items: leave items out before with `.filter(x -> …)`",
+        "Math" => "numbers have functions of their own: `x.round(2)`, `x.abs()`, `x.min(y)`",
+        "JSON" => "write `Json.parse(text)` and `Json.text(value)`",
+        "lambda" => "a function without a name is written `x -> x + 1`",
+        "f" => "each text takes insertions: write `\"… {x}\"` without a letter before it",
+        _ => return None,
+    })
+}
+
+/// A function that is called by its name: `len`, `print`.
+pub(crate) fn function(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "len" | "count" | "size" => "write `xs.length`",
+        "print" | "println" | "echo" | "printf" => "write `log \"…\"`: a line in the history of the run",
+        "range" => "write `List.range(0, 10)`",
+        "str" | "String" | "string" => "put the value into a text: `\"{x}\"`",
+        "int" | "parseInt" | "Number" => "write `text.to_int()`, which is null where the text is no number",
+        "float" | "parseFloat" => "write `text.to_decimal()`, which is null where the text is no number",
+        "sum" | "max" | "min" | "sorted" => "lists have these: `xs.sum()`, `xs.max()`, `xs.min()`, `xs.sort()`",
+        "map" | "filter" | "reduce" => {
+            "lists have these: `xs.map(x -> …)`, `xs.filter(x -> …)`, `xs.fold(0, (a, x) -> …)`"
+        }
+        "require" | "include" => "write `use connector` or `use \"./file.flow\"` at the beginning of the file",
+        "fetch" | "axios" | "request" => "a request is an operation of a connector: declare it, and call it in a step",
+        "setTimeout" | "delay" => "write `sleep 30s`",
+        _ => return None,
+    })
+}
+
+/// A type: `number`, `any`.
+pub(crate) fn ty(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "number" | "Number" | "Float" | "float" | "Double" | "double" => {
+            "write `Int` for whole numbers, `Decimal` for others, `Money` for amounts"
+        }
+        "integer" | "Integer" | "int" | "Long" | "long" => "write `Int`",
+        "boolean" | "Boolean" | "bool" => "write `Bool`",
+        "str" | "Text" | "text" => "write `String`",
+        "any" | "Any" | "unknown" | "object" | "Object" | "dynamic" => {
+            "write the fields, `{ id: Int }`; what is not known is `Json`, read with `… as T`"
+        }
+        "Array" | "array" | "list" | "Vec" | "Seq" => "write `List<T>`",
+        "dict" | "Dict" | "Record" | "HashMap" | "Object<string>" => "write `Map<T>`: its keys are strings",
+        "datetime" | "DateTime" | "Datetime" | "Instant" => "write `Timestamp`, or `Date` for a day",
+        "void" | "None" | "Unit" => "leave the result out",
+        _ => return None,
+    })
+}
+
+/// A member of a value: `toUpperCase`, `push`.
+pub(crate) fn member(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "toUpperCase" | "toUpper" | "uppercase" => "write `.upper()`",
+        "toLowerCase" | "toLower" | "lowercase" => "write `.lower()`",
+        "includes" | "has" => "write `.contains(…)`",
+        "startsWith" | "startswith" | "hasPrefix" => "write `.starts_with(…)`",
+        "endsWith" | "endswith" | "hasSuffix" => "write `.ends_with(…)`",
+        "push" | "append" | "add" => "a value never changes: make a new list, `[...xs, x]`",
+        "concat" | "extend" => "make a new list: `[...xs, ...ys]`",
+        "substring" | "substr" => "write `.slice(from, to)`",
+        "strip" => "write `.trim()`",
+        "len" | "size" => "write `.length`",
+        "toString" | "toFixed" => "put the value into a text: `\"{x}\"`; `x.format(2)` writes decimal places",
+        "forEach" => "write `for x in xs { … }`",
+        "reduce" => "write `.fold(start, (so_far, x) -> …)`",
+        "some" | "exists" => "write `.any(x -> …)`",
+        "every" => "write `.all(x -> …)`",
+        "replaceAll" => "write `.replace(from, to)`",
+        "toISOString" | "isoformat" | "strftime" => "write `.in(\"Europe/Berlin\").format(\"%Y-%m-%d\")`",
+        _ => return None,
+    })
+}
