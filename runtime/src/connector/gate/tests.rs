@@ -1,3 +1,5 @@
+//! Limits on a virtual clock: when does each call leave, and is no limit ever exceeded?
+
 use proptest::prelude::*;
 
 use super::*;
