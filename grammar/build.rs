@@ -7,8 +7,6 @@
 //! Operations that succeed without reading anything are marked as beginning with every byte. The grammar has no left
 //! recursion (pest refuses it), so what each operation begins with is the least fixed point.
 
-#![expect(clippy::print_stdout, reason = "cargo reads what a build script prints")]
-
 use std::{
     collections::HashMap,
     env,
@@ -117,19 +115,20 @@ impl<'a> Tables<'a> {
                 Some(class) => Op::AnyBut(class),
                 None => {
                     let parts = flat(expr, |expr| match expr {
-                        Expr::Seq(left, right) => Some((left, right)),
+                        Expr::Seq(left, right) => Some([left, right]),
                         _ => None,
                     });
-                    let parts: Result<Vec<usize>, String> = parts.iter().map(|part| self.op(part, spaced)).collect();
+                    let parts: Result<Vec<usize>, String> =
+                        parts.into_iter().map(|part| self.op(part, spaced)).collect();
                     Op::Sequence(parts?, spaced)
                 }
             },
             Expr::Choice(..) => {
                 let parts = flat(expr, |expr| match expr {
-                    Expr::Choice(left, right) => Some((left, right)),
+                    Expr::Choice(left, right) => Some([left, right]),
                     _ => None,
                 });
-                let parts: Result<Vec<usize>, String> = parts.iter().map(|part| self.op(part, spaced)).collect();
+                let parts: Result<Vec<usize>, String> = parts.into_iter().map(|part| self.op(part, spaced)).collect();
                 Op::Choice(parts?)
             }
             Expr::Opt(inner) => Op::Optional(self.op(inner, spaced)?),
@@ -339,15 +338,11 @@ impl First {
     }
 }
 
-/// The parts of an expression that nests to the right or left.
-fn flat(expr: &Expr, split: fn(&Expr) -> Option<(&Box<Expr>, &Box<Expr>)>) -> Vec<Expr> {
+/// The parts of an expression that `split` takes apart, and of its parts.
+fn flat(expr: &Expr, split: fn(&Expr) -> Option<[&Expr; 2]>) -> Vec<&Expr> {
     match split(expr) {
-        Some((left, right)) => {
-            let mut parts = flat(left, split);
-            parts.append(&mut flat(right, split));
-            parts
-        }
-        None => vec![expr.clone()],
+        Some(parts) => parts.into_iter().flat_map(|part| flat(part, split)).collect(),
+        None => vec![expr],
     }
 }
 
