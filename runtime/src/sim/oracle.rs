@@ -194,8 +194,7 @@ impl Court<'_> {
         let id = &run.summary.id;
         for (place, Permits { begun, again, results }) in permits {
             let key = place.key(id.as_str());
-            let calls: Vec<_> =
-                self.evidence.made.iter().filter(|made| made.key == key && !made.repeatable).collect();
+            let calls: Vec<_> = self.evidence.made.iter().filter(|made| made.key == key && !made.repeatable).collect();
             if calls.is_empty() {
                 continue;
             }
@@ -217,7 +216,8 @@ impl Court<'_> {
             let same = |later: &&Made| later.key == first.key && later.life == first.life;
             for later in made.iter().skip(index + 1).filter(same) {
                 if first.ended.is_none_or(|ended| ended > later.at) {
-                    let what = format!("two calls of `{}` with the key {} were under way at once", first.operation, first.key);
+                    let what =
+                        format!("two calls of `{}` with the key {} were under way at once", first.operation, first.key);
                     self.say(Promise::Once, what);
                 }
             }

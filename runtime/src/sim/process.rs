@@ -105,7 +105,8 @@ pub fn live<T, F: Future<Output = T>>(
             crashed: Arc::clone(&crashed),
             wreck: Arc::clone(&wreck),
         };
-        let engine = Arc::new(Engine::with_store(settings(outside, data, life.pace), Arc::new(store) as Arc<dyn Store>));
+        let engine =
+            Arc::new(Engine::with_store(settings(outside, data, life.pace), Arc::new(store) as Arc<dyn Store>));
         let until = life.lasts.map(|lasts| outside.clock.now().after(lasts));
         let killed = async {
             match until {

@@ -123,7 +123,8 @@ impl fmt::Display for Schedule {
                 Fault::Torn(at) => format!("ends in the middle of write {at}, or "),
                 Fault::Refused(at) => format!("can't write from write {at} on, and "),
             };
-            let low = if let Fault::Low(at) = fault { format!(", with no room from write {at} on") } else { String::new() };
+            let low =
+                if let Fault::Low(at) = fault { format!(", with no room from write {at} on") } else { String::new() };
             let lasts = lasts.unwrap_or_default();
             writeln!(f, "process {number} {end}is killed after {lasts}{low}; then the clock moves by {down}ms")?;
         }

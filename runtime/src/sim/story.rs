@@ -58,8 +58,7 @@ pub fn simulate(seed: u64, plan: &Arc<Plan>, data: &Path) -> Result<Told, Error>
     let schedule = Schedule::draw(seed);
     let weather = schedule.clone();
     let limits = Limits { reserve: 1, park: Millis::seconds(5), ..Limits::default() };
-    let outside =
-        Outside::with_limits(limits, move |made| weather.weather(made).reply(answer(&made.arg)));
+    let outside = Outside::with_limits(limits, move |made| weather.weather(made).reply(answer(&made.arg)));
     let client = Client { plan, schedule: &schedule, outside: &outside, accepted: Mutex::default() };
     let (mut earlier, mut trace, mut crashes) = (Vec::new(), Vec::new(), 0);
     let mut broken = Vec::new();
@@ -71,7 +70,8 @@ pub fn simulate(seed: u64, plan: &Arc<Plan>, data: &Path) -> Result<Told, Error>
         if number == schedule.lives.len() && ended != Ok(Ended::Well(Rest::Over)) {
             broken.push(Broken { promise: Promise::Ends, what: format!("the last process ended so: {ended:?}") });
         }
-        earlier.push(kept(data)?.into_iter().map(|kept| (kept.summary.id, kept.rows)).collect::<BTreeMap<_, Vec<Row>>>());
+        earlier
+            .push(kept(data)?.into_iter().map(|kept| (kept.summary.id, kept.rows)).collect::<BTreeMap<_, Vec<Row>>>());
         outside.begin_life();
         outside.clock.shift(down);
     }

@@ -25,7 +25,7 @@ use crate::support::{
 };
 
 /// How many seeds are tried.
-const SEEDS: u64 = 150;
+const SEEDS: u64 = 60;
 
 /// All steps are tried again after what does no harm.
 fn patient(body: Vec<Stmt>) -> Vec<Stmt> {
@@ -53,11 +53,13 @@ fn told(seed: u64) -> (Told, Value) {
     (simulate(seed, &plan, data.path()).unwrap(), value)
 }
 
-/// The seeds to try: the one that the environment names, to see a failure again, or all.
+/// The seeds to try: those that the environment names, `17` to see a failure again or `0..1000` to look for more.
 fn seeds() -> Vec<u64> {
-    match std::env::var("FLOW_SEED") {
-        Ok(seed) => vec![seed.parse().expect("FLOW_SEED is a number")],
-        Err(_) => (0..SEEDS).collect(),
+    let Ok(named) = std::env::var("FLOW_SEED") else { return (0..SEEDS).collect() };
+    let number = |text: &str| text.parse().expect("FLOW_SEED is a number or a range");
+    match named.split_once("..") {
+        Some((first, end)) => (number(first)..number(end)).collect(),
+        None => vec![number(&named)],
     }
 }
 
@@ -74,7 +76,7 @@ fn every_promise_is_kept_under_drawn_faults() {
             assert_eq!(*outcome, expected, "{}\nto see it again: {again}", told.schedule);
         }
     }
-    assert!(crashes > 100 || seeds().len() == 1, "{crashes} crashes");
+    assert!(crashes > 40 || seeds().len() < 60, "{crashes} crashes");
 }
 
 #[test]
