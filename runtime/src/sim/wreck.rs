@@ -100,7 +100,7 @@ mod tests {
             let log = &torn.0["journal.sqlite-wal"];
             assert!(log.len() >= 1024 && log.iter().all(|byte| [0, 2, 3].contains(byte)));
             partly |= log.contains(&3) && log.contains(&0);
-            short |= log.len() % SECTOR != 0;
+            short |= !log.len().is_multiple_of(SECTOR);
             let after = files(&[4; 4096], &[3; 4096]);
             let torn = Files::torn(&before, &after, &Seeded::new(seed));
             assert_eq!(torn.0["journal.sqlite-wal"], [3; 4096], "the log was synced before");
