@@ -3,7 +3,7 @@
 //! In: the files of the program. Out: warnings for imports, connections and other items that are left over. A name that
 //! is also bound within a body counts as a reference: at worst, a warning is missing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use flow_model::{
     diagnostic::{Code, Diagnostic, Edit},
@@ -40,33 +40,35 @@ pub(crate) fn unused(names: &Names<'_>, units: &[Unit], problems: &mut Vec<Diagn
 /// The names that are left over, with the warning for each.
 fn left(names: &Names<'_>, units: &[Unit], problems: &mut Vec<(String, Diagnostic)>) {
     let program: Vec<&Unit> = units.iter().filter(|unit| unit.origin == Origin::Program).collect();
+    // What only refers to itself is left over as well.
+    let mut from_outside: HashSet<&str> = HashSet::new();
     for unit in &program {
-        imports(names, unit, &program, problems);
+        let mut mentions = Mentions::default();
+        for item in &unit.ast.items {
+            let mut inner = Found::default();
+            walk::item(item, &mut inner);
+            let own = declare::declared(item).map(|(_, name)| name.text.as_str());
+            from_outside.extend(inner.values.iter().filter(|name| Some(**name) != own));
+            if let Item::Use(used) = item
+                && let UseWhat::File { names: Some(wanted), .. } = &used.what
+            {
+                from_outside.extend(wanted.iter().map(|name| name.text.as_str()));
+            }
+            mentions.values.extend(inner.values);
+            mentions.types.extend(inner.types);
+            mentions.connectors.extend(inner.connectors);
+        }
+        imports(names, unit, &program, &mentions, problems);
     }
     // A file without flows exists to be used by others.
     let Some(own) = program.first() else { return };
     if !own.ast.items.iter().any(|item| matches!(item, Item::Flow(_))) {
         return;
     }
-    let mut mentions = Mentions::default();
-    for item in program.iter().flat_map(|unit| &unit.ast.items) {
-        if let Item::Use(used) = item
-            && let UseWhat::File { names: Some(wanted), .. } = &used.what
-        {
-            mentions.values.extend(wanted.iter().map(|name| name.text.clone()));
-        }
-        let mut inner = Mentions::default();
-        walk::item(item, &mut inner);
-        if let Some((_, name)) = declare::declared(item) {
-            // What only refers to itself is left over as well.
-            inner.values.remove(&name.text);
-        }
-        mentions.values.extend(inner.values);
-    }
     for item in &own.ast.items {
         let Some((kind, name)) = declare::declared(item) else { continue };
         let is_first = names.items.get(&name.text).is_some_and(|(_, span)| *span == name.span);
-        if !is_first || mentions.has(&name.text) {
+        if !is_first || from_outside.contains(name.text.as_str()) {
             continue;
         }
         let code = match kind {
@@ -81,16 +83,20 @@ fn left(names: &Names<'_>, units: &[Unit], problems: &mut Vec<(String, Diagnosti
     }
 }
 
-fn imports(names: &Names<'_>, unit: &Unit, program: &[&Unit], problems: &mut Vec<(String, Diagnostic)>) {
-    let mut mentions = Mentions::default();
-    unit.ast.items.iter().for_each(|item| walk::item(item, &mut mentions));
+fn imports(
+    names: &Names<'_>,
+    unit: &Unit,
+    program: &[&Unit],
+    mentions: &Mentions<'_>,
+    problems: &mut Vec<(String, Diagnostic)>,
+) {
     for item in &unit.ast.items {
         let Item::Use(used) = item else { continue };
         match &used.what {
             UseWhat::Connectors(connectors) => {
-                left_over(names, connectors, used.span, &mentions, problems);
+                left_over(names, connectors, used.span, mentions, problems);
             }
-            UseWhat::File { names: Some(wanted), .. } => left_over(names, wanted, used.span, &mentions, problems),
+            UseWhat::File { names: Some(wanted), .. } => left_over(names, wanted, used.span, mentions, problems),
             UseWhat::File { path, names: None } => {
                 let Some(from) =
                     unit.uses.get(&path.span).and_then(|file| program.iter().find(|one| one.file == *file))
@@ -114,7 +120,7 @@ fn left_over(
     names: &Names<'_>,
     listed: &[Ident],
     whole: Span,
-    mentions: &Mentions,
+    mentions: &Mentions<'_>,
     problems: &mut Vec<(String, Diagnostic)>,
 ) {
     let is_left =
@@ -144,61 +150,65 @@ fn removal(name: &Ident, listed: &[Ident], whole: Span) -> Option<Span> {
 
 /// Names that are referred to.
 #[derive(Default)]
-struct Mentions {
+struct Mentions<'a> {
     /// As a value, a policy, or a connection that is called or starts a flow.
-    values: BTreeSet<String>,
+    values: HashSet<&'a str>,
     /// As a type, or before one.
-    types: BTreeSet<String>,
+    types: HashSet<&'a str>,
     /// As the connector of a connection.
-    connectors: BTreeSet<String>,
+    connectors: HashSet<&'a str>,
 }
 
-impl Mentions {
-    fn has(&self, name: &str) -> bool {
-        self.values.contains(name)
-    }
-
+impl Mentions<'_> {
     fn anywhere(&self, name: &str) -> bool {
-        self.has(name) || self.types.contains(name) || self.connectors.contains(name)
+        self.values.contains(name) || self.types.contains(name) || self.connectors.contains(name)
     }
 }
 
-impl<'a> Visitor<'a> for Mentions {
+/// The names that one item refers to, as often as it does.
+#[derive(Default)]
+struct Found<'a> {
+    values: Vec<&'a str>,
+    types: Vec<&'a str>,
+    connectors: Vec<&'a str>,
+}
+
+impl<'a> Visitor<'a> for Found<'a> {
     fn expr(&mut self, expr: &'a Expr) {
         if let ExprKind::Name(name) = &expr.kind {
-            self.values.insert(name.clone());
+            self.values.push(name);
         }
     }
 
     fn type_name(&mut self, path: &'a Path) {
-        self.types.extend(path.parts.first().map(|first| first.text.clone()));
+        self.types.extend(path.parts.first().map(|first| first.text.as_str()));
     }
 
     fn error(&mut self, path: &'a Path) {
-        self.types.extend(path.parts.first().map(|first| first.text.clone()));
+        self.types.extend(path.parts.first().map(|first| first.text.as_str()));
     }
 
     fn kind(&mut self, name: &'a Ident) {
-        self.types.insert(name.text.clone());
+        self.types.push(&name.text);
     }
 
     fn policy(&mut self, name: &'a Ident) {
-        self.values.insert(name.text.clone());
+        self.values.push(&name.text);
     }
 
     fn trigger(&mut self, path: &'a Path) {
-        self.values.extend(path.parts.first().map(|first| first.text.clone()));
+        self.values.extend(path.parts.first().map(|first| first.text.as_str()));
     }
 
     fn tested(&mut self, name: &'a Ident) {
-        self.values.insert(name.text.clone());
+        self.values.push(&name.text);
     }
 
     fn called(&mut self, path: &'a Path) {
-        self.values.extend(path.parts.first().map(|first| first.text.clone()));
+        self.values.extend(path.parts.first().map(|first| first.text.as_str()));
     }
 
     fn connector(&mut self, name: &'a Ident) {
-        self.connectors.insert(name.text.clone());
+        self.connectors.push(&name.text);
     }
 }

@@ -476,7 +476,7 @@ fn a_run_sees_the_environment_that_it_began_with() {
 /// A step that calls `send`, whose connector finds with `read` what an earlier call did.
 fn found_again() -> Play {
     let mut plan = plan(&[], vec![step("a", "send", 1), end(get(1))]);
-    let connector = plan.connectors.get_mut("world").unwrap();
+    let connector = std::sync::Arc::make_mut(plan.connectors.get_mut("world").unwrap());
     let call = OperationCall { operation: "read".into(), args: vec![Expr::Slot(Slot(0))] };
     let send = connector.operations.get_mut("send").unwrap();
     send.key = Some(KeySource::Lookup(call));
