@@ -47,7 +47,7 @@ pub(super) struct Target<'a> {
 
 /// What a step calls: with the place of its name and its arguments.
 enum Called<'a, 's> {
-    Operation(Target<'a>, &'s [Arg]),
+    Operation(Box<Target<'a>>, &'s [Arg]),
     Flow(String, &'a FlowInfo<'a>, Span, &'s [Arg]),
     Wait(&'s ast::Wait),
     Approve(Span, &'s [Arg]),
@@ -146,7 +146,7 @@ impl<'a> Lowering<'a> {
                 let mut target = self.target(callee, step)?;
                 self.left_behind(step, &target);
                 self.instantiate(&mut target, types);
-                return Some(Called::Operation(target, args));
+                return Some(Called::Operation(Box::new(target), args));
             }
         };
         if let Some(first) = types.first() {
