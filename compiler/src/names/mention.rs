@@ -11,7 +11,7 @@ use flow_model::{
 };
 
 use super::{
-    ItemKind, Names, declare, is_worth_it,
+    ItemKind, Names, declare, fits, is_worth_it,
     load::{Origin, Unit},
     walk::{self, Visitor},
 };
@@ -33,7 +33,11 @@ pub(crate) fn unused(names: &Names<'_>, units: &[Unit], problems: &mut Vec<Diagn
         .collect();
     // What has an error of its own is not told to be left over as well.
     let wrong: BTreeSet<Span> = problems.iter().map(Diagnostic::span).collect();
-    found.retain(|(name, problem)| !meant.contains(name.as_str()) && !wrong.contains(&problem.span()));
+    let is_wrong = |name: Span| {
+        let within = Span { end: name.start, ..name }..=Span { start: name.end, ..name };
+        wrong.range(within).any(|span| span.file == name.file && span.end <= name.end)
+    };
+    found.retain(|(name, problem)| !meant.contains(name.as_str()) && !is_wrong(problem.span()));
     problems.extend(found.into_iter().map(|(_, problem)| problem));
 }
 
@@ -41,22 +45,20 @@ pub(crate) fn unused(names: &Names<'_>, units: &[Unit], problems: &mut Vec<Diagn
 fn left(names: &Names<'_>, units: &[Unit], problems: &mut Vec<(String, Diagnostic)>) {
     let program: Vec<&Unit> = units.iter().filter(|unit| unit.origin == Origin::Program).collect();
     // What only refers to itself is left over as well.
-    let mut from_outside: HashSet<&str> = HashSet::new();
+    let mut from_outside = Mentions::default();
     for unit in &program {
         let mut mentions = Mentions::default();
         for item in &unit.ast.items {
             let mut inner = Found::default();
             walk::item(item, &mut inner);
             let own = declare::declared(item).map(|(_, name)| name.text.as_str());
-            from_outside.extend(inner.values.iter().filter(|name| Some(**name) != own));
+            from_outside.extend(&inner, own);
+            mentions.extend(&inner, None);
             if let Item::Use(used) = item
                 && let UseWhat::File { names: Some(wanted), .. } = &used.what
             {
-                from_outside.extend(wanted.iter().map(|name| name.text.as_str()));
+                from_outside.values.extend(wanted.iter().map(|name| name.text.as_str()));
             }
-            mentions.values.extend(inner.values);
-            mentions.types.extend(inner.types);
-            mentions.connectors.extend(inner.connectors);
         }
         imports(names, unit, &program, &mentions, problems);
     }
@@ -68,18 +70,35 @@ fn left(names: &Names<'_>, units: &[Unit], problems: &mut Vec<(String, Diagnosti
     for item in &own.ast.items {
         let Some((kind, name)) = declare::declared(item) else { continue };
         let is_first = names.items.get(&name.text).is_some_and(|(_, span)| *span == name.span);
-        if !is_first || from_outside.contains(name.text.as_str()) {
+        let (code, is_used) = match kind {
+            ItemKind::Connection => (Code::W0202, from_outside.values.contains(name.text.as_str())),
+            ItemKind::Const | ItemKind::Function | ItemKind::Policy => {
+                (Code::W0203, from_outside.values.contains(name.text.as_str()))
+            }
+            ItemKind::Record | ItemKind::Enum | ItemKind::Union | ItemKind::Error => {
+                (Code::W0203, from_outside.anywhere(&name.text))
+            }
+            // A flow that nothing calls is called from outside, and a connector may still be in the making.
+            ItemKind::Flow | ItemKind::Connector => continue,
+        };
+        if !is_first || is_used {
             continue;
         }
-        let code = match kind {
-            ItemKind::Connection => Code::W0202,
-            ItemKind::Const | ItemKind::Function | ItemKind::Policy => Code::W0203,
-            _ => continue,
-        };
         let noun = kind.spoken().split_once(' ').map_or("item", |(_, noun)| noun);
         let message = format!("the {noun} `{}` is used nowhere", name.text);
         let problem = Diagnostic::new(code, message, name.span, "left over").help("use it, or leave it out");
         problems.push((name.text.clone(), problem));
+    }
+    for item in &own.ast.items {
+        let Item::Event(event) = item else { continue };
+        let name = event.name.text();
+        let is_named = from_outside.events.iter().any(|path| fits(path, &name)) || from_outside.is_type(&name);
+        if !is_named && names.events.get(&name) == Some(&event.name.span()) {
+            let message = format!("the event `{name}` is neither emitted nor heard of");
+            let problem = Diagnostic::new(Code::W0203, message, event.name.span(), "left over")
+                .help(format!("emit it, start a flow with `on event {name}`, or leave it out"));
+            problems.push((name, problem));
+        }
     }
 }
 
@@ -155,11 +174,29 @@ struct Mentions<'a> {
     values: HashSet<&'a str>,
     /// As a type, or before one.
     types: HashSet<&'a str>,
+    /// As a type whose name has several parts.
+    paths: Vec<&'a Path>,
     /// As the connector of a connection.
     connectors: HashSet<&'a str>,
+    /// As events, or as patterns of their names.
+    events: Vec<&'a Path>,
 }
 
-impl Mentions<'_> {
+impl<'a> Mentions<'a> {
+    /// Adds what an item refers to, without its own name.
+    fn extend(&mut self, found: &Found<'a>, own: Option<&str>) {
+        let others = |names: &[&'a str]| names.iter().copied().filter(|name| Some(*name) != own).collect::<Vec<_>>();
+        self.values.extend(others(&found.values));
+        self.types.extend(others(&found.types));
+        self.connectors.extend(&found.connectors);
+        self.paths.extend(&found.paths);
+        self.events.extend(&found.events);
+    }
+
+    fn is_type(&self, name: &str) -> bool {
+        self.types.contains(name) || self.paths.iter().any(|path| path.text() == name)
+    }
+
     fn anywhere(&self, name: &str) -> bool {
         self.values.contains(name) || self.types.contains(name) || self.connectors.contains(name)
     }
@@ -170,7 +207,9 @@ impl Mentions<'_> {
 struct Found<'a> {
     values: Vec<&'a str>,
     types: Vec<&'a str>,
+    paths: Vec<&'a Path>,
     connectors: Vec<&'a str>,
+    events: Vec<&'a Path>,
 }
 
 impl<'a> Visitor<'a> for Found<'a> {
@@ -182,6 +221,13 @@ impl<'a> Visitor<'a> for Found<'a> {
 
     fn type_name(&mut self, path: &'a Path) {
         self.types.extend(path.parts.first().map(|first| first.text.as_str()));
+        if path.parts.len() > 1 {
+            self.paths.push(path);
+        }
+    }
+
+    fn event(&mut self, path: &'a Path) {
+        self.events.push(path);
     }
 
     fn error(&mut self, path: &'a Path) {
