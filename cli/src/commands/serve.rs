@@ -92,6 +92,7 @@ async fn until_stopped(
     let listener = bind(args.listen).await?;
     let address = listener.local_addr().map_err(|error| unusable(args.listen, &said(&error)))?;
     let engine = Arc::new(host.open(data)?);
+    let _listening = host::listen(&engine, data).await;
     let messages = engine.subscribe();
     for plan in plans {
         engine.deploy(Arc::clone(plan)).await.map_err(|error| host::trouble(&error))?;
