@@ -1,6 +1,7 @@
 //! What is in the store?
 
 use std::{
+    collections::BTreeMap,
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -158,6 +159,13 @@ impl Reader {
         let mut statement = connection.prepare_cached("select id, body from mail where run = ? order by id")?;
         let mail = statement.query_map([run.as_str()], |row| Ok((row.get(0)?, json(row, 1)?)))?;
         Ok(mail.collect::<Result<_, _>>()?)
+    }
+
+    pub(super) fn notes(&self, scope: &str) -> Result<BTreeMap<String, String>, Error> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached("select key, text from notes where scope = ?")?;
+        let notes = statement.query_map([scope], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(notes.collect::<Result<_, _>>()?)
     }
 
     pub(super) fn begun_since(&self, scope: &str, since: Instant) -> Result<Vec<Instant>, Error> {

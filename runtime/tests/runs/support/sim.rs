@@ -25,7 +25,7 @@ use flow_runtime::{
     eval::Library,
     journal::Row,
     machine::{Event, Start},
-    store::{Batch, Committed, Error, Sqlite, Store, Unfinished},
+    store::{Batch, Committed, Error, Note, Sqlite, Store, Unfinished},
     timer::Clock,
 };
 use tokio::sync::{Notify, oneshot};
@@ -303,6 +303,16 @@ impl Store for Faulty {
     async fn mail(&self, run: &RunId) -> Result<Vec<(i64, Event)>, Error> {
         let _busy = Busy::new(&self.busy);
         self.inner.mail(run).await
+    }
+
+    async fn keep(&self, notes: Vec<Note>) -> Result<(), Error> {
+        let _busy = Busy::new(&self.busy);
+        self.inner.keep(notes).await
+    }
+
+    async fn notes(&self, scope: &str) -> Result<BTreeMap<String, String>, Error> {
+        let _busy = Busy::new(&self.busy);
+        self.inner.notes(scope).await
     }
 
     async fn begun_since(&self, scope: &str, since: Instant) -> Result<Vec<Instant>, Error> {
