@@ -12,6 +12,7 @@ mod http;
 mod multipart;
 mod native;
 mod perform;
+mod redirect;
 mod request;
 mod table;
 mod template;

@@ -229,7 +229,7 @@ impl Connectors {
             Err(failure) => return never(failure).into(),
         };
         let repeatable = found.operation.is_repeatable();
-        match self.clients.send(prepared, repeatable, invocation.timeout).await {
+        match self.clients.send(prepared, repeatable, invocation.timeout, &vault.redactor()).await {
             Ok(answer) => {
                 let reader = Reader {
                     library: &self.library,

@@ -194,6 +194,7 @@ impl Engine {
         let clock = Arc::clone(&inner.settings.clock);
         let until = clock.now().after(inner.settings.limits.grace);
         tokio::select! {
+            biased;
             () = inner.workers.idle() => {}
             () = clock.sleep_until(until) => {}
         }

@@ -179,7 +179,8 @@ impl Inner {
             self.recall(gate).await?;
         }
         let now = self.settings.clock.now();
-        let run = RunId::new(now, rand::random());
+        let chance = &self.settings.chance;
+        let run = RunId::new(now, u128::from(chance.draw()) << 64 | u128::from(chance.draw()));
         let new = NewRun { flow, plan: digest, trigger: words, dedupe, queued: None, gate, parent: None, notes };
         let start = Start { trigger, payload, env };
         let entry = new.gate.as_ref().map(|gate| self.state().gates.enter(&run, gate, now));

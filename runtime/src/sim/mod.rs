@@ -10,9 +10,21 @@
 //! test that wait for them; no others come, and nobody answers an `approve`.
 //!
 //! Left out on purpose: concurrency of calls beyond their order. Calls are answered in the order in which they were made.
+//!
+//! Beside it stands the simulation of the whole engine, for the tests of this project: [`clock`], [`outside`] (the systems
+//! that are called), [`disk`] (what happens to writes), [`process`] (one life of an engine), and [`story`], which takes a
+//! plan through a [`schedule`] of faults and lets the [`oracle`] judge.
 
+pub mod clock;
+pub mod disk;
 mod expect;
+pub mod oracle;
+pub mod outside;
+pub mod process;
 mod sample;
+pub mod schedule;
+pub mod story;
+mod wreck;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},

@@ -107,7 +107,11 @@ impl Reader {
         Ok(letters.collect::<Result<_, _>>()?)
     }
 
-    pub(super) fn rows(&self, run: &RunId) -> Result<Vec<Row>, Error> {
+    /// The journal of a run, as it is stored.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub fn rows(&self, run: &RunId) -> Result<Vec<Row>, Error> {
         let connection = self.lock();
         let mut statement =
             connection.prepare_cached("select seq, version, body, checksum from journal where run = ? order by seq")?;
@@ -123,7 +127,11 @@ impl Reader {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    pub(super) fn plan(&self, digest: &str) -> Result<Option<Vec<u8>>, Error> {
+    /// The plan with a digest, as it is stored.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub fn plan(&self, digest: &str) -> Result<Option<Vec<u8>>, Error> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached("select plan from plans where digest = ?")?;
         Ok(statement.query_row([digest], |row| row.get(0)).optional()?)

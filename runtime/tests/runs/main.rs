@@ -15,5 +15,6 @@ mod machine;
 mod others;
 mod random;
 mod reliability;
+mod simulated;
 mod support;
 mod undo;
