@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     io::ErrorKind,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -28,6 +28,9 @@ use crate::{
     ui::{self, CARE, HINT, QUIET, STRONG, styled, table::width, time::day_and_time},
 };
 
+/// Where it listens when nobody says otherwise.
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4711);
+
 /// Serves programs.
 ///
 /// # Errors
@@ -46,7 +49,7 @@ pub(crate) fn serve(args: &args::Serve) -> Result<Exit, Trouble> {
     plans.iter().for_each(|plan| needs.add(plan));
     needs.check(&host)?;
     log::start(args.log, flow_runtime::eval::Environment::get(&host.variables, log::VARIABLE).as_deref())?;
-    host::block_on(until_stopped(args, &host, &plans, &routes, &data))
+    host::block_on(until_stopped(args, &place.project().serve, &host, &plans, &routes, &data))
 }
 
 /// The plans of all programs.
@@ -54,7 +57,13 @@ fn plans(place: &Place, files: &[PathBuf]) -> Result<Vec<Arc<Plan>>, Trouble> {
     let mut plans: BTreeMap<String, (Arc<Plan>, String)> = BTreeMap::new();
     let mut failed = None;
     for file in files {
-        let program = match place.load(file) {
+        let checked = place.check(file)?;
+        // Of a folder, a file that declares no flow is no program: others use it, or it tests them.
+        let is_unread = checked.diagnostics.iter().any(|problem| problem.code.id().starts_with("E01"));
+        if files.len() > 1 && checked.flows.is_empty() && !is_unread {
+            continue;
+        }
+        let program = match place.accept(file, checked) {
             Ok(program) => program,
             Err(trouble) => {
                 // The others are checked all the same, so that all mistakes are shown in one go.
@@ -84,14 +93,16 @@ fn plans(place: &Place, files: &[PathBuf]) -> Result<Vec<Arc<Plan>>, Trouble> {
 
 async fn until_stopped(
     args: &args::Serve,
+    serve: &flow_compiler::project::Serve,
     host: &Host,
     plans: &[Arc<Plan>],
     routes: &[Route],
     data: &Path,
 ) -> Result<Exit, Trouble> {
     let mut interrupts = Interrupts::new()?;
-    let listener = bind(args.listen).await?;
-    let address = listener.local_addr().map_err(|error| unusable(args.listen, &said(&error)))?;
+    let listen = args.listen.or(serve.listen.map(|listen| listen.value)).unwrap_or(LISTEN);
+    let listener = bind(listen).await?;
+    let address = listener.local_addr().map_err(|error| unusable(listen, &said(&error)))?;
     let engine = Arc::new(host.open(data)?);
     let messages = engine.subscribe();
     for plan in plans {
@@ -104,8 +115,10 @@ async fn until_stopped(
         .check(host)
         .map_err(|trouble| trouble.help("earlier runs that are not over need this, and would fail without it"))?;
     let continued = engine.resume().await.map_err(|error| host::trouble(&error))?;
+    let public = serve.public_url.as_ref().map(|url| url.value.as_str());
     let schedules = trigger::schedules(plans).map_err(|error| Trouble::new(Exit::Program, error.to_string()))?;
-    let notice = Notice { address, routes, schedules: &schedules, events: &subscribers(plans), data, continued };
+    let (schedules, events) = (&schedules, &subscribers(plans));
+    let notice = Notice { address, public, routes, schedules, events, data, continued };
     ui::print(&match args.log {
         args::Format::Human => notice.human(),
         args::Format::Json => notice.json(),
@@ -117,7 +130,7 @@ async fn until_stopped(
         secrets: Arc::new(host.keyring.clone()),
         clock: Arc::new(SystemClock),
         limits: trigger::Limits::default(),
-        public_url: None,
+        public_url: public.cloned(),
         counters: Arc::default(),
     };
     let stop = async {
@@ -166,6 +179,8 @@ fn subscribers(plans: &[Arc<Plan>]) -> BTreeMap<String, Vec<String>> {
 /// What is said when everything is ready.
 struct Notice<'a> {
     address: SocketAddr,
+    /// How others reach it, where the project says so.
+    public: Option<&'a str>,
     routes: &'a [Route],
     schedules: &'a [Schedule],
     /// The flows that events start.
@@ -208,7 +223,8 @@ impl Notice<'_> {
             number => format!(", {} not over yet", ui::count(number, "run")),
         };
         let data = styled(QUIET, format!("  runs are kept in {}{continued}", self.data.display()));
-        format!("listening on {}\n{rows}{data}\n", styled(HINT, format!("http://{}", self.address)))
+        let public = self.public.map(|public| format!(", as {}", styled(HINT, public))).unwrap_or_default();
+        format!("listening on {}{public}\n{rows}{data}\n", styled(HINT, format!("http://{}", self.address)))
     }
 
     /// One line.
@@ -225,6 +241,7 @@ impl Notice<'_> {
         let events = self.events.iter().map(|(event, flows)| json!({ "on": event, "flows": flows }));
         let notice = json!({
             "listening": format!("http://{}", self.address),
+            "public_url": self.public,
             "routes": routes.collect::<Vec<_>>(),
             "schedules": schedules.collect::<Vec<_>>(),
             "events": events.collect::<Vec<_>>(),
