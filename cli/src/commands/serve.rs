@@ -115,10 +115,10 @@ async fn until_stopped(
         .check(host)
         .map_err(|trouble| trouble.help("earlier runs that are not over need this, and would fail without it"))?;
     let continued = engine.resume().await.map_err(|error| host::trouble(&error))?;
-    let public = serve.public_url.as_ref().map(|url| url.value.as_str());
+    let public = serve.public_url.as_ref().map(|url| &url.value);
     let schedules = trigger::schedules(plans).map_err(|error| Trouble::new(Exit::Program, error.to_string()))?;
     let (schedules, events) = (&schedules, &subscribers(plans));
-    let notice = Notice { address, public, routes, schedules, events, data, continued };
+    let notice = Notice { address, public: public.map(|url| url.as_str()), routes, schedules, events, data, continued };
     ui::print(&match args.log {
         args::Format::Human => notice.human(),
         args::Format::Json => notice.json(),
