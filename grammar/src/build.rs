@@ -1,13 +1,12 @@
-//! From what pest found to the nodes of the tree.
+//! From the rules that were found to the nodes of the tree.
 //!
-//! pest lets a rule end after the space and the comments that follow its last token, when something optional could have
+//! The grammar lets a rule end after the space and the comments that follow its last token, when something optional could have
 //! followed. Here a node ends with its last token, and comments after it become its siblings.
-
-use pest::{Token, iterators::Pairs};
 
 use crate::{
     kind::{Kind, kind},
     parser::Rule,
+    peg::Event,
     tree::Entry,
 };
 
@@ -21,36 +20,34 @@ struct Open {
     length: usize,
 }
 
-/// Appends the nodes of `pairs` to `entries`; `place` maps an offset of the parsed text to one of the source.
-pub(crate) fn build(pairs: Pairs<'_, Rule>, place: impl Fn(usize, Side) -> u32, entries: &mut Vec<Entry>) {
+/// Appends the nodes of rules that begin and end to `entries`; `place` maps an offset of the parsed text to one of the
+/// source.
+pub(crate) fn build(events: impl Iterator<Item = Event>, place: impl Fn(u32, Side) -> u32, entries: &mut Vec<Entry>) {
     let mut open: Vec<Open> = Vec::new();
-    for token in pairs.tokens() {
-        match token {
-            Token::Start { rule, pos } => {
-                let entry = kind(rule).map(|kind| {
-                    let start = place(pos.pos(), Side::Start);
-                    entries.push(Entry { kind, start, end: start, size: 1 });
-                    entries.len() - 1
-                });
-                open.push(Open { entry, end: None, length: entries.len() });
-            }
-            Token::End { rule, pos } => {
-                let Some(done) = open.pop() else { continue };
-                let end = done.end.unwrap_or_else(|| place(pos.pos(), Side::End));
-                if let Some(index) = done.entry
-                    && let Some(entry) = entries.get_mut(index)
-                {
-                    entry.end = end.max(entry.start);
-                    entry.size = (done.length - index) as u32;
-                }
-                if rule != Rule::COMMENT
-                    && let Some(parent) = open.last_mut()
-                {
-                    parent.end = Some(end);
-                    // A leaf without a node, such as a brace, takes the comments before it along.
-                    parent.length = if done.end.is_none() { entries.len() } else { parent.length.max(done.length) };
-                }
-            }
+    for event in events {
+        if !event.is_end {
+            let entry = kind(event.rule).map(|kind| {
+                let start = place(event.at, Side::Start);
+                entries.push(Entry { kind, start, end: start, size: 1 });
+                entries.len() - 1
+            });
+            open.push(Open { entry, end: None, length: entries.len() });
+            continue;
+        }
+        let Some(done) = open.pop() else { continue };
+        let end = done.end.unwrap_or_else(|| place(event.at, Side::End));
+        if let Some(index) = done.entry
+            && let Some(entry) = entries.get_mut(index)
+        {
+            entry.end = end.max(entry.start);
+            entry.size = (done.length - index) as u32;
+        }
+        if event.rule != Rule::COMMENT
+            && let Some(parent) = open.last_mut()
+        {
+            parent.end = Some(end);
+            // A leaf without a node, such as a brace, takes the comments before it along.
+            parent.length = if done.end.is_none() { entries.len() } else { parent.length.max(done.length) };
         }
     }
 }

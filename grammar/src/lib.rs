@@ -4,8 +4,8 @@
 //! the words of messages beyond what a person calls each part of the syntax. No type of pest leaves this crate.
 //!
 //! A text goes through four stages. The scanner ([`scan`]) repairs what is wrong with single characters and texts. The
-//! brackets are paired ([`balance`]). Then the text is parsed by the grammar, and where it does not parse it is repaired
-//! and parsed again ([`repair`]). What comes out of pest becomes the tree ([`build`]).
+//! brackets are paired ([`balance`]). Then the text is parsed by the grammar ([`peg`]), and where it does not parse it is
+//! repaired and parsed again ([`repair`]). The rules that were found become the tree ([`build`]).
 
 mod attempt;
 mod balance;
@@ -13,6 +13,7 @@ mod build;
 mod kind;
 mod parser;
 mod patch;
+mod peg;
 mod problem;
 mod repair;
 mod scan;
@@ -29,8 +30,7 @@ pub use tree::{Node, Tree};
 
 /// Says whether pest alone takes the text: no tree, no recovery. The yardstick of the benchmarks.
 pub fn parses(text: &str) -> bool {
-    use pest::Parser as _;
-    parser::FlowParser::parse(parser::Rule::file, text).is_ok()
+    attempt::takes(text)
 }
 
 /// Reads a text: the tree of what could be read and the problems of what could not, both in the order of the text.

@@ -38,8 +38,7 @@ impl Patched {
     }
 
     /// The place in the source of an offset in the repaired text.
-    pub(crate) fn place(&self, offset: usize, side: Side) -> u32 {
-        let offset = offset as u32;
+    pub(crate) fn place(&self, offset: u32, side: Side) -> u32 {
         // The last change that begins at or before the offset decides; of several at one place, the one whose text
         // the offset ends (for an end) or begins (for a start).
         let count = self.changes.partition_point(|change| match side {

@@ -12,7 +12,7 @@ mod holes;
 mod words;
 
 use crate::{
-    attempt::{Failure, attempt},
+    attempt::{self, Failure, attempt},
     balance::Groups,
     patch,
     problem::{Edit, Problem, ProblemKind},
@@ -95,7 +95,7 @@ pub(crate) fn read(source: &str, scan: &Scan, groups: Groups) -> Reading {
     let end = source.len() as u32;
     let units = Units { source, tokens: &scan.tokens, groups };
     let pieces = pieces(&units, end);
-    // pest keeps what it finds in memory until the end of a parse, so a long text is read in pieces from the start.
+    // What a parse finds is kept in memory until its end, so a long text is read in pieces from the start.
     let whole = [Piece { from: 0, to: scan.tokens.len(), start: 0, end }];
     let first = if source.len() > LONG { pieces.as_slice() } else { &whole };
     if let Some(entries) = without_repairs(source, first, &scan.edits) {
@@ -145,7 +145,7 @@ fn pieces(units: &Units<'_>, end: u32) -> Vec<Piece> {
 fn without_repairs(source: &str, pieces: &[Piece], edits: &[Edit]) -> Option<Vec<Entry>> {
     let mut entries = Vec::new();
     for piece in pieces {
-        entries.append(&mut attempt(source, piece.start, piece.end, piece.edits(edits)).ok()?);
+        entries.append(&mut attempt::entries(source, piece.start, piece.end, piece.edits(edits))?);
     }
     Some(entries)
 }

@@ -5,6 +5,7 @@
 //! here knows how a program is written.
 
 pub mod blob;
+pub mod chance;
 pub mod connector;
 pub mod control;
 pub mod egress;

@@ -1,7 +1,10 @@
 //! Random damage to programs.
 
 use super::{assert_well_formed, shipped};
-use crate::{attempt::attempt, read, scan};
+use crate::{
+    attempt::{by_pest, entries},
+    read, scan,
+};
 
 /// A small generator of the same numbers on every machine (xorshift64*, Vigna 2016).
 struct Random(u64);
@@ -138,7 +141,23 @@ fn damaged_programs_are_read_without_panic() {
         let (tree, problems) = read(&text);
         assert_well_formed(&text, &tree, &problems);
         // What was left out or changed in order to read the text is never kept silent.
-        let is_plain = attempt(&text, 0, text.len() as u32, &[]).is_ok() || text.starts_with('\u{feff}');
+        let is_plain = entries(&text, 0, text.len() as u32, &[]).is_some() || text.starts_with('\u{feff}');
         assert!(!problems.is_empty() || is_plain, "{text:?}");
+    }
+}
+
+#[test]
+fn the_reader_of_the_grammar_agrees_with_pest() {
+    let all = shipped();
+    let mut random = Random(0x0ff5_e700_0815_4711);
+    let agree = |text: &str| assert_eq!(entries(text, 0, text.len() as u32, &[]), by_pest(text).ok(), "{text}");
+    for (_, text) in &all {
+        agree(text);
+        let (tree, _) = read(text);
+        for item in tree.root().children() {
+            for _ in 0..4 {
+                agree(&damaged(item.text(text), &mut random));
+            }
+        }
     }
 }

@@ -23,6 +23,8 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: AnswerBody,
+    /// Whether a server before it may have done what was asked, and then redirected to this answer.
+    pub(super) acted: bool,
 }
 
 /// The body of an answer.
@@ -94,10 +96,11 @@ impl Reader<'_> {
         if let (None, Some(message)) = (&failed, graphql) {
             let message = format!("`{}` answered an error: {message}", self.connector.name);
             let failure = with_status(Failure::new(ErrorKind::Invalid, message), answer.status);
-            return (Err(failure), Reached::Answered);
+            return (Err(failure), if answer.acted { Reached::Perhaps } else { Reached::Answered });
         }
         if let Some((rule, kind)) = failed {
             let reached = match (&kind, answer.status.as_u16()) {
+                _ if answer.acted => Reached::Perhaps,
                 // Said by a gateway that lost the system behind it (RFC 9110, section 15.6; 520 and 524 are Cloudflare's).
                 (ErrorKind::Unavailable | ErrorKind::Timeout, 502 | 504 | 520 | 524) => Reached::Perhaps,
                 _ => Reached::Answered,
@@ -159,8 +162,8 @@ impl Reader<'_> {
         };
         let said = match pick(&self.connector.errors.message) {
             Some(message) => format!(": {message}"),
-            None if answer.status.is_redirection() => {
-                ": it redirects, and redirects are not followed: set `base_url`".to_owned()
+            None if matches!(answer.status.as_u16(), 301 | 302 | 303 | 307 | 308) => {
+                ": it redirects, and does not say where to".to_owned()
             }
             None => String::new(),
         };
@@ -239,6 +242,7 @@ impl Reader<'_> {
                 Ambient::Status => Value::Int(i64::from(answer.status.as_u16())),
                 Ambient::Headers => headers(&answer.headers),
                 Ambient::Query | Ambient::Item | Ambient::Signature => return None,
+                Ambient::Now | Ambient::Uuid | Ambient::Random => return None,
             })
         };
         let evaluator = Evaluator {
@@ -252,8 +256,8 @@ impl Reader<'_> {
     }
 }
 
-/// The kind of a status for which nothing is declared: see [`flow_model::schema::Errors`]. Redirects are not followed,
-/// since the credential must not go to another host.
+/// The kind of a status for which nothing is declared: see [`flow_model::schema::Errors`]. Of redirects, those come here
+/// that say no place to follow to.
 fn usual_kind(status: u16) -> Option<ErrorKind> {
     Some(match status {
         200..=299 => return None,

@@ -1,4 +1,5 @@
-//! Sends a request and reads its answer: within its time, into a bounded amount of memory, to one host.
+//! Sends a request, follows redirects and reads the answer: within its time, into a bounded amount of memory, to where the
+//! guard lets it.
 
 use std::error::Error as _;
 
@@ -12,9 +13,13 @@ use tokio::time::{Instant, timeout_at};
 use super::{
     Reached,
     answer::{Answer, AnswerBody},
+    redirect::{Stop, Trail, host},
     request::Prepared,
 };
-use crate::egress::{Guard, Refused};
+use crate::{
+    egress::{Guard, Refused},
+    secret::Redactor,
+};
 
 /// How long it may take to reach a server.
 const CONNECT: Millis = Millis::seconds(10);
@@ -23,7 +28,7 @@ const CONNECT: Millis = Millis::seconds(10);
 /// is on its way loses that request.
 const IDLE: Millis = Millis::seconds(15);
 
-/// The clients. Neither follows redirects, reads proxies from the environment or repeats a request.
+/// The clients. Neither follows redirects by itself, reads proxies from the environment or repeats a request.
 pub(super) struct Clients {
     /// Keeps connections open.
     kept: Client,
@@ -43,37 +48,84 @@ pub(super) struct Lost {
     pub(super) reached: Reached,
 }
 
+impl Lost {
+    /// The same after redirects: what was asked for may have been done before the call was sent on.
+    fn after(self, trail: &Trail) -> Self {
+        let reached = if trail.acted() { Reached::Perhaps } else { self.reached };
+        Self { reached, ..self }
+    }
+}
+
+/// How long a call may take, redirects and answer together.
+#[derive(Clone, Copy)]
+struct Limit {
+    deadline: Instant,
+    timeout: Millis,
+}
+
+impl Limit {
+    fn passed(self, host: &str) -> Failure {
+        Failure::new(ErrorKind::Timeout, format!("`{host}` did not answer within {}", self.timeout))
+    }
+}
+
 impl Clients {
     /// Clients that read answers up to so many bytes, and connect to where the guard lets them.
     pub(super) fn new(longest: u64, guard: Guard) -> Self {
         Self { kept: client(usize::MAX, &guard), fresh: client(0, &guard), longest, guard }
     }
 
-    /// Sends a request and reads its answer. A request that is `repeatable` may use a connection that was open before.
-    pub(super) async fn send(&self, prepared: Prepared, repeatable: bool, timeout: Millis) -> Result<Answer, Lost> {
+    /// Sends a request and reads its answer. A request that is `repeatable` may use a connection that was open before. No
+    /// redirect takes one of the `secrets` to another origin.
+    pub(super) async fn send(
+        &self,
+        prepared: Prepared,
+        repeatable: bool,
+        timeout: Millis,
+        secrets: &Redactor,
+    ) -> Result<Answer, Lost> {
         let client = if repeatable { &self.kept } else { &self.fresh };
+        let limit = Limit { deadline: Instant::now() + timeout.duration(), timeout };
+        let (mut request, mut trail) = (prepared, Trail::default());
+        loop {
+            let exchanged = self.exchange(client, &request, limit).await;
+            let response = exchanged.map_err(|lost| lost.after(&trail))?;
+            match trail.next(&request, response.status(), response.headers(), &self.guard, secrets) {
+                Ok(Some(next)) => request = next,
+                Ok(None) => {
+                    let answer = self.answer(response, &host(&request.url), limit).await;
+                    return answer.map(|answer| Answer { acted: trail.acted(), ..answer });
+                }
+                Err(stop) => return Err(stopped(&stop).after(&trail)),
+            }
+        }
+    }
+
+    /// Sends one request, and waits for the head of the answer.
+    async fn exchange(&self, client: &Client, prepared: &Prepared, limit: Limit) -> Result<Response, Lost> {
         let host = host(&prepared.url);
         if let Err(refused) = self.guard.url(&prepared.url) {
             return Err(denied(&refused));
         }
-        let deadline = Instant::now() + timeout.duration();
-        let late = || Failure::new(ErrorKind::Timeout, format!("`{host}` did not answer within {timeout}"));
         let request = client
-            .request(prepared.method, prepared.url)
-            .headers(prepared.headers)
-            .body(prepared.body)
+            .request(prepared.method.clone(), prepared.url.clone())
+            .headers(prepared.headers.clone())
+            .body(prepared.body.clone())
             .build()
             .map_err(|error| Lost {
                 failure: Failure::new(ErrorKind::Invalid, format!("the request can't be built: {}", cause(error))),
                 reached: Reached::Never,
             })?;
-        let response = match timeout_at(deadline, client.execute(request)).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(lost(&host, error)),
-            Err(_) => return Err(Lost { failure: late(), reached: Reached::Perhaps }),
-        };
+        match timeout_at(limit.deadline, client.execute(request)).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(lost(&host, error)),
+            Err(_) => Err(Lost { failure: limit.passed(&host), reached: Reached::Perhaps }),
+        }
+    }
+
+    async fn answer(&self, response: Response, host: &str, limit: Limit) -> Result<Answer, Lost> {
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = match timeout_at(deadline, self.read(response)).await {
+        let body = match timeout_at(limit.deadline, self.read(response)).await {
             Ok(Ok(body)) => body,
             // The status of a refusal says enough; that of a success does not, for the result is lost.
             Ok(Err(_)) | Err(_) if !status.is_success() => AnswerBody::Broken,
@@ -81,9 +133,9 @@ impl Clients {
                 let message = format!("the answer of `{host}` broke off: {}", cause(error));
                 return Err(Lost { failure: Failure::new(ErrorKind::Unavailable, message), reached: Reached::Perhaps });
             }
-            Err(_) => return Err(Lost { failure: late(), reached: Reached::Perhaps }),
+            Err(_) => return Err(Lost { failure: limit.passed(host), reached: Reached::Perhaps }),
         };
-        Ok(Answer { status, headers, body })
+        Ok(Answer { status, headers, body, acted: false })
     }
 
     /// Reads the body, decompressed, and stops where it gets too long.
@@ -129,6 +181,15 @@ fn denied(refused: &Refused) -> Lost {
     Lost { failure: Failure::new(ErrorKind::Forbidden, message), reached: Reached::Never }
 }
 
+/// A redirect that is not followed: the server has answered, and would answer the same again.
+fn stopped(stop: &Stop) -> Lost {
+    let kind = match stop {
+        Stop::Refused { .. } | Stop::Downgrade(_) | Stop::Secret { .. } => ErrorKind::Forbidden,
+        Stop::Unreadable(_) | Stop::Moved { .. } | Stop::Circle(_) | Stop::TooMany => ErrorKind::Invalid,
+    };
+    Lost { failure: Failure::new(kind, stop.to_string()), reached: Reached::Answered }
+}
+
 fn lost(host: &str, error: reqwest::Error) -> Lost {
     if let Some(refused) = refusal(&error) {
         return denied(refused);
@@ -169,12 +230,5 @@ fn cause(error: reqwest::Error) -> String {
     match words.split_once(" (os error") {
         Some((words, _)) => words.to_lowercase(),
         None => words,
-    }
-}
-
-fn host(url: &url::Url) -> String {
-    match (url.host_str(), url.port()) {
-        (Some(host), Some(port)) => format!("{host}:{port}"),
-        (host, _) => host.unwrap_or_default().to_owned(),
     }
 }

@@ -1,6 +1,7 @@
 //! Builds the request of an operation from its declaration.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
 use flow_model::{
     expr::Expr,
     failure::{ErrorKind, Failure},
@@ -21,13 +22,17 @@ use super::{
     template::{Scope, base_url},
     xml,
 };
+use crate::egress::is_named;
 
 /// A request, ready to be sent.
+#[derive(Clone)]
 pub(super) struct Prepared {
     pub(super) method: Method,
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
-    pub(super) body: Vec<u8>,
+    pub(super) body: Bytes,
+    /// The hosts that it may be sent on to: the connection's, and those that its connector names.
+    pub(super) hosts: Vec<String>,
 }
 
 /// Builds the request.
@@ -88,7 +93,8 @@ pub(super) fn prepare(
     if url.origin() != base.origin() && !request.whole_url {
         return Err(invalid("the request would leave for another host than the connection's"));
     }
-    Ok(Prepared { method, url, headers, body })
+    let hosts = base.host_str().map(str::to_owned).into_iter().chain(http.hosts.iter().cloned()).collect();
+    Ok(Prepared { method, url, headers, body: body.into(), hosts })
 }
 
 /// A whole URL that a system gave out: `https`, or `http` where the base is, and of a host that the connector names.
@@ -101,11 +107,7 @@ fn given_url(scope: &Scope<'_>, http: &Http, expr: &Expr, base: &Url) -> Result<
         return Err(invalid("the URL of the request must be `https`, without user and password"));
     }
     let host = url.host_str().unwrap_or_default();
-    let named = http.hosts.iter().any(|pattern| match pattern.strip_prefix('*') {
-        Some(end) => host.len() > end.len() && host.ends_with(end),
-        None => host == pattern,
-    });
-    if url.origin() != base.origin() && !named {
+    if url.origin() != base.origin() && !is_named(host, &http.hosts) {
         return Err(invalid(format!(
             "the request would leave for `{host}`, which the connector does not name in `hosts`"
         )));

@@ -220,8 +220,13 @@ fn decision(plan: &Plan, place: &Place, how: How) -> Result<Decision, Refusal> {
     let connector = connector.and_then(|connection| plan.connectors.get(&connection.connector));
     let operation = step.and_then(|step| connector?.operations.get(&step.operation));
     let none = Default::default();
-    let types = connector.map_or(&none, |connector| &connector.types);
-    let result = operation.map_or(&Type::Json, |operation| &operation.result);
+    let (result, types) = match step.and_then(|step| step.result.as_ref()) {
+        Some(result) => (result, &plan.types),
+        None => (
+            operation.map_or(&Type::Json, |operation| &operation.result),
+            connector.map_or(&none, |connector| &connector.types),
+        ),
+    };
     match how {
         How::Retry => Ok(Decision::Retry),
         How::Fail(message) => Ok(Decision::Fail(Failure::new(ErrorKind::Interrupted, message))),

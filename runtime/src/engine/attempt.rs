@@ -70,7 +70,7 @@ impl Inner {
         let Attempt { outcome, retry_after, reached } = self.bounded(answer, &call);
         tracing::debug!(%run, flow, %place, attempt, ok = outcome.is_ok(), "attempt ended");
         self.land(&run, &call);
-        let draw = rand::random();
+        let draw = self.settings.chance.draw() as u32;
         self.post(&run, Message::Event(Event::Attempted { place, attempt, outcome, reached, retry_after, draw }));
     }
 
@@ -122,6 +122,7 @@ impl Inner {
             reached: Reached::Perhaps,
         };
         tokio::select! {
+            biased;
             answer = AssertUnwindSafe(self.settings.performer.perform(invocation)).catch_unwind() => {
                 answer.unwrap_or_else(|_| {
                     tracing::error!(connection = call.connection, operation = call.operation, "a connector panicked");
@@ -188,6 +189,7 @@ fn invocation(plan: Arc<Plan>, call: &Call) -> Invocation {
         plan,
         connection: call.connection.clone(),
         operation: call.operation.clone(),
+        result: call.result.clone(),
         args: call.args.clone(),
         key: call.key.clone(),
         timeout: call.timeout,

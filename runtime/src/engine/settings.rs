@@ -6,6 +6,7 @@ use flow_model::units::Millis;
 
 use crate::{
     blob::{Blobs, Disk},
+    chance::{Chance, SystemChance},
     connector::Performer,
     eval::{Environment, Library},
     timer::{Clock, SystemClock},
@@ -26,12 +27,14 @@ pub struct Settings {
     pub performer: Arc<dyn Performer>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Random numbers.
+    pub chance: Arc<dyn Chance>,
     /// How much at the same time.
     pub limits: Limits,
 }
 
 impl Settings {
-    /// Settings with the clock of the machine, the usual limits, and blobs in the same folder.
+    /// Settings with the clock and the random numbers of the machine, the usual limits, and blobs in the same folder.
     pub fn new(
         data: impl Into<PathBuf>,
         library: Library,
@@ -40,7 +43,8 @@ impl Settings {
     ) -> Self {
         let (data, clock) = (data.into(), Arc::new(SystemClock));
         let blobs = Arc::new(Disk::new(data.join("blobs")));
-        Self { data, blobs, library, env, performer, clock, limits: Limits::default() }
+        let (chance, limits) = (Arc::new(SystemChance), Limits::default());
+        Self { data, blobs, library, env, performer, clock, chance, limits }
     }
 }
 

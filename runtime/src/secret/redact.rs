@@ -50,13 +50,13 @@ impl Redactor {
             return value;
         }
         match value {
-            Value::String(text) if self.touches(&text) => Value::text(self.text(&text)),
+            Value::String(text) if self.holds(&text) => Value::text(self.text(&text)),
             Value::List(items) => Value::List(items.into_iter().map(|item| self.value(item)).collect()),
             Value::Record(fields) => Value::Record(
                 fields
                     .into_iter()
                     .map(|(name, value)| {
-                        let name = if self.touches(&name) { self.text(&name) } else { name };
+                        let name = if self.holds(&name) { self.text(&name) } else { name };
                         (name, self.value(value))
                     })
                     .collect(),
@@ -71,7 +71,8 @@ impl Redactor {
         Failure { kind: failure.kind, message: self.text(&failure.message), fields }
     }
 
-    fn touches(&self, text: &str) -> bool {
+    /// Says whether one of the secrets stands in a text, however it is written.
+    pub fn holds(&self, text: &str) -> bool {
         self.secrets.iter().any(|hidden| {
             hidden.find(text.as_bytes(), 0).is_some() || hidden.forms.iter().any(|form| text.contains(form.as_str()))
         })

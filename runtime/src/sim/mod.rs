@@ -10,9 +10,21 @@
 //! test that wait for them; no others come, and nobody answers an `approve`.
 //!
 //! Left out on purpose: concurrency of calls beyond their order. Calls are answered in the order in which they were made.
+//!
+//! Beside it stands the simulation of the whole engine, for the tests of this project: [`clock`], [`outside`] (the systems
+//! that are called), [`disk`] (what happens to writes), [`process`] (one life of an engine), and [`story`], which takes a
+//! plan through a [`schedule`] of faults and lets the [`oracle`] judge.
 
+pub mod clock;
+pub mod disk;
 mod expect;
+pub mod oracle;
+pub mod outside;
+pub mod process;
 mod sample;
+pub mod schedule;
+pub mod story;
+mod wreck;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -39,6 +51,9 @@ use crate::{
 
 /// When a test begins on its clock: 2026-01-01T00:00:00Z.
 pub const START: Instant = Instant(1_767_225_600_000);
+
+/// What `uuid()` and `random()` are made of: they give the same in each test.
+const SEED: &str = "a test";
 
 /// How many events a run of a test may have: a loop that never ends is stopped here.
 const MOST_EVENTS: usize = 1_000_000;
@@ -188,7 +203,7 @@ impl World<'_> {
     fn carry_out(&mut self) -> Result<Status, String> {
         let payload = self.payload()?;
         let mut now = START;
-        let start = Start { trigger: self.case.trigger, payload, env: BTreeMap::new() };
+        let start = Start { trigger: self.case.trigger, payload, env: BTreeMap::new(), seed: Some(SEED.to_owned()) };
         self.begin("test".to_owned(), Arc::clone(&self.plan), None, start, now)?;
         for _ in 0..MOST_EVENTS {
             let root = self.runs.first().map(|run| &run.machine).ok_or("no run was begun")?;
@@ -243,7 +258,7 @@ impl World<'_> {
                     let Some(plan) = self.plans.iter().find(|plan| plan.digest() == child.digest).cloned() else {
                         return Err(format!("the flow `{}` is called, and its plan is not given", child.flow));
                     };
-                    let start = Start { trigger: None, payload: child.params, env: BTreeMap::new() };
+                    let start = Start { trigger: None, payload: child.params, env: BTreeMap::new(), seed: None };
                     self.begin(child.run, plan, Some((run, child.place)), start, now)?;
                 }
                 Action::Cancel { run, reason } => {
@@ -296,6 +311,7 @@ impl World<'_> {
                 self.told.extend(parent.map(|(parent, place)| (parent, Event::Returned { place, outcome })));
             }
             Record::Scheduled { .. }
+            | Record::Observed { .. }
             | Record::Waits { .. }
             | Record::StepFailed { .. }
             | Record::Undecided { .. }
@@ -354,9 +370,9 @@ impl World<'_> {
         let outcome = match kind {
             Some(AnswerKind::Returns(value)) => self.eval(&value),
             Some(AnswerKind::Fails(kind)) => Err(self.failure(kind, &call)),
-            Some(AnswerKind::Schema) | None => {
-                Ok(operation.as_ref().map_or(Value::Null, |operation| sample(&operation.result, &plan.types)))
-            }
+            Some(AnswerKind::Schema) | None => Ok(operation.as_ref().map_or(Value::Null, |operation| {
+                sample(call.result.as_ref().unwrap_or(&operation.result), &plan.types)
+            })),
         };
         let names = operation.iter().flat_map(|operation| operation.params.keys().cloned());
         let args = Value::Record(names.zip(call.args.iter().cloned()).collect());

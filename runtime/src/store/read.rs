@@ -1,6 +1,7 @@
 //! What is in the store?
 
 use std::{
+    collections::BTreeMap,
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -139,7 +140,11 @@ impl Reader {
         Ok(letters.collect::<Result<_, _>>()?)
     }
 
-    pub(super) fn rows(&self, run: &RunId) -> Result<Vec<Row>, Error> {
+    /// The journal of a run, as it is stored.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub fn rows(&self, run: &RunId) -> Result<Vec<Row>, Error> {
         let connection = self.lock();
         let mut statement =
             connection.prepare_cached("select seq, version, body, checksum from journal where run = ? order by seq")?;
@@ -155,7 +160,11 @@ impl Reader {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    pub(super) fn plan(&self, digest: &str) -> Result<Option<Vec<u8>>, Error> {
+    /// The plan with a digest, as it is stored.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub fn plan(&self, digest: &str) -> Result<Option<Vec<u8>>, Error> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached("select plan from plans where digest = ?")?;
         Ok(statement.query_row([digest], |row| row.get(0)).optional()?)
@@ -191,6 +200,13 @@ impl Reader {
         let mut statement = connection.prepare_cached("select id, body from mail where run = ? order by id")?;
         let mail = statement.query_map([run.as_str()], |row| Ok((row.get(0)?, json(row, 1)?)))?;
         Ok(mail.collect::<Result<_, _>>()?)
+    }
+
+    pub(super) fn notes(&self, scope: &str) -> Result<BTreeMap<String, String>, Error> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached("select key, text from notes where scope = ?")?;
+        let notes = statement.query_map([scope], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(notes.collect::<Result<_, _>>()?)
     }
 
     pub(super) fn begun_since(&self, scope: &str, since: Instant) -> Result<Vec<Instant>, Error> {

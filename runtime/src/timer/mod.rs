@@ -89,6 +89,7 @@ impl<K: Ord + Clone> Timers<K> {
                 }
                 Some(at) => {
                     tokio::select! {
+                        biased;
                         () = clock.sleep_until(at) => {}
                         () = self.changed.notified() => {}
                     }

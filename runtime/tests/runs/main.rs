@@ -16,5 +16,6 @@ mod machine;
 mod others;
 mod random;
 mod reliability;
+mod simulated;
 mod support;
 mod undo;

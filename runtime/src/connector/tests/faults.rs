@@ -104,22 +104,6 @@ fn bomb() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_redirect_does_not_carry_the_credential_away() {
-    let other = Server::json("{}").await;
-    let location: &'static str = Box::leak(other.url.clone().into_boxed_str());
-    for status in [301, 302, 303, 307, 308] {
-        let headers: &'static [(&str, &str)] = Box::leak(Box::new([("location", location)]));
-        let server = Server::saying(status, headers, "").await;
-        let attempt = World::reading(&server.url, Type::Json).call(vec![]).await;
-        let failure = attempt.outcome.unwrap_err();
-        assert_eq!(failure.kind, ErrorKind::Invalid);
-        assert!(failure.message.contains("redirects are not followed"), "{}", failure.message);
-        server.only();
-    }
-    assert!(other.seen().is_empty());
-}
-
-#[tokio::test]
 async fn all_runs_of_a_connection_share_its_limit() {
     let server = Server::json("{}").await;
     let mut world = World::reading(&server.url, Type::Json);

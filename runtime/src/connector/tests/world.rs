@@ -44,6 +44,7 @@ pub(super) struct World {
     pub(super) native: NativeTable,
     pub(super) longest: u64,
     pub(super) timeout: Millis,
+    pub(super) guard: Guard,
 }
 
 /// The secrets of a test.
@@ -107,9 +108,24 @@ pub(super) fn post(path: &str, body: Body) -> Request {
 }
 
 pub(super) fn operation(params: IndexMap<String, Field>, result: Type, effect: Effect, call: Call) -> Operation {
-    let (doc, key, errors, scopes, deprecated) = (String::new(), None, Vec::new(), Vec::new(), None);
+    let (doc, types, key, errors, scopes, deprecated) = (String::new(), Vec::new(), None, Vec::new(), Vec::new(), None);
     let (cost, undo, visible_after, bulk) = (None, None, None, None);
-    Operation { doc, params, result, effect, key, call, errors, scopes, deprecated, cost, undo, visible_after, bulk }
+    Operation {
+        doc,
+        types,
+        params,
+        result,
+        effect,
+        key,
+        call,
+        errors,
+        scopes,
+        deprecated,
+        cost,
+        undo,
+        visible_after,
+        bulk,
+    }
 }
 
 impl World {
@@ -152,7 +168,8 @@ impl World {
             policy: Policy::default(),
         };
         let config = [("base_url".to_owned(), text(base))].into();
-        Self { connector, config, native: NativeTable::new(), longest: 100_000, timeout: Millis::seconds(20) }
+        let (native, guard) = (NativeTable::new(), Guard::new(Networks::localhost()));
+        Self { connector, config, native, longest: 100_000, timeout: Millis::seconds(20), guard }
     }
 
     pub(super) fn http(&mut self) -> &mut Http {
@@ -197,7 +214,7 @@ impl World {
         let env: BTreeMap<String, String> = [("HOST".to_owned(), "evil.example/".to_owned())].into();
         Connectors::new(Library::new(&[]), Arc::new(env), Arc::new(secrets), self.native.clone())
             .with_longest_answer(self.longest)
-            .with_guard(Guard::new(Networks::localhost()))
+            .with_guard(self.guard.clone())
     }
 
     pub(super) fn invocation(&self, args: Vec<Value>) -> Invocation {
@@ -205,6 +222,7 @@ impl World {
             plan: Arc::new(self.plan()),
             connection: "sales".into(),
             operation: "op".into(),
+            result: None,
             args,
             key: "key-1".into(),
             timeout: self.timeout,

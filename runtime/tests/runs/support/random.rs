@@ -14,6 +14,7 @@ use flow_runtime::{
 };
 
 use super::build::*;
+pub(crate) use flow_runtime::sim::outside::answer as answer_of;
 
 /// A small generator of random numbers: SplitMix64 (G. L. Steele et al., "Fast Splittable Pseudorandom Number
 /// Generators", OOPSLA 2014).
@@ -259,13 +260,6 @@ impl Draw<'_> {
         block.push(bind(&format!("n{softened}"), softened, op(get(slot), BinaryOp::Coalesce, int(0))));
         seen.push(softened);
     }
-}
-
-/// What the world answers to a call with an argument.
-pub(crate) fn answer_of(arg: &Value) -> Value {
-    let bytes = arg.to_string().into_bytes();
-    let sum = bytes.iter().fold(7u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(*byte)));
-    Value::Int(i64::from(sum % 97))
 }
 
 /// What a calm body yields, computed straight from its statements, and the places of its calls.

@@ -1,0 +1,159 @@
+//! How does one process live and end?
+//!
+//! The engine runs on one thread. When nothing can go on and no operation of the store is under way, the clock moves to the
+//! earliest time that anyone waits for.
+
+use std::{
+    future::Future,
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use flow_model::units::Millis;
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::Notify,
+};
+
+use super::{
+    disk::{Disk, Fault, Pace},
+    outside::{Caller, Outside},
+    wreck::Files,
+};
+use crate::{
+    chance::{Chance, Seeded, SystemChance},
+    engine::{Engine, Settings},
+    eval::Library,
+    store::{Sqlite, Store},
+    timer::Clock,
+};
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended<T> {
+    /// The story was told to its end.
+    Well(T),
+    /// It crashed.
+    Crashed,
+}
+
+/// Nothing is left to happen, and the story is not over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("nothing is left to happen, and the story is not over")]
+pub struct Stuck;
+
+/// One process of a simulation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Life {
+    /// What becomes of its writes.
+    pub fault: Fault,
+    /// How its store works.
+    pub pace: Pace,
+    /// When it is killed, whatever it does.
+    pub lasts: Option<Millis>,
+}
+
+/// Starts a process on a data folder and lets it live through a story, or until it crashes.
+///
+/// # Panics
+/// The folder can't be opened, or nothing is left to happen and the story is not over.
+pub fn process<T, F: Future<Output = T>>(
+    outside: &Arc<Outside>,
+    data: &Path,
+    fault: Fault,
+    story: impl FnOnce(Arc<Engine>) -> F,
+) -> Ended<T> {
+    match live(outside, data, &Life { fault, pace: Pace::Real, lasts: None }, story) {
+        Ok(ended) => ended,
+        Err(stuck) => panic!("{stuck}"),
+    }
+}
+
+/// The same for a process whose store may work at a drawn pace: then equal arguments lead to the same calls and writes. A
+/// crash leaves the files as they were at that moment, as the end of a real process would.
+///
+/// # Errors
+/// Nothing is left to happen, and the story is not over.
+///
+/// # Panics
+/// The folder can't be opened.
+pub fn live<T, F: Future<Output = T>>(
+    outside: &Arc<Outside>,
+    data: &Path,
+    life: &Life,
+    story: impl FnOnce(Arc<Engine>) -> F,
+) -> Result<Ended<T>, Stuck> {
+    let busy = Arc::new(AtomicUsize::new(0));
+    let (crashed, stuck) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let runtime = runtime(outside, &busy, &stuck);
+    let wreck = Arc::new(Mutex::new(None));
+    let ended = runtime.block_on(async {
+        let store = Disk {
+            inner: Arc::new(Sqlite::open(data).expect("the folder is free: the process before has ended")),
+            folder: data.to_owned(),
+            fault: life.fault,
+            chance: match life.pace {
+                Pace::Real => None,
+                Pace::Drawn(seed) => Some(Seeded::new(seed)),
+            },
+            clock: Arc::clone(&outside.clock),
+            writes: AtomicUsize::new(0),
+            busy,
+            crashed: Arc::clone(&crashed),
+            wreck: Arc::clone(&wreck),
+        };
+        let engine =
+            Arc::new(Engine::with_store(settings(outside, data, life.pace), Arc::new(store) as Arc<dyn Store>));
+        let until = life.lasts.map(|lasts| outside.clock.now().after(lasts));
+        let killed = async {
+            match until {
+                Some(until) => outside.clock.sleep_until(until).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = crashed.notified() => Ok(Ended::Crashed),
+            ended = story(engine) => Ok(Ended::Well(ended)),
+            () = killed => Ok(Ended::Crashed),
+            () = stuck.notified() => Err(Stuck),
+        }
+    });
+    let mut left = wreck.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if left.is_none() && matches!(ended, Ok(Ended::Crashed)) && life.pace != Pace::Real {
+        left = Some(Files::read(data).expect("the folder is there"));
+    }
+    drop(runtime);
+    if let Some(files) = left {
+        files.put(data).expect("the folder can be written");
+    }
+    ended
+}
+
+/// A runtime of one thread that moves the clock when there is nothing else to do.
+fn runtime(outside: &Arc<Outside>, busy: &Arc<AtomicUsize>, stuck: &Arc<Notify>) -> Runtime {
+    let (busy, clock, stuck) = (Arc::clone(busy), Arc::clone(&outside.clock), Arc::clone(stuck));
+    let idle = move || {
+        if busy.load(Ordering::SeqCst) == 0 && !clock.advance() {
+            stuck.notify_one();
+        }
+    };
+    Builder::new_current_thread().on_thread_park(idle).build().expect("a thread without devices needs nothing")
+}
+
+fn settings(outside: &Arc<Outside>, data: &Path, pace: Pace) -> Settings {
+    let env = outside.env.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let performer = Arc::new(Caller(Arc::clone(outside)));
+    Settings {
+        clock: Arc::clone(&outside.clock) as Arc<dyn Clock>,
+        chance: match pace {
+            Pace::Real => Arc::new(SystemChance),
+            Pace::Drawn(seed) => Arc::new(Seeded::new(!seed)) as Arc<dyn Chance>,
+        },
+        limits: outside.limits.clone(),
+        ..Settings::new(data, Library::default(), Arc::new(env), performer)
+    }
+}
