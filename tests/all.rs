@@ -9,4 +9,5 @@ mod faults;
 mod functions;
 mod natives;
 mod programs;
+mod tested;
 mod tidy;

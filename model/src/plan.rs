@@ -166,6 +166,9 @@ pub enum NodeKind {
         items: Expr,
         /// How many at the same time, at least 1.
         concurrency: Expr,
+        /// `every 1s`: an item begins no sooner than this after the one before it has begun.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        every: Option<Expr>,
         /// What a failing item does.
         on_error: ForOnError,
     },
@@ -293,6 +296,9 @@ pub struct Step {
     pub connection: String,
     /// The operation, a key of the connector's operations.
     pub operation: String,
+    /// The type of the result, where the operation leaves it to its caller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<Type>,
     /// Arguments for all parameters in declared order, defaults put in, in their JSON form where that differs.
     pub args: Vec<Expr>,
     /// The author's idempotency key. Without one, keyed operations get a digest of run, path and loop indexes.
@@ -314,6 +320,19 @@ pub struct Policy {
     /// How many calls are tried again, over all runs that use the same account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Rate>,
+}
+
+impl Policy {
+    /// How long a call may take when every attempt but the last fails: each attempt its time limit, each wait its bound.
+    /// A server can ask for longer waits.
+    pub fn longest(&self) -> Millis {
+        let timeout = self.timeout.unwrap_or(DEFAULT_TIMEOUT).0;
+        let Some(retry) = &self.retry else { return Millis(timeout) };
+        let waits = (1..=retry.times).fold(0u64, |waits, attempt| waits.saturating_add(retry.backoff.bound(attempt).0));
+        let all = timeout.saturating_mul(u64::from(retry.times) + 1).saturating_add(waits);
+        // The last attempt begins within the budget at the latest.
+        Millis(retry.budget.map_or(all, |budget| all.min(budget.0.saturating_add(timeout))))
+    }
 }
 
 /// When calls of a connection stop for a while. Calls that were to leave then wait and do not fail (M. Nygard, "Release
@@ -373,6 +392,19 @@ pub enum Backoff {
     },
     /// The bound stays.
     Fixed(Millis),
+}
+
+impl Backoff {
+    /// The longest wait after an attempt; the first is 1.
+    pub fn bound(&self, attempt: u32) -> Millis {
+        match self {
+            Self::Fixed(wait) => *wait,
+            Self::Exponential { first, most } => {
+                let doubled = 1u64.checked_shl(attempt.saturating_sub(1)).unwrap_or(u64::MAX);
+                Millis(first.0.saturating_mul(doubled)).min(*most)
+            }
+        }
+    }
 }
 
 /// What the other branches of `parallel` do when one fails.

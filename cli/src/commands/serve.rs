@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     io::ErrorKind,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -27,6 +27,9 @@ use crate::{
     ui::{self, CARE, HINT, QUIET, STRONG, styled, table::width},
 };
 
+/// Where it listens when nobody says otherwise.
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4711);
+
 /// Serves programs.
 ///
 /// # Errors
@@ -45,7 +48,7 @@ pub(crate) fn serve(args: &args::Serve) -> Result<Exit, Trouble> {
     plans.iter().for_each(|plan| needs.add(plan));
     needs.check(&host)?;
     log::start(args.log, flow_runtime::eval::Environment::get(&host.variables, log::VARIABLE).as_deref())?;
-    host::block_on(until_stopped(args, &host, &plans, &routes, &data))
+    host::block_on(until_stopped(args, &place.project().serve, &host, &plans, &routes, &data))
 }
 
 /// The plans of all programs.
@@ -53,7 +56,13 @@ fn plans(place: &Place, files: &[PathBuf]) -> Result<Vec<Arc<Plan>>, Trouble> {
     let mut plans: BTreeMap<String, (Arc<Plan>, String)> = BTreeMap::new();
     let mut failed = None;
     for file in files {
-        let program = match place.load(file) {
+        let checked = place.check(file)?;
+        // Of a folder, a file that declares no flow is no program: others use it, or it tests them.
+        let is_unread = checked.diagnostics.iter().any(|problem| problem.code.id().starts_with("E01"));
+        if files.len() > 1 && checked.flows.is_empty() && !is_unread {
+            continue;
+        }
+        let program = match place.accept(file, checked) {
             Ok(program) => program,
             Err(trouble) => {
                 // The others are checked all the same, so that all mistakes are shown in one go.
@@ -83,14 +92,16 @@ fn plans(place: &Place, files: &[PathBuf]) -> Result<Vec<Arc<Plan>>, Trouble> {
 
 async fn until_stopped(
     args: &args::Serve,
+    serve: &flow_compiler::project::Serve,
     host: &Host,
     plans: &[Arc<Plan>],
     routes: &[Route],
     data: &Path,
 ) -> Result<Exit, Trouble> {
     let mut interrupts = Interrupts::new()?;
-    let listener = bind(args.listen).await?;
-    let address = listener.local_addr().map_err(|error| unusable(args.listen, &said(&error)))?;
+    let listen = args.listen.or(serve.listen.map(|listen| listen.value)).unwrap_or(LISTEN);
+    let listener = bind(listen).await?;
+    let address = listener.local_addr().map_err(|error| unusable(listen, &said(&error)))?;
     let engine = Arc::new(host.open(data)?);
     let messages = engine.subscribe();
     for plan in plans {
@@ -103,7 +114,9 @@ async fn until_stopped(
         .check(host)
         .map_err(|trouble| trouble.help("earlier runs that are not over need this, and would fail without it"))?;
     let continued = engine.resume().await.map_err(|error| host::trouble(&error))?;
-    let notice = Notice { address, routes, schedules: &trigger::schedules(plans), data, continued };
+    let public = serve.public_url.as_ref().map(|url| &url.value);
+    let schedules = &trigger::schedules(plans);
+    let notice = Notice { address, public: public.map(|url| url.as_str()), routes, schedules, data, continued };
     ui::print(&match args.log {
         args::Format::Human => notice.human(),
         args::Format::Json => notice.json(),
@@ -115,7 +128,7 @@ async fn until_stopped(
         secrets: Arc::new(host.keyring.clone()),
         clock: Arc::new(SystemClock),
         limits: trigger::Limits::default(),
-        public_url: None,
+        public_url: public.cloned(),
         counters: Arc::default(),
     };
     let stop = async {
@@ -150,6 +163,8 @@ fn unusable(listen: SocketAddr, reason: &str) -> Trouble {
 /// What is said when everything is ready.
 struct Notice<'a> {
     address: SocketAddr,
+    /// How others reach it, where the project says so.
+    public: Option<&'a str>,
     routes: &'a [Route],
     schedules: &'a [Schedule],
     data: &'a Path,
@@ -180,7 +195,8 @@ impl Notice<'_> {
             number => format!(", {} not over yet", ui::count(number, "run")),
         };
         let data = styled(QUIET, format!("  runs are kept in {}{continued}", self.data.display()));
-        format!("listening on {}\n{rows}{data}\n", styled(HINT, format!("http://{}", self.address)))
+        let public = self.public.map(|public| format!(", as {}", styled(HINT, public))).unwrap_or_default();
+        format!("listening on {}{public}\n{rows}{data}\n", styled(HINT, format!("http://{}", self.address)))
     }
 
     /// One line.
@@ -193,6 +209,7 @@ impl Notice<'_> {
             self.schedules.iter().map(|schedule| json!({ "flow": schedule.flow, "every": schedule.every.to_string() }));
         let notice = json!({
             "listening": format!("http://{}", self.address),
+            "public_url": self.public,
             "routes": routes.collect::<Vec<_>>(),
             "schedules": schedules.collect::<Vec<_>>(),
             "data": self.data.display().to_string(),

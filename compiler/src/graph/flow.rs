@@ -49,12 +49,14 @@ pub(super) fn lower(
         signatures,
         sagas: Vec::new(),
         firsts: 0,
+        deadline: None,
     };
     lowering.el.has_gaps = has_gaps;
     lowering.el.scope.push();
     lowering.params(info);
     let triggers = lowering.triggers(&written.triggers);
     lowering.el.scope.push();
+    lowering.el.observes = true;
     let mut chain = Chain::default();
     let mut ends = lowering.statements(&mut chain, &written.body.statements, written.body.value.as_deref());
     if let Some(value) = written.body.value.as_deref() {
@@ -66,6 +68,7 @@ pub(super) fn lower(
     let result = lowering.result(info, ends);
     let raised = lowering.raised.pop().unwrap_or_default();
     lowering.declared_failures(info, &raised);
+    lowering.overrun();
     let mut errors: Vec<ErrorKind> = raised.kinds.into_keys().collect();
     errors.sort();
     let Lowering { el, builder, used, .. } = lowering;

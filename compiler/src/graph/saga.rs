@@ -66,6 +66,8 @@ impl Lowering<'_> {
         }
         // What an undo can end with has nothing to do with what the flow can end with.
         self.raised.push(Raised::default());
+        // It runs when the run has ended, whatever the deadline was.
+        let deadline = self.deadline.take();
         let mut chain = Chain::default();
         let undo = ast::Step {
             span: *span,
@@ -80,8 +82,9 @@ impl Lowering<'_> {
             undo: None,
         };
         match &call.kind {
-            ExprKind::Call { callee, args, .. } => {
-                if let Some(target) = self.target(callee, &undo) {
+            ExprKind::Call { callee, args, types } => {
+                if let Some(mut target) = self.target(callee, &undo) {
+                    self.instantiate(&mut target, types);
                     self.takes_back(&target, call);
                     self.call(&mut chain, &undo, &target, args, &format!("{name}.undo"));
                 }
@@ -98,6 +101,7 @@ impl Lowering<'_> {
                 )),
         }
         self.raised.pop();
+        self.deadline = deadline;
         self.el.scope.pop();
         if is_guarded {
             let mut whole = Chain::default();
@@ -134,6 +138,7 @@ impl Lowering<'_> {
             slot: Some(self.el.scope.fresh()),
             connection: step.connection.clone(),
             operation: undo.operation.clone(),
+            result: None,
             args,
             key: None,
             policy,

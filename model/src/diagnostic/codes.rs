@@ -69,6 +69,7 @@ codes! {
     E0212 "field-bound" Error "the bound on the field can't be checked",
     E0213 "endless-type" Error "no value of the type can be made",
     E0214 "not-declared-there" Error "the file does not declare the name",
+    E0215 "private-item" Error "the item is private to its file",
     E0301 "type-mismatch" Error "the value is of another type than its place",
     E0302 "may-be-null" Error "the value may be null here",
     E0303 "unknown-member" Error "the value has no such member",
@@ -150,10 +151,12 @@ codes! {
     W0402 "failure-never-happens" Warning "the flow declares an error that it can't end with",
     W0403 "unused-stub" Warning "the stub answers nothing",
     W0404 "test-expects-nothing" Warning "the test expects nothing",
+    W0405 "needless-sequence" Warning "steps wait for each other without need",
     W0601 "deprecated-operation" Warning "the operation should no longer be used",
     W0602 "no-dedupe" Warning "a repeated delivery starts a second run",
     W0603 "create-without-undo" Warning "a failed saga leaves something behind",
     W0604 "personal-data" Warning "personal data goes where it is not expected",
+    W0605 "deadline-before-retries" Warning "the run is given up before its retries",
 }
 
 impl fmt::Display for Code {

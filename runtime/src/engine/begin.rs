@@ -168,7 +168,8 @@ impl Inner {
         match (plan, id.parse::<RunId>()) {
             (Ok(plan), Ok(id)) => {
                 let names: Vec<_> = env::names(&plan).into_iter().collect();
-                let start = Start { trigger: None, payload: params, env: self.env_of(&names) };
+                let seed = env::draws(&plan).then(|| env::seed(&*self.settings.chance));
+                let start = Start { trigger: None, payload: params, env: self.env_of(&names), seed };
                 let new = NewRun {
                     flow,
                     plan: digest,
@@ -201,7 +202,7 @@ impl Inner {
         value: &Value,
     ) -> Result<(), Error> {
         let deployed: Vec<Deployed> = self.state().deployed.values().cloned().collect();
-        for Deployed { digest, plan, env } in deployed {
+        for Deployed { digest, plan, env, draws } in deployed {
             for (index, trigger) in plan.triggers.iter().enumerate() {
                 let TriggerKind::Event { events, pattern } = &trigger.kind else { continue };
                 if !events.iter().any(|name| name == event) {
@@ -216,6 +217,7 @@ impl Inner {
                     _ => value.clone(),
                 };
                 let env = self.env_of(&env);
+                let seed = draws.then(|| env::seed(&*self.settings.chance));
                 let started = Started { plan: &plan, trigger, payload: &payload, env: &env };
                 let started_by = words(trigger);
                 let dedupe = match trigger.dedupe.as_ref().map(|dedupe| (self.key(&started, &dedupe.key), dedupe)) {
@@ -246,7 +248,7 @@ impl Inner {
                     plan: digest.clone(),
                     trigger: Some(started_by),
                     dedupe,
-                    queued: Some(Start { trigger: Some(index), payload, env }),
+                    queued: Some(Start { trigger: Some(index), payload, env, seed }),
                     gate,
                     parent: None,
                 };

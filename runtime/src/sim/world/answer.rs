@@ -164,9 +164,9 @@ impl World<'_> {
         Ok(match kind {
             Some(AnswerKind::Returns(value)) => self.eval(&value),
             Some(AnswerKind::Fails(kind)) => Err(self.failure(kind, call)),
-            Some(AnswerKind::Schema) | None => {
-                Ok(operation.map_or(Value::Null, |operation| sample(&operation.result, &plan.types)))
-            }
+            Some(AnswerKind::Schema) | None => Ok(operation.map_or(Value::Null, |operation| {
+                sample(call.result.as_ref().unwrap_or(&operation.result), &plan.types)
+            })),
         })
     }
 

@@ -32,6 +32,9 @@ use crate::{
     machine::{Action, Call, Event, Machine, Place, Record, Repeat, Said, Start, Status},
 };
 
+/// What `uuid()` and `random()` are made of: they give the same in each test.
+const SEED: &str = "a test";
+
 /// How many events a run of a test may have: a loop that never ends is stopped here.
 const MOST_EVENTS: usize = 1_000_000;
 
@@ -157,7 +160,7 @@ impl<'a> World<'a> {
 
     fn carry_out(&mut self) -> Result<Status, String> {
         let payload = self.payload()?;
-        let start = Start { trigger: self.case.trigger, payload, env: BTreeMap::new() };
+        let start = Start { trigger: self.case.trigger, payload, env: BTreeMap::new(), seed: Some(SEED.to_owned()) };
         self.say(None, What::Said("the run begins".to_owned()));
         self.begin("test".to_owned(), Arc::clone(&self.plan), None, start.clone())?;
         let copies = if self.fault == Some(&Fault::Twice) { self.send_again(start)? } else { 0 };
@@ -238,7 +241,7 @@ impl<'a> World<'a> {
                     let Some(plan) = self.plans.iter().find(|plan| plan.digest() == child.digest).cloned() else {
                         return Err(format!("the flow `{}` is called, and its plan is not given", child.flow));
                     };
-                    let start = Start { trigger: None, payload: child.params, env: BTreeMap::new() };
+                    let start = Start { trigger: None, payload: child.params, env: BTreeMap::new(), seed: None };
                     let parent = Some((run, child.place));
                     if goes_on {
                         self.begin(child.run, plan, parent, start)?;
@@ -351,6 +354,7 @@ impl<'a> World<'a> {
                 self.told.extend(parent.map(|(parent, place)| (parent, Event::Returned { place, outcome })));
             }
             Record::Scheduled { .. }
+            | Record::Observed { .. }
             | Record::Waits { .. }
             | Record::StepFailed { .. }
             | Record::Undecided { .. }
