@@ -7,6 +7,8 @@ mod e2e;
 mod examples;
 mod faults;
 mod functions;
+mod layout;
+mod mistakes;
 mod natives;
 mod programs;
 mod tested;

@@ -35,8 +35,8 @@ kinds! {
         member_item condition trigger_source statement step_clause control control_word arm_value record_start
         until_range term prefix infix primary list_entry literal pattern_one bound_literal item_pattern
         type_atom digits begins_item kw_test kw_given kw_stub kw_expect kw_returns kw_using kw_schema kw_then kw_always kw_once
-        kw_never kw_called kw_run kw_result kw_responded kw_contains test_word tested_value tested_kind
-        tested_operation tested_queue tested_state target stub_answer expectation
+        kw_never kw_called kw_succeeded kw_failed kw_after kw_before kw_run kw_result kw_responded kw_contains test_word tested_value tested_kind
+        tested_operation tested_failure tested_queue tested_state target stub_answer expectation
     ]
     Comment: COMMENT;
     Name: word | name | bound_word | kw_later;
@@ -98,6 +98,11 @@ kinds! {
     ExpectDeadLetter: expect_dead_letter;
     ExpectResponded: expect_responded;
     ExpectNever: expect_never;
+    NeverBody: never_body;
+    Invariant: invariant;
+    Happened: happened;
+    CalledWhere: called_where;
+    Relation: relation;
     ConnectorItem: connector_item;
     ConfigSection: config_section;
     HttpSection: http_section;

@@ -220,6 +220,7 @@ fn spoken(rule: Rule) -> &'static str {
         | Rule::use_names
         | Rule::test_body
         | Rule::later_body
+        | Rule::never_body
         | Rule::lbrace => "`{`",
         Rule::rbrace => "`}`",
         Rule::lparen | Rule::params => "`(`",
@@ -263,7 +264,7 @@ fn spoken(rule: Rule) -> &'static str {
         Rule::given | Rule::kw_given => "`given`",
         Rule::stub | Rule::kw_stub => "`stub`",
         Rule::kw_expect => "`expect`",
-        Rule::tested_kind => "the kind of an error",
+        Rule::tested_kind | Rule::tested_failure => "the kind of an error",
         Rule::tested_queue => "a name",
         Rule::tested_state => "`completed`, `failed` or `needs_decision`",
         Rule::target | Rule::all_operations | Rule::tested_operation => "an operation",
@@ -276,6 +277,10 @@ fn spoken(rule: Rule) -> &'static str {
         Rule::kw_once => "`once`",
         Rule::kw_never => "`never`",
         Rule::kw_called => "`called`",
+        Rule::happened | Rule::kw_succeeded | Rule::kw_failed => "`called`, `succeeded` or `failed`",
+        Rule::invariant => "a call that never happens",
+        Rule::relation | Rule::kw_after | Rule::kw_before => "`after` or `before`",
+        Rule::called_where => "`where`",
         Rule::called_with => "`with`",
         Rule::expectation
         | Rule::expect_called

@@ -79,8 +79,13 @@ pub struct Answer {
 pub enum AnswerKind {
     /// `returns value`
     Returns(Expr),
-    /// `fails Kind`
-    Fails(ErrorKind),
+    /// `fails Kind`, `fails Kind(field: value)`
+    Fails {
+        /// With what.
+        kind: ErrorKind,
+        /// The fields of a declared error that are given; others are made from their types.
+        fields: Vec<(String, Expr)>,
+    },
     /// `using schema`: a value made from the operation's result type.
     Schema,
 }
@@ -124,6 +129,46 @@ pub enum Expected {
         /// Fields that the body has.
         body: Option<Expr>,
     },
+    /// `expect never { payments.refund called after mail.send }`
+    Never {
+        /// What never happens; with an order, what never happens then.
+        what: Happening,
+        /// Before or after something else.
+        order: Option<(Order, Happening)>,
+    },
+}
+
+/// A call of a kind that an invariant is about.
+#[derive(Clone, Debug)]
+pub struct Happening {
+    /// The connection and the operation.
+    pub target: Target,
+    /// What becomes of it.
+    pub happened: Happened,
+    /// Arguments that it has.
+    pub with: Option<Expr>,
+    /// What holds of its arguments, which are the ambient item.
+    pub filter: Option<Expr>,
+}
+
+/// What becomes of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Happened {
+    /// It is made. Each attempt counts.
+    Called,
+    /// It is answered with a result.
+    Succeeded,
+    /// It fails. Each attempt counts.
+    Failed,
+}
+
+/// How two calls follow each other, with others between them or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The first comes later than the second.
+    After,
+    /// The first comes earlier than the second.
+    Before,
 }
 
 /// How a run ends or what it waits for.

@@ -64,6 +64,66 @@ fn a_failed_test_shows_what_was_expected_where_and_what_happened() {
 }
 
 #[test]
+fn invariants_fields_of_errors_called_flows_and_branches_are_tested() {
+    let folder = TempDir::new().unwrap();
+    let program = r##"
+use files, slack
+
+flow keep(name: String) {
+  step note = files.write(path: "{name}.txt", text: "x") catch { Rejected as e if e.code == "full" => null }
+  if note == null {
+    log "full"
+  } else {
+    step told = tell(name)
+    log told
+  }
+  return name
+}
+
+flow tell(name: String) -> String {
+  step message = slack.chat.post_message(channel: "#a", text: name)
+  return message.channel
+}
+
+test "holds" for keep {
+  given name = "a"
+  stub files.write using schema
+  stub slack.chat.post_message returns { channel: "C1", ts: "1" }
+  expect slack.chat.post_message called once with { text: "a" }
+  expect never {
+    files.write called after slack.chat.post_message
+    files.write called where .path.starts_with("/")
+    slack.chat.post_message succeeded after slack.chat.post_message succeeded
+  }
+}
+
+test "does not hold" for keep {
+  given name = "b"
+  stub files.write fails Unavailable(message: "away") 2 times then using schema
+  stub slack.chat.post_message using schema
+  expect never { files.write succeeded after files.write failed }
+  expect never { slack.chat.post_message called where .text == name }
+}
+"##;
+    fs::write(folder.path().join("keep.flow"), program).unwrap();
+    let ended = output(flowc().current_dir(folder.path()).args(["test", "."]));
+    let shown = ended.stdout.clone();
+    ended.says(3, &[]);
+    for text in [
+        "✓ holds",
+        "✗ does not hold",
+        "expected: never `files.write` succeeded after `files.write` failed",
+        "actual:   call 1 is `files.write` with {\"path\":\"b.txt\",\"text\":\"x\"} → Unavailable, and call 3 is",
+        "[keep.flow:37:18]",
+        "expected: never `slack.chat.post_message` called where the condition holds",
+        "actual:   call 4 is `slack.chat.post_message` with",
+        "keep: 1 of 1 step reached; 1 of 3 branches taken, never `if` on line 6, arm 1 of `catch` on line 5",
+    ] {
+        assert!(shown.contains(text), "`{text}` is missing in\n{shown}");
+    }
+}
+
+#[test]
 fn a_filter_chooses_tests_and_all_that_pass_end_well() {
     let folder = folder();
     let ended = output(flowc().current_dir(folder.path()).args(["test", "--filter", "IS KEPT", "--format", "json"]));

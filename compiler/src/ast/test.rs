@@ -1,8 +1,11 @@
 //! Tests, as their author wrote them.
 
-use flow_model::span::Span;
+use flow_model::{
+    case::{Happened, Order},
+    span::Span,
+};
 
-use super::{Expr, Ident, Path};
+use super::{Expr, Fail, Ident, Path};
 
 /// `test "name" for flow { given … stub … expect … }`
 #[derive(Clone, Debug)]
@@ -54,8 +57,8 @@ pub(crate) struct Answer {
 pub(crate) enum AnswerWhat {
     /// `returns value`
     Returns(Expr),
-    /// `fails Kind`
-    Fails(Path),
+    /// `fails Kind`, `fails Kind(field: value)`
+    Fails(Fail),
     /// `using schema`
     Schema,
 }
@@ -87,4 +90,15 @@ pub(crate) enum ExpectedWhat {
     DeadLetter { queue: Ident, contains: Option<Expr> },
     /// `responded 200 { … }`
     Responded { status: Expr, body: Option<Expr> },
+    /// `never { mail.send called after crm.delete }`
+    Never { what: Happening, order: Option<(Order, Happening)> },
+}
+
+/// `payments.charge called with { … } where .amount > 5`
+#[derive(Clone, Debug)]
+pub(crate) struct Happening {
+    pub target: Target,
+    pub happened: Happened,
+    pub with: Option<Expr>,
+    pub filter: Option<Expr>,
 }

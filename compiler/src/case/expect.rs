@@ -1,13 +1,13 @@
 //! `expect`: what must hold at the end, and can it?
 
 use flow_model::{
-    case::{Count, Expectation, Expected, RunState, Target},
+    case::{Count, Expectation, Expected, Happening, RunState, Target},
     diagnostic::{Code, Diagnostic, Edit},
-    expr::{Expr, RecordPart},
+    expr::{Ambient, Expr, RecordPart},
     plan::NodeKind,
     schema::Call,
     span::Span,
-    ty::Type,
+    ty::{Field, Type},
     value::Value,
 };
 
@@ -39,6 +39,14 @@ impl Checker<'_> {
             ExpectedWhat::Responded { status, body } => {
                 let body = body.as_ref().map(|value| self.pattern(value, None));
                 Expected::Responded { status: self.status(status)?, body }
+            }
+            ExpectedWhat::Never { what, order } => {
+                let what = self.happening(what);
+                let order = match order {
+                    Some((order, other)) => Some((*order, self.happening(other)?)),
+                    None => None,
+                };
+                Expected::Never { what: what?, order }
             }
         };
         Some(Expectation { what, span: written.span })
@@ -106,35 +114,90 @@ impl Checker<'_> {
                 return None;
             }
         };
-        let span = match target {
-            ast::Target::All(span) => *span,
-            ast::Target::Operation(path) => path.span(),
-        };
         let target = match self.target(target)? {
             Meant::Called(target) => target,
             Meant::NotCalled(target) if count == Count::Exactly(0) => {
                 return Some(Expected::Called { target, count, with: None });
             }
             Meant::NotCalled(_) => {
-                let known: Vec<String> =
-                    self.called.iter().map(|(connection, name)| format!("{connection}.{name}")).collect();
-                let help = format!("it calls {}", listed(&known));
-                self.cannot(format!("`{}` never makes this call", self.plan.flow), span, "never called", help);
+                self.not_called(target);
                 return None;
             }
         };
-        let with = match (with, &target) {
-            (None, _) => None,
+        let with = self.with(&target, with)?;
+        Some(Expected::Called { target, count, with })
+    }
+
+    fn not_called(&mut self, target: &ast::Target) {
+        let span = match target {
+            ast::Target::All(span) => *span,
+            ast::Target::Operation(path) => path.span(),
+        };
+        let known: Vec<String> = self.called.iter().map(|(connection, name)| format!("{connection}.{name}")).collect();
+        let help = match known.as_slice() {
+            [] => "the flow has no steps: leave this out".to_owned(),
+            known => format!("it calls {}", listed(known)),
+        };
+        self.cannot(format!("`{}` never makes this call", self.plan.flow), span, "never called", help);
+    }
+
+    /// The arguments after `with`, if there are any; nothing when they can't be understood.
+    fn with(&mut self, target: &Target, with: Option<&ast::Expr>) -> Option<Option<Expr>> {
+        match (with, target) {
+            (None, _) => Some(None),
             (Some(with), Target::All) => {
-                let help = "name the operation in place of `*`".to_owned();
-                self.cannot("each operation has its own arguments".to_owned(), with.span, "whose arguments?", help);
-                return None;
+                self.whose(with.span);
+                None
             }
             (Some(with), Target::Operation { connection, operation }) => {
-                Some(self.arguments(with, connection, operation)?)
+                Some(Some(self.arguments(with, connection, operation)?))
+            }
+        }
+    }
+
+    fn whose(&mut self, span: Span) {
+        let help = "name the operation in place of `*`".to_owned();
+        self.cannot("each operation has its own arguments".to_owned(), span, "whose arguments?", help);
+    }
+
+    /// A call that an invariant is about.
+    fn happening(&mut self, written: &ast::Happening) -> Option<Happening> {
+        let Meant::Called(target) = self.target(&written.target)? else {
+            self.not_called(&written.target);
+            return None;
+        };
+        let with = self.with(&target, written.with.as_ref())?;
+        let filter = match (&written.filter, &target) {
+            (None, _) => None,
+            (Some(filter), Target::All) => {
+                self.el.alone(filter);
+                self.whose(filter.span);
+                return None;
+            }
+            (Some(filter), Target::Operation { connection, operation }) => {
+                let sent = self.sent(connection, operation)?;
+                self.el.ambient(Ambient::Item, sent);
+                let typed = self.el.check(filter, Want::of(&Type::Bool));
+                self.el.forget(Ambient::Item);
+                Some(typed.expr)
             }
         };
-        Some(Expected::Called { target, count, with })
+        Some(Happening { target, happened: written.happened, with, filter })
+    }
+
+    /// The arguments of an operation as calls have them. What is sent in another form than its type's is any JSON.
+    fn sent(&self, connection: &str, operation: &str) -> Option<Type> {
+        let declared = self.operation(connection, operation)?.1;
+        let types = &self.el.names.types;
+        let field = |(name, field): (&String, &Field)| {
+            let value = Expr::Ambient(Ambient::Item);
+            let is_plain = match declared.call {
+                Call::Http(_) => graph::wire(types, name, field, value.clone()) == value,
+                Call::Native => true,
+            };
+            (name.clone(), Field::of(if is_plain { field.ty.clone() } else { Type::Json }))
+        };
+        Some(Type::Record(declared.params.iter().map(field).collect()))
     }
 
     /// `with { to: "…" }`: some of the arguments, in the form in which the call has them.
@@ -194,9 +257,9 @@ impl Checker<'_> {
 
     fn queue(&mut self, queue: &Ident) -> Option<()> {
         let mut known: Vec<String> = self
-            .plan
-            .graph
-            .node_weights()
+            .plans
+            .iter()
+            .flat_map(|plan| plan.graph.node_weights())
             .filter_map(|node| match &node.kind {
                 NodeKind::DeadLetter { queue, .. } => Some(queue.clone()),
                 _ => None,

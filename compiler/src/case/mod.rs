@@ -54,7 +54,9 @@ pub(crate) fn cases<'a>(
             let Some(plan) = flow(names, &test.flow, plans, &mut found) else { continue };
             let mut el = Elaborator::new(names, definitions);
             el.fixtures = Some(fixtures);
-            let mut checker = Checker { el, plan, called: called(plan) };
+            let plans = with_called(plan, plans);
+            let called = plans.iter().flat_map(|plan| called(plan)).collect();
+            let mut checker = Checker { el, plan, plans, called };
             let case = checker.case(test);
             found.append(&mut checker.el.finish());
             if index == 0 {
@@ -103,6 +105,24 @@ fn flow<'p>(
     }
 }
 
+/// The plan of a flow with those of the flows that it calls, directly or not: the test runs them as well.
+fn with_called<'p>(plan: &'p Plan, plans: &'p BTreeMap<String, (Plan, SourceMap)>) -> Vec<&'p Plan> {
+    let mut all = vec![plan];
+    let mut next = 0;
+    while let Some(plan) = all.get(next).copied() {
+        for node in plan.graph.node_weights() {
+            if let NodeKind::Run { flow, .. } = &node.kind
+                && let Some((called, _)) = plans.get(flow)
+                && !all.iter().any(|known| known.flow == called.flow)
+            {
+                all.push(called);
+            }
+        }
+        next += 1;
+    }
+    all
+}
+
 /// The operations that a flow calls: connection and operation.
 fn called(plan: &Plan) -> BTreeSet<(String, String)> {
     plan.graph
@@ -118,6 +138,9 @@ fn called(plan: &Plan) -> BTreeSet<(String, String)> {
 struct Checker<'a> {
     el: Elaborator<'a>,
     plan: &'a Plan,
+    /// That plan and those of the flows that it calls.
+    plans: Vec<&'a Plan>,
+    /// What they call.
     called: BTreeSet<(String, String)>,
 }
 
@@ -194,8 +217,10 @@ impl<'a> Checker<'a> {
 
     /// The declaration of an operation that the flow calls.
     fn operation(&self, connection: &str, operation: &str) -> Option<(&'a Connector, &'a Operation)> {
-        let connector = self.plan.connectors.get(&self.plan.connections.get(connection)?.connector)?;
-        Some((connector, connector.operations.get(operation)?))
+        self.plans.iter().find_map(|plan| {
+            let connector = plan.connectors.get(&plan.connections.get(connection)?.connector)?;
+            Some((connector.as_ref(), connector.operations.get(operation)?))
+        })
     }
 
     /// A kind of failure, which must be one of those that can occur; `what` names what fails.
@@ -224,8 +249,10 @@ fn expressions(case: &Case) -> Vec<&Expr> {
         Given::Nothing => {}
     }
     for answer in case.stubs.iter().flat_map(|stub| &stub.answers) {
-        if let AnswerKind::Returns(value) = &answer.kind {
-            all.push(value);
+        match &answer.kind {
+            AnswerKind::Returns(value) => all.push(value),
+            AnswerKind::Fails { fields, .. } => all.extend(fields.iter().map(|(_, value)| value)),
+            AnswerKind::Schema => {}
         }
     }
     for expectation in &case.expectations {
@@ -235,6 +262,11 @@ fn expressions(case: &Case) -> Vec<&Expr> {
             Expected::Called { with: value, .. }
             | Expected::DeadLetter { contains: value, .. }
             | Expected::Responded { body: value, .. } => all.extend(value),
+            Expected::Never { what, order } => {
+                for happening in [what].into_iter().chain(order.as_ref().map(|(_, other)| other)) {
+                    all.extend(happening.with.iter().chain(&happening.filter));
+                }
+            }
         }
     }
     all

@@ -5,17 +5,19 @@ use std::collections::BTreeMap;
 use flow_model::{
     case::{Answer, AnswerKind, Stub, Target},
     diagnostic::{Code, Diagnostic},
+    expr::Expr,
     failure::ErrorKind,
     plan::NodeKind,
     span::Span,
-    ty::Type,
+    ty::{Field, Type, TypeDef},
 };
+use indexmap::IndexMap;
 
 use super::{Checker, Meant};
 use crate::{
-    ast::{self, AnswerWhat},
+    ast::{self, AnswerWhat, Fail},
     graph,
-    types::{Because, Want},
+    types::{Because, Callee, Parameter, Want},
 };
 
 impl Checker<'_> {
@@ -117,17 +119,60 @@ impl Checker<'_> {
                 let want = Want { ty: Some(&result), because: because.as_ref() };
                 Some(AnswerKind::Returns(self.el.check(value, want).expr))
             }
-            (AnswerWhat::Fails(path), target) => {
+            (AnswerWhat::Fails(fail), target) => {
                 let (possible, what) = self.possible(target);
-                self.kind(path, &possible, &what).map(AnswerKind::Fails)
+                let Some(kind) = self.kind(&fail.error, &possible, &what) else {
+                    fail.args.iter().for_each(|arg| self.el.alone(&arg.value));
+                    return None;
+                };
+                let fields = self.fields(fail, &kind)?;
+                Some(AnswerKind::Fails { kind, fields })
             }
         }
+    }
+
+    /// The fields that are given of an error; those left out are made from their types.
+    fn fields(&mut self, fail: &Fail, kind: &ErrorKind) -> Option<Vec<(String, Expr)>> {
+        let names = self.el.names;
+        let declared = match kind {
+            ErrorKind::Declared(name) => match names.types.get(name) {
+                Some(TypeDef::Error(fields)) => fields.clone(),
+                _ => IndexMap::new(),
+            },
+            // What connectors pick from an answer.
+            _ => ["message", "code"]
+                .map(|name| (name.to_owned(), Field::of(Type::String)))
+                .into_iter()
+                .chain([("status".to_owned(), Field::of(Type::Int))])
+                .collect(),
+        };
+        let name = kind.to_string();
+        let params: IndexMap<String, Parameter> = declared
+            .iter()
+            .map(|(field, what)| {
+                let span = names.field_spans.get(&(name.clone(), field.clone())).copied();
+                (field.clone(), Parameter { required: false, ..Parameter::of(what, span) })
+            })
+            .collect();
+        let callee = Callee {
+            name: format!("`{name}`"),
+            span: fail.error.span(),
+            declared: names.type_spans.get(&name).copied(),
+        };
+        let given = self.el.bind_arguments(&callee, fail.span, &fail.args, &params)?;
+        let mut fields = Vec::new();
+        for ((field, param), arg) in params.iter().zip(given) {
+            if let Some(arg) = arg {
+                fields.push((field.clone(), self.el.argument(field, param, arg)));
+            }
+        }
+        Some(fields)
     }
 
     /// The types that the flow gives to an operation that leaves its result to its caller.
     fn results(&self, connection: &str, operation: &str) -> Vec<Type> {
         let mut results: Vec<Type> = Vec::new();
-        for node in self.plan.graph.node_weights() {
+        for node in self.plans.iter().flat_map(|plan| plan.graph.node_weights()) {
             if let NodeKind::Step(step) = &node.kind
                 && (step.connection.as_str(), step.operation.as_str()) == (connection, operation)
                 && let Some(result) = &step.result

@@ -86,7 +86,10 @@ fn test<'a>(declared: &'a Test, visitor: &mut impl Visitor<'a>) {
         for answer in &stub.answers {
             match &answer.what {
                 AnswerWhat::Returns(value) => expr(value, visitor),
-                AnswerWhat::Fails(kind) => visitor.error(kind),
+                AnswerWhat::Fails(fail) => {
+                    visitor.error(&fail.error);
+                    fail.args.iter().for_each(|arg| expr(&arg.value, visitor));
+                }
                 AnswerWhat::Schema => {}
             }
         }
@@ -101,6 +104,12 @@ fn test<'a>(declared: &'a Test, visitor: &mut impl Visitor<'a>) {
             }
             ExpectedWhat::DeadLetter { contains: value, .. } | ExpectedWhat::Responded { body: value, .. } => {
                 value.iter().for_each(|value| expr(value, visitor));
+            }
+            ExpectedWhat::Never { what, order } => {
+                for happening in [what].into_iter().chain(order.as_ref().map(|(_, other)| other)) {
+                    target(&happening.target, visitor);
+                    happening.with.iter().chain(&happening.filter).for_each(|value| expr(value, visitor));
+                }
             }
         }
     }

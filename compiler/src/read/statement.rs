@@ -195,7 +195,8 @@ impl Reader<'_> {
         ast::Otherwise::Value(self.arm_value(node))
     }
 
-    fn fail(&mut self, node: Node<'_>) -> Option<ast::Fail> {
+    /// An error with its fields.
+    pub(super) fn fail(&mut self, node: Node<'_>) -> Option<ast::Fail> {
         let error = self.path(node.child(Kind::Path)?)?;
         let args = node.child(Kind::Args).map(|args| self.args(args)).unwrap_or_default();
         Some(ast::Fail { span: self.span(node), error, args })

@@ -1,6 +1,7 @@
 //! Tests.
 
 use flow_grammar::{Kind, Node};
+use flow_model::case::{Happened, Order};
 
 use super::{Reader, literal::Sign};
 use crate::ast;
@@ -24,7 +25,13 @@ impl Reader<'_> {
                     test.given.extend(self.name(part).map(|name| ast::Given { span: self.span(part), name, value }));
                 }
                 Kind::Stub => test.stubs.extend(self.stub(part)),
-                Kind::ExpectNever => self.later(self.keyword(part), "`expect never`"),
+                Kind::ExpectNever => {
+                    let body = part.child(Kind::NeverBody).into_iter().flat_map(Node::children);
+                    for invariant in body.filter(|child| child.kind() == Kind::Invariant) {
+                        let span = self.span(invariant);
+                        test.expectations.extend(self.never(invariant).map(|what| ast::Expectation { span, what }));
+                    }
+                }
                 _ => {
                     let span = self.span(part);
                     test.expectations.extend(self.expected(part).map(|what| ast::Expectation { span, what }));
@@ -51,7 +58,7 @@ impl Reader<'_> {
         let what = match node.kind() {
             Kind::BySchema => ast::AnswerWhat::Schema,
             Kind::Returns => ast::AnswerWhat::Returns(self.expr_below(node)),
-            Kind::FailsWith => ast::AnswerWhat::Fails(self.path(node.child(Kind::Path)?)?),
+            Kind::FailsWith => ast::AnswerWhat::Fails(self.fail(node)?),
             _ => return None,
         };
         Some(ast::Answer { span: self.span(node), what, often: self.how_often(node) })
@@ -75,6 +82,34 @@ impl Reader<'_> {
             }
         };
         Some(ast::HowOften { span, times })
+    }
+
+    fn never(&mut self, node: Node<'_>) -> Option<ast::ExpectedWhat> {
+        let order = match node.child(Kind::Relation) {
+            Some(relation) => {
+                let order = match self.word_at(self.keyword(relation)) {
+                    "before" => Order::Before,
+                    _ => Order::After,
+                };
+                Some((order, self.happening(relation)?))
+            }
+            None => None,
+        };
+        Some(ast::ExpectedWhat::Never { what: self.happening(node)?, order })
+    }
+
+    fn happening(&mut self, node: Node<'_>) -> Option<ast::Happening> {
+        let happened = node.child(Kind::Happened).map_or("called", |happened| self.text_of(happened));
+        Some(ast::Happening {
+            target: self.target(node)?,
+            happened: match happened {
+                "succeeded" => Happened::Succeeded,
+                "failed" => Happened::Failed,
+                _ => Happened::Called,
+            },
+            with: node.child(Kind::CalledWith).map(|with| self.expr_below(with)),
+            filter: node.child(Kind::CalledWhere).map(|filter| self.expr_below(filter)),
+        })
     }
 
     fn expected(&mut self, node: Node<'_>) -> Option<ast::ExpectedWhat> {

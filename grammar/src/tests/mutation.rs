@@ -2,6 +2,7 @@
 
 use super::{assert_well_formed, shipped};
 use crate::{
+    Kind,
     attempt::{by_pest, entries},
     read, scan,
 };
@@ -129,20 +130,51 @@ fn damaged(text: &str, random: &mut Random) -> String {
     }
 }
 
+/// Reads a damaged text and asserts what holds for every text.
+fn assert_read(text: &str) {
+    let (tree, problems) = read(text);
+    assert_well_formed(text, &tree, &problems);
+    // What was left out or changed in order to read the text is never kept silent.
+    let is_plain = entries(text, 0, text.len() as u32, &[]).is_some() || text.starts_with('\u{feff}');
+    assert!(!problems.is_empty() || is_plain, "{text:?}");
+}
+
 #[test]
 fn damaged_programs_are_read_without_panic() {
     let all = shipped();
     let mut random = Random(0x5eed_0f10_4711_0815);
-    for round in 0..3000 {
+    for round in 0..300 {
         let mut text = all[round % all.len()].1.clone();
         for _ in 0..=random.next(3) {
             text = damaged(&text, &mut random);
         }
-        let (tree, problems) = read(&text);
-        assert_well_formed(&text, &tree, &problems);
-        // What was left out or changed in order to read the text is never kept silent.
-        let is_plain = entries(&text, 0, text.len() as u32, &[]).is_some() || text.starts_with('\u{feff}');
-        assert!(!problems.is_empty() || is_plain, "{text:?}");
+        assert_read(&text);
+    }
+}
+
+/// Items are what the parser recovers by, so that damage to a part of one is damage to a program.
+#[test]
+fn a_hundred_thousand_damaged_items_are_read_without_panic() {
+    const LONGEST: usize = 1500;
+    let mut items = Vec::new();
+    for (_, text) in shipped() {
+        let (tree, _) = read(&text);
+        let short = tree.root().children().map(|item| item.text(&text).to_owned());
+        items.extend(short.filter(|item| item.len() <= LONGEST));
+        // Of connectors, which are long, the members.
+        let members = tree.root().children().filter(|item| item.kind() == Kind::ConnectorItem);
+        let members = members.flat_map(|connector| connector.children().collect::<Vec<_>>());
+        let wrapped = members.map(|member| format!("connector c {{\n{}\n}}\n", member.text(&text)));
+        items.extend(wrapped.filter(|item| item.len() <= LONGEST));
+    }
+    assert!(items.len() >= 60, "{}", items.len());
+    let mut random = Random(0x0815_5eed_4711_0f10);
+    for round in 0..100_000 {
+        let mut text = damaged(&items[round % items.len()], &mut random);
+        if round % 3 == 0 {
+            text = damaged(&text, &mut random);
+        }
+        assert_read(&text);
     }
 }
 

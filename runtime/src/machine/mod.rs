@@ -24,7 +24,7 @@ mod step;
 mod undo;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 
@@ -86,6 +86,8 @@ pub struct Machine {
     answered: bool,
     outcome: Option<Outcome>,
     actions: Vec<Action>,
+    /// Branches that were taken: the node of an `if`, `match` or `catch`, and the region.
+    taken: BTreeSet<(NodeIndex, u32)>,
 }
 
 type ThreadId = u64;
@@ -169,6 +171,7 @@ impl Machine {
             answered: false,
             outcome: None,
             actions: Vec::new(),
+            taken: BTreeSet::new(),
         }
     }
 
@@ -229,6 +232,11 @@ impl Machine {
     /// The plan that the run is pinned to.
     pub fn plan(&self) -> &Arc<Plan> {
         &self.plan
+    }
+
+    /// The branches that were taken: the node of an `if`, `match` or `catch`, and the region.
+    pub fn taken(&self) -> impl Iterator<Item = (NodeIndex, u32)> {
+        self.taken.iter().copied()
     }
 
     /// How the run ended, if it did.

@@ -44,10 +44,12 @@ impl Machine {
             NodeKind::Step(step) => self.schedule(thread, node, step),
             NodeKind::If { conditions, .. } => {
                 let region = self.first_that_holds(thread, node, conditions)?;
+                self.taken.insert((node, region));
                 Ok(self.open(thread, node, region, Role::Part(node)))
             }
             NodeKind::Match { subject, arms, .. } => {
                 let region = self.first_that_fits(thread, node, subject, arms)?;
+                self.taken.insert((node, region));
                 Ok(self.open(thread, node, region, Role::Part(node)))
             }
             NodeKind::Parallel { on_error, regions } => Ok(self.open_parallel(thread, node, *on_error, *regions)),

@@ -69,6 +69,7 @@ impl Machine {
                 Ok(Caught::No) => {}
                 Ok(Caught::Arm(index)) => {
                     self.pass_over(node, &raised);
+                    self.taken.insert((node, index + 1));
                     let region = Region { at: plan.region(node, index + 1), role: Role::Part(node) };
                     if let Some(thread) = self.threads.get_mut(&thread) {
                         thread.stack.push(region);

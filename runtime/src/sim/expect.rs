@@ -1,8 +1,9 @@
 //! Which expectations of a test do not hold?
 
 use flow_model::{
-    case::{Count, Expectation, Expected, RunState, Target, contains},
+    case::{Count, Expectation, Expected, Happened, Happening, Order, RunState, Target, contains},
     expr::Expr,
+    failure::Failure,
     span::Span,
     value::Value,
 };
@@ -89,13 +90,15 @@ fn check(world: &World<'_>, status: &Status, expectation: &Expectation) -> Optio
             if holds {
                 return None;
             }
-            let name = match target {
-                Target::All => "any operation".to_owned(),
-                Target::Operation { connection, operation } => format!("`{connection}.{operation}`"),
-            };
+            let name = named(target);
             let with = pattern.as_ref().map(|pattern| format!(" with {}", pattern.to_json())).unwrap_or_default();
             unmet(format!("{name} is {}{with}", times(*count)), made(&calls, fitting, pattern.as_ref()))
         }
+        Expected::Never { what, order } => match violation(world, what, order.as_ref()) {
+            Ok(None) => None,
+            Ok(Some(actual)) => unmet(invariant(world, what, order.as_ref()), actual),
+            Err(failure) => unmet("a condition".to_owned(), failure.message),
+        },
         Expected::DeadLetter { queue, contains: pattern } => {
             let pattern = match pattern.as_ref().map(value).transpose() {
                 Ok(pattern) => pattern,
@@ -135,6 +138,91 @@ fn check(world: &World<'_>, status: &Status, expectation: &Expectation) -> Optio
                 }
             }
         }
+    }
+}
+
+/// The first call that should never have been made, in the light of others, in words.
+fn violation(
+    world: &World<'_>,
+    what: &Happening,
+    order: Option<&(Order, Happening)>,
+) -> Result<Option<String>, Failure> {
+    let all = happened(world, what)?;
+    let said = |index: usize| {
+        world.report.calls.get(index).map_or_else(String::new, |call| {
+            let outcome = call.outcome.as_ref().err().map(|failure| format!(" → {}", failure.kind)).unwrap_or_default();
+            format!(
+                "call {} is `{}.{}` with {}{outcome}",
+                index + 1,
+                call.connection,
+                call.operation,
+                call.args.to_json()
+            )
+        })
+    };
+    let Some((order, other)) = order else { return Ok(all.first().map(|index| said(*index))) };
+    let others = happened(world, other)?;
+    for index in all {
+        let against = others.iter().find(|other| match order {
+            Order::After => **other < index,
+            Order::Before => **other > index,
+        });
+        if let Some(against) = against {
+            return Ok(Some(format!("{}, and {}", said(index.min(*against)), said(index.max(*against)))));
+        }
+    }
+    Ok(None)
+}
+
+/// The numbers of the calls that fit, without those that are there because of a fault alone.
+fn happened(world: &World<'_>, what: &Happening) -> Result<Vec<usize>, Failure> {
+    let pattern = what.with.as_ref().map(|with| world.eval(with)).transpose()?;
+    let mut found = Vec::new();
+    for (index, call) in world.report.calls.iter().enumerate() {
+        let became = match what.happened {
+            Happened::Called => true,
+            Happened::Succeeded => call.outcome.is_ok(),
+            Happened::Failed => call.outcome.is_err(),
+        };
+        let is_it = became
+            && !call.is_extra
+            && fits(&what.target, &call.connection, &call.operation)
+            && pattern.as_ref().is_none_or(|pattern| contains(&call.args, pattern));
+        let holds = match &what.filter {
+            Some(filter) if is_it => world.eval_of(filter, Some(&call.args))? == Value::Bool(true),
+            _ => true,
+        };
+        if is_it && holds {
+            found.push(index);
+        }
+    }
+    Ok(found)
+}
+
+/// What an invariant says, in words.
+fn invariant(world: &World<'_>, what: &Happening, order: Option<&(Order, Happening)>) -> String {
+    let said = |happening: &Happening| {
+        let verb = match happening.happened {
+            Happened::Called => "called",
+            Happened::Succeeded => "succeeded",
+            Happened::Failed => "failed",
+        };
+        let with = happening.with.as_ref().and_then(|with| world.eval(with).ok());
+        let with = with.map(|with| format!(" with {}", with.to_json())).unwrap_or_default();
+        let filter = if happening.filter.is_some() { " where the condition holds" } else { "" };
+        format!("{} {verb}{with}{filter}", named(&happening.target))
+    };
+    match order {
+        None => format!("never {}", said(what)),
+        Some((Order::After, other)) => format!("never {} after {}", said(what), said(other)),
+        Some((Order::Before, other)) => format!("never {} before {}", said(what), said(other)),
+    }
+}
+
+fn named(target: &Target) -> String {
+    match target {
+        Target::All => "any operation".to_owned(),
+        Target::Operation { connection, operation } => format!("`{connection}.{operation}`"),
     }
 }
 

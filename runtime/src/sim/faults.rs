@@ -171,6 +171,7 @@ pub(super) fn lawful(
     called: impl Fn(&Expected) -> usize,
 ) -> Vec<Unmet> {
     let must = |index: usize| match case.expectations.get(index).map(|expectation| &expectation.what) {
+        Some(Expected::Never { .. }) => true,
         Some(Expected::Run(expected)) => !may_end(expected, ended_by, outcome, status),
         Some(expected @ Expected::Called { count: Count::Exactly(most), .. }) => called(expected) > *most as usize,
         Some(

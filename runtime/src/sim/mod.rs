@@ -71,6 +71,10 @@ pub struct Report {
     pub reached: BTreeSet<String>,
     /// All steps of the flow, by path.
     pub steps: BTreeSet<String>,
+    /// Branches that were taken, by the path of the `if`, `match` or `try` and the number of the branch in it.
+    pub taken: BTreeSet<(String, u32)>,
+    /// All branches of the flow that do something.
+    pub branches: BTreeSet<(String, u32)>,
     /// How much time went by on the test's clock.
     pub elapsed: Millis,
     /// How often the journal was written.

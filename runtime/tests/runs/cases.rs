@@ -31,7 +31,7 @@ fn test(body: Vec<Stmt>, plans: &[Plan]) -> Report {
         trigger: None,
         given: Given::Nothing,
         stubs: vec![
-            stub("read", AnswerKind::Fails(ErrorKind::NotFound)),
+            stub("read", AnswerKind::Fails { kind: ErrorKind::NotFound, fields: Vec::new() }),
             stub("keyed", AnswerKind::Returns(int(1))),
             stub("send", AnswerKind::Returns(int(2))),
         ],

@@ -136,20 +136,41 @@ pub(super) fn call(made: &Made, width: usize) -> String {
     format!("{head} {args} → {outcome}")
 }
 
-/// Which steps were not reached, flow by flow.
+/// Which steps were not reached and which branches were not taken, flow by flow.
 fn coverage(suite: &Suite) -> String {
     let mut text = String::new();
     for (flow, coverage) in &suite.coverage {
         let (all, reached) = (coverage.steps.len(), coverage.reached.intersection(&coverage.steps).count());
-        if all == 0 {
+        let branches = coverage.branches.len();
+        if all + branches == 0 {
             continue;
         }
+        let mut told = Vec::new();
         let missed: Vec<&str> = coverage.missed().map(String::as_str).collect();
-        let told = format!("{flow}: {reached} of {} reached", ui::count(all, "step"));
-        text.push_str(&match missed.as_slice() {
-            [] => format!("  {}\n", styled(QUIET, told)),
-            missed => format!("  {}\n", styled(CARE, format!("{told}, never {}", ui::listed(missed.iter().copied())))),
-        });
+        if all > 0 {
+            let counted = format!("{reached} of {} reached", ui::count(all, "step"));
+            told.push(match missed.as_slice() {
+                [] => counted,
+                missed => format!("{counted}, never {}", ui::listed(missed.iter().copied())),
+            });
+        }
+        let not_taken: Vec<String> = coverage
+            .not_taken()
+            .map(|branch| {
+                let (line, branch) = suite.branch(flow, branch);
+                format!("{branch} on line {line}")
+            })
+            .collect();
+        if branches > 0 {
+            let noun = if branches == 1 { "branch" } else { "branches" };
+            let counted = format!("{} of {branches} {noun} taken", branches - not_taken.len());
+            told.push(match not_taken.as_slice() {
+                [] => counted,
+                missed => format!("{counted}, never {}", missed.join(", ")),
+            });
+        }
+        let style = if missed.is_empty() && not_taken.is_empty() { QUIET } else { CARE };
+        text.push_str(&format!("  {}\n", styled(style, format!("{flow}: {}", told.join("; ")))));
     }
     text
 }

@@ -21,6 +21,11 @@ pub(super) fn json(results: &Results) -> Json {
                     "steps": coverage.steps.len(),
                     "reached": coverage.reached.intersection(&coverage.steps).collect::<Vec<_>>(),
                     "missed": coverage.missed().collect::<Vec<_>>(),
+                    "branches": coverage.branches.len(),
+                    "branches_missed": coverage.not_taken().map(|branch| {
+                        let (line, branch) = suite.branch(flow, branch);
+                        json!({ "line": line, "branch": branch.replace('`', "") })
+                    }).collect::<Vec<_>>(),
                 })
             })
         })

@@ -1,7 +1,7 @@
 //! `flowc test`: do the programs do what their tests say?
 //!
 //! In: files with `test` items. Out: the result of each test for people ([`human`]), as JSON ([`json`]) or as JUnit writes
-//! it ([`junit`]), and which steps no test has reached. With `--faults`, what happens to each test when something goes wrong
+//! it ([`junit`]), and which steps and branches no test has reached. With `--faults`, what happens to each test when something goes wrong
 //! ([`story`]).
 
 mod human;
@@ -19,7 +19,7 @@ use flow_compiler::Checked;
 use flow_model::{
     case::Case,
     diagnostic::Severity,
-    plan::{Plan, SourceMap},
+    plan::{NodeKind, Plan, SourceMap},
     span::Span,
 };
 use flow_runtime::{
@@ -92,16 +92,22 @@ impl Test {
     }
 }
 
-/// Which steps of a flow tests have reached.
+/// Which steps of a flow tests have reached, and which of its branches they have taken.
 #[derive(Default)]
 struct Coverage {
     steps: BTreeSet<String>,
     reached: BTreeSet<String>,
+    branches: BTreeSet<(String, u32)>,
+    taken: BTreeSet<(String, u32)>,
 }
 
 impl Coverage {
     fn missed(&self) -> impl Iterator<Item = &String> {
         self.steps.difference(&self.reached)
+    }
+
+    fn not_taken(&self) -> impl Iterator<Item = &(String, u32)> {
+        self.branches.difference(&self.taken)
     }
 }
 
@@ -177,6 +183,8 @@ impl Suite {
             let coverage = suite.coverage.entry(case.flow.clone()).or_default();
             coverage.steps.extend(report.steps.iter().cloned());
             coverage.reached.extend(report.reached.iter().cloned());
+            coverage.branches.extend(report.branches.iter().cloned());
+            coverage.taken.extend(report.taken.iter().cloned());
             suite.tests.push(Test { case: case.clone(), report, faulted });
         }
         suite.sources = program.sources;
@@ -192,6 +200,21 @@ impl Suite {
         let graph = &self.plans.get(flow)?.graph;
         let node = graph.node_indices().find(|node| graph.node_weight(*node).is_some_and(|node| node.path == path))?;
         self.sources.get(flow)?.nodes.get(node.index()).copied()
+    }
+
+    /// The line of the `if`, `match` or `try` that a branch is of, and what the branch is called.
+    fn branch(&self, flow: &str, (path, region): &(String, u32)) -> (u32, String) {
+        let line = self.span(flow, path).map_or(0, |span| self.position(span).0);
+        let graph = self.plans.get(flow).map(|plan| &plan.graph);
+        let kind = graph.and_then(|graph| graph.node_weights().find(|node| node.path == *path)).map(|node| &node.kind);
+        let words = match kind {
+            Some(NodeKind::If { conditions, .. }) if *region as usize == conditions.len() => "`else`".to_owned(),
+            Some(NodeKind::If { .. }) if *region == 0 => "`if`".to_owned(),
+            Some(NodeKind::If { .. }) => format!("`else if` {region}"),
+            Some(NodeKind::Try { .. }) => format!("arm {region} of `catch`"),
+            _ => format!("arm {} of `match`", region + 1),
+        };
+        (line, words)
     }
 
     /// The line on which something stands, from 1, and the column.

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use flow_model::{
     case::{AnswerKind, Stub, Target},
+    expr::Expr,
     failure::{ErrorKind, Failure},
     plan::{Edge, NodeKind, Plan},
     schema::{Effect, Operation},
@@ -34,7 +35,7 @@ impl World<'_> {
         let (told, fault) = match self.fault {
             Some(Fault::Fails(at, kind)) if *at == number => {
                 self.struck.insert(call.place.clone());
-                (Err(self.failure(kind.clone(), &call)), Some(format!("the call fails with `{kind}`, this once")))
+                (Err(self.failure(kind.clone(), &[], &call)), Some(format!("the call fails with `{kind}`, this once")))
             }
             _ => match self.remembered(run, &plan, &call, operation.as_ref(), &args) {
                 Some(told) => (told, None),
@@ -163,15 +164,15 @@ impl World<'_> {
         };
         Ok(match kind {
             Some(AnswerKind::Returns(value)) => self.eval(&value),
-            Some(AnswerKind::Fails(kind)) => Err(self.failure(kind, call)),
+            Some(AnswerKind::Fails { kind, fields }) => Err(self.failure(kind, &fields, call)),
             Some(AnswerKind::Schema) | None => Ok(operation.map_or(Value::Null, |operation| {
                 sample(call.result.as_ref().unwrap_or(&operation.result), &plan.types)
             })),
         })
     }
 
-    /// A failure of a kind; the fields of a declared error are made from their types.
-    fn failure(&self, kind: ErrorKind, call: &Call) -> Failure {
+    /// A failure of a kind with the fields that are given; others of a declared error are made from their types.
+    fn failure(&self, kind: ErrorKind, given: &[(String, Expr)], call: &Call) -> Failure {
         let message = format!("`{}.{}` fails in this test", call.connection, call.operation);
         let fields = match &kind {
             ErrorKind::Declared(name) => sample(&Type::Named(name.clone()), &self.types),
@@ -180,6 +181,13 @@ impl World<'_> {
         let mut failure = Failure::new(kind, message);
         if let Value::Record(fields) = fields {
             failure.fields = fields;
+        }
+        for (name, value) in given {
+            match self.eval(value) {
+                Ok(value) if name == "message" => failure.message = value.to_string(),
+                Ok(value) => drop(failure.fields.insert(name.clone(), value)),
+                Err(wrong) => return wrong,
+            }
         }
         failure
     }

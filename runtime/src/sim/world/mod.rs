@@ -13,6 +13,7 @@ use std::{
 
 use flow_model::{
     case::{Case, Given},
+    expr::{Ambient, Expr},
     failure::{ErrorKind, Failure},
     plan::{Function, NodeKind, Plan},
     ty::Types,
@@ -132,6 +133,8 @@ impl<'a> World<'a> {
                 response: None,
                 reached: BTreeSet::new(),
                 steps: steps(plan),
+                taken: BTreeSet::new(),
+                branches: branches(plan),
                 elapsed: Millis(0),
                 writes: 0,
                 trace: Vec::new(),
@@ -180,6 +183,9 @@ impl<'a> World<'a> {
                 let root = self.runs.first().map(|run| &run.machine).ok_or("no run was begun")?;
                 self.report.outcome = root.outcome().cloned();
                 self.report.elapsed = self.now.since(START);
+                let path = |node| self.plan.graph.node_weight(node).map(|node| node.path.clone());
+                let taken = root.taken().filter_map(|(node, region)| Some((path(node)?, region)));
+                self.report.taken = taken.collect();
                 let status = root.status();
                 if self.report.outcome.is_none() {
                     let words = expect::ended(self, &status);
@@ -395,14 +401,20 @@ impl<'a> World<'a> {
         }
     }
 
-    pub(super) fn eval(&self, expr: &flow_model::expr::Expr) -> Result<Value, Failure> {
+    pub(super) fn eval(&self, expr: &Expr) -> Result<Value, Failure> {
+        self.eval_of(expr, None)
+    }
+
+    /// The value of an expression of the test, which may be about something: what is implied before `.member`.
+    pub(super) fn eval_of(&self, expr: &Expr, item: Option<&Value>) -> Result<Value, Failure> {
         let env = BTreeMap::new();
+        let ambient = |which| if which == Ambient::Item { item.cloned() } else { None };
         let evaluator = Evaluator {
             library: &self.library,
             functions: &self.functions,
             types: &self.types,
             env: &env,
-            ambient: &|_| None,
+            ambient: &ambient,
         };
         evaluator.eval(expr, &mut self.given.clone())
     }
@@ -418,4 +430,24 @@ fn steps(plan: &Plan) -> BTreeSet<String> {
         .filter(|node| matches!(node.kind, NodeKind::Step(_)))
         .map(|node| node.path.clone())
         .collect()
+}
+
+/// The branches of a plan in which something is done.
+fn branches(plan: &Plan) -> BTreeSet<(String, u32)> {
+    let mut branches = BTreeSet::new();
+    for node in plan.graph.node_indices() {
+        let Some(weight) = plan.graph.node_weight(node) else { continue };
+        let regions = match &weight.kind {
+            NodeKind::If { conditions, .. } => 0..=conditions.len(),
+            NodeKind::Match { arms, .. } => 0..=arms.len(),
+            // The first region is what is tried.
+            NodeKind::Try { arms, .. } => 1..=arms.len(),
+            _ => continue,
+        };
+        let numbers = regions.filter_map(|region| u32::try_from(region).ok());
+        branches.extend(
+            numbers.filter(|region| plan.region(node, *region).is_some()).map(|region| (weight.path.clone(), region)),
+        );
+    }
+    branches
 }

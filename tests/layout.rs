@@ -1,0 +1,128 @@
+//! What holds for the layout and for fixes, over all programs of the repository: the right ones and the wrong ones.
+
+use std::{collections::BTreeMap, fs};
+
+use flow_compiler::format;
+
+use crate::{
+    programs::checked,
+    tidy::{files, shown},
+};
+
+/// All `.flow` files of the repository, with their paths.
+fn programs() -> Vec<(String, String)> {
+    let all: Vec<_> =
+        files(&["flow"]).into_iter().filter_map(|path| Some((shown(&path), fs::read_to_string(&path).ok()?))).collect();
+    assert!(all.len() > 300, "{}", all.len());
+    all
+}
+
+/// The program with other indents, other ends of lines and more empty lines. Nothing is changed inside of texts on several
+/// lines.
+fn shaken(text: &str) -> Option<String> {
+    if text.contains("\"\"\"") {
+        return None;
+    }
+    let mut seed = text.len();
+    let mut out = String::new();
+    for line in text.lines() {
+        seed = seed.wrapping_mul(31).wrapping_add(line.len() + 7);
+        out.push_str(&" ".repeat(seed % 5));
+        out.push_str(line.trim());
+        out.push_str(if seed % 7 == 0 { " \n\n\n" } else { "\n" });
+    }
+    Some(out)
+}
+
+/// The text without what a layout may change: space, the commas that may be left out, and the bytes of line ends.
+fn content(text: &str) -> String {
+    text.chars().filter(|letter| !letter.is_whitespace() && *letter != ',' && *letter != '\u{feff}').collect()
+}
+
+/// The comments of a text, each as often as it is there.
+fn comments(text: &str) -> BTreeMap<String, usize> {
+    let (tree, _) = flow_grammar::read(text);
+    let mut found = BTreeMap::new();
+    let mut open = vec![tree.root()];
+    while let Some(node) = open.pop() {
+        if node.kind() == flow_grammar::Kind::Comment {
+            *found.entry(node.text(text).trim_end().to_owned()).or_default() += 1;
+        }
+        open.extend(node.children_and_comments());
+    }
+    found
+}
+
+/// The digest of the plan of each flow.
+fn digests(path: &str, text: &str) -> Option<BTreeMap<String, String>> {
+    let plans = checked(path, text).program?.plans;
+    Some(plans.into_iter().map(|(name, plan)| (name, plan.digest())).collect())
+}
+
+#[test]
+fn a_layout_is_stable_and_loses_nothing() {
+    let mut wrong = Vec::new();
+    for (path, text) in programs() {
+        for text in [Some(text.clone()), shaken(&text)].into_iter().flatten() {
+            let once = format(&text);
+            if format(&once) != once {
+                wrong.push(format!("{path}: formatting again changes something"));
+            }
+            if content(&once) != content(&text) {
+                wrong.push(format!("{path}: something is lost, put in or moved"));
+            }
+            if comments(&once) != comments(&text) {
+                wrong.push(format!("{path}: the comments differ"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_layout_changes_no_plan() {
+    let mut compared = 0;
+    let mut wrong = Vec::new();
+    for (path, text) in programs() {
+        let Some(before) = digests(&path, &text) else { continue };
+        compared += before.len();
+        for text in [Some(text.clone()), shaken(&text)].into_iter().flatten() {
+            if digests(&path, &format(&text)).as_ref() != Some(&before) {
+                wrong.push(format!("{path}: a plan differs after formatting"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(compared > 100, "{compared}");
+}
+
+#[test]
+fn fixes_never_leave_more_mistakes() {
+    const PASSES: usize = 8;
+    let mut wrong = Vec::new();
+    for (path, text) in programs().into_iter().filter(|(path, _)| path.starts_with("tests/cases/check/")) {
+        let mut text = text;
+        for _ in 0..PASSES {
+            let before = checked(&path, &text);
+            let Some((own, _)) = before.files.iter().next() else { break };
+            let mended = flow_compiler::mend(own, &text, &before.diagnostics);
+            if mended.done.is_empty() || mended.text == text {
+                break;
+            }
+            let after = checked(&path, &mended.text);
+            if after.diagnostics.len() > before.diagnostics.len() {
+                let said: Vec<_> =
+                    after.diagnostics.iter().map(|one| format!("{}: {}", one.code, one.message)).collect();
+                wrong.push(format!(
+                    "{path}: {:?} leaves {} of {}: {said:#?}",
+                    mended.done,
+                    after.diagnostics.len(),
+                    before.diagnostics.len()
+                ));
+                break;
+            }
+            text = mended.text;
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
