@@ -8,5 +8,6 @@ mod examples;
 mod functions;
 mod natives;
 mod programs;
+mod reference;
 mod tested;
 mod tidy;
