@@ -8,6 +8,7 @@ mod examples;
 mod functions;
 mod natives;
 mod programs;
+mod query;
 mod reference;
 mod tested;
 mod tidy;

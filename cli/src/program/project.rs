@@ -141,6 +141,11 @@ impl Place {
         })
     }
 
+    /// What programs here are checked with.
+    pub(crate) fn settings_for_editor(self) -> flow_lsp::Settings {
+        flow_lsp::Settings { project: self.project, environment: self.environment, catalog: self.catalog }
+    }
+
     /// What the project sets in this environment.
     pub(crate) fn settings(&self) -> Overrides {
         self.project.settings(self.environment.as_deref())
