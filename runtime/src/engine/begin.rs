@@ -168,7 +168,7 @@ impl Inner {
         match (plan, id.parse::<RunId>()) {
             (Ok(plan), Ok(id)) => {
                 let names: Vec<_> = env::names(&plan).into_iter().collect();
-                let seed = env::draws(&plan).then(env::seed);
+                let seed = env::draws(&plan).then(|| env::seed(&*self.settings.chance));
                 let start = Start { trigger: None, payload: params, env: self.env_of(&names), seed };
                 let new = NewRun {
                     flow,
@@ -218,7 +218,7 @@ impl Inner {
                     _ => value.clone(),
                 };
                 let env = self.env_of(&env);
-                let seed = draws.then(env::seed);
+                let seed = draws.then(|| env::seed(&*self.settings.chance));
                 let started = Started { plan: &plan, trigger, payload: &payload, env: &env };
                 let words = started_by(trigger);
                 let dedupe = match trigger.dedupe.as_ref().map(|dedupe| (self.key(&started, &dedupe.key), dedupe)) {

@@ -185,7 +185,7 @@ impl Inner {
         let chance = &self.settings.chance;
         let run = RunId::new(now, u128::from(chance.draw()) << 64 | u128::from(chance.draw()));
         let new = NewRun { flow, plan: digest, trigger: words, dedupe, queued: None, gate, parent: None, notes };
-        let start = Start { trigger, payload, env: set, seed: draws.then(env::seed) };
+        let start = Start { trigger, payload, env: set, seed: draws.then(|| env::seed(&*self.settings.chance)) };
         let entry = new.gate.as_ref().map(|gate| self.state().gates.enter(&run, gate, now));
         if let (Some(Entry::Waits(ticket)), Some(gate)) = (entry, new.gate.clone()) {
             if let Some(known) = self.let_wait(&run, NewRun { queued: Some(start), ..new }, now).await? {
