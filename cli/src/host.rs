@@ -13,6 +13,7 @@ use flow_runtime::{
     egress::{Guard, Networks},
     engine::{Engine, Settings},
     eval::Library,
+    observe::{Observer, Unobserved},
     store,
 };
 
@@ -82,6 +83,7 @@ pub(crate) struct Host {
     pub(crate) variables: Variables,
     pub(crate) keyring: Keyring,
     guard: Guard,
+    observer: Arc<dyn Observer>,
 }
 
 impl Host {
@@ -92,7 +94,13 @@ impl Host {
             variables: Variables::new(surroundings.variables.clone()),
             keyring: surroundings.keyring.clone(),
             guard: surroundings.guard.clone(),
+            observer: Arc::new(Unobserved),
         }
+    }
+
+    /// The same, with somebody who hears what happens.
+    pub(crate) fn observed(self, observer: Arc<dyn Observer>) -> Self {
+        Self { observer, ..self }
     }
 
     /// Opens a data folder for running; it is made if it is not there. Nothing runs yet.
@@ -107,7 +115,8 @@ impl Host {
             .with_blobs(blobs.clone())
             .with_guard(self.guard.clone());
         let settings = Settings::new(data, self.library.clone(), env, Arc::new(connectors));
-        Engine::open(Settings { blobs, ..settings }).map_err(|error| trouble(&error))
+        let observer = Arc::clone(&self.observer);
+        Engine::open(Settings { blobs, observer, ..settings }).map_err(|error| trouble(&error))
     }
 }
 

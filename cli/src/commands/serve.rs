@@ -6,12 +6,15 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use flow_model::plan::Plan;
 use flow_runtime::{
+    eval::Environment,
+    observe::{Collector, Metrics, Observer, Spans},
     timer::SystemClock,
-    trigger::{self, Route, Schedule, Verified},
+    trigger::{self, Counters, Route, Schedule, Verified},
 };
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -27,6 +30,9 @@ use crate::{
     ui::{self, CARE, HINT, QUIET, STRONG, styled, table::width},
 };
 
+/// How long the last spans may take to their collector.
+const LAST_SPANS: Duration = Duration::from_secs(5);
+
 /// Serves programs.
 ///
 /// # Errors
@@ -40,12 +46,52 @@ pub(crate) fn serve(args: &args::Serve) -> Result<Exit, Trouble> {
     }
     let routes = trigger::routes(&plans).map_err(|error| Trouble::new(Exit::Program, error.to_string()))?;
     let surroundings = Surroundings::of(&place, &args.path, &args.data)?;
-    let (host, data) = (Host::new(&surroundings), surroundings.data);
+    let (host, data) = (Host::new(&surroundings), &surroundings.data);
     let mut needs = Needs::default();
     plans.iter().for_each(|plan| needs.add(plan));
     needs.check(&host)?;
-    log::start(args.log, flow_runtime::eval::Environment::get(&host.variables, log::VARIABLE).as_deref())?;
-    host::block_on(until_stopped(args, &host, &plans, &routes, &data))
+    let variable = |name: &str| Environment::get(&host.variables, name);
+    log::start(args.log, variable(log::VARIABLE).as_deref())?;
+    let collector =
+        Collector::from_variables(&variable).map_err(|error| Trouble::new(Exit::Environment, error.to_string()))?;
+    host::block_on(async {
+        let watch = Watch::start(collector);
+        let host = host.observed(watch.observer());
+        let exit = until_stopped(args, &host, &plans, &routes, data, &watch).await;
+        watch.end().await;
+        exit
+    })
+}
+
+/// Who hears what happens: the log, the metrics, and the spans where a collector is named.
+struct Watch {
+    counters: Arc<Counters>,
+    metrics: Arc<Metrics>,
+    spans: Option<Arc<Spans>>,
+}
+
+impl Watch {
+    fn start(collector: Option<Collector>) -> Self {
+        let spans = collector.map(|collector| Arc::new(Spans::start(collector)));
+        let counters = Arc::<Counters>::default();
+        let exported = spans.as_ref().map(|spans| spans.counts());
+        Self { metrics: Arc::new(Metrics::new(Arc::clone(&counters), exported)), counters, spans }
+    }
+
+    fn observer(&self) -> Arc<dyn Observer> {
+        let mut all: Vec<Arc<dyn Observer>> = vec![Arc::new(log::Log), Arc::<Metrics>::clone(&self.metrics)];
+        all.extend(self.spans.as_ref().map(|spans| Arc::<Spans>::clone(spans) as Arc<dyn Observer>));
+        Arc::new(all)
+    }
+
+    /// Sends the spans that there are, unless the collector takes too long.
+    async fn end(&self) {
+        if let Some(spans) = &self.spans
+            && tokio::time::timeout(LAST_SPANS, spans.flush()).await.is_err()
+        {
+            tracing::warn!("the last spans did not reach the collector in time");
+        }
+    }
 }
 
 /// The plans of all programs.
@@ -87,12 +133,12 @@ async fn until_stopped(
     plans: &[Arc<Plan>],
     routes: &[Route],
     data: &Path,
+    watch: &Watch,
 ) -> Result<Exit, Trouble> {
     let mut interrupts = Interrupts::new()?;
     let listener = bind(args.listen).await?;
     let address = listener.local_addr().map_err(|error| unusable(args.listen, &said(&error)))?;
     let engine = Arc::new(host.open(data)?);
-    let messages = engine.subscribe();
     for plan in plans {
         engine.deploy(Arc::clone(plan)).await.map_err(|error| host::trouble(&error))?;
     }
@@ -108,7 +154,6 @@ async fn until_stopped(
         args::Format::Human => notice.human(),
         args::Format::Json => notice.json(),
     })?;
-    let logging = tokio::spawn(log::runs(messages));
     let settings = trigger::Settings {
         library: host.library.clone(),
         env: Arc::new(host.variables.clone()),
@@ -116,7 +161,8 @@ async fn until_stopped(
         clock: Arc::new(SystemClock),
         limits: trigger::Limits::default(),
         public_url: None,
-        counters: Arc::default(),
+        counters: Arc::clone(&watch.counters),
+        metrics: Some(Arc::clone(&watch.metrics)),
     };
     let stop = async {
         interrupts.next().await;
@@ -124,7 +170,6 @@ async fn until_stopped(
     };
     let served = trigger::serve(Arc::clone(&engine), plans, listener, settings, stop).await;
     interrupts.or(engine.shutdown()).await?;
-    logging.abort();
     match served {
         Ok(()) => {
             tracing::info!("stopped");

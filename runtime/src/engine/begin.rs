@@ -26,6 +26,7 @@ use super::{
 use crate::{
     eval::{Evaluator, Frame, Slots as _},
     machine::{Child, Event, Outcome, Place, Start},
+    observe::Trace,
     store::{Begun, Bus, Dedupe, Done, Error, NewRun, Unfinished},
 };
 
@@ -168,7 +169,8 @@ impl Inner {
         match (plan, id.parse::<RunId>()) {
             (Ok(plan), Ok(id)) => {
                 let names: Vec<_> = env::names(&plan).into_iter().collect();
-                let start = Start { trigger: None, payload: params, env: self.env_of(&names) };
+                let trace = self.handed_on(run, turn);
+                let start = Start { trigger: None, payload: params, env: self.env_of(&names), trace };
                 let new = NewRun {
                     flow,
                     plan: digest,
@@ -188,6 +190,12 @@ impl Inner {
             (Ok(_), Err(error)) => tracing::error!(%run, %error, "a run can't be begun"),
         }
         Ok(())
+    }
+
+    /// The trace that a run begins others in, when somebody keeps it.
+    fn handed_on(&self, run: &RunId, turn: &Turn) -> Option<Trace> {
+        let sampled = self.settings.observer.samples(&turn.trace)?;
+        Some(Trace { sampled, ..turn.trace.under(Trace::run(run)) })
     }
 
     /// The flows that an event starts.
@@ -246,7 +254,7 @@ impl Inner {
                     plan: digest.clone(),
                     trigger: Some(started_by),
                     dedupe,
-                    queued: Some(Start { trigger: Some(index), payload, env }),
+                    queued: Some(Start { trigger: Some(index), payload, env, trace: self.handed_on(run, turn) }),
                     gate,
                     parent: None,
                 };

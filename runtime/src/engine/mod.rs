@@ -78,6 +78,7 @@ struct Inner {
     waiters: wait::Waiters,
     halted: wait::Halted,
     closing: AtomicBool,
+    recovered: AtomicBool,
 }
 
 #[derive(Default)]
@@ -119,6 +120,7 @@ impl Engine {
             waiters: wait::Waiters::default(),
             halted: wait::Halted::default(),
             closing: AtomicBool::new(false),
+            recovered: AtomicBool::new(false),
             settings,
         };
         Self { inner: Arc::new(inner) }
@@ -152,6 +154,7 @@ impl Engine {
             }
         }
         inner.open_gates();
+        inner.recovered.store(true, Ordering::SeqCst);
         self.watch();
         Ok(unfinished.len())
     }
@@ -160,6 +163,19 @@ impl Engine {
     /// called once, within a tokio runtime, and not beside [`Engine::resume`], which does the same.
     pub fn watch(&self) {
         self.inner.watch.spawn(Arc::clone(&self.inner).watch_timers());
+    }
+
+    /// How many runs that are not over stand how.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub async fn standing(&self) -> Result<BTreeMap<RunState, u64>, Error> {
+        self.inner.store.standing().await
+    }
+
+    /// Says whether runs of earlier processes have been taken up again.
+    pub fn has_recovered(&self) -> bool {
+        self.inner.recovered.load(Ordering::SeqCst)
     }
 
     /// What happens from now on. A receiver that is slow misses some: it is for live display.

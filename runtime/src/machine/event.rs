@@ -15,7 +15,7 @@ use flow_model::{
 use serde::{Deserialize, Serialize};
 
 use super::Place;
-use crate::connector::Reached;
+use crate::{connector::Reached, observe::Trace};
 
 /// What happened. Each is journaled before anything that follows from it is done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -131,6 +131,9 @@ pub struct Start {
     /// The environment variables that the body reads and that are set: a run sees the same ones to its end.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
+    /// The trace that the run continues.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Trace>,
 }
 
 /// What is to be done about a step whose outcome is not known.

@@ -11,7 +11,7 @@ mod sqlite;
 mod told;
 mod write;
 
-use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
+use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr, sync::Arc};
 
 use async_trait::async_trait;
 use flow_model::{
@@ -469,6 +469,15 @@ pub trait Store: Send + Sync {
 
     /// Runs that are not over, in the order in which they were accepted.
     async fn unfinished(&self) -> Result<Vec<Unfinished>, Error>;
+
+    /// How many runs that are not over stand how.
+    async fn standing(&self) -> Result<BTreeMap<RunState, u64>, Error> {
+        let mut counts = BTreeMap::new();
+        for run in self.unfinished().await? {
+            *counts.entry(run.state).or_default() += 1;
+        }
+        Ok(counts)
+    }
 
     /// How many bytes can still be written, where that is known.
     fn space(&self) -> Option<u64>;

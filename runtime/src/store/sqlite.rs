@@ -1,6 +1,7 @@
 //! The store for one machine: a SQLite database in a folder.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -9,7 +10,7 @@ use async_trait::async_trait;
 use flow_model::units::Instant;
 
 use super::{
-    Batch, Committed, Error, Filter, Reader, RunDetail, RunSummary, Store, Unfinished,
+    Batch, Committed, Error, Filter, Reader, RunDetail, RunState, RunSummary, Store, Unfinished,
     lock::Lock,
     read, schema,
     write::{Job, Writer},
@@ -109,6 +110,10 @@ impl Store for Sqlite {
 
     async fn unfinished(&self) -> Result<Vec<Unfinished>, Error> {
         self.reading(Reader::unfinished).await
+    }
+
+    async fn standing(&self) -> Result<BTreeMap<RunState, u64>, Error> {
+        self.reading(Reader::standing).await
     }
 
     fn space(&self) -> Option<u64> {

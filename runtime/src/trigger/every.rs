@@ -75,6 +75,7 @@ async fn submit(schedule: &Schedule, at: Instant, every: Millis, engine: &Engine
             payload: Value::record([("scheduled_at", Value::Timestamp(at.timestamp()))]),
             dedupe: Some((at.to_string(), Millis(every.0.saturating_mul(2)).max(WINDOW))),
             body_digest: None,
+            trace: None,
         };
         let error = match engine.submit(submission).await {
             Ok(accepted) => {

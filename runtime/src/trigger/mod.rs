@@ -12,6 +12,7 @@ mod form;
 mod handle;
 mod limits;
 mod payload;
+mod probe;
 mod problem;
 mod received;
 mod route;

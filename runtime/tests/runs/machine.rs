@@ -454,7 +454,7 @@ fn the_deadline_ends_the_run() {
     });
     let mut play = Play::new(plan);
     let payload = Value::Null;
-    play.apply(Event::Started(flow_runtime::machine::Start { trigger: Some(0), payload, env: [].into() }));
+    play.apply(Event::Started(flow_runtime::machine::Start { trigger: Some(0), payload, env: [].into(), trace: None }));
     let deadline = play.machine.deadline().unwrap();
     assert_eq!(deadline.since(play.now), Millis::seconds(10));
     play.apply(Event::Expired);
@@ -469,7 +469,7 @@ fn a_run_sees_the_environment_that_it_began_with() {
     let body = vec![bind("region", 1, Expr::Env("REGION".into(), None)), end(get(1))];
     let mut play = Play::new(plan(&[], body));
     let env = [("REGION".to_owned(), "eu".to_owned())].into();
-    play.apply(Event::Started(flow_runtime::machine::Start { trigger: None, payload: Value::Null, env }));
+    play.apply(Event::Started(flow_runtime::machine::Start { trigger: None, payload: Value::Null, env, trace: None }));
     assert_eq!(play.value(), Value::text("eu"));
 }
 
