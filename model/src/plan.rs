@@ -316,6 +316,19 @@ pub struct Policy {
     pub budget: Option<Rate>,
 }
 
+impl Policy {
+    /// How long a call may take when every attempt but the last fails: each attempt its time limit, each wait its bound.
+    /// A server can ask for longer waits.
+    pub fn longest(&self) -> Millis {
+        let timeout = self.timeout.unwrap_or(DEFAULT_TIMEOUT).0;
+        let Some(retry) = &self.retry else { return Millis(timeout) };
+        let waits = (1..=retry.times).fold(0u64, |waits, attempt| waits.saturating_add(retry.backoff.bound(attempt).0));
+        let all = timeout.saturating_mul(u64::from(retry.times) + 1).saturating_add(waits);
+        // The last attempt begins within the budget at the latest.
+        Millis(retry.budget.map_or(all, |budget| all.min(budget.0.saturating_add(timeout))))
+    }
+}
+
 /// When calls of a connection stop for a while. Calls that were to leave then wait and do not fail (M. Nygard, "Release
 /// It!", 2007, section 5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -373,6 +386,19 @@ pub enum Backoff {
     },
     /// The bound stays.
     Fixed(Millis),
+}
+
+impl Backoff {
+    /// The longest wait after an attempt; the first is 1.
+    pub fn bound(&self, attempt: u32) -> Millis {
+        match self {
+            Self::Fixed(wait) => *wait,
+            Self::Exponential { first, most } => {
+                let doubled = 1u64.checked_shl(attempt.saturating_sub(1)).unwrap_or(u64::MAX);
+                Millis(first.0.saturating_mul(doubled)).min(*most)
+            }
+        }
+    }
 }
 
 /// What the other branches of `parallel` do when one fails.

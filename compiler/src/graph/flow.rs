@@ -49,6 +49,7 @@ pub(super) fn lower(
         signatures,
         sagas: Vec::new(),
         firsts: 0,
+        deadline: None,
     };
     lowering.el.has_gaps = has_gaps;
     lowering.el.scope.push();
@@ -66,6 +67,7 @@ pub(super) fn lower(
     let result = lowering.result(info, ends);
     let raised = lowering.raised.pop().unwrap_or_default();
     lowering.declared_failures(info, &raised);
+    lowering.overrun();
     let mut errors: Vec<ErrorKind> = raised.kinds.into_keys().collect();
     errors.sort();
     let Lowering { el, builder, used, .. } = lowering;

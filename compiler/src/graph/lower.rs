@@ -20,6 +20,7 @@ use petgraph::graph::NodeIndex;
 use super::{
     builder::{Builder, Chain},
     call::Signatures,
+    deadline::Deadline,
     failure::Raised,
 };
 use crate::{
@@ -103,6 +104,8 @@ pub(super) struct Lowering<'a> {
     pub sagas: Vec<Span>,
     /// How many `first`s are around.
     pub firsts: u32,
+    /// When a run must have ended.
+    pub deadline: Option<Deadline>,
 }
 
 /// Who waits for an answer.

@@ -9,6 +9,7 @@ mod builder;
 mod call;
 mod content;
 mod control;
+mod deadline;
 mod event;
 mod failure;
 mod flow;

@@ -66,6 +66,8 @@ impl Lowering<'_> {
         }
         // What an undo can end with has nothing to do with what the flow can end with.
         self.raised.push(Raised::default());
+        // It runs when the run has ended, whatever the deadline was.
+        let deadline = self.deadline.take();
         let mut chain = Chain::default();
         let undo = ast::Step {
             span: *span,
@@ -98,6 +100,7 @@ impl Lowering<'_> {
                 )),
         }
         self.raised.pop();
+        self.deadline = deadline;
         self.el.scope.pop();
         if is_guarded {
             let mut whole = Chain::default();

@@ -241,6 +241,7 @@ impl<'a> Lowering<'a> {
         let (policy, retries) = policy::in_force(self, step, &target.connection, operation);
         if let Some(retries) = retries {
             policy::check(self, &policy, retries, step, &target.connection, target.info, &target.name);
+            self.in_time(&policy, retries, target.span, format!("{}.{}", target.connection, target.name));
         }
         let mut kinds = of_operation(&target.info.schema, operation);
         // A call that is not safe to repeat and fails halfway is undecided; one that is safe is made again. In `first` it

@@ -20,7 +20,7 @@ use indexmap::IndexMap;
 use super::{lower::Lowering, schedule};
 use crate::{
     ast::{self, Ident, TriggerClause, TriggerClauseValue, TriggerSource},
-    names::{duplicate, literal, similar, unknown},
+    names::{duplicate, fits, literal, similar, unknown},
     types::{Binding, Kind, Want, holds_secret, join, listed},
 };
 
@@ -128,13 +128,17 @@ impl Lowering<'_> {
         self.el.forget(Ambient::Item);
         self.el.scope.pop();
         let at_most = clauses.get("at_most").and_then(|clause| self.at_most(clause));
-        let within = clauses.get("within").and_then(|clause| self.duration_clause(clause));
+        let within = clauses.get("within").and_then(|clause| {
+            let within = self.duration_clause(clause)?;
+            self.ends_within(within, clause.span);
+            Some(within)
+        });
         if let (TriggerKind::Cron { catch_up, .. }, Some(clause)) = (&mut kind, clauses.get("catch_up")) {
             *catch_up = self.catch_up(clause);
         }
         self.verify(written, &clauses, &mut kind);
         let says_all = clauses.len() == written.clauses.len();
-        if matches!(kind, TriggerKind::Http { .. }) && dedupe.is_none() && says_all && !clauses.contains_key("dedupe") {
+        if dedupe.is_none() && says_all && !clauses.contains_key("dedupe") {
             self.no_dedupe(written);
         }
         Some((Trigger { kind, bind: slot, payload: payload.clone(), dedupe, concurrency, at_most, within }, payload))
@@ -534,39 +538,32 @@ impl Lowering<'_> {
     }
 
     fn no_dedupe(&mut self, written: &ast::Trigger) {
-        let TriggerSource::Http { method, path } = &written.source else { return };
-        if method.text == "GET" {
-            return;
-        }
-        let name = written.bind.as_ref().map_or("request", |name| name.text.as_str());
-        let bind = if written.bind.is_some() { "" } else { "bind the payload with `as request`, and " };
-        self.el.problems.push(
-            Diagnostic::new(
-                Code::W0602,
-                "a delivery that is sent again starts a second run",
-                Span { start: written.span.start, ..path.span },
-                "no `dedupe:`",
-            )
-            .help(format!(
-                "senders repeat what they are not sure of: {bind}say what names a delivery, such as \
-                 `dedupe: {name}.headers[\"x-request-id\"] ?? {name}.path for 72h`"
-            )),
+        let (end, own, key) = match &written.source {
+            TriggerSource::Http { method, path } if method.text != "GET" => {
+                (path.span, "request", ".headers[\"x-request-id\"] ?? NAME.path")
+            }
+            TriggerSource::Connection(path) => (path.span(), "event", ".id"),
+            // A request that only asks may be answered twice, and the engine numbers the times and events that it starts runs for.
+            TriggerSource::Http { .. }
+            | TriggerSource::Every(_)
+            | TriggerSource::Cron { .. }
+            | TriggerSource::Event(_) => return,
+        };
+        let name = written.bind.as_ref().map_or(own, |name| name.text.as_str());
+        let bind =
+            if written.bind.is_some() { String::new() } else { format!("bind the payload with `as {own}`, and ") };
+        let mut problem = Diagnostic::new(
+            Code::W0602,
+            "a delivery that is sent again starts a second run",
+            Span { start: written.span.start, ..end },
+            "no `dedupe:`",
         );
-    }
-}
-
-/// Says whether an event's name fits a pattern: `*` stands for one part, at the end for one or more.
-fn fits(pattern: &ast::Path, event: &str) -> bool {
-    let mut parts = event.split('.');
-    let count = pattern.parts.len();
-    for (index, wanted) in pattern.parts.iter().enumerate() {
-        match (parts.next(), wanted.text.as_str()) {
-            (None, _) => return false,
-            (Some(_), "*") if index + 1 == count => return true,
-            (Some(_), "*") => {}
-            (Some(part), wanted) if part == wanted => {}
-            (Some(_), _) => return false,
+        if let Some(declared) = self.declared_trigger(written) {
+            problem = problem.label(declared, "declared without `dedupe:`");
         }
+        self.el.problems.push(problem.help(format!(
+            "senders repeat what they are not sure of: {bind}say what names a delivery, such as `dedupe: {name}{} for 72h`",
+            key.replace("NAME", name)
+        )));
     }
-    parts.next().is_none()
 }

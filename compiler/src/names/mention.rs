@@ -11,7 +11,7 @@ use flow_model::{
 };
 
 use super::{
-    ItemKind, Names, declare, is_worth_it,
+    ItemKind, Names, declare, fits, is_worth_it,
     load::{Origin, Unit},
     walk::{self, Visitor},
 };
@@ -33,7 +33,11 @@ pub(crate) fn unused(names: &Names<'_>, units: &[Unit], problems: &mut Vec<Diagn
         .collect();
     // What has an error of its own is not told to be left over as well.
     let wrong: BTreeSet<Span> = problems.iter().map(Diagnostic::span).collect();
-    found.retain(|(name, problem)| !meant.contains(name.as_str()) && !wrong.contains(&problem.span()));
+    let is_wrong = |name: Span| {
+        let within = Span { end: name.start, ..name }..=Span { start: name.end, ..name };
+        wrong.range(within).any(|span| span.file == name.file && span.end <= name.end)
+    };
+    found.retain(|(name, problem)| !meant.contains(name.as_str()) && !is_wrong(problem.span()));
     problems.extend(found.into_iter().map(|(_, problem)| problem));
 }
 
@@ -60,24 +64,43 @@ fn left(names: &Names<'_>, units: &[Unit], problems: &mut Vec<(String, Diagnosti
         if let Some((_, name)) = declare::declared(item) {
             // What only refers to itself is left over as well.
             inner.values.remove(&name.text);
+            inner.types.remove(&name.text);
         }
         mentions.values.extend(inner.values);
+        mentions.types.extend(inner.types);
+        mentions.connectors.extend(inner.connectors);
+        mentions.events.extend(inner.events);
     }
     for item in &own.ast.items {
         let Some((kind, name)) = declare::declared(item) else { continue };
         let is_first = names.items.get(&name.text).is_some_and(|(_, span)| *span == name.span);
-        if !is_first || mentions.has(&name.text) {
+        let (code, is_used) = match kind {
+            ItemKind::Connection => (Code::W0202, mentions.has(&name.text)),
+            ItemKind::Const | ItemKind::Function | ItemKind::Policy => (Code::W0203, mentions.has(&name.text)),
+            ItemKind::Record | ItemKind::Enum | ItemKind::Union | ItemKind::Error => {
+                (Code::W0203, mentions.anywhere(&name.text))
+            }
+            // A flow that nothing calls is called from outside, and a connector may still be in the making.
+            ItemKind::Flow | ItemKind::Connector => continue,
+        };
+        if !is_first || is_used {
             continue;
         }
-        let code = match kind {
-            ItemKind::Connection => Code::W0202,
-            ItemKind::Const | ItemKind::Function | ItemKind::Policy => Code::W0203,
-            _ => continue,
-        };
         let noun = kind.spoken().split_once(' ').map_or("item", |(_, noun)| noun);
         let message = format!("the {noun} `{}` is used nowhere", name.text);
         let problem = Diagnostic::new(code, message, name.span, "left over").help("use it, or leave it out");
         problems.push((name.text.clone(), problem));
+    }
+    for item in &own.ast.items {
+        let Item::Event(event) = item else { continue };
+        let name = event.name.text();
+        let is_named = mentions.events.iter().any(|path| fits(path, &name)) || mentions.types.contains(&name);
+        if !is_named && names.events.get(&name) == Some(&event.name.span()) {
+            let message = format!("the event `{name}` is neither emitted nor heard of");
+            let problem = Diagnostic::new(Code::W0203, message, event.name.span(), "left over")
+                .help(format!("emit it, start a flow with `on event {name}`, or leave it out"));
+            problems.push((name, problem));
+        }
     }
 }
 
@@ -114,7 +137,7 @@ fn left_over(
     names: &Names<'_>,
     listed: &[Ident],
     whole: Span,
-    mentions: &Mentions,
+    mentions: &Mentions<'_>,
     problems: &mut Vec<(String, Diagnostic)>,
 ) {
     let is_left =
@@ -144,16 +167,18 @@ fn removal(name: &Ident, listed: &[Ident], whole: Span) -> Option<Span> {
 
 /// Names that are referred to.
 #[derive(Default)]
-struct Mentions {
+struct Mentions<'a> {
     /// As a value, a policy, or a connection that is called or starts a flow.
     values: BTreeSet<String>,
     /// As a type, or before one.
     types: BTreeSet<String>,
     /// As the connector of a connection.
     connectors: BTreeSet<String>,
+    /// As events, or as patterns of their names.
+    events: Vec<&'a Path>,
 }
 
-impl Mentions {
+impl Mentions<'_> {
     fn has(&self, name: &str) -> bool {
         self.values.contains(name)
     }
@@ -163,7 +188,7 @@ impl Mentions {
     }
 }
 
-impl<'a> Visitor<'a> for Mentions {
+impl<'a> Visitor<'a> for Mentions<'a> {
     fn expr(&mut self, expr: &'a Expr) {
         if let ExprKind::Name(name) = &expr.kind {
             self.values.insert(name.clone());
@@ -172,6 +197,13 @@ impl<'a> Visitor<'a> for Mentions {
 
     fn type_name(&mut self, path: &'a Path) {
         self.types.extend(path.parts.first().map(|first| first.text.clone()));
+        if path.parts.len() > 1 {
+            self.types.insert(path.text());
+        }
+    }
+
+    fn event(&mut self, path: &'a Path) {
+        self.events.push(path);
     }
 
     fn error(&mut self, path: &'a Path) {

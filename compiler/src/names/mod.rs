@@ -35,7 +35,7 @@ use indexmap::IndexMap;
 pub(crate) use declare::ItemKind;
 pub(crate) use load::{Origin, Unit, beside, load};
 pub(crate) use mention::unused;
-pub(crate) use path::chain;
+pub(crate) use path::{chain, fits};
 pub(crate) use suggest::{begin_suggesting, duplicate, is_worth_it, repeated, similar, unknown};
 pub(crate) use ty::{built_in_types, literal};
 

@@ -37,3 +37,19 @@ pub(crate) fn chain(expr: &Expr) -> Option<Path> {
         _ => None,
     }
 }
+
+/// Says whether an event's name fits a pattern: `*` stands for one part, at the end for one or more.
+pub(crate) fn fits(pattern: &Path, event: &str) -> bool {
+    let mut parts = event.split('.');
+    let count = pattern.parts.len();
+    for (index, wanted) in pattern.parts.iter().enumerate() {
+        match (parts.next(), wanted.text.as_str()) {
+            (None, _) => return false,
+            (Some(_), "*") if index + 1 == count => return true,
+            (Some(_), "*") => {}
+            (Some(part), wanted) if part == wanted => {}
+            (Some(_), _) => return false,
+        }
+    }
+    parts.next().is_none()
+}

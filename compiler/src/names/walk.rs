@@ -40,6 +40,10 @@ pub(crate) trait Visitor<'a> {
     fn called(&mut self, _: &'a Path) {}
     /// A call as a step; its parts follow.
     fn step(&mut self, _: &'a Step) {}
+    /// A block; its statements follow.
+    fn block(&mut self, _: &'a Block) {}
+    /// The name of an event where it is emitted, waited for or starts a flow; a part may be `*`.
+    fn event(&mut self, _: &'a Path) {}
 }
 
 /// Goes over an item.
@@ -211,7 +215,8 @@ pub(crate) fn ty<'a>(written: &'a TypeExpr, visitor: &mut impl Visitor<'a>) {
 
 fn trigger<'a>(declared: &'a Trigger, visitor: &mut impl Visitor<'a>) {
     match &declared.source {
-        TriggerSource::Http { .. } | TriggerSource::Cron { .. } | TriggerSource::Event(_) => {}
+        TriggerSource::Http { .. } | TriggerSource::Cron { .. } => {}
+        TriggerSource::Event(path) => visitor.event(path),
         TriggerSource::Every(period) => expr(period, visitor),
         TriggerSource::Connection(path) => visitor.trigger(path),
     }
@@ -254,6 +259,7 @@ fn policy_entries<'a>(entries: &'a [PolicyEntry], visitor: &mut impl Visitor<'a>
 
 /// Goes over a block.
 pub(crate) fn block<'a>(written: &'a Block, visitor: &mut impl Visitor<'a>) {
+    visitor.block(written);
     written.statements.iter().for_each(|one| statement(one, visitor));
     if let Some(value) = &written.value {
         expr(value, visitor);
@@ -278,18 +284,25 @@ fn statement<'a>(written: &'a Statement, visitor: &mut impl Visitor<'a>) {
         StatementKind::Log(value)
         | StatementKind::DeadLetter { value, .. }
         | StatementKind::Sleep(value)
-        | StatementKind::Emit { value, .. }
         | StatementKind::Control(value) => expr(value, visitor),
+        StatementKind::Emit { event, value } => {
+            visitor.event(event);
+            expr(value, visitor);
+        }
     }
 }
 
-fn step<'a>(written: &'a Step, visitor: &mut impl Visitor<'a>) {
+/// Goes over a step.
+pub(crate) fn step<'a>(written: &'a Step, visitor: &mut impl Visitor<'a>) {
     visitor.step(written);
     written.name.iter().for_each(|name| visitor.binding(name));
     expr(&written.call, visitor);
     written.with.iter().for_each(|used| policy_use(used, visitor));
     written.otherwise.iter().for_each(|one| otherwise(one, visitor));
-    written.wait.iter().filter_map(|wait| wait.filter.as_ref()).for_each(|filter| expr(filter, visitor));
+    if let Some(wait) = &written.wait {
+        visitor.event(&wait.event);
+        wait.filter.iter().for_each(|filter| expr(filter, visitor));
+    }
     written.within.iter().for_each(|(_, within)| expr(within, visitor));
     written.catch.iter().flatten().for_each(|arm| catch_arm(arm, visitor));
     written.undo.iter().for_each(|(_, undo)| expr(undo, visitor));

@@ -4,6 +4,7 @@
 
 mod personal;
 mod route;
+mod sequence;
 
 use flow_model::diagnostic::Diagnostic;
 
@@ -12,5 +13,7 @@ use crate::names::Names;
 
 /// All rules that look at several flows together.
 pub(crate) fn across_flows(names: &Names<'_>) -> Vec<Diagnostic> {
-    route::route(names)
+    let mut problems = route::route(names);
+    problems.append(&mut sequence::sequence(names));
+    problems
 }

@@ -150,10 +150,12 @@ codes! {
     W0402 "failure-never-happens" Warning "the flow declares an error that it can't end with",
     W0403 "unused-stub" Warning "the stub answers nothing",
     W0404 "test-expects-nothing" Warning "the test expects nothing",
+    W0405 "needless-sequence" Warning "steps wait for each other without need",
     W0601 "deprecated-operation" Warning "the operation should no longer be used",
     W0602 "no-dedupe" Warning "a repeated delivery starts a second run",
     W0603 "create-without-undo" Warning "a failed saga leaves something behind",
     W0604 "personal-data" Warning "personal data goes where it is not expected",
+    W0605 "deadline-before-retries" Warning "the run is given up before its retries",
 }
 
 impl fmt::Display for Code {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use flow_model::{
     failure::{ErrorKind, Failure},
-    plan::{Backoff, DEFAULT_TIMEOUT, NodeKind, Retry, Step},
+    plan::{DEFAULT_TIMEOUT, NodeKind, Retry, Step},
     schema::{Effect, Operation},
     units::{Instant, Millis},
     value::Value,
@@ -398,21 +398,10 @@ impl Machine {
             return None;
         }
         let asked = hints.retry_after.unwrap_or_default().min(MOST_RETRY_AFTER);
-        let until = self.now.after(jittered(bound(&retry.backoff, call.attempt), hints.draw).max(asked));
+        let until = self.now.after(jittered(retry.backoff.bound(call.attempt), hints.draw).max(asked));
         match retry.budget {
             Some(budget) if until.since(call.since) > budget => None,
             _ => Some(until),
-        }
-    }
-}
-
-/// The longest wait after an attempt.
-fn bound(backoff: &Backoff, attempt: u32) -> Millis {
-    match backoff {
-        Backoff::Fixed(wait) => *wait,
-        Backoff::Exponential { first, most } => {
-            let doubled = 1u64.checked_shl(attempt.saturating_sub(1)).unwrap_or(u64::MAX);
-            Millis(first.0.saturating_mul(doubled)).min(*most)
         }
     }
 }
