@@ -8,4 +8,5 @@ mod examples;
 mod functions;
 mod natives;
 mod programs;
+mod tested;
 mod tidy;

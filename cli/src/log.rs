@@ -115,6 +115,10 @@ fn concluded(progress: &Progress, record: &Record) {
         Record::Called { place, run: called, .. } => {
             tracing::debug!(%run, %flow, step = %place, called, "run of another flow begun");
         }
-        Record::Scheduled { .. } | Record::StepFailed { .. } | Record::Dropped { .. } | Record::Responded(_) => {}
+        Record::Scheduled { .. }
+        | Record::Observed { .. }
+        | Record::StepFailed { .. }
+        | Record::Dropped { .. }
+        | Record::Responded(_) => {}
     }
 }

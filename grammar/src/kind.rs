@@ -108,6 +108,7 @@ kinds! {
     Status: status;
     ConnectionCondition: connection_condition;
     Operation: operation;
+    TypeNames: type_names;
     Webhook: webhook;
     Verification: verification;
     Challenge: challenge;

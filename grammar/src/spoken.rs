@@ -26,6 +26,7 @@ fn spoken(rule: Rule) -> &'static str {
         | Rule::langle
         | Rule::type_args
         | Rule::type_params
+        | Rule::type_names
         | Rule::args
         | Rule::dotdot
         | Rule::minus

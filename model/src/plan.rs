@@ -166,6 +166,9 @@ pub enum NodeKind {
         items: Expr,
         /// How many at the same time, at least 1.
         concurrency: Expr,
+        /// `every 1s`: an item begins no sooner than this after the one before it has begun.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        every: Option<Expr>,
         /// What a failing item does.
         on_error: ForOnError,
     },
@@ -293,6 +296,9 @@ pub struct Step {
     pub connection: String,
     /// The operation, a key of the connector's operations.
     pub operation: String,
+    /// The type of the result, where the operation leaves it to its caller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<Type>,
     /// Arguments for all parameters in declared order, defaults put in, in their JSON form where that differs.
     pub args: Vec<Expr>,
     /// The author's idempotency key. Without one, keyed operations get a digest of run, path and loop indexes.

@@ -92,7 +92,7 @@ impl Board {
             Record::Called { flow, run, .. } => besides(format!("waits for the run {run} of `{flow}`")),
             Record::Undoing { because, .. } => besides(format!("undoes its steps: {because}")),
             Record::UndoFailed { place, failure } => besides(format!("`{place}` could not be undone: {failure}")),
-            Record::Scheduled { .. } | Record::Responded(_) | Record::Ended(_) => None,
+            Record::Scheduled { .. } | Record::Observed { .. } | Record::Responded(_) | Record::Ended(_) => None,
         }
     }
 

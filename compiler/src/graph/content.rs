@@ -204,7 +204,10 @@ impl<'a> Needs<'a> {
             | NodeKind::Sleep(value)
             | NodeKind::Log(value)
             | NodeKind::DeadLetter { value, .. } => self.expr(value),
-            NodeKind::Step(step) => step.args.iter().chain(&step.key).for_each(|value| self.expr(value)),
+            NodeKind::Step(step) => {
+                step.args.iter().chain(&step.key).for_each(|value| self.expr(value));
+                step.result.iter().for_each(|ty| self.ty(ty));
+            }
             NodeKind::If { conditions, .. } => conditions.iter().for_each(|condition| self.expr(condition)),
             NodeKind::Match { subject, arms, .. } => {
                 self.expr(subject);
@@ -213,9 +216,8 @@ impl<'a> Needs<'a> {
                     guard.iter().for_each(|guard| self.expr(guard));
                 }
             }
-            NodeKind::For { items, concurrency, .. } => {
-                self.expr(items);
-                self.expr(concurrency);
+            NodeKind::For { items, concurrency, every, .. } => {
+                [items, concurrency].into_iter().chain(every).for_each(|value| self.expr(value));
             }
             NodeKind::Try { arms, .. } => {
                 for arm in arms {

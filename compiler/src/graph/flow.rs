@@ -56,6 +56,7 @@ pub(super) fn lower(
     lowering.params(info);
     let triggers = lowering.triggers(&written.triggers);
     lowering.el.scope.push();
+    lowering.el.observes = true;
     let mut chain = Chain::default();
     let mut ends = lowering.statements(&mut chain, &written.body.statements, written.body.value.as_deref());
     if let Some(value) = written.body.value.as_deref() {

@@ -299,8 +299,10 @@ fn connector<'a>(
             problems.push(duplicate("operation", &Ident { text: full, span: spans.name }, first));
             continue;
         }
+        let types = first_of_each("type", written.types.iter(), problems);
         let operation = schema::Operation {
             doc: written.doc.clone(),
+            types: types.into_iter().map(|name| name.text.clone()).collect(),
             params,
             result,
             effect: Effect::Create,

@@ -53,6 +53,7 @@ impl Names<'_> {
     pub(crate) fn ty(&self, written: &TypeExpr, within: Option<&str>, problems: &mut Vec<Diagnostic>) -> Type {
         match &written.kind {
             TypeExprKind::Missing => Type::Unknown,
+            TypeExprKind::Variable(name) => Type::Variable(name.clone()),
             TypeExprKind::Optional(inner) => self.ty(inner, within, problems).optional(),
             TypeExprKind::Record(fields) => Type::Record(self.fields(fields, within, problems)),
             TypeExprKind::OneOf(texts) => Type::OneOf(alternatives(texts, problems)),

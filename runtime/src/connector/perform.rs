@@ -198,6 +198,15 @@ impl Connectors {
             Ok(config) => config,
             Err(failure) => return never(failure).into(),
         };
+        // The caller's types are in the plan, beside those of its connectors.
+        let given = invocation.result.as_ref().map(|result| {
+            let connector = Connector { types: invocation.plan.types.clone(), ..found.connector.clone() };
+            (connector, Operation { result: result.clone(), ..found.operation.clone() })
+        });
+        let found = match &given {
+            Some((connector, operation)) => Found { connector, operation, ..found },
+            None => found,
+        };
         match (&found.operation.call, &found.operation.bulk) {
             (Call::Native, _) => self.native(invocation, found, config, vault).await.into(),
             (Call::Http(request), None) => self.http(invocation, found, request, config, vault).await,

@@ -242,6 +242,7 @@ fn invocation(plan: Arc<Plan>, call: &Call) -> Invocation {
         plan,
         connection: call.connection.clone(),
         operation: call.operation.clone(),
+        result: call.result.clone(),
         args: call.args.clone(),
         key: call.key.clone(),
         timeout: call.timeout,

@@ -169,8 +169,14 @@ impl Inner {
         match (plan, id.parse::<RunId>()) {
             (Ok(plan), Ok(id)) => {
                 let names: Vec<_> = env::names(&plan).into_iter().collect();
-                let trace = self.handed_on(run, turn);
-                let start = Start { trigger: None, payload: params, env: self.env_of(&names), trace };
+                let seed = env::draws(&plan).then(env::seed);
+                let start = Start {
+                    trigger: None,
+                    payload: params,
+                    env: self.env_of(&names),
+                    seed,
+                    trace: self.handed_on(run, turn),
+                };
                 let new = NewRun {
                     flow,
                     plan: digest,
@@ -209,7 +215,7 @@ impl Inner {
         value: &Value,
     ) -> Result<(), Error> {
         let deployed: Vec<Deployed> = self.state().deployed.values().cloned().collect();
-        for Deployed { digest, plan, env } in deployed {
+        for Deployed { digest, plan, env, draws } in deployed {
             for (index, trigger) in plan.triggers.iter().enumerate() {
                 let TriggerKind::Event { events, pattern } = &trigger.kind else { continue };
                 if !events.iter().any(|name| name == event) {
@@ -224,6 +230,7 @@ impl Inner {
                     _ => value.clone(),
                 };
                 let env = self.env_of(&env);
+                let seed = draws.then(env::seed);
                 let started = Started { plan: &plan, trigger, payload: &payload, env: &env };
                 let started_by = words(trigger);
                 let dedupe = match trigger.dedupe.as_ref().map(|dedupe| (self.key(&started, &dedupe.key), dedupe)) {
@@ -254,7 +261,7 @@ impl Inner {
                     plan: digest.clone(),
                     trigger: Some(started_by),
                     dedupe,
-                    queued: Some(Start { trigger: Some(index), payload, env, trace: self.handed_on(run, turn) }),
+                    queued: Some(Start { trigger: Some(index), payload, env, seed, trace: self.handed_on(run, turn) }),
                     gate,
                     parent: None,
                 };

@@ -102,6 +102,8 @@ pub(super) struct Deployed {
     pub(super) digest: String,
     pub(super) plan: Arc<Plan>,
     pub(super) env: Vec<String>,
+    /// Whether its runs draw random values.
+    pub(super) draws: bool,
 }
 
 impl Engine {
@@ -116,9 +118,10 @@ impl Engine {
         let added = self.inner.store.add_plan(digest.clone(), plan.flow.clone(), json).await;
         added.inspect_err(|error| self.inner.halt(error.clone()))?;
         let env = env::names(&plan).into_iter().collect();
+        let draws = env::draws(&plan);
         let mut state = self.inner.state();
         state.plans.insert(digest.clone(), Arc::clone(&plan));
-        state.deployed.insert(plan.flow.clone(), Deployed { digest, plan, env });
+        state.deployed.insert(plan.flow.clone(), Deployed { digest, plan, env, draws });
         Ok(())
     }
 
@@ -159,7 +162,7 @@ impl Inner {
 
     async fn accept(self: Arc<Self>, submission: Submission) -> Result<Accepted, SubmitError> {
         let Submission { flow, trigger, payload, dedupe, body_digest, trace } = submission;
-        let Some(Deployed { digest, plan, env }) = self.state().deployed.get(&flow).cloned() else {
+        let Some(Deployed { digest, plan, env, draws }) = self.state().deployed.get(&flow).cloned() else {
             return Err(SubmitError::UnknownFlow(flow));
         };
         let started_by = match trigger {
@@ -171,8 +174,8 @@ impl Inner {
         };
         let dedupe =
             dedupe.map(|(key, window)| Dedupe { scope: scope(&flow, started_by.as_deref()), key, window, body_digest });
-        let env = self.env_of(&env);
-        let gate = self.gate(&plan, trigger, &payload, &env).map_err(|failure| SubmitError::Broken(failure.message))?;
+        let set = self.env_of(&env);
+        let gate = self.gate(&plan, trigger, &payload, &set).map_err(|failure| SubmitError::Broken(failure.message))?;
         if let Some(gate) = &gate {
             self.recall(gate).await?;
         }
@@ -182,7 +185,7 @@ impl Inner {
         let new = NewRun { flow, plan: digest, trigger: started_by, dedupe, queued: None, gate, parent: None };
         // What nobody keeps is not written down.
         let trace = trace.filter(|trace| self.settings.observer.samples(trace).is_some());
-        let start = Start { trigger, payload, env, trace };
+        let start = Start { trigger, payload, env: set, seed: draws.then(env::seed), trace };
         let entry = new.gate.as_ref().map(|gate| self.state().gates.enter(&run, gate, now));
         if let (Some(Entry::Waits(ticket)), Some(gate)) = (entry, new.gate.clone()) {
             if let Some(known) = self.let_wait(&run, NewRun { queued: Some(start), ..new }, now).await? {

@@ -201,6 +201,7 @@ fn conclude(steps: &mut IndexMap<Place, StepHistory>, lines: &mut Vec<Line>, rec
         }
         Record::PassedOver { place, failure } => line(place, format!("passed over: {failure}")),
         Record::Logged { place, text } => line(place, text.clone()),
+        Record::Observed { place, value } => line(place, format!("saw {value}")),
         Record::DeadLettered { place, queue, .. } => line(place, format!("dead letter in `{queue}`")),
         Record::Emitted { place, event, .. } => line(place, format!("event `{event}`")),
         Record::Listens { place, event, until } => {

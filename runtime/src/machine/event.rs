@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use flow_model::{
     failure::Failure,
     plan::Policy,
+    ty::Type,
     units::{Instant, Millis},
     value::Value,
 };
@@ -134,6 +135,9 @@ pub struct Start {
     /// The trace that the run continues.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<Trace>,
+    /// Random letters, drawn by the host, of which `uuid()` and `random()` are made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<String>,
 }
 
 /// What is to be done about a step whose outcome is not known.
@@ -202,6 +206,13 @@ pub enum Record {
         place: Place,
         /// The line.
         text: String,
+    },
+    /// `now()`, `uuid()`, `random()`: what the program saw.
+    Observed {
+        /// Where.
+        place: Place,
+        /// What.
+        value: Value,
     },
     /// `dead_letter`
     DeadLettered {
@@ -365,6 +376,8 @@ pub struct Call {
     pub connection: String,
     /// The operation.
     pub operation: String,
+    /// The type of the result, where the operation leaves it to its caller.
+    pub result: Option<Type>,
     /// A value for each parameter.
     pub args: Vec<Value>,
     /// The idempotency key, the same for all attempts.

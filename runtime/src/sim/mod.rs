@@ -52,6 +52,9 @@ use crate::{
 /// When a test begins on its clock: 2026-01-01T00:00:00Z.
 pub const START: Instant = Instant(1_767_225_600_000);
 
+/// What `uuid()` and `random()` are made of: they give the same in each test.
+const SEED: &str = "a test";
+
 /// How many events a run of a test may have: a loop that never ends is stopped here.
 const MOST_EVENTS: usize = 1_000_000;
 
@@ -200,7 +203,13 @@ impl World<'_> {
     fn carry_out(&mut self) -> Result<Status, String> {
         let payload = self.payload()?;
         let mut now = START;
-        let start = Start { trigger: self.case.trigger, payload, env: BTreeMap::new(), trace: None };
+        let start = Start {
+            trigger: self.case.trigger,
+            payload,
+            env: BTreeMap::new(),
+            seed: Some(SEED.to_owned()),
+            trace: None,
+        };
         self.begin("test".to_owned(), Arc::clone(&self.plan), None, start, now)?;
         for _ in 0..MOST_EVENTS {
             let root = self.runs.first().map(|run| &run.machine).ok_or("no run was begun")?;
@@ -255,7 +264,8 @@ impl World<'_> {
                     let Some(plan) = self.plans.iter().find(|plan| plan.digest() == child.digest).cloned() else {
                         return Err(format!("the flow `{}` is called, and its plan is not given", child.flow));
                     };
-                    let start = Start { trigger: None, payload: child.params, env: BTreeMap::new(), trace: None };
+                    let start =
+                        Start { trigger: None, payload: child.params, env: BTreeMap::new(), seed: None, trace: None };
                     self.begin(child.run, plan, Some((run, child.place)), start, now)?;
                 }
                 Action::Cancel { run, reason } => {
@@ -308,6 +318,7 @@ impl World<'_> {
                 self.told.extend(parent.map(|(parent, place)| (parent, Event::Returned { place, outcome })));
             }
             Record::Scheduled { .. }
+            | Record::Observed { .. }
             | Record::Waits { .. }
             | Record::StepFailed { .. }
             | Record::Undecided { .. }
@@ -366,9 +377,9 @@ impl World<'_> {
         let outcome = match kind {
             Some(AnswerKind::Returns(value)) => self.eval(&value),
             Some(AnswerKind::Fails(kind)) => Err(self.failure(kind, &call)),
-            Some(AnswerKind::Schema) | None => {
-                Ok(operation.as_ref().map_or(Value::Null, |operation| sample(&operation.result, &plan.types)))
-            }
+            Some(AnswerKind::Schema) | None => Ok(operation.as_ref().map_or(Value::Null, |operation| {
+                sample(call.result.as_ref().unwrap_or(&operation.result), &plan.types)
+            })),
         };
         let names = operation.iter().flat_map(|operation| operation.params.keys().cloned());
         let args = Value::Record(names.zip(call.args.iter().cloned()).collect());

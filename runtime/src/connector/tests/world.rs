@@ -108,9 +108,24 @@ pub(super) fn post(path: &str, body: Body) -> Request {
 }
 
 pub(super) fn operation(params: IndexMap<String, Field>, result: Type, effect: Effect, call: Call) -> Operation {
-    let (doc, key, errors, scopes, deprecated) = (String::new(), None, Vec::new(), Vec::new(), None);
+    let (doc, types, key, errors, scopes, deprecated) = (String::new(), Vec::new(), None, Vec::new(), Vec::new(), None);
     let (cost, undo, visible_after, bulk) = (None, None, None, None);
-    Operation { doc, params, result, effect, key, call, errors, scopes, deprecated, cost, undo, visible_after, bulk }
+    Operation {
+        doc,
+        types,
+        params,
+        result,
+        effect,
+        key,
+        call,
+        errors,
+        scopes,
+        deprecated,
+        cost,
+        undo,
+        visible_after,
+        bulk,
+    }
 }
 
 impl World {
@@ -207,6 +222,7 @@ impl World {
             plan: Arc::new(self.plan()),
             connection: "sales".into(),
             operation: "op".into(),
+            result: None,
             args,
             key: "key-1".into(),
             timeout: self.timeout,
