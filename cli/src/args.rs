@@ -143,7 +143,7 @@ pub(crate) struct Run {
 ///
 /// Prints the address and the routes, continues every run that was interrupted, then takes webhooks and schedules until
 /// SIGTERM or Ctrl-C: no new work is taken then, steps that are under way may finish, and what remains continues at the
-/// next start. Every file of a folder is a program, unless the folder has a `main.flow`: then that is the program.
+/// next start. Of a folder, `main.flow` is the program, and without one every file that declares a flow.
 ///
 /// An event is acknowledged only after its run is on disk. Secrets come from the environment: `secret("stripe/webhook")`
 /// is the variable STRIPE_WEBHOOK. All that is missing is reported before anything starts.
@@ -161,9 +161,9 @@ pub(crate) struct Serve {
     /// A program, or a folder with programs
     #[arg(value_name = "PATH")]
     pub(crate) path: PathBuf,
-    /// The address to listen on; port 0 takes any free one
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:4711")]
-    pub(crate) listen: SocketAddr,
+    /// The address to listen on; port 0 takes any free one [default: that of flow.toml, else 127.0.0.1:4711]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
     /// How the log on standard error is written; the variable FLOW_LOG sets its level (`info`, `debug`)
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(crate) log: Format,
@@ -477,11 +477,11 @@ pub(crate) enum Results {
     Junit,
 }
 
-/// Make a project: a folder with a program and its tests.
+/// Make a project: a folder with a program, its tests and a flow.toml.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  flowc new orders                  then: flowc test orders, flowc run orders")]
+  flowc new orders                  then, in that folder: flowc test, flowc run main.flow")]
 pub(crate) struct New {
     /// The folder to make; its last part names the project
     #[arg(value_name = "FOLDER")]

@@ -80,6 +80,7 @@ fn spoken(rule: Rule) -> &'static str {
         | Rule::destination_item
         | Rule::later_item
         | Rule::kw_use
+        | Rule::kw_private
         | Rule::kw_const
         | Rule::kw_record
         | Rule::kw_enum

@@ -3,18 +3,16 @@
 use std::{
     collections::BTreeMap,
     io::ErrorKind,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use flow_model::plan::Plan;
 use flow_runtime::{
     eval::Environment,
-    observe::{Collector, Metrics, Observer, Spans},
     timer::SystemClock,
-    trigger::{self, Counters, Route, Schedule, Verified},
+    trigger::{self, Route, Schedule, Verified},
 };
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -28,10 +26,11 @@ use crate::{
     program::{self, Place, needs::Needs},
     trouble::{Trouble, said},
     ui::{self, CARE, HINT, QUIET, STRONG, styled, table::width},
+    watch::{self, Watch},
 };
 
-/// How long the last spans may take to their collector.
-const LAST_SPANS: Duration = Duration::from_secs(5);
+/// Where it listens when nobody says otherwise.
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4711);
 
 /// Serves programs.
 ///
@@ -52,46 +51,14 @@ pub(crate) fn serve(args: &args::Serve) -> Result<Exit, Trouble> {
     needs.check(&host)?;
     let variable = |name: &str| Environment::get(&host.variables, name);
     log::start(args.log, variable(log::VARIABLE).as_deref())?;
-    let collector =
-        Collector::from_variables(&variable).map_err(|error| Trouble::new(Exit::Environment, error.to_string()))?;
+    let collector = watch::collector(&variable)?;
     host::block_on(async {
         let watch = Watch::start(collector);
         let host = host.observed(watch.observer());
-        let exit = until_stopped(args, &host, &plans, &routes, data, &watch).await;
+        let exit = until_stopped(args, &place.project().serve, &host, &plans, &routes, data, &watch).await;
         watch.end().await;
         exit
     })
-}
-
-/// Who hears what happens: the log, the metrics, and the spans where a collector is named.
-struct Watch {
-    counters: Arc<Counters>,
-    metrics: Arc<Metrics>,
-    spans: Option<Arc<Spans>>,
-}
-
-impl Watch {
-    fn start(collector: Option<Collector>) -> Self {
-        let spans = collector.map(|collector| Arc::new(Spans::start(collector)));
-        let counters = Arc::<Counters>::default();
-        let exported = spans.as_ref().map(|spans| spans.counts());
-        Self { metrics: Arc::new(Metrics::new(Arc::clone(&counters), exported)), counters, spans }
-    }
-
-    fn observer(&self) -> Arc<dyn Observer> {
-        let mut all: Vec<Arc<dyn Observer>> = vec![Arc::new(log::Log), Arc::<Metrics>::clone(&self.metrics)];
-        all.extend(self.spans.as_ref().map(|spans| Arc::<Spans>::clone(spans) as Arc<dyn Observer>));
-        Arc::new(all)
-    }
-
-    /// Sends the spans that there are, unless the collector takes too long.
-    async fn end(&self) {
-        if let Some(spans) = &self.spans
-            && tokio::time::timeout(LAST_SPANS, spans.flush()).await.is_err()
-        {
-            tracing::warn!("the last spans did not reach the collector in time");
-        }
-    }
 }
 
 /// The plans of all programs.
@@ -99,7 +66,13 @@ fn plans(place: &Place, files: &[PathBuf]) -> Result<Vec<Arc<Plan>>, Trouble> {
     let mut plans: BTreeMap<String, (Arc<Plan>, String)> = BTreeMap::new();
     let mut failed = None;
     for file in files {
-        let program = match place.load(file) {
+        let checked = place.check(file)?;
+        // Of a folder, a file that declares no flow is no program: others use it, or it tests them.
+        let is_unread = checked.diagnostics.iter().any(|problem| problem.code.id().starts_with("E01"));
+        if files.len() > 1 && checked.flows.is_empty() && !is_unread {
+            continue;
+        }
+        let program = match place.accept(file, checked) {
             Ok(program) => program,
             Err(trouble) => {
                 // The others are checked all the same, so that all mistakes are shown in one go.
@@ -129,6 +102,7 @@ fn plans(place: &Place, files: &[PathBuf]) -> Result<Vec<Arc<Plan>>, Trouble> {
 
 async fn until_stopped(
     args: &args::Serve,
+    serve: &flow_compiler::project::Serve,
     host: &Host,
     plans: &[Arc<Plan>],
     routes: &[Route],
@@ -136,8 +110,9 @@ async fn until_stopped(
     watch: &Watch,
 ) -> Result<Exit, Trouble> {
     let mut interrupts = Interrupts::new()?;
-    let listener = bind(args.listen).await?;
-    let address = listener.local_addr().map_err(|error| unusable(args.listen, &said(&error)))?;
+    let listen = args.listen.or(serve.listen.map(|listen| listen.value)).unwrap_or(LISTEN);
+    let listener = bind(listen).await?;
+    let address = listener.local_addr().map_err(|error| unusable(listen, &said(&error)))?;
     let engine = Arc::new(host.open(data)?);
     for plan in plans {
         engine.deploy(Arc::clone(plan)).await.map_err(|error| host::trouble(&error))?;
@@ -149,7 +124,9 @@ async fn until_stopped(
         .check(host)
         .map_err(|trouble| trouble.help("earlier runs that are not over need this, and would fail without it"))?;
     let continued = engine.resume().await.map_err(|error| host::trouble(&error))?;
-    let notice = Notice { address, routes, schedules: &trigger::schedules(plans), data, continued };
+    let public = serve.public_url.as_ref().map(|url| &url.value);
+    let schedules = &trigger::schedules(plans);
+    let notice = Notice { address, public: public.map(|url| url.as_str()), routes, schedules, data, continued };
     ui::print(&match args.log {
         args::Format::Human => notice.human(),
         args::Format::Json => notice.json(),
@@ -160,7 +137,7 @@ async fn until_stopped(
         secrets: Arc::new(host.keyring.clone()),
         clock: Arc::new(SystemClock),
         limits: trigger::Limits::default(),
-        public_url: None,
+        public_url: public.cloned(),
         counters: Arc::clone(&watch.counters),
         metrics: Some(Arc::clone(&watch.metrics)),
     };
@@ -195,6 +172,8 @@ fn unusable(listen: SocketAddr, reason: &str) -> Trouble {
 /// What is said when everything is ready.
 struct Notice<'a> {
     address: SocketAddr,
+    /// How others reach it, where the project says so.
+    public: Option<&'a str>,
     routes: &'a [Route],
     schedules: &'a [Schedule],
     data: &'a Path,
@@ -225,7 +204,8 @@ impl Notice<'_> {
             number => format!(", {} not over yet", ui::count(number, "run")),
         };
         let data = styled(QUIET, format!("  runs are kept in {}{continued}", self.data.display()));
-        format!("listening on {}\n{rows}{data}\n", styled(HINT, format!("http://{}", self.address)))
+        let public = self.public.map(|public| format!(", as {}", styled(HINT, public))).unwrap_or_default();
+        format!("listening on {}{public}\n{rows}{data}\n", styled(HINT, format!("http://{}", self.address)))
     }
 
     /// One line.
@@ -238,6 +218,7 @@ impl Notice<'_> {
             self.schedules.iter().map(|schedule| json!({ "flow": schedule.flow, "every": schedule.every.to_string() }));
         let notice = json!({
             "listening": format!("http://{}", self.address),
+            "public_url": self.public,
             "routes": routes.collect::<Vec<_>>(),
             "schedules": schedules.collect::<Vec<_>>(),
             "data": self.data.display().to_string(),

@@ -7,6 +7,7 @@
 
 mod declare;
 mod defaults;
+mod elsewhere;
 mod endless;
 pub(crate) mod foreign;
 mod header;
@@ -32,7 +33,8 @@ use flow_model::{
 };
 use indexmap::IndexMap;
 
-pub(crate) use declare::ItemKind;
+pub(crate) use declare::{ItemKind, declared};
+pub(crate) use elsewhere::elsewhere;
 pub(crate) use load::{Origin, Unit, beside, load};
 pub(crate) use mention::unused;
 pub(crate) use path::{chain, fits};

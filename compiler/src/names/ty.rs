@@ -297,9 +297,6 @@ impl Names<'_> {
             let qualified = if is_worth_it() { self.types.0.keys().find(is_it) } else { None };
             problem = match (qualified, path.parts.len()) {
                 (Some(known), 1) => problem.help(format!("did you mean `{known}`?")),
-                (None, 1) if self.types.get(&full).is_some() => {
-                    problem.help(format!("it is declared in another file: add `{full}` to the `use` of that file"))
-                }
                 (_, 1) => problem.help(match super::foreign::ty(&full) {
                     Some(help) => help.to_owned(),
                     None => format!("declare it: `record {full} {{ … }}`"),

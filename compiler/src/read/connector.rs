@@ -23,6 +23,11 @@ impl Reader<'_> {
             webhooks: None,
         };
         self.documented(node, |reader, member, doc| -> Option<()> {
+            let keyword = reader.keyword(member);
+            if reader.word_at(keyword) == "private" {
+                let message = "nothing within a connector is private";
+                reader.syntax(keyword, message, "for items of a file", "leave `private` out");
+            }
             match member.kind() {
                 Kind::ConfigSection => {
                     connector.config.extend(member.child(Kind::Fields).map(|fields| reader.fields(fields))?);
