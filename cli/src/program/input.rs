@@ -64,6 +64,7 @@ impl Start<'_> {
                 dedupe: None,
                 body_digest: None,
                 trace: None,
+                notes: std::collections::BTreeMap::new(),
             }),
         }
     }

@@ -15,6 +15,7 @@ mod drive;
 mod env;
 mod gate;
 mod live;
+mod notes;
 mod pinned;
 mod progress;
 mod settings;
@@ -39,7 +40,7 @@ use self::{
 pub use self::{
     progress::{Happening, Progress},
     settings::{Limits, Settings},
-    submit::{Accepted, Newness, Submission, SubmitError},
+    submit::{Accepted, Newness, Submission, SubmitError, started_by},
     wait::{Answer, ControlError},
 };
 pub use crate::{

@@ -178,6 +178,13 @@ impl Reader {
         Ok(mail.collect::<Result<_, _>>()?)
     }
 
+    pub(super) fn notes(&self, scope: &str) -> Result<BTreeMap<String, String>, Error> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached("select key, text from notes where scope = ?")?;
+        let notes = statement.query_map([scope], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(notes.collect::<Result<_, _>>()?)
+    }
+
     pub(super) fn begun_since(&self, scope: &str, since: Instant) -> Result<Vec<Instant>, Error> {
         let connection = self.lock();
         let mut statement = connection

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 use super::Error;
 
 /// The version of the tables.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// The database's name in the data folder.
 pub(super) const FILE: &str = "journal.sqlite";
@@ -88,6 +88,16 @@ create table mail (id integer primary key, run text not null, body text not null
 create index mail_by_run on mail (run);
 ";
 
+/// What version 3 adds: what triggers keep of what they have seen.
+const THIRD: &str = "
+create table notes (
+    scope text not null,
+    key text not null,
+    text text not null,
+    primary key (scope, key)
+) strict, without rowid;
+";
+
 /// Opens the database for writing, and makes it where there is none. Commits are on disk when they return: see "PRAGMA
 /// synchronous" in SQLite's documentation, where WAL with FULL syncs the log at each commit.
 pub(super) fn open(folder: &Path) -> Result<Connection, Error> {
@@ -101,7 +111,7 @@ pub(super) fn open(folder: &Path) -> Result<Connection, Error> {
     known(found)?;
     if found < VERSION {
         let transaction = connection.transaction()?;
-        for (version, tables) in [(1, TABLES), (2, SECOND)] {
+        for (version, tables) in [(1, TABLES), (2, SECOND), (3, THIRD)] {
             if found < version {
                 transaction.execute_batch(tables)?;
             }
