@@ -80,6 +80,7 @@ struct Inner {
     halted: wait::Halted,
     closing: AtomicBool,
     recovered: AtomicBool,
+    held: AtomicBool,
 }
 
 #[derive(Default)]
@@ -122,6 +123,7 @@ impl Engine {
             halted: wait::Halted::default(),
             closing: AtomicBool::new(false),
             recovered: AtomicBool::new(false),
+            held: AtomicBool::new(false),
             settings,
         };
         Self { inner: Arc::new(inner) }
@@ -179,12 +181,18 @@ impl Engine {
         self.inner.recovered.load(Ordering::SeqCst)
     }
 
+    /// Lets nothing leave from now on: what is asked of runs is written down, and a later process carries it out. For a
+    /// process that only passes on what someone wants.
+    pub fn hold(&self) {
+        self.inner.held.store(true, Ordering::SeqCst);
+    }
+
     /// What happens from now on. A receiver that is slow misses some: it is for live display.
     pub fn subscribe(&self) -> broadcast::Receiver<Progress> {
         self.inner.progress.subscribe()
     }
 
-    /// Runs, newest first.
+    /// Runs, newest first, without their results and answers.
     ///
     /// # Errors
     /// When the store can't be read.
@@ -234,7 +242,13 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Says whether nothing leaves any more.
     fn is_closing(&self) -> bool {
+        self.is_shut() || self.held.load(Ordering::SeqCst)
+    }
+
+    /// Says whether the engine has shut down, or is about to.
+    fn is_shut(&self) -> bool {
         self.closing.load(Ordering::SeqCst)
     }
 }

@@ -386,9 +386,9 @@ pub struct RunSummary {
     pub ended_at: Option<Instant>,
     /// When it goes on by itself, if it waits for a time.
     pub wake_at: Option<Instant>,
-    /// How it ended.
+    /// How it ended; not in lists.
     pub outcome: Option<Outcome>,
-    /// What `respond` said.
+    /// What `respond` said; not in lists.
     pub answer: Option<Response>,
 }
 
@@ -478,13 +478,13 @@ pub trait Store: Send + Sync {
     /// When runs within a gate's scope began after a time, oldest first.
     async fn begun_since(&self, scope: &str, since: Instant) -> Result<Vec<Instant>, Error>;
 
-    /// A run as in a list.
+    /// A run with its result and answer.
     async fn summary(&self, run: &RunId) -> Result<Option<RunSummary>, Error>;
 
     /// A run with all that is known of it.
     async fn detail(&self, run: &RunId) -> Result<Option<RunDetail>, Error>;
 
-    /// Runs, newest first.
+    /// Runs, newest first, without their results and answers.
     async fn list(&self, filter: Filter) -> Result<Vec<RunSummary>, Error>;
 
     /// Runs that are not over, in the order in which they were accepted.
