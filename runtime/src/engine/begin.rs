@@ -169,14 +169,8 @@ impl Inner {
         match (plan, id.parse::<RunId>()) {
             (Ok(plan), Ok(id)) => {
                 let names: Vec<_> = env::names(&plan).into_iter().collect();
-                let seed = env::draws(&plan).then(env::seed);
-                let start = Start {
-                    trigger: None,
-                    payload: params,
-                    env: self.env_of(&names),
-                    seed,
-                    trace: self.handed_on(run, turn),
-                };
+                let seed = env::draws(&plan).then(|| env::seed(&*self.settings.chance));
+                let start = Start { trigger: None, payload: params, env: self.env_of(&names), seed, trace: self.handed_on(run, turn) };
                 let new = NewRun {
                     flow,
                     plan: digest,
@@ -231,7 +225,7 @@ impl Inner {
                     _ => value.clone(),
                 };
                 let env = self.env_of(&env);
-                let seed = draws.then(env::seed);
+                let seed = draws.then(|| env::seed(&*self.settings.chance));
                 let started = Started { plan: &plan, trigger, payload: &payload, env: &env };
                 let words = started_by(trigger);
                 let dedupe = match trigger.dedupe.as_ref().map(|dedupe| (self.key(&started, &dedupe.key), dedupe)) {

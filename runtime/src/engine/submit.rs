@@ -190,7 +190,7 @@ impl Inner {
         let new = NewRun { flow, plan: digest, trigger: words, dedupe, queued: None, gate, parent: None, notes };
         // What nobody keeps is not written down.
         let trace = trace.filter(|trace| self.settings.observer.samples(trace).is_some());
-        let start = Start { trigger, payload, env: set, seed: draws.then(env::seed), trace };
+        let start = Start { trigger, payload, env: set, seed: draws.then(|| env::seed(&*self.settings.chance)), trace };
         let entry = new.gate.as_ref().map(|gate| self.state().gates.enter(&run, gate, now));
         if let (Some(Entry::Waits(ticket)), Some(gate)) = (entry, new.gate.clone()) {
             if let Some(known) = self.let_wait(&run, NewRun { queued: Some(start), ..new }, now).await? {

@@ -521,7 +521,7 @@ fn what_a_run_has_seen_is_in_its_journal_and_seen_again() {
 /// A step that calls `send`, whose connector finds with `read` what an earlier call did.
 fn found_again() -> Play {
     let mut plan = plan(&[], vec![step("a", "send", 1), end(get(1))]);
-    let connector = plan.connectors.get_mut("world").unwrap();
+    let connector = std::sync::Arc::make_mut(plan.connectors.get_mut("world").unwrap());
     let call = OperationCall { operation: "read".into(), args: vec![Expr::Slot(Slot(0))] };
     let send = connector.operations.get_mut("send").unwrap();
     send.key = Some(KeySource::Lookup(call));

@@ -326,7 +326,7 @@ fn plan(url: &str) -> Plan {
         graph: Default::default(),
         entry: None,
         connections: BTreeMap::from([("archive".to_owned(), connection)]),
-        connectors: BTreeMap::from([("s3".to_owned(), connector)]),
+        connectors: BTreeMap::from([("s3".to_owned(), std::sync::Arc::new(connector))]),
         functions: BTreeMap::new(),
         types: Types::default(),
         secrets: Vec::new(),
