@@ -170,7 +170,13 @@ impl Inner {
             (Ok(plan), Ok(id)) => {
                 let names: Vec<_> = env::names(&plan).into_iter().collect();
                 let seed = env::draws(&plan).then(|| env::seed(&*self.settings.chance));
-                let start = Start { trigger: None, payload: params, env: self.env_of(&names), seed, trace: self.handed_on(run, turn) };
+                let start = Start {
+                    trigger: None,
+                    payload: params,
+                    env: self.env_of(&names),
+                    seed,
+                    trace: self.handed_on(run, turn),
+                };
                 let new = NewRun {
                     flow,
                     plan: digest,

@@ -44,7 +44,7 @@ impl World<'_> {
         }
         let why = "the event comes again: nothing says by which key that is known, so it starts another run";
         self.say(None, What::Fault(why.to_owned()));
-        let start = Start { seed: Some("a test, again".to_owned()), ..start, trace: None };
+        let start = Start { seed: Some("a test, again".to_owned()), ..start };
         self.begin("test-again".to_owned(), Arc::clone(&self.plan), None, start)?;
         Ok(1)
     }
