@@ -6,6 +6,7 @@ mod cases;
 mod e2e;
 mod examples;
 mod functions;
+mod imports;
 mod natives;
 mod programs;
 mod tested;
