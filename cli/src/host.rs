@@ -10,6 +10,7 @@ use std::{
 use flow_runtime::{
     blob::Disk,
     connector::Connectors,
+    control::{self, Listening},
     egress::{Guard, Networks},
     engine::{Engine, Settings},
     eval::Library,
@@ -100,6 +101,14 @@ impl Host {
     /// # Errors
     /// Another process uses it, or it can't be used.
     pub(crate) fn open(&self, data: &Path) -> Result<Engine, Trouble> {
+        self.try_open(data).map_err(|error| trouble(&error))
+    }
+
+    /// The same, for those who can go on without the folder.
+    ///
+    /// # Errors
+    /// As [`Host::open`].
+    pub(crate) fn try_open(&self, data: &Path) -> Result<Engine, store::Error> {
         let (env, secrets) = (Arc::new(self.variables.clone()), Arc::new(self.keyring.clone()));
         let native = flow_stdlib::native::native_table();
         let blobs = Arc::new(Disk::new(data.join("blobs")));
@@ -107,7 +116,18 @@ impl Host {
             .with_blobs(blobs.clone())
             .with_guard(self.guard.clone());
         let settings = Settings::new(data, self.library.clone(), env, Arc::new(connectors));
-        Engine::open(Settings { blobs, ..settings }).map_err(|error| trouble(&error))
+        Engine::open(Settings { blobs, ..settings })
+    }
+}
+
+/// Listens for what `flowc runs` asks of an engine, as long as what is returned lives.
+pub(crate) async fn listen(engine: &Arc<Engine>, data: &Path) -> Option<Listening> {
+    match control::listen(Arc::clone(engine), data).await {
+        Ok(listening) => Some(listening),
+        Err(error) => {
+            tracing::warn!(%error, "`flowc runs` can only look at runs, and decide nothing, as long as this process runs");
+            None
+        }
     }
 }
 

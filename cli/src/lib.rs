@@ -4,6 +4,7 @@
 //! named on the command line. Left out on purpose: the language and the execution of plans.
 
 mod args;
+mod asking;
 mod commands;
 mod environment;
 mod exit;

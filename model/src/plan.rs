@@ -547,6 +547,8 @@ pub enum CatchUp {
     Last,
     /// Each is made up for, oldest first.
     All,
+    /// The latest so many are made up for, oldest first; the others are left out.
+    AtMost(u32),
 }
 
 /// Where the nodes of a plan stand in the source: kept beside the plan, so that formatting does not change its digest.

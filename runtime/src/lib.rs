@@ -7,6 +7,7 @@
 pub mod blob;
 pub mod chance;
 pub mod connector;
+pub mod control;
 pub mod egress;
 pub mod engine;
 pub mod eval;

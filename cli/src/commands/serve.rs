@@ -8,9 +8,10 @@ use std::{
     sync::Arc,
 };
 
-use flow_model::plan::Plan;
+use flow_model::plan::{Plan, TriggerKind};
 use flow_runtime::{
-    timer::SystemClock,
+    engine::started_by,
+    timer::{Clock as _, SystemClock},
     trigger::{self, Route, Schedule, Verified},
 };
 use serde_json::json;
@@ -24,7 +25,7 @@ use crate::{
     log,
     program::{self, Place, needs::Needs},
     trouble::{Trouble, said},
-    ui::{self, CARE, HINT, QUIET, STRONG, styled, table::width},
+    ui::{self, CARE, HINT, QUIET, STRONG, styled, table::width, time::day_and_time},
 };
 
 /// Where it listens when nobody says otherwise.
@@ -103,6 +104,7 @@ async fn until_stopped(
     let listener = bind(listen).await?;
     let address = listener.local_addr().map_err(|error| unusable(listen, &said(&error)))?;
     let engine = Arc::new(host.open(data)?);
+    let _listening = host::listen(&engine, data).await;
     let messages = engine.subscribe();
     for plan in plans {
         engine.deploy(Arc::clone(plan)).await.map_err(|error| host::trouble(&error))?;
@@ -115,8 +117,9 @@ async fn until_stopped(
         .map_err(|trouble| trouble.help("earlier runs that are not over need this, and would fail without it"))?;
     let continued = engine.resume().await.map_err(|error| host::trouble(&error))?;
     let public = serve.public_url.as_ref().map(|url| &url.value);
-    let schedules = &trigger::schedules(plans);
-    let notice = Notice { address, public: public.map(|url| url.as_str()), routes, schedules, data, continued };
+    let schedules = trigger::schedules(plans).map_err(|error| Trouble::new(Exit::Program, error.to_string()))?;
+    let (schedules, events) = (&schedules, &subscribers(plans));
+    let notice = Notice { address, public: public.map(|url| url.as_str()), routes, schedules, events, data, continued };
     ui::print(&match args.log {
         args::Format::Human => notice.human(),
         args::Format::Json => notice.json(),
@@ -160,6 +163,20 @@ fn unusable(listen: SocketAddr, reason: &str) -> Trouble {
         .help("choose another with `--listen`")
 }
 
+/// The flows that events start, by what they are started by: `event order.paid`.
+fn subscribers(plans: &[Arc<Plan>]) -> BTreeMap<String, Vec<String>> {
+    let mut subscribers: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for plan in plans {
+        for trigger in plan.triggers.iter().filter(|trigger| matches!(trigger.kind, TriggerKind::Event { .. })) {
+            let flows = subscribers.entry(started_by(trigger)).or_default();
+            if !flows.contains(&plan.flow) {
+                flows.push(plan.flow.clone());
+            }
+        }
+    }
+    subscribers
+}
+
 /// What is said when everything is ready.
 struct Notice<'a> {
     address: SocketAddr,
@@ -167,28 +184,40 @@ struct Notice<'a> {
     public: Option<&'a str>,
     routes: &'a [Route],
     schedules: &'a [Schedule],
+    /// The flows that events start.
+    events: &'a BTreeMap<String, Vec<String>>,
     data: &'a Path,
     continued: usize,
 }
 
 impl Notice<'_> {
     fn human(&self) -> String {
-        let mut rows: Vec<(String, String)> = self
+        let now = SystemClock.now();
+        let mut rows: Vec<[String; 3]> = self
             .routes
             .iter()
             .map(|route| {
                 let open = match route.verified {
                     Verified::All => String::new(),
-                    Verified::NotAll => format!("  {}", styled(CARE, "unverified")),
+                    Verified::NotAll => styled(CARE, "unverified"),
                 };
-                (route.to_string(), format!("{}{open}", route.flows.join(", ")))
+                [route.to_string(), route.flows.join(", "), open]
             })
             .collect();
-        rows.extend(self.schedules.iter().map(|schedule| (format!("every {}", schedule.every), schedule.flow.clone())));
-        let widest = rows.iter().map(|(way, _)| width(way)).max().unwrap_or(0);
+        rows.extend(self.schedules.iter().map(|schedule| {
+            let next = schedule.next(now).map(|next| styled(QUIET, format!("next {}", day_and_time(next))));
+            [schedule.to_string(), schedule.flow.clone(), next.unwrap_or_default()]
+        }));
+        rows.extend(self.events.iter().map(|(event, flows)| [event.clone(), flows.join(", "), String::new()]));
+        let widest = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|text| width(text)).max();
+        let (ways, flows) = (widest(0).unwrap_or(0), widest(1).unwrap_or(0));
+        let padded = |text: &str, to: usize| " ".repeat(to - width(text));
         let rows: String = rows
             .iter()
-            .map(|(way, flows)| format!("  {}{}  {flows}\n", styled(STRONG, way), " ".repeat(widest - width(way))))
+            .map(|[way, flow, note]| {
+                let row = format!("  {}{}  {flow}", styled(STRONG, way), padded(way, ways));
+                if note.is_empty() { row + "\n" } else { format!("{row}{}  {note}\n", padded(flow, flows)) }
+            })
             .collect();
         let continued = match self.continued {
             0 => String::new(),
@@ -201,17 +230,22 @@ impl Notice<'_> {
 
     /// One line.
     fn json(&self) -> String {
+        let now = SystemClock.now();
         let routes = self.routes.iter().map(|route| {
             let verified = route.verified == Verified::All;
             json!({ "method": route.method, "path": route.path, "flows": route.flows, "verified": verified })
         });
-        let schedules =
-            self.schedules.iter().map(|schedule| json!({ "flow": schedule.flow, "every": schedule.every.to_string() }));
+        let schedules = self.schedules.iter().map(|schedule| {
+            let next = schedule.next(now).map(|next| next.to_string());
+            json!({ "flow": schedule.flow, "on": schedule.to_string(), "next": next })
+        });
+        let events = self.events.iter().map(|(event, flows)| json!({ "on": event, "flows": flows }));
         let notice = json!({
             "listening": format!("http://{}", self.address),
             "public_url": self.public,
             "routes": routes.collect::<Vec<_>>(),
             "schedules": schedules.collect::<Vec<_>>(),
+            "events": events.collect::<Vec<_>>(),
             "data": self.data.display().to_string(),
             "unfinished": self.continued,
         });

@@ -21,7 +21,7 @@ use super::{
     env,
     gate::{Opened, Spec},
     live::Turn,
-    submit::{Deployed, scope, words},
+    submit::{Deployed, scope, started_by},
 };
 use crate::{
     eval::{Evaluator, Frame, Slots as _},
@@ -63,7 +63,7 @@ impl Inner {
             None => String::new(),
         };
         Ok(Some(Spec {
-            scope: scope(&plan.flow, Some(&words(trigger))),
+            scope: scope(&plan.flow, Some(&started_by(trigger))),
             key,
             limit: trigger.concurrency.as_ref().map(|concurrency| concurrency.limit),
             rate: trigger.at_most,
@@ -178,6 +178,7 @@ impl Inner {
                     queued: Some(start),
                     gate: None,
                     parent: Some((run.clone(), place)),
+                    notes: Vec::new(),
                 };
                 turn.batch.begins.push((id, new));
             }
@@ -219,11 +220,11 @@ impl Inner {
                 let env = self.env_of(&env);
                 let seed = draws.then(env::seed);
                 let started = Started { plan: &plan, trigger, payload: &payload, env: &env };
-                let started_by = words(trigger);
+                let words = started_by(trigger);
                 let dedupe = match trigger.dedupe.as_ref().map(|dedupe| (self.key(&started, &dedupe.key), dedupe)) {
                     None | Some((Ok(Value::Null), _)) => None,
                     Some((Ok(key), dedupe)) => Some(Dedupe {
-                        scope: scope(&plan.flow, Some(&started_by)),
+                        scope: scope(&plan.flow, Some(&words)),
                         key: key.to_string(),
                         window: dedupe.window,
                         body_digest: None,
@@ -246,11 +247,12 @@ impl Inner {
                 let new = NewRun {
                     flow: plan.flow.clone(),
                     plan: digest.clone(),
-                    trigger: Some(started_by),
+                    trigger: Some(words),
                     dedupe,
                     queued: Some(Start { trigger: Some(index), payload, env, seed }),
                     gate,
                     parent: None,
+                    notes: Vec::new(),
                 };
                 turn.batch.begins.push((id, new));
             }

@@ -1,6 +1,7 @@
 //! The store for one machine: a SQLite database in a folder.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -9,7 +10,7 @@ use async_trait::async_trait;
 use flow_model::units::Instant;
 
 use super::{
-    Batch, Committed, Error, Filter, Reader, RunDetail, RunSummary, Store, Unfinished,
+    Batch, Committed, Error, Filter, Note, Reader, RunDetail, RunSummary, Store, Unfinished,
     lock::Lock,
     read, schema,
     write::{Job, Writer},
@@ -86,6 +87,15 @@ impl Store for Sqlite {
     async fn mail(&self, run: &RunId) -> Result<Vec<(i64, Event)>, Error> {
         let run = run.clone();
         self.reading(move |reader| reader.mail(&run)).await
+    }
+
+    async fn keep(&self, notes: Vec<Note>) -> Result<(), Error> {
+        self.writer.submit(|reply| Job::Notes { notes, reply }).await
+    }
+
+    async fn notes(&self, scope: &str) -> Result<BTreeMap<String, String>, Error> {
+        let scope = scope.to_owned();
+        self.reading(move |reader| reader.notes(&scope)).await
     }
 
     async fn begun_since(&self, scope: &str, since: Instant) -> Result<Vec<Instant>, Error> {

@@ -1,6 +1,6 @@
 //! From a request to its answer.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::{extract::Request, response::Response};
 use flow_model::plan::NodeKind;
@@ -109,6 +109,7 @@ impl Desk {
                 payload: wanted.payload,
                 dedupe: wanted.dedupe,
                 body_digest: Some(wanted.digest),
+                notes: BTreeMap::new(),
             })
         });
         let (mut runs, mut conflicts, mut problem) = (Vec::new(), Vec::new(), None);

@@ -13,7 +13,6 @@ use flow_model::{
     plan::{Connection, Plan, Trigger, TriggerKind},
     schema::{Connector, VerifyCall, WebhookTrigger},
     ty::Types,
-    units::Millis,
 };
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 
@@ -49,24 +48,6 @@ impl fmt::Display for Route {
     }
 }
 
-/// A flow that runs by the clock, as it is shown to people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Schedule {
-    /// The flow.
-    pub flow: String,
-    /// Which of its triggers.
-    pub trigger: usize,
-    /// How often.
-    pub every: Millis,
-}
-
-/// Writes `every 15m`, as the engine does in the list of runs.
-impl fmt::Display for Schedule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "every {}", self.every)
-    }
-}
-
 /// Why plans can't be served together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -96,14 +77,6 @@ pub enum Error {
         /// What is missing.
         what: String,
     },
-    /// A trigger that this version can't serve.
-    #[error("the flow `{flow}` is started by `on {what}`, which this version can't serve yet")]
-    NotServed {
-        /// The flow.
-        flow: String,
-        /// The word after `on`.
-        what: &'static str,
-    },
 }
 
 /// Lists the ways in that the triggers of these plans open, by path, without `/healthz`.
@@ -129,21 +102,6 @@ pub fn routes(plans: &[Arc<Plan>]) -> Result<Vec<Route>, Error> {
             })
         })
         .collect())
-}
-
-/// Lists what runs by the clock.
-pub fn schedules(plans: &[Arc<Plan>]) -> Vec<Schedule> {
-    let triggers =
-        plans.iter().flat_map(|plan| plan.triggers.iter().enumerate().map(move |(index, it)| (plan, index, it)));
-    triggers
-        .filter_map(|(plan, trigger, it)| match it.kind {
-            TriggerKind::Every(every) => Some(Schedule { flow: plan.flow.clone(), trigger, every }),
-            TriggerKind::Http { .. }
-            | TriggerKind::Webhook { .. }
-            | TriggerKind::Cron { .. }
-            | TriggerKind::Event { .. } => None,
-        })
-        .collect()
 }
 
 /// The ways in, by path and method.
@@ -219,9 +177,7 @@ impl Table {
     fn add(&mut self, mut listener: Listener) -> Result<(), Error> {
         let flow = listener.plan.flow.clone();
         let (method, path) = match &listener.trigger().kind {
-            TriggerKind::Every(_) => return Ok(()),
-            TriggerKind::Cron { .. } => return Err(Error::NotServed { flow, what: "cron" }),
-            TriggerKind::Event { .. } => return Err(Error::NotServed { flow, what: "event" }),
+            TriggerKind::Every(_) | TriggerKind::Cron { .. } | TriggerKind::Event { .. } => return Ok(()),
             TriggerKind::Http { method, path, .. } => {
                 // As it stands in a request, where letters outside ASCII are escaped (RFC 3986, section 2.5).
                 (method.to_ascii_uppercase(), utf8_percent_encode(path, CONTROLS).to_string())

@@ -10,10 +10,10 @@ use url::Url;
 use super::{
     Counters, Limits,
     event::Setting,
-    every,
     handle::{self, Desk},
     received::Reading,
-    route::{self, Table, schedules},
+    route::{self, Table},
+    schedule::{self, schedules},
     server,
 };
 use crate::{
@@ -69,6 +69,7 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), Error> {
     let Settings { library, env, secrets, clock, limits, public_url, counters } = settings;
+    let schedules = schedules(plans)?;
     let (stopped, stopping) = watch::channel(false);
     let desk = Arc::new(Desk {
         engine: Arc::clone(&engine),
@@ -87,8 +88,8 @@ pub async fn serve(
     });
     let router = Router::new().fallback(move |request: Request| handle::handle(Arc::clone(&desk), request));
     let runners = Workers::default();
-    for schedule in schedules(plans) {
-        runners.spawn(every::run(schedule, Arc::clone(&engine), Arc::clone(&clock)));
+    for schedule in schedules {
+        runners.spawn(schedule::run(schedule, Arc::clone(&engine), Arc::clone(&clock)));
     }
     let mut halted = None;
     let end = async {
