@@ -287,17 +287,17 @@ impl<'a> Writer<'a, '_> {
             entry(entries, param.name, name);
             return Ok(());
         }
-        if let Ty::List(item) = ty {
-            if let (Some(item), true) = (single(item.non_null()), param.style != Style::Unknown) {
-                let name = self.add(param.name, "query", given(Ty::List(Box::new(item))), param.doc.clone());
-                let bare = param.name.strip_suffix("[]").unwrap_or(param.name);
-                match param.style {
-                    Style::Comma => entry(entries, bare, format!("comma({name})")),
-                    Style::Brackets => entry(entries, bare, format!("brackets({name})")),
-                    Style::Repeat | Style::Unknown => entry(entries, bare, name),
-                }
-                return Ok(());
+        if let Ty::List(item) = ty
+            && let (Some(item), true) = (single(item.non_null()), param.style != Style::Unknown)
+        {
+            let name = self.add(param.name, "query", given(Ty::List(Box::new(item))), param.doc.clone());
+            let bare = param.name.strip_suffix("[]").unwrap_or(param.name);
+            match param.style {
+                Style::Comma => entry(entries, bare, format!("comma({name})")),
+                Style::Brackets => entry(entries, bare, format!("brackets({name})")),
+                Style::Repeat | Style::Unknown => entry(entries, bare, name),
             }
+            return Ok(());
         }
         let fields = match self.document.follow(param.schema) {
             Some(schema) if !self.types.object(schema).properties.is_empty() && param.style != Style::Unknown => {

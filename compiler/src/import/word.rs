@@ -176,9 +176,9 @@ pub(super) fn doc(text: &str, width: usize) -> Vec<String> {
     let plain = plain(text);
     let paragraph: String =
         plain.trim().lines().map(str::trim).take_while(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
-    let mut words = paragraph.split_whitespace().peekable();
+    let words = paragraph.split_whitespace();
     let (mut lines, mut line, mut letters) = (Vec::new(), String::new(), 0);
-    while let Some(word) = words.next() {
+    for word in words {
         letters += word.chars().count() + 1;
         if letters > MOST_LETTERS {
             line.push('…');
