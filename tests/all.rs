@@ -5,6 +5,7 @@
 mod cases;
 mod e2e;
 mod examples;
+mod faults;
 mod functions;
 mod imports;
 mod natives;

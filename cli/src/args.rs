@@ -5,6 +5,7 @@ mod runs;
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::styling};
+use flow_runtime::sim::faults::{Fault, NoFault};
 
 pub(crate) use self::runs::{
     OneRun, Runs, RunsAnswer, RunsCancel, RunsCommand, RunsList, RunsResolve, RunsResume, RunsShow, State,
@@ -346,6 +347,10 @@ pub(crate) struct Fmt {
 /// the test says, and time passes as fast as nothing happens. Each test is shown with the time that went by on its clock;
 /// of one that fails, what was expected, what happened, and the calls that were made. At the end stands which steps no test
 /// has reached.
+///
+/// With `--faults`, each test that passes is run again under each fault that can meet it, one at a time: the process ends
+/// before or after each write of the journal, the answer of a call is lost, a call fails once with each of its errors, the
+/// event comes twice. Shown is the shortest story in which an expectation breaks.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -353,6 +358,9 @@ Examples:
   flowc test order.flow
   flowc test --filter \"is down\"     the tests with that in their name, or of a flow so named
   flowc test --format junit > report.xml
+  flowc test --faults               each test again under every crash, lost answer, error and repeated event
+  flowc test order.flow --faults=lost:2
+                                    the story when the answer of the second call is lost
 
 Exits with 0 when all tests pass, 1 when a program has errors, 3 when a test fails.")]
 pub(crate) struct Test {
@@ -362,11 +370,31 @@ pub(crate) struct Test {
     /// Only tests that have this text in their name or the name of their flow
     #[arg(long, value_name = "TEXT")]
     pub(crate) filter: Option<String>,
+    /// Run each test again under each fault, or under one: `crash-before:N` and `crash-after:N` (the write of the
+    /// journal), `lost:N` and `RateLimited:N` (the call), `twice`
+    #[arg(long, value_name = "FAULT", num_args = 0..=1, require_equals = true, default_missing_value = "all",
+        value_parser = Faults::read)]
+    pub(crate) faults: Option<Faults>,
     /// How the results are written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(crate) format: Results,
     #[command(flatten)]
     pub(crate) environment: Environment,
+}
+
+/// Which faults tests are run under.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Faults {
+    /// Each that can meet the test.
+    All,
+    /// One.
+    One(Fault),
+}
+
+impl Faults {
+    fn read(text: &str) -> Result<Self, NoFault> {
+        if text == "all" { Ok(Self::All) } else { text.parse().map(Self::One) }
+    }
 }
 
 /// How the results of tests are written.

@@ -17,6 +17,7 @@ mod secrets;
 mod suggest;
 mod trouble;
 mod ui;
+mod watch;
 
 use std::process::ExitCode;
 

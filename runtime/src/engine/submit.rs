@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     machine::{Event, Start},
+    observe::Trace,
     store::{Batch, Committed, Dedupe, Done, Error, NO_ROOM, NewRun, SameBody, Standing},
 };
 
@@ -35,6 +36,8 @@ pub struct Submission {
     pub dedupe: Option<(String, Millis)>,
     /// A digest of the event's body: the same key with another body is refused.
     pub body_digest: Option<String>,
+    /// The trace that the run continues.
+    pub trace: Option<Trace>,
     /// What the trigger keeps, by key: on disk together with the run.
     pub notes: BTreeMap<String, String>,
 }
@@ -43,7 +46,7 @@ impl Submission {
     /// Starts a flow with parameters.
     pub fn with_params(flow: impl Into<String>, params: Value) -> Self {
         let notes = BTreeMap::new();
-        Self { flow: flow.into(), trigger: None, payload: params, dedupe: None, body_digest: None, notes }
+        Self { flow: flow.into(), trigger: None, payload: params, dedupe: None, body_digest: None, notes, trace: None }
     }
 }
 
@@ -162,7 +165,7 @@ impl Inner {
     }
 
     async fn accept(self: Arc<Self>, submission: Submission) -> Result<Accepted, SubmitError> {
-        let Submission { flow, trigger, payload, dedupe, body_digest, notes } = submission;
+        let Submission { flow, trigger, payload, dedupe, body_digest, notes, trace } = submission;
         let Some(Deployed { digest, plan, env, draws }) = self.state().deployed.get(&flow).cloned() else {
             return Err(SubmitError::UnknownFlow(flow));
         };
@@ -185,7 +188,9 @@ impl Inner {
         let chance = &self.settings.chance;
         let run = RunId::new(now, u128::from(chance.draw()) << 64 | u128::from(chance.draw()));
         let new = NewRun { flow, plan: digest, trigger: words, dedupe, queued: None, gate, parent: None, notes };
-        let start = Start { trigger, payload, env: set, seed: draws.then(env::seed) };
+        // What nobody keeps is not written down.
+        let trace = trace.filter(|trace| self.settings.observer.samples(trace).is_some());
+        let start = Start { trigger, payload, env: set, seed: draws.then(|| env::seed(&*self.settings.chance)), trace };
         let entry = new.gate.as_ref().map(|gate| self.state().gates.enter(&run, gate, now));
         if let (Some(Entry::Waits(ticket)), Some(gate)) = (entry, new.gate.clone()) {
             if let Some(known) = self.let_wait(&run, NewRun { queued: Some(start), ..new }, now).await? {
@@ -236,11 +241,12 @@ impl Inner {
         let reason = Some(NO_ROOM.to_owned());
         let standing = Standing { state: RunState::Waiting, reason, wake_at: None, outcome: None };
         let flow = new.flow.clone();
+        let trace = Trace::of(run, new.queued.as_ref().and_then(|start| start.trace));
         let batch = Batch { new: Some(new), ..Batch::new(run.clone(), standing, now) };
         if let Err(known) = self.commit_new(batch).await? {
             return Ok(Some(known));
         }
-        self.tell(run, &flow, now, Happening::Standing(RunState::Waiting));
+        self.tell(run, &flow, trace, now, Happening::Standing(RunState::Waiting));
         Ok(None)
     }
 
