@@ -23,9 +23,9 @@ const SHOWN: usize = 12;
 /// # Errors
 /// The description can't be read or has nothing to import, or the file can't be written.
 pub(crate) fn import(args: &args::Import) -> Result<Exit, Trouble> {
-    let (args, read): (_, fn(&str, Options<'_>) -> Result<Imported, Failure>) = match &args.from {
-        args::ImportFrom::Openapi(args) => (args, import::openapi),
-        args::ImportFrom::Discovery(args) => (args, import::discovery),
+    let (args, is_openapi) = match &args.from {
+        args::ImportFrom::Openapi(args) => (args, true),
+        args::ImportFrom::Discovery(args) => (args, false),
     };
     let shown = args.description.display();
     let text = text(&args.description)?;
@@ -35,8 +35,9 @@ pub(crate) fn import(args: &args::Import) -> Result<Exit, Trouble> {
             .help("a name has small letters, digits and `_`, and begins with a letter"));
     }
     let options = Options { source: &source, name: args.name.as_deref(), only: args.only.as_deref() };
-    let imported = read(&text, options)
-        .map_err(|failure| Trouble::new(Exit::Usage, format!("`{shown}`: {failure}")).help_if(help(&failure)))?;
+    let read = if is_openapi { import::openapi(&text, options) } else { import::discovery(&text, options) };
+    let imported =
+        read.map_err(|failure| Trouble::new(Exit::Usage, format!("`{shown}`: {failure}")).help_if(help(&failure)));
     if args.output.as_deref() == Some(Path::new("-")) {
         ui::print(&imported.text)?;
     } else {
