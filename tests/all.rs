@@ -10,5 +10,6 @@ mod functions;
 mod imports;
 mod natives;
 mod programs;
+mod reference;
 mod tested;
 mod tidy;
