@@ -37,7 +37,7 @@ pub(crate) fn import(args: &args::Import) -> Result<Exit, Trouble> {
     let options = Options { source: &source, name: args.name.as_deref(), only: args.only.as_deref() };
     let read = if is_openapi { import::openapi(&text, options) } else { import::discovery(&text, options) };
     let imported =
-        read.map_err(|failure| Trouble::new(Exit::Usage, format!("`{shown}`: {failure}")).help_if(help(&failure)));
+        read.map_err(|failure| Trouble::new(Exit::Usage, format!("`{shown}`: {failure}")).help_if(help(&failure)))?;
     if args.output.as_deref() == Some(Path::new("-")) {
         ui::print(&imported.text)?;
     } else {
