@@ -58,9 +58,14 @@ pub struct Report {
     pub skipped: Vec<(String, String)>,
     /// What else could not be carried, with how often.
     pub lost: Vec<(String, usize)>,
-    /// Answers announce when to try again.
+}
+
+/// What the failures of an API have in common.
+#[derive(Default)]
+struct Failures {
+    /// They announce when to try again.
     retry_after: bool,
-    /// Where failures have their message and code, as expressions over the body.
+    /// Where they have their message and code, as expressions over the body.
     message: Option<String>,
     code: Option<String>,
 }
@@ -143,12 +148,13 @@ fn import(document: &Document, options: Options<'_>) -> Result<Imported, Failure
     }
     let (base, prefixes) = reach(&api, &wanted);
     let mut report = Report::default();
+    let mut failures = Failures::default();
     let mut calls = Vec::new();
     for ((operation, name), prefix) in wanted.iter().zip(prefixes) {
         let made = prefix.and_then(|prefix| call::call(document, operation, name, &prefix, &api.auth, &mut types));
         match made {
             Ok(call) => {
-                report.retry_after |= operation.retry_after;
+                failures.retry_after |= operation.retry_after;
                 calls.push(call);
             }
             Err(why) => {
@@ -162,7 +168,7 @@ fn import(document: &Document, options: Options<'_>) -> Result<Imported, Failure
     }
     types.finish();
     report.operations = calls.len();
-    (report.message, report.code) =
+    (failures.message, failures.code) =
         failure::places(document, wanted.iter().flat_map(|(operation, _)| &operation.failures));
     let mut lost: BTreeMap<String, usize> = types.lost;
     for what in &api.lost {
@@ -170,7 +176,7 @@ fn import(document: &Document, options: Options<'_>) -> Result<Imported, Failure
     }
     report.lost = lost.into_iter().collect();
     let name = options.name.map_or_else(|| connector_name(&api.title), str::to_owned);
-    let text = write::connector(&name, options.source, &api, &base, &calls, &types.declared, &report)?;
+    let text = write::connector(&name, options.source, &api, &base, &calls, &types.declared, &report, &failures);
     for call in &calls {
         for what in &call.lost {
             report.lost.push((format!("`{}`: {what}", call.name), 1));

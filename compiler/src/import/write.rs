@@ -3,7 +3,7 @@
 //! In: the API, its operations as declared and the types that they name. Out: the text of a `.flow` file, laid out.
 
 use super::{
-    Failure, Report,
+    Failures, Report,
     api::{Api, Auth, Base},
     call::{Call, Effect, Part, record},
     ty::{Declared, Field, Ty},
@@ -19,7 +19,8 @@ pub(super) fn connector(
     calls: &[Call],
     declared: &indexmap::IndexMap<String, Declared>,
     report: &Report,
-) -> Result<String, Failure> {
+    failures: &Failures,
+) -> String {
     let mut out = Out(String::new());
     let version = api.version.as_deref().map(|version| format!(", version {}", one_line(version))).unwrap_or_default();
     out.line(&format!("// Imported from {} ({}{version}).", one_line(source), one_line(&api.title)));
@@ -60,12 +61,12 @@ pub(super) fn connector(
     if let Some(docs) = api.docs {
         out.line(&format!("docs: {}", word::quoted(docs)));
     }
-    if report.retry_after {
+    if failures.retry_after {
         out.line("retry_after: header(\"Retry-After\")");
     }
     out.line("}");
     out.line("");
-    errors(&mut out, report);
+    errors(&mut out, failures);
     for (name, declared) in declared {
         out.line("");
         self::declared(&mut out, name, declared);
@@ -75,7 +76,7 @@ pub(super) fn connector(
         operation(&mut out, call);
     }
     out.line("}");
-    Ok(crate::format(&out.0))
+    crate::format(&out.0)
 }
 
 struct Out(String);
@@ -152,15 +153,15 @@ fn config(name: &str, api: &Api<'_>, base: &Base) -> (Vec<String>, String) {
     (config, written)
 }
 
-fn errors(out: &mut Out, report: &Report) {
+fn errors(out: &mut Out, failures: &Failures) {
     out.line("errors {");
     out.line("400 | 422 => Invalid, 401 => Unauthorized, 402 => Rejected, 403 => Forbidden, 404 | 410 => NotFound");
     out.line("409 | 412 => Conflict, 429 => RateLimited");
     out.line("5xx | connection => Unavailable");
-    if let Some(message) = &report.message {
+    if let Some(message) = &failures.message {
         out.line(&format!("message: {message}"));
     }
-    if let Some(code) = &report.code {
+    if let Some(code) = &failures.code {
         out.line(&format!("code: {code}"));
     }
     out.line("}");
