@@ -96,6 +96,13 @@ pub(crate) fn referred<'e>(
     (needs.plan_functions, needs.types)
 }
 
+/// The names of the secrets in an expression.
+pub(crate) fn secrets(names: &Names<'_>, definitions: &Definitions, expr: &Expr) -> BTreeSet<String> {
+    let mut needs = Needs::new(names, definitions);
+    needs.expr(expr);
+    needs.secrets
+}
+
 /// What was found so far.
 struct Needs<'a> {
     names: &'a Names<'a>,
