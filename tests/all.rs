@@ -5,7 +5,9 @@
 mod cases;
 mod e2e;
 mod examples;
+mod faults;
 mod functions;
 mod natives;
 mod programs;
+mod tested;
 mod tidy;

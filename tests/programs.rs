@@ -67,7 +67,7 @@ pub(crate) struct PageFiles;
 impl Loader for PageFiles {
     fn load(&self, path: &str) -> Result<Vec<u8>, LoadError> {
         match path {
-            "policies.flow" => Ok(b"policy patient { timeout: 1m }\n".to_vec()),
+            "policies.flow" => Ok(b"policy patient { timeout: 1m }\n\nprivate policy brisk { timeout: 1s }\n".to_vec()),
             _ => Err(LoadError::NotFound),
         }
     }

@@ -74,6 +74,9 @@ pub struct Checked {
     pub diagnostics: Vec<Diagnostic>,
     /// The program, unless there is an error.
     pub program: Option<Program>,
+    /// The flows that its own file declares. A file without any is there for others: it declares what they use, or tests
+    /// them.
+    pub flows: Vec<String>,
     /// The names of its connections, with those that connectors in use have by themselves.
     pub connections: Vec<String>,
 }
@@ -140,6 +143,7 @@ pub fn check_in(
     let made = graph::plans(&names, &definitions, &mut problems);
     let fixtures = types::Fixtures { files: &sources, loader };
     let cases = case::cases(&names, &definitions, &units, &made, fixtures, &mut problems);
+    names::elsewhere(&names, &units, &sources, &mut problems);
     names::unused(&names, &units, &mut problems);
     let diagnostics = in_order(in_force.lint(allow::apply(&sources, problems)));
     let is_sound = diagnostics.iter().all(|problem| problem.severity() == Severity::Warning);
@@ -154,8 +158,11 @@ pub fn check_in(
         }
         program
     });
+    let own = units.first().map(|unit| unit.file);
+    let flows = names.flows.iter().filter(|(_, info)| Some(info.ast.name.span.file) == own);
+    let flows = flows.map(|(name, _)| name.clone()).collect();
     let connections = names.connections.keys().cloned().collect();
-    Checked { files, diagnostics, program, connections }
+    Checked { files, diagnostics, program, flows, connections }
 }
 
 /// Mistakes by file, place and code, each once.

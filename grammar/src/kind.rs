@@ -24,7 +24,7 @@ macro_rules! kinds {
 
 kinds! {
     [
-        kw_use kw_const kw_record kw_enum kw_union kw_error kw_fn kw_connection kw_policy kw_connector kw_flow
+        kw_use kw_private kw_const kw_record kw_enum kw_union kw_error kw_fn kw_connection kw_policy kw_connector kw_flow
         kw_event kw_destination kw_from kw_with kw_per kw_config kw_http kw_errors kw_when kw_operation
         kw_trigger kw_verification kw_challenge kw_webhooks kw_native kw_each kw_fails kw_on kw_every kw_cron kw_file kw_body kw_none
         kw_because kw_let kw_step kw_return kw_fail kw_respond kw_log kw_dead_letter kw_sleep kw_until kw_emit
@@ -108,6 +108,7 @@ kinds! {
     Status: status;
     ConnectionCondition: connection_condition;
     Operation: operation;
+    TypeNames: type_names;
     Webhook: webhook;
     Verification: verification;
     Challenge: challenge;

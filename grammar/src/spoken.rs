@@ -26,6 +26,7 @@ fn spoken(rule: Rule) -> &'static str {
         | Rule::langle
         | Rule::type_args
         | Rule::type_params
+        | Rule::type_names
         | Rule::args
         | Rule::dotdot
         | Rule::minus
@@ -79,6 +80,7 @@ fn spoken(rule: Rule) -> &'static str {
         | Rule::destination_item
         | Rule::later_item
         | Rule::kw_use
+        | Rule::kw_private
         | Rule::kw_const
         | Rule::kw_record
         | Rule::kw_enum

@@ -47,6 +47,7 @@ impl Token {
 /// Words that begin an item.
 pub(crate) const ITEMS: &[&str] = &[
     "use",
+    "private",
     "const",
     "record",
     "enum",

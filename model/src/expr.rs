@@ -129,6 +129,12 @@ pub enum Ambient {
     Item,
     /// `signature`: the text that a handshake asks to be signed, signed.
     Signature,
+    /// `now()`: the time of the event that the run goes on with.
+    Now,
+    /// `uuid()`: a new UUID each time.
+    Uuid,
+    /// `random()`: a new decimal from 0 to below 1 each time.
+    Random,
 }
 
 /// An operator with one operand.

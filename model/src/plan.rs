@@ -5,7 +5,7 @@
 //! a chain of nodes joined by [`Edge::Next`]; a node that contains others (`parallel`, `for`, `match`, …) has an
 //! [`Edge::Region`] to the first node of each of its regions. An empty region has no edge.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use indexmap::IndexMap;
 use petgraph::{
@@ -53,8 +53,9 @@ pub struct Plan {
     pub entry: Option<NodeIndex>,
     /// Connections by name, those that the flow uses.
     pub connections: BTreeMap<String, Connection>,
-    /// Connectors by name, cut down to what the flow uses.
-    pub connectors: BTreeMap<String, Connector>,
+    /// Connectors by name, cut down to what the flow uses. Plans that use the same of one share it.
+    #[serde(with = "shared")]
+    pub connectors: BTreeMap<String, Arc<Connector>>,
     /// The program's functions that the flow uses, by name.
     pub functions: BTreeMap<String, Function>,
     /// Named types that can occur at a boundary.
@@ -97,6 +98,27 @@ impl Plan {
             .edges_directed(node, Direction::Outgoing)
             .find(|edge| matches!(edge.weight(), Edge::Region(at) if *at == index))
             .map(|edge| edge.target())
+    }
+}
+
+/// Values that are shared in memory and written out each time.
+mod shared {
+    use std::{collections::BTreeMap, sync::Arc};
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(
+        map: &BTreeMap<String, Arc<T>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(map.iter().map(|(name, value)| (name, value.as_ref())))
+    }
+
+    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<String, Arc<T>>, D::Error> {
+        let map = BTreeMap::<String, T>::deserialize(deserializer)?;
+        Ok(map.into_iter().map(|(name, value)| (name, Arc::new(value))).collect())
     }
 }
 
@@ -166,6 +188,9 @@ pub enum NodeKind {
         items: Expr,
         /// How many at the same time, at least 1.
         concurrency: Expr,
+        /// `every 1s`: an item begins no sooner than this after the one before it has begun.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        every: Option<Expr>,
         /// What a failing item does.
         on_error: ForOnError,
     },
@@ -293,6 +318,9 @@ pub struct Step {
     pub connection: String,
     /// The operation, a key of the connector's operations.
     pub operation: String,
+    /// The type of the result, where the operation leaves it to its caller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<Type>,
     /// Arguments for all parameters in declared order, defaults put in, in their JSON form where that differs.
     pub args: Vec<Expr>,
     /// The author's idempotency key. Without one, keyed operations get a digest of run, path and loop indexes.
@@ -541,6 +569,8 @@ pub enum CatchUp {
     Last,
     /// Each is made up for, oldest first.
     All,
+    /// The latest so many are made up for, oldest first; the others are left out.
+    AtMost(u32),
 }
 
 /// Where the nodes of a plan stand in the source: kept beside the plan, so that formatting does not change its digest.

@@ -157,6 +157,10 @@ pub struct Operation {
     /// Its doc comment.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub doc: String,
+    /// Types that the caller gives, by name: `query_one<T>`. They stand in parameters and the result as
+    /// [`Type::Variable`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub types: Vec<String>,
     /// Parameters in declared order; those with a default or a nullable type may be left out.
     pub params: IndexMap<String, Field>,
     /// The type of the result.

@@ -91,6 +91,28 @@ impl Type {
         }
     }
 
+    /// The type with other types in the place of its variables; variables without one stay.
+    #[must_use]
+    pub fn replaced(&self, with: &dyn Fn(&str) -> Option<Self>) -> Self {
+        let inner = |ty: &Self| Box::new(ty.replaced(with));
+        match self {
+            Self::Variable(name) => with(name).unwrap_or_else(|| self.clone()),
+            Self::Optional(of) => of.replaced(with).optional(),
+            Self::List(of) => Self::List(inner(of)),
+            Self::Map(of) => Self::Map(inner(of)),
+            Self::Stream(of) => Self::Stream(inner(of)),
+            Self::Secret(of) => Self::Secret(inner(of)),
+            Self::Function(params, result) => {
+                Self::Function(params.iter().map(|param| param.replaced(with)).collect(), inner(result))
+            }
+            Self::Record(fields) => {
+                let field = |field: &Field| Field { ty: field.ty.replaced(with), ..field.clone() };
+                Self::Record(fields.iter().map(|(name, of)| (name.clone(), field(of))).collect())
+            }
+            other => other.clone(),
+        }
+    }
+
     /// Says whether null is among the values.
     pub fn is_nullable(&self) -> bool {
         matches!(self, Self::Optional(_) | Self::Null | Self::Unknown)

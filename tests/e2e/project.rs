@@ -97,3 +97,48 @@ fn a_folder_without_a_main_file_is_served_with_its_tests_beside_it() {
     let ended = serving.ended().says(0, &[]);
     assert_eq!(ended.stdout.matches("tick").count(), 1, "{}", ended.stdout);
 }
+
+#[test]
+fn a_file_that_only_tests_or_declares_what_others_use_is_not_served() {
+    let folder = TempDir::new().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write("tick.flow", "use \"./shared.flow\" { words }\n\nflow tick {\n  on every 1h\n  log words\n}\n");
+    write("shared.flow", "const words = \"tick\"\n");
+    // A test that does not check is no reason to stop serving.
+    write("tests.flow", "use \"./tick.flow\" { tick }\n\ntest \"it ticks\" for tick { expect run exploded }\n");
+    let serving = Serving::start(flowc().current_dir(folder.path()).args(["serve", ".", "--listen", "127.0.0.1:0"]));
+    serving.signal("TERM");
+    serving.ended().says(0, &[]);
+    // A program that does not check is.
+    write("broken.flow", "flow broken {\n  on every 1h\n  log missing\n}\n");
+    output(flowc().current_dir(folder.path()).args(["serve", "."])).says(1, &["there is no value `missing`"]);
+}
+
+#[test]
+fn a_new_project_checks_tests_and_runs() {
+    let folder = TempDir::new().unwrap();
+    let flowc = |args: &[&str]| output(flowc().current_dir(folder.path()).args(args));
+    flowc(&["new", "orders"]).says(0, &["next: cd orders, then flowc test"]);
+    assert!(fs::read_to_string(folder.path().join("orders/flow.toml")).unwrap().starts_with("name = \"orders\"\n"));
+    flowc(&["check", "orders"]).says(0, &[]);
+    flowc(&["fmt", "--check", "orders"]).says(0, &[]);
+    flowc(&["test", "orders"]).says(0, &[]);
+    let ended = flowc(&["run", "orders", "--input", "{\"name\": \"Ada\"}"]).says(0, &[]);
+    assert_eq!(ended.json()["text"], "Hello Ada!");
+    assert!(folder.path().join("orders/.flow").is_dir());
+    flowc(&["new", "orders"]).says(2, &["there is something at `orders` already"]);
+}
+
+#[test]
+fn the_project_says_where_to_listen_and_how_it_is_reached() {
+    let folder = TempDir::new().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write("main.flow", "flow tick {\n  on every 1h\n  log \"tick\"\n}\n");
+    write("flow.toml", "[serve]\nlisten = \"127.0.0.1:0\"\npublic_url = \"https://flow.example.com\"\n");
+    let serving = Serving::start(flowc().current_dir(folder.path()).args(["serve", ".", "--log", "json"]));
+    serving.signal("TERM");
+    let notice = serving.ended().says(0, &[]).json();
+    assert_eq!(notice["public_url"], "https://flow.example.com/");
+    assert!(notice["listening"].as_str().unwrap().starts_with("http://127.0.0.1:"), "{notice}");
+    assert_ne!(notice["listening"], "http://127.0.0.1:4711");
+}

@@ -108,7 +108,7 @@ fn a_program_with_errors_is_not_tested() {
 #[test]
 fn the_tests_of_a_new_project_pass() {
     let folder = TempDir::new().unwrap();
-    output(flowc().current_dir(folder.path()).args(["new", "orders"])).says(0, &["flowc test orders"]);
+    output(flowc().current_dir(folder.path()).args(["new", "orders"])).says(0, &["cd orders, then flowc test"]);
     let ended = output(flowc().current_dir(folder.path()).args(["test", "orders"]));
     let shown = ended.stdout.clone();
     ended.says(0, &[]);

@@ -106,7 +106,7 @@ impl Report {
             let diagnostics = place.wrong(&connections);
             if !diagnostics.is_empty() {
                 let files = place.project.files.clone();
-                report.add(Checked { files, diagnostics, program: None, connections: Vec::new() });
+                report.add(Checked { files, diagnostics, program: None, flows: Vec::new(), connections: Vec::new() });
             }
         }
         Ok(report)

@@ -38,8 +38,30 @@ test "a greeting that can't be kept is no greeting" for greet {
 }
 "#;
 
+/// What holds for all its programs; `NAME` is the project's name as TOML writes it.
+const PROJECT: &str = r#"name = NAME
+environment = "development"
+
+# What an environment sets goes before what the programs say; `flowc run --env production` chooses one.
+[environments.development]
+
+[environments.production]
+data = "/var/lib/flow"
+
+[environments.production.connections.desk]
+folder = "/var/lib/flow/greetings"
+
+# What `flowc serve` takes where its command line says nothing.
+[serve]
+listen = "127.0.0.1:4711"
+
+# What becomes of warnings: "allow", "warn" or "deny". `flowc explain` lists them all.
+[lints]
+unused-use = "deny"
+"#;
+
 /// What is no part of a project's history.
-const IGNORED: &str = ".flow/\ngreetings/\n";
+const IGNORED: &str = ".flow/\n.env\ngreetings/\n";
 
 /// Makes the folder with its files.
 ///
@@ -56,12 +78,28 @@ pub(crate) fn new(args: &args::New) -> Result<Exit, Trouble> {
         return Err(Trouble::new(Exit::Usage, format!("there is something at `{shown}` already"))
             .help("name a folder that does not exist yet, or is empty"));
     }
+    write(folder, "flow.toml", &project(&name(folder)))?;
     write(folder, "main.flow", MAIN)?;
     write(folder, "tests.flow", TESTS)?;
     write(folder, ".gitignore", IGNORED)?;
     ui::print(&format!("{} {shown}\n", styled(WELL, "made")))?;
-    ui::say(&format!("next: flowc test {shown}, then flowc run {shown} --input '{{\"name\": \"Ada\"}}'\n"));
+    let there = if folder.as_os_str() == "." { String::new() } else { format!("cd {shown}, then ") };
+    ui::say(&format!("next: {there}flowc test, and flowc run main.flow --input '{{\"name\": \"Ada\"}}'\n"));
     Ok(Exit::Done)
+}
+
+/// The last part of the path; where that is none, such as `.`, of the folder that it stands for.
+fn name(folder: &Path) -> String {
+    let whole = match folder.file_name() {
+        Some(_) => folder.to_owned(),
+        None => folder.canonicalize().unwrap_or_default(),
+    };
+    whole.file_name().map_or_else(|| "flow".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+fn project(name: &str) -> String {
+    // Texts of JSON are texts of TOML.
+    PROJECT.replacen("NAME", &serde_json::Value::from(name).to_string(), 1)
 }
 
 fn write(folder: &Path, name: &str, text: &str) -> Result<(), Trouble> {
@@ -77,6 +115,16 @@ mod tests {
 
     #[test]
     fn a_new_project_is_a_program_without_problems_in_good_order() {
+        let project = flow_compiler::project::read("flow.toml", &project("a \"quoted\" name"));
+        assert_eq!(project.diagnostics, []);
+        assert_eq!(project.name.as_ref().map(|name| name.value.as_str()), Some("a \"quoted\" name"));
+        let catalog = crate::program::catalog();
+        for environment in [None, Some("development"), Some("production")] {
+            let checked =
+                flow_compiler::check_in(&project, environment, "main.flow", MAIN.as_bytes(), &catalog, &Beside);
+            assert_eq!(checked.diagnostics, []);
+            assert_eq!(project.strangers(&checked.connections.into_iter().collect()), []);
+        }
         let checked = flow_compiler::check("main.flow", MAIN.as_bytes(), &crate::program::catalog(), &Beside);
         assert_eq!(checked.diagnostics, []);
         assert_eq!(flow_compiler::format(MAIN), MAIN);

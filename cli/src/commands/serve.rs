@@ -3,14 +3,16 @@
 use std::{
     collections::BTreeMap,
     io::ErrorKind,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use flow_model::plan::Plan;
+use flow_model::plan::{Plan, TriggerKind};
 use flow_runtime::{
-    timer::SystemClock,
+    engine::started_by,
+    eval::Environment,
+    timer::{Clock as _, SystemClock},
     trigger::{self, Route, Schedule, Verified},
 };
 use serde_json::json;
@@ -24,8 +26,12 @@ use crate::{
     log,
     program::{self, Place, needs::Needs},
     trouble::{Trouble, said},
-    ui::{self, CARE, HINT, QUIET, STRONG, styled, table::width},
+    ui::{self, CARE, HINT, QUIET, STRONG, styled, table::width, time::day_and_time},
+    watch::{self, Watch},
 };
+
+/// Where it listens when nobody says otherwise.
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4711);
 
 /// Serves programs.
 ///
@@ -40,12 +46,20 @@ pub(crate) fn serve(args: &args::Serve) -> Result<Exit, Trouble> {
     }
     let routes = trigger::routes(&plans).map_err(|error| Trouble::new(Exit::Program, error.to_string()))?;
     let surroundings = Surroundings::of(&place, &args.path, &args.data)?;
-    let (host, data) = (Host::new(&surroundings), surroundings.data);
+    let (host, data) = (Host::new(&surroundings), &surroundings.data);
     let mut needs = Needs::default();
     plans.iter().for_each(|plan| needs.add(plan));
     needs.check(&host)?;
-    log::start(args.log, flow_runtime::eval::Environment::get(&host.variables, log::VARIABLE).as_deref())?;
-    host::block_on(until_stopped(args, &host, &plans, &routes, &data))
+    let variable = |name: &str| Environment::get(&host.variables, name);
+    log::start(args.log, variable(log::VARIABLE).as_deref())?;
+    let collector = watch::collector(&variable)?;
+    host::block_on(async {
+        let watch = Watch::start(collector);
+        let host = host.observed(watch.observer());
+        let exit = until_stopped(args, &place.project().serve, &host, &plans, &routes, data, &watch).await;
+        watch.end().await;
+        exit
+    })
 }
 
 /// The plans of all programs.
@@ -53,7 +67,13 @@ fn plans(place: &Place, files: &[PathBuf]) -> Result<Vec<Arc<Plan>>, Trouble> {
     let mut plans: BTreeMap<String, (Arc<Plan>, String)> = BTreeMap::new();
     let mut failed = None;
     for file in files {
-        let program = match place.load(file) {
+        let checked = place.check(file)?;
+        // Of a folder, a file that declares no flow is no program: others use it, or it tests them.
+        let is_unread = checked.diagnostics.iter().any(|problem| problem.code.id().starts_with("E01"));
+        if files.len() > 1 && checked.flows.is_empty() && !is_unread {
+            continue;
+        }
+        let program = match place.accept(file, checked) {
             Ok(program) => program,
             Err(trouble) => {
                 // The others are checked all the same, so that all mistakes are shown in one go.
@@ -83,16 +103,19 @@ fn plans(place: &Place, files: &[PathBuf]) -> Result<Vec<Arc<Plan>>, Trouble> {
 
 async fn until_stopped(
     args: &args::Serve,
+    serve: &flow_compiler::project::Serve,
     host: &Host,
     plans: &[Arc<Plan>],
     routes: &[Route],
     data: &Path,
+    watch: &Watch,
 ) -> Result<Exit, Trouble> {
     let mut interrupts = Interrupts::new()?;
-    let listener = bind(args.listen).await?;
-    let address = listener.local_addr().map_err(|error| unusable(args.listen, &said(&error)))?;
+    let listen = args.listen.or(serve.listen.map(|listen| listen.value)).unwrap_or(LISTEN);
+    let listener = bind(listen).await?;
+    let address = listener.local_addr().map_err(|error| unusable(listen, &said(&error)))?;
     let engine = Arc::new(host.open(data)?);
-    let messages = engine.subscribe();
+    let _listening = host::listen(&engine, data).await;
     for plan in plans {
         engine.deploy(Arc::clone(plan)).await.map_err(|error| host::trouble(&error))?;
     }
@@ -103,20 +126,23 @@ async fn until_stopped(
         .check(host)
         .map_err(|trouble| trouble.help("earlier runs that are not over need this, and would fail without it"))?;
     let continued = engine.resume().await.map_err(|error| host::trouble(&error))?;
-    let notice = Notice { address, routes, schedules: &trigger::schedules(plans), data, continued };
+    let public = serve.public_url.as_ref().map(|url| &url.value);
+    let schedules = trigger::schedules(plans).map_err(|error| Trouble::new(Exit::Program, error.to_string()))?;
+    let (schedules, events) = (&schedules, &subscribers(plans));
+    let notice = Notice { address, public: public.map(|url| url.as_str()), routes, schedules, events, data, continued };
     ui::print(&match args.log {
         args::Format::Human => notice.human(),
         args::Format::Json => notice.json(),
     })?;
-    let logging = tokio::spawn(log::runs(messages));
     let settings = trigger::Settings {
         library: host.library.clone(),
         env: Arc::new(host.variables.clone()),
         secrets: Arc::new(host.keyring.clone()),
         clock: Arc::new(SystemClock),
         limits: trigger::Limits::default(),
-        public_url: None,
-        counters: Arc::default(),
+        public_url: public.cloned(),
+        counters: Arc::clone(&watch.counters),
+        metrics: Some(Arc::clone(&watch.metrics)),
     };
     let stop = async {
         interrupts.next().await;
@@ -124,7 +150,6 @@ async fn until_stopped(
     };
     let served = trigger::serve(Arc::clone(&engine), plans, listener, settings, stop).await;
     interrupts.or(engine.shutdown()).await?;
-    logging.abort();
     match served {
         Ok(()) => {
             tracing::info!("stopped");
@@ -147,54 +172,89 @@ fn unusable(listen: SocketAddr, reason: &str) -> Trouble {
         .help("choose another with `--listen`")
 }
 
+/// The flows that events start, by what they are started by: `event order.paid`.
+fn subscribers(plans: &[Arc<Plan>]) -> BTreeMap<String, Vec<String>> {
+    let mut subscribers: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for plan in plans {
+        for trigger in plan.triggers.iter().filter(|trigger| matches!(trigger.kind, TriggerKind::Event { .. })) {
+            let flows = subscribers.entry(started_by(trigger)).or_default();
+            if !flows.contains(&plan.flow) {
+                flows.push(plan.flow.clone());
+            }
+        }
+    }
+    subscribers
+}
+
 /// What is said when everything is ready.
 struct Notice<'a> {
     address: SocketAddr,
+    /// How others reach it, where the project says so.
+    public: Option<&'a str>,
     routes: &'a [Route],
     schedules: &'a [Schedule],
+    /// The flows that events start.
+    events: &'a BTreeMap<String, Vec<String>>,
     data: &'a Path,
     continued: usize,
 }
 
 impl Notice<'_> {
     fn human(&self) -> String {
-        let mut rows: Vec<(String, String)> = self
+        let now = SystemClock.now();
+        let mut rows: Vec<[String; 3]> = self
             .routes
             .iter()
             .map(|route| {
                 let open = match route.verified {
                     Verified::All => String::new(),
-                    Verified::NotAll => format!("  {}", styled(CARE, "unverified")),
+                    Verified::NotAll => styled(CARE, "unverified"),
                 };
-                (route.to_string(), format!("{}{open}", route.flows.join(", ")))
+                [route.to_string(), route.flows.join(", "), open]
             })
             .collect();
-        rows.extend(self.schedules.iter().map(|schedule| (format!("every {}", schedule.every), schedule.flow.clone())));
-        let widest = rows.iter().map(|(way, _)| width(way)).max().unwrap_or(0);
+        rows.extend(self.schedules.iter().map(|schedule| {
+            let next = schedule.next(now).map(|next| styled(QUIET, format!("next {}", day_and_time(next))));
+            [schedule.to_string(), schedule.flow.clone(), next.unwrap_or_default()]
+        }));
+        rows.extend(self.events.iter().map(|(event, flows)| [event.clone(), flows.join(", "), String::new()]));
+        let widest = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|text| width(text)).max();
+        let (ways, flows) = (widest(0).unwrap_or(0), widest(1).unwrap_or(0));
+        let padded = |text: &str, to: usize| " ".repeat(to - width(text));
         let rows: String = rows
             .iter()
-            .map(|(way, flows)| format!("  {}{}  {flows}\n", styled(STRONG, way), " ".repeat(widest - width(way))))
+            .map(|[way, flow, note]| {
+                let row = format!("  {}{}  {flow}", styled(STRONG, way), padded(way, ways));
+                if note.is_empty() { row + "\n" } else { format!("{row}{}  {note}\n", padded(flow, flows)) }
+            })
             .collect();
         let continued = match self.continued {
             0 => String::new(),
             number => format!(", {} not over yet", ui::count(number, "run")),
         };
         let data = styled(QUIET, format!("  runs are kept in {}{continued}", self.data.display()));
-        format!("listening on {}\n{rows}{data}\n", styled(HINT, format!("http://{}", self.address)))
+        let public = self.public.map(|public| format!(", as {}", styled(HINT, public))).unwrap_or_default();
+        format!("listening on {}{public}\n{rows}{data}\n", styled(HINT, format!("http://{}", self.address)))
     }
 
     /// One line.
     fn json(&self) -> String {
+        let now = SystemClock.now();
         let routes = self.routes.iter().map(|route| {
             let verified = route.verified == Verified::All;
             json!({ "method": route.method, "path": route.path, "flows": route.flows, "verified": verified })
         });
-        let schedules =
-            self.schedules.iter().map(|schedule| json!({ "flow": schedule.flow, "every": schedule.every.to_string() }));
+        let schedules = self.schedules.iter().map(|schedule| {
+            let next = schedule.next(now).map(|next| next.to_string());
+            json!({ "flow": schedule.flow, "on": schedule.to_string(), "next": next })
+        });
+        let events = self.events.iter().map(|(event, flows)| json!({ "on": event, "flows": flows }));
         let notice = json!({
             "listening": format!("http://{}", self.address),
+            "public_url": self.public,
             "routes": routes.collect::<Vec<_>>(),
             "schedules": schedules.collect::<Vec<_>>(),
+            "events": events.collect::<Vec<_>>(),
             "data": self.data.display().to_string(),
             "unfinished": self.continued,
         });

@@ -90,7 +90,15 @@ impl Place {
     /// # Errors
     /// The file can't be read, or the program has errors.
     pub(crate) fn load(&self, path: &Path) -> Result<Program, Trouble> {
-        let Checked { files, mut diagnostics, program, connections } = self.check(path)?;
+        self.accept(path, self.check(path)?)
+    }
+
+    /// The program that was checked, unless it has errors; they are shown as [`Place::load`] does.
+    ///
+    /// # Errors
+    /// The program or the project has errors.
+    pub(crate) fn accept(&self, path: &Path, checked: Checked) -> Result<Program, Trouble> {
+        let Checked { files, mut diagnostics, program, connections, .. } = checked;
         let own = self.wrong(&connections);
         if !own.is_empty() {
             ui::say(&flow_compiler::render::human(&self.project.files, &own, ui::drawing(Stream::Err)));

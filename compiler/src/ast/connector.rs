@@ -61,6 +61,8 @@ pub(crate) struct Operation {
     pub span: Span,
     pub doc: String,
     pub name: Path,
+    /// `<T>`: types that the caller gives.
+    pub types: Vec<Ident>,
     pub params: Vec<Field>,
     /// Absent when it has no result.
     pub result: Option<TypeExpr>,

@@ -25,6 +25,8 @@ pub(crate) enum TypeExprKind {
     OneOf(Vec<Ident>),
     /// `T?`
     Optional(Box<TypeExpr>),
+    /// A type that the caller of the operation gives.
+    Variable(String),
     /// Could not be read.
     Missing,
 }
@@ -265,6 +267,8 @@ pub(crate) struct For {
     pub item: Ident,
     pub items: Expr,
     pub concurrency: Option<Expr>,
+    /// `every 1s`
+    pub every: Option<Expr>,
     /// `stop`, `collect` or `skip`
     pub on_error: Option<Ident>,
     pub body: Block,

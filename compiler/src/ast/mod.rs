@@ -7,6 +7,8 @@ pub(crate) mod connector;
 pub(crate) mod expr;
 pub(crate) mod test;
 
+use std::collections::BTreeMap;
+
 use flow_model::span::Span;
 
 pub(crate) use connector::*;
@@ -33,6 +35,8 @@ pub(crate) struct Path {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct File {
     pub items: Vec<Item>,
+    /// The items that other files can't take: the place of `private` by that of the name.
+    pub private: BTreeMap<Span, Span>,
 }
 
 /// An item.

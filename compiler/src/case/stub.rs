@@ -6,7 +6,9 @@ use flow_model::{
     case::{Answer, AnswerKind, Stub, Target},
     diagnostic::{Code, Diagnostic},
     failure::ErrorKind,
+    plan::NodeKind,
     span::Span,
+    ty::Type,
 };
 
 use super::{Checker, Meant};
@@ -89,7 +91,20 @@ impl Checker<'_> {
                 None
             }
             (AnswerWhat::Returns(value), Target::Operation { connection, operation }) => {
-                let declared = self.operation(connection, operation)?.1;
+                let declared = self.operation(connection, operation)?.1.clone();
+                let result = match self.results(connection, operation).as_slice() {
+                    [] => declared.result,
+                    [one] => one.clone(),
+                    [first, second, ..] => {
+                        self.el.alone(value);
+                        let message =
+                            format!("`{}` calls `{connection}.{operation}` with several types", self.plan.flow);
+                        let label = format!("for `{first}`, or for `{second}`?");
+                        let problem = Diagnostic::new(Code::E0422, message, value.span, label);
+                        self.el.problems.push(problem.help("write `using schema`, which makes a value for each type"));
+                        return None;
+                    }
+                };
                 let names = self.el.names;
                 let span = names
                     .connections
@@ -97,11 +112,9 @@ impl Checker<'_> {
                     .and_then(|connection| names.connectors.get(&connection.connector))
                     .and_then(|connector| connector.operations.get(operation))
                     .and_then(|spans| spans.result);
-                let because = span.map(|span| Because {
-                    span,
-                    text: format!("`{connection}.{operation}` returns `{}`", declared.result),
-                });
-                let want = Want { ty: Some(&declared.result), because: because.as_ref() };
+                let because =
+                    span.map(|span| Because { span, text: format!("`{connection}.{operation}` returns `{result}`") });
+                let want = Want { ty: Some(&result), because: because.as_ref() };
                 Some(AnswerKind::Returns(self.el.check(value, want).expr))
             }
             (AnswerWhat::Fails(path), target) => {
@@ -109,6 +122,21 @@ impl Checker<'_> {
                 self.kind(path, &possible, &what).map(AnswerKind::Fails)
             }
         }
+    }
+
+    /// The types that the flow gives to an operation that leaves its result to its caller.
+    fn results(&self, connection: &str, operation: &str) -> Vec<Type> {
+        let mut results: Vec<Type> = Vec::new();
+        for node in self.plan.graph.node_weights() {
+            if let NodeKind::Step(step) = &node.kind
+                && (step.connection.as_str(), step.operation.as_str()) == (connection, operation)
+                && let Some(result) = &step.result
+                && !results.contains(result)
+            {
+                results.push(result.clone());
+            }
+        }
+        results
     }
 
     /// The kinds with which what a stub is for can fail.

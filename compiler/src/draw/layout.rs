@@ -280,11 +280,14 @@ impl Painter<'_> {
                 }
                 self.frame(title, inner, exits, out, items)
             }
-            NodeKind::For { item, items: list, concurrency, on_error, .. } => {
+            NodeKind::For { item, items: list, concurrency, every, on_error, .. } => {
                 let name = self.slots.get(item).cloned().unwrap_or_else(|| "item".to_owned());
                 let mut title = format!("for {name} in {}", text(list));
                 if !matches!(concurrency, Expr::Literal(Value::Int(1))) {
                     title.push_str(&format!(" concurrency {}", text(concurrency)));
+                }
+                if let Some(every) = every {
+                    title.push_str(&format!(" every {}", text(every)));
                 }
                 match on_error {
                     ForOnError::Stop => {}

@@ -97,5 +97,8 @@ fn ambient_name(ambient: Ambient) -> &'static str {
         Ambient::Query => "query",
         Ambient::Signature => "signature",
         Ambient::Item => "",
+        Ambient::Now => "now()",
+        Ambient::Uuid => "uuid()",
+        Ambient::Random => "random()",
     }
 }

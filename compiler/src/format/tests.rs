@@ -23,6 +23,14 @@ fn what_does_not_fit_a_line_is_broken_at_brackets_operators_and_clauses() {
 }
 
 #[test]
+fn private_stands_before_its_item() {
+    let text = "private   const  x=1\n///doc\nprivate\nfn f(a:Int)->Int{a+x}\nprivate record R{a:Int}\n";
+    let expected =
+        "private const x = 1\n///doc\nprivate fn f(a: Int) -> Int { a + x }\n\nprivate record R { a: Int }\n";
+    assert_eq!(assert_stable(text), expected);
+}
+
+#[test]
 fn what_can_not_be_read_stays_byte_for_byte() {
     let text = "flow a{\nlet   x=1\nlet = =   2\nlog \"x\"\n}\n\nflow   b { log   \"ok\" }\n";
     let formatted = assert_stable(text);

@@ -190,6 +190,7 @@ impl Lowering<'_> {
         let items = self.el.non_null(items, &each.items, "`for` needs a list");
         let item_type = self.item_type("for", &items, each.items.span);
         let concurrency = self.concurrency(each.concurrency.as_ref());
+        let every = each.every.as_ref().map(|every| self.el.check(every, Want::of(&Type::Duration)).expr);
         let mode = self.for_on_error(each.on_error.as_ref());
         let on_error = mode.unwrap_or(ForOnError::Stop);
         self.el.scope.push();
@@ -212,7 +213,7 @@ impl Lowering<'_> {
         self.builder.leave();
         self.el.close();
         self.builder.region(node, 0, region.chain);
-        self.builder.set(node, NodeKind::For { slot, item, items: items.expr, concurrency, on_error });
+        self.builder.set(node, NodeKind::For { slot, item, items: items.expr, concurrency, every, on_error });
         let list = |ty: Type| Type::List(Box::new(ty));
         let ty = match on_error {
             _ if mode.is_none() => Type::Unknown,

@@ -59,7 +59,10 @@ impl Lowering<'_> {
         let ty = event.clone().map_or(Type::Unknown, Type::Named);
         let filter = wait.filter.as_ref().map(|filter| {
             self.el.ambient(Ambient::Item, ty.clone());
+            // It is computed anew for each event, and nothing of it is recorded.
+            self.el.observes = false;
             let filter = self.el.condition(filter);
+            self.el.observes = true;
             self.el.forget(Ambient::Item);
             filter
         });

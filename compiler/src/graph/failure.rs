@@ -147,7 +147,10 @@ impl Lowering<'_> {
         let ty = if understood { failure_type(self.el.names, &kinds) } else { Type::Unknown };
         let bind = arm.bind.as_ref().map(|name| self.el.bind_new(name, ty, Kind::Failure));
         let guard = arm.guard.as_ref().map(|guard| {
+            // It may be computed before the failure arrives, to find out whether it is caught.
+            self.el.observes = false;
             let guard = self.el.condition(guard);
+            self.el.observes = true;
             self.el.scope.learn(present(&guard, true));
             guard
         });

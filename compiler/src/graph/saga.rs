@@ -82,8 +82,9 @@ impl Lowering<'_> {
             undo: None,
         };
         match &call.kind {
-            ExprKind::Call { callee, args, .. } => {
-                if let Some(target) = self.target(callee, &undo) {
+            ExprKind::Call { callee, args, types } => {
+                if let Some(mut target) = self.target(callee, &undo) {
+                    self.instantiate(&mut target, types);
                     self.takes_back(&target, call);
                     self.call(&mut chain, &undo, &target, args, &format!("{name}.undo"));
                 }
@@ -137,6 +138,7 @@ impl Lowering<'_> {
             slot: Some(self.el.scope.fresh()),
             connection: step.connection.clone(),
             operation: undo.operation.clone(),
+            result: None,
             args,
             key: None,
             policy,

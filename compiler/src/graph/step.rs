@@ -3,6 +3,8 @@
 //! In: a step as written. Out: the node of the call, with a `try` around it for `catch` and `optional`, and the binding
 //! of its result. Arguments are checked against the operation's declaration; a mistake shows both places.
 
+use std::borrow::Cow;
+
 use flow_model::{
     diagnostic::{Code, Diagnostic, Edit},
     expr::{Expr, RecordPart, Slot, TextPart},
@@ -38,14 +40,15 @@ pub(super) struct Target<'a> {
     pub connection: String,
     pub name: String,
     pub info: &'a ConnectorInfo<'a>,
-    pub operation: &'a Operation,
+    /// What is declared; with the caller's types in it, where there are some.
+    pub operation: Cow<'a, Operation>,
     /// Where the operation is named in the step.
     pub span: Span,
 }
 
 /// What a step calls: with the place of its name and its arguments.
 enum Called<'a, 's> {
-    Operation(Target<'a>, &'s [Arg]),
+    Operation(Box<Target<'a>>, &'s [Arg]),
     Flow(String, &'a FlowInfo<'a>, Span, &'s [Arg]),
     Wait(&'s ast::Wait),
     Approve(Span, &'s [Arg]),
@@ -141,18 +144,69 @@ impl<'a> Lowering<'a> {
                 Called::Flow(name, info, callee.span, args)
             }
             None => {
-                let target = self.target(callee, step)?;
+                let mut target = self.target(callee, step)?;
                 self.left_behind(step, &target);
-                Called::Operation(target, args)
+                self.instantiate(&mut target, types);
+                return Some(Called::Operation(Box::new(target), args));
             }
         };
         if let Some(first) = types.first() {
             self.el.problems.push(
-                Diagnostic::new(Code::E0315, "this operation takes no types in `<…>`", first.span, "not taken")
-                    .help("leave `<…>` out: the result is of the type that the operation declares"),
+                Diagnostic::new(Code::E0315, "this call takes no types in `<…>`", first.span, "not taken")
+                    .help("leave `<…>` out: the result is of the type that is declared"),
             );
         }
         Some(called)
+    }
+
+    /// Puts the types that the caller gives into an operation that leaves some to it.
+    pub(super) fn instantiate(&mut self, target: &mut Target<'a>, written: &[ast::TypeExpr]) {
+        let declared = target.operation.types.clone();
+        let given: Vec<Type> = written.iter().map(|ty| self.el.written_type(ty)).collect();
+        let name = format!("{}.{}", target.connection, target.name);
+        let declared_at = target.info.operations.get(&target.name).map(|spans| spans.name);
+        let place = match (written.first(), written.last()) {
+            (Some(first), Some(last)) => first.span.to(last.span),
+            _ => target.span,
+        };
+        if declared.is_empty() && !given.is_empty() {
+            self.el.problems.push(
+                Diagnostic::new(Code::E0315, "this operation takes no types in `<…>`", place, "not taken")
+                    .help("leave `<…>` out: the result is of the type that the operation declares"),
+            );
+            return;
+        }
+        if declared.len() != given.len() {
+            let takes = if declared.len() == 1 { "one type".to_owned() } else { format!("{} types", declared.len()) };
+            let label = if given.is_empty() { "of which type is the answer?" } else { "another number" };
+            let mut problem = Diagnostic::new(Code::E0210, format!("`{name}` takes {takes} in `<…>`"), place, label);
+            if let Some(span) = declared_at {
+                problem = problem.label(span, format!("declared with `<{}>`", declared.join(", ")));
+            }
+            let example = match declared.len() {
+                1 => "Order".to_owned(),
+                _ => declared.join(", "),
+            };
+            self.el.problems.push(problem.help(format!(
+                "write `{name}<{example}>(…)` with the type that you expect: each answer is checked against it"
+            )));
+        }
+        for (written, ty) in written.iter().zip(&given) {
+            if matches!(ty.non_null(), Type::Stream(_) | Type::Secret(_)) || holds_secret(&self.el.names.types, ty) {
+                let message = format!("no answer can be read as `{ty}`");
+                self.el.problems.push(
+                    Diagnostic::new(Code::E0313, message, written.span, "not a type of data")
+                        .help("name a record or another type that can be written as JSON"),
+                );
+            }
+        }
+        let with = |name: &str| {
+            let at = declared.iter().position(|known| known == name)?;
+            Some(given.get(at).cloned().unwrap_or(Type::Unknown))
+        };
+        let operation = target.operation.to_mut();
+        operation.result = operation.result.replaced(&with);
+        operation.params.values_mut().for_each(|param| param.ty = param.ty.replaced(&with));
     }
 
     /// The call, and what `else` does with a null.
@@ -201,7 +255,7 @@ impl<'a> Lowering<'a> {
         args: &[Arg],
         name: &str,
     ) -> Slot {
-        let operation = target.operation;
+        let operation = &*target.operation;
         let spans = target.info.operations.get(&target.name);
         let mut params: IndexMap<String, Parameter> = operation
             .params
@@ -267,6 +321,7 @@ impl<'a> Lowering<'a> {
             slot: Some(slot),
             connection: target.connection.clone(),
             operation: target.name.clone(),
+            result: (!operation.types.is_empty()).then(|| operation.result.clone()),
             args: values,
             key,
             policy,
@@ -363,7 +418,7 @@ impl<'a> Lowering<'a> {
         match info.schema.operations.get(&name) {
             Some(operation) => {
                 let connection = root.text.clone();
-                Some(Target { connection, name, info, operation, span: callee.span })
+                Some(Target { connection, name, info, operation: Cow::Borrowed(operation), span: callee.span })
             }
             None => {
                 // What the connector declares and could not be understood was reported there.

@@ -52,7 +52,7 @@ impl ItemKind {
 }
 
 /// The kind and the name of an item that declares one.
-pub(super) fn declared(item: &Item) -> Option<(ItemKind, &Ident)> {
+pub(crate) fn declared(item: &Item) -> Option<(ItemKind, &Ident)> {
     Some(match item {
         // Events have names of their own, with dots, which the whole program knows.
         Item::Use(_) | Item::Test(_) | Item::Event(_) => return None,
@@ -259,8 +259,14 @@ fn imports(names: &mut Names<'_>, unit: &Unit, units: &[Unit], problems: &mut Ve
                     break_all(names, unit, wanted.as_deref().unwrap_or_default(), from);
                     continue;
                 };
-                let offered: BTreeSet<&str> =
-                    from.ast.items.iter().filter_map(declared).map(|(_, name)| name.text.as_str()).collect();
+                let mut private: BTreeMap<&str, Span> = BTreeMap::new();
+                let mut offered: BTreeSet<&str> = BTreeSet::new();
+                for (_, name) in from.ast.items.iter().filter_map(declared) {
+                    match from.ast.private.get(&name.span) {
+                        Some(keyword) => drop(private.insert(&name.text, *keyword)),
+                        None => drop(offered.insert(&name.text)),
+                    }
+                }
                 match wanted {
                     None => {
                         let all = offered.iter().map(|name| (*name).to_owned());
@@ -270,6 +276,15 @@ fn imports(names: &mut Names<'_>, unit: &Unit, units: &[Unit], problems: &mut Ve
                         for name in wanted.iter().filter(|name| !name.text.is_empty()) {
                             if offered.contains(name.text.as_str()) {
                                 take(names, unit.file, name, &mut taken, problems);
+                            } else if let Some(keyword) = private.get(name.text.as_str()) {
+                                let message = format!("`{}` is private to `{}`", name.text, path.text);
+                                let problem = Diagnostic::new(Code::E0215, message, name.span, "can't be taken");
+                                problems.push(
+                                    problem
+                                        .label(*keyword, "for its own file only")
+                                        .help("leave `private` out there, or do without it here"),
+                                );
+                                names.broken.insert(name.text.clone());
                             } else {
                                 let mut problem = unknown(Code::E0214, "item", name, offered.iter().copied())
                                     .label(path.span, "in this file");

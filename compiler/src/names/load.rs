@@ -160,7 +160,8 @@ fn lost(text: &str, ast: &ast::File) -> Vec<String> {
     let read: BTreeSet<&str> =
         ast.items.iter().filter_map(super::declare::declared).map(|(_, name)| name.text.as_str()).collect();
     let name = |line: &str| {
-        let (keyword, rest) = line.trim_start().split_once(' ')?;
+        let line = line.trim_start();
+        let (keyword, rest) = line.strip_prefix("private ").unwrap_or(line).trim_start().split_once(' ')?;
         let rest = rest.trim_start();
         let end = rest.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').unwrap_or(rest.len());
         let name = rest.get(..end).filter(|name| !name.is_empty() && !read.contains(name))?;
@@ -225,7 +226,7 @@ pub(crate) fn beside(from: &str, written: &str) -> Option<String> {
 }
 
 /// The path without `.` and, as far as it can be told, without `..`.
-fn normal(path: &str) -> String {
+pub(super) fn normal(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
         match part {

@@ -7,6 +7,7 @@
 
 mod declare;
 mod defaults;
+mod elsewhere;
 mod endless;
 pub(crate) mod foreign;
 mod header;
@@ -32,7 +33,8 @@ use flow_model::{
 };
 use indexmap::IndexMap;
 
-pub(crate) use declare::ItemKind;
+pub(crate) use declare::{ItemKind, declared};
+pub(crate) use elsewhere::elsewhere;
 pub(crate) use load::{Origin, Unit, beside, load};
 pub(crate) use mention::unused;
 pub(crate) use path::{chain, fits};
@@ -93,8 +95,8 @@ pub(crate) fn names<'a>(
     header::type_names(&mut names, units, &connectors, problems);
     header::headers(&mut names, units, &connectors, problems);
     let endless = endless::endless(&names);
-    defaults::defaults(&mut names, units, standard, problems, |names| {
-        header::headers(names, units, &connectors, &mut Vec::new());
+    defaults::defaults(&mut names, units, standard, problems, |names, items| {
+        header::again(names, items, &connectors);
     });
     problems.extend(endless);
     for (name, used) in &connectors {

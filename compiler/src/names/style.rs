@@ -53,6 +53,8 @@ fn inner(item: &Item, problems: &mut Vec<Diagnostic>) {
             }
             let operations = declared.operations.iter().flat_map(|operation| &operation.name.parts);
             problems.extend(operations.filter_map(|name| check(name, Case::Snake, "operation")));
+            let types = declared.operations.iter().flat_map(|operation| &operation.types);
+            problems.extend(types.filter_map(|name| check(name, Case::Pascal, "type")));
             let triggers = declared.triggers.iter().flat_map(|trigger| &trigger.name.parts);
             problems.extend(triggers.filter_map(|name| check(name, Case::Snake, "trigger")));
             let verifications = declared.verifications.iter().map(|verification| &verification.name);

@@ -53,6 +53,7 @@ impl Names<'_> {
     pub(crate) fn ty(&self, written: &TypeExpr, within: Option<&str>, problems: &mut Vec<Diagnostic>) -> Type {
         match &written.kind {
             TypeExprKind::Missing => Type::Unknown,
+            TypeExprKind::Variable(name) => Type::Variable(name.clone()),
             TypeExprKind::Optional(inner) => self.ty(inner, within, problems).optional(),
             TypeExprKind::Record(fields) => Type::Record(self.fields(fields, within, problems)),
             TypeExprKind::OneOf(texts) => Type::OneOf(alternatives(texts, problems)),
@@ -296,9 +297,6 @@ impl Names<'_> {
             let qualified = if is_worth_it() { self.types.0.keys().find(is_it) } else { None };
             problem = match (qualified, path.parts.len()) {
                 (Some(known), 1) => problem.help(format!("did you mean `{known}`?")),
-                (None, 1) if self.types.get(&full).is_some() => {
-                    problem.help(format!("it is declared in another file: add `{full}` to the `use` of that file"))
-                }
                 (_, 1) => problem.help(match super::foreign::ty(&full) {
                     Some(help) => help.to_owned(),
                     None => format!("declare it: `record {full} {{ … }}`"),

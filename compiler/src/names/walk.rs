@@ -209,7 +209,7 @@ pub(crate) fn ty<'a>(written: &'a TypeExpr, visitor: &mut impl Visitor<'a>) {
         }
         TypeExprKind::Record(declared) => fields(declared, visitor),
         TypeExprKind::Optional(inner) => ty(inner, visitor),
-        TypeExprKind::OneOf(_) | TypeExprKind::Missing => {}
+        TypeExprKind::OneOf(_) | TypeExprKind::Variable(_) | TypeExprKind::Missing => {}
     }
 }
 
@@ -398,7 +398,7 @@ pub(crate) fn expr<'a>(written: &'a Expr, visitor: &mut impl Visitor<'a>) {
         }
         ExprKind::For(looped) => {
             expr(&looped.items, visitor);
-            looped.concurrency.iter().for_each(|count| expr(count, visitor));
+            looped.concurrency.iter().chain(&looped.every).for_each(|part| expr(part, visitor));
             visitor.binding(&looped.item);
             block(&looped.body, visitor);
         }

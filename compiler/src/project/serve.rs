@@ -4,6 +4,8 @@
 
 use std::net::SocketAddr;
 
+use url::Url;
+
 use super::{Written, table::Table};
 
 /// `[serve]`
@@ -12,18 +14,14 @@ pub struct Serve {
     /// `listen`: address and port.
     pub listen: Option<Written<SocketAddr>>,
     /// `public_url`: how others reach it.
-    pub public_url: Option<Written<String>>,
+    pub public_url: Option<Written<Url>>,
 }
 
 pub(super) fn read(table: &mut Table<'_, '_>) -> Serve {
     Serve {
         listen: table.parsed("listen", "an address and a port", "\"127.0.0.1:4711\"", |text| text.parse().ok()),
         public_url: table.parsed("public_url", "an address on the web", "\"https://flow.example.com\"", |text| {
-            let is_web = text.starts_with("https://") || text.starts_with("http://");
-            url::Url::parse(text)
-                .ok()
-                .filter(|url| is_web && url.has_host())
-                .map(|_| text.trim_end_matches('/').to_owned())
+            Url::parse(text).ok().filter(|url| matches!(url.scheme(), "https" | "http") && url.has_host())
         }),
     }
 }

@@ -23,6 +23,11 @@ impl Reader<'_> {
             webhooks: None,
         };
         self.documented(node, |reader, member, doc| -> Option<()> {
+            let keyword = reader.keyword(member);
+            if reader.word_at(keyword) == "private" {
+                let message = "nothing within a connector is private";
+                reader.syntax(keyword, message, "for items of a file", "leave `private` out");
+            }
             match member.kind() {
                 Kind::ConfigSection => {
                     connector.config.extend(member.child(Kind::Fields).map(|fields| reader.fields(fields))?);
@@ -124,12 +129,20 @@ impl Reader<'_> {
             let brace = flow_model::span::Span::new(brace.file, brace.start, brace.start + 1);
             self.later(brace, "an operation with statements in place of a `request`");
         }
+        let types = node.child(Kind::TypeNames).map(|types| self.names(types)).unwrap_or_default();
+        let mut params = self.params(node);
+        let mut result = self.result(node);
+        if !types.is_empty() {
+            params.iter_mut().for_each(|param| mark(&mut param.ty, &types));
+            result.iter_mut().for_each(|result| mark(result, &types));
+        }
         Some(ast::Operation {
             span: self.span(node),
             doc,
             name: self.path(node.child(Kind::Path)?)?,
-            params: self.params(node),
-            result: self.result(node),
+            types,
+            params,
+            result,
             properties: self.properties_below(node),
         })
     }
@@ -160,5 +173,20 @@ impl Reader<'_> {
             ast::PropertyValue::Expr(self.expr_below(node))
         };
         Some(ast::Property { span, name, value })
+    }
+}
+
+/// Tells the types that the caller gives from those that are declared.
+fn mark(written: &mut ast::TypeExpr, types: &[ast::Ident]) {
+    match &mut written.kind {
+        ast::TypeExprKind::Name(path, args) => match (path.parts.as_slice(), args.as_slice()) {
+            ([name], []) if types.iter().any(|known| known.text == name.text) => {
+                written.kind = ast::TypeExprKind::Variable(name.text.clone());
+            }
+            _ => args.iter_mut().for_each(|arg| mark(arg, types)),
+        },
+        ast::TypeExprKind::Optional(inner) => mark(inner, types),
+        ast::TypeExprKind::Record(fields) => fields.iter_mut().for_each(|field| mark(&mut field.ty, types)),
+        ast::TypeExprKind::OneOf(_) | ast::TypeExprKind::Variable(_) | ast::TypeExprKind::Missing => {}
     }
 }

@@ -312,14 +312,12 @@ impl Reader<'_> {
 
     fn for_expr(&mut self, node: Node<'_>) -> ExprKind {
         let items = self.expr_below(node);
-        if let Some(pace) = node.child(Kind::Pace) {
-            self.later(self.keyword(pace), "`every` in a `for`");
-        }
         let item = self.name(node).unwrap_or_else(|| ast::Ident { text: String::new(), span: items.span });
         ExprKind::For(Box::new(ast::For {
             item,
             items,
             concurrency: node.child(Kind::Concurrency).map(|concurrency| self.expr_below(concurrency)),
+            every: node.child(Kind::Pace).map(|pace| self.expr_below(pace)),
             on_error: self.on_error(node),
             body: self.block_below(node),
         }))

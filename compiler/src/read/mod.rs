@@ -19,6 +19,8 @@ mod tests;
 mod text;
 mod ty;
 
+use std::collections::BTreeMap;
+
 use flow_grammar::{Kind, Node, Tree};
 use flow_model::{
     diagnostic::{Code, Diagnostic},
@@ -38,8 +40,19 @@ const DEPTH: usize = 320;
 /// Makes the program of a tree that was read from `text`.
 pub(crate) fn file(tree: &Tree, text: &str, file: FileId) -> (ast::File, Vec<Diagnostic>) {
     let mut reader = Reader { text, file, problems: Vec::new(), depth: 0 };
-    let items = reader.documented(tree.root(), Reader::item);
-    (ast::File { items }, reader.problems)
+    let mut private = BTreeMap::new();
+    let items = reader.documented(tree.root(), |reader, node, doc| {
+        let keyword = reader.keyword(node);
+        let item = reader.item(node, doc)?;
+        if reader.word_at(keyword) == "private" {
+            match crate::names::declared(&item) {
+                Some((_, name)) => drop(private.insert(name.span, keyword)),
+                None => reader.never_private(keyword, &item),
+            }
+        }
+        Some(item)
+    });
+    (ast::File { items, private }, reader.problems)
 }
 
 /// Reads text: the program and all that is wrong with the text.
@@ -135,6 +148,16 @@ impl<'a> Reader<'a> {
 
     fn syntax(&mut self, span: Span, message: impl Into<String>, label: impl Into<String>, help: impl Into<String>) {
         self.report(Diagnostic::new(Code::E0102, message, span, label).help(help));
+    }
+
+    /// Reports `private` before an item that other files could not take anyway, or that all know.
+    fn never_private(&mut self, keyword: Span, item: &ast::Item) {
+        let (message, help) = match item {
+            ast::Item::Use(_) => ("a `use` is never private", "what a file takes from others is not passed on anyway"),
+            ast::Item::Event(_) => ("an event is never private", "events are known to the whole program"),
+            _ => ("a test is never private", "there is nothing of it that another file could take"),
+        };
+        self.syntax(keyword, message, "not needed here", format!("leave `private` out: {help}"));
     }
 
     /// Reports a part of the language that can be written but is not carried out yet; `span` is its keyword.

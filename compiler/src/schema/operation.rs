@@ -92,6 +92,7 @@ pub(super) fn operation(
         template.finish(problems);
         cost
     });
+    unused_types(&what, written, &operation, problems);
     operation.visible_after = section.expr("visible_after", problems).and_then(|written| match literal(written) {
         Some(Value::Duration(time)) => Some(time),
         _ => {
@@ -110,6 +111,26 @@ pub(super) fn operation(
         }
     }
     operation
+}
+
+/// Reports types that the caller gives for nothing.
+fn unused_types(what: &str, written: &ast::Operation, operation: &Operation, problems: &mut Vec<Diagnostic>) {
+    let mut used = Vec::new();
+    for ty in operation.params.values().map(|field| &field.ty).chain([&operation.result]) {
+        let found = std::cell::RefCell::new(Vec::new());
+        let _same = ty.replaced(&|name| {
+            found.borrow_mut().push(name.to_owned());
+            None
+        });
+        used.append(&mut found.into_inner());
+    }
+    for name in written.types.iter().filter(|name| !used.contains(&name.text)) {
+        let message = format!("the type `{}` of {what} stands nowhere", name.text);
+        problems.push(
+            Diagnostic::new(Code::E0507, message, name.span, "given for nothing")
+                .help(format!("use it in the result, as in `-> {}?`, or leave it out", name.text)),
+        );
+    }
 }
 
 /// How the answer is read: `answer`, `format`, `success_when`, `null_when`.

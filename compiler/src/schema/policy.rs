@@ -79,9 +79,6 @@ impl Names<'_> {
         let problem = unknown(Code::E0201, "policy", name, seen);
         Some(match problem.help {
             Some(_) => problem,
-            None if self.policies.contains_key(&name.text) => {
-                problem.help(format!("it is declared in another file: add `{}` to the `use` of that file", name.text))
-            }
             None => problem.help(format!("declare it: `policy {} {{ … }}`", name.text)),
         })
     }

@@ -31,6 +31,12 @@ pub(super) fn operation_named<'n>(
     };
     let name = path.text();
     if let Some(operation) = info.schema.operations.get(&name) {
+        if !operation.types.is_empty() {
+            let message = format!("`{name}` leaves the type of its answer to its caller");
+            let help = "name an operation without `<…>`: a declaration can't give it a type";
+            problems.push(wrong(&message, path.span(), "takes types", help));
+            return None;
+        }
         return Some((name, operation.clone()));
     }
     let message = format!("`{}` has no operation `{name}`", context.connector);

@@ -5,7 +5,7 @@
 
 use flow_model::{
     diagnostic::{Code, Diagnostic, Edit, Fix},
-    expr::Expr,
+    expr::{Ambient, Expr},
     span::Span,
     ty::Type,
     value::Value,
@@ -13,7 +13,7 @@ use flow_model::{
 use indexmap::IndexMap;
 
 use super::{
-    Elaborator, Parameter, Typed, Want,
+    Elaborator, Home, Parameter, Typed, Want,
     argument::{Callee, left_out},
     literal::fixed,
     record::listed,
@@ -91,6 +91,7 @@ impl Elaborator<'_> {
         match name {
             "secret" => return self.secret(expr.span, args),
             "env" => return self.env(expr.span, args, want),
+            "now" | "uuid" | "random" if !seen => return self.observation(expr, name, span, args),
             "fixture" if self.fixtures.is_some() => return self.fixture(expr.span, args, want),
             "fixture" if !seen => {
                 let help = "declare a value with `const`, or give it to the flow as a parameter";
@@ -124,7 +125,7 @@ impl Elaborator<'_> {
             .keys()
             .filter(|name| names.sees(span.file, name))
             .map(String::as_str)
-            .chain(["secret", "env"])
+            .chain(["secret", "env", "now", "uuid", "random"])
             .collect();
         let problem = Diagnostic::new(Code::E0201, format!("there is no function `{name}`"), span, "not known");
         self.problems.push(match (similar(name, candidates), foreign::function(name)) {
@@ -135,6 +136,33 @@ impl Elaborator<'_> {
             (None, None) => problem.help(format!("declare it: `fn {name}(…) {{ … }}`")),
         });
         Typed::unknown()
+    }
+
+    /// `now()`, `uuid()`, `random()`: what they give is recorded in the run's journal.
+    fn observation(&mut self, expr: &ast::Expr, name: &str, span: Span, args: &[Arg]) -> Typed {
+        let (which, ty) = match name {
+            "now" => (Ambient::Now, Type::Timestamp),
+            "uuid" => (Ambient::Uuid, Type::Uuid),
+            _ => (Ambient::Random, Type::Decimal),
+        };
+        let callee = Callee { name: format!("`{name}`"), span, declared: None };
+        if self.bind_arguments(&callee, expr.span, args, &IndexMap::new()).is_none() {
+            return Typed::unknown();
+        }
+        if !self.observes {
+            let (label, help) = match self.home {
+                Home::Function => (
+                    "a `fn` gives the same for the same arguments",
+                    format!("give it to the function as a parameter: `f({name}())`"),
+                ),
+                Home::Elsewhere => {
+                    ("no run records it here", format!("bind it in the flow before, `let x = {name}()`, and use `x`"))
+                }
+            };
+            let message = format!("`{name}()` stands only in the body of a flow");
+            return self.misplaced(expr.span, &message, label, &help);
+        }
+        Typed::new(Expr::Ambient(which), ty)
     }
 
     fn infer_name_for_call(&mut self, name: &str, span: Span) -> Typed {

@@ -106,6 +106,8 @@ pub(crate) struct Elaborator<'a> {
     uses: Vec<(String, Span)>,
     /// What the expressions are part of, for advice.
     home: Home,
+    /// Whether `now()`, `uuid()` and `random()` have a meaning: in the body of a flow, where each is recorded.
+    pub(crate) observes: bool,
     /// Which fields record literals must have.
     pub(crate) records: Records,
     /// Where `fixture("…")` finds files, in tests.
@@ -128,6 +130,7 @@ impl<'a> Elaborator<'a> {
             problems: Vec::new(),
             uses: Vec::new(),
             home: Home::Elsewhere,
+            observes: false,
             records: Records::Whole,
             fixtures: None,
             has_gaps: false,

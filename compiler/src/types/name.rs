@@ -220,7 +220,7 @@ fn ambient_name(which: Ambient) -> Option<&'static str> {
         Ambient::Headers => "headers",
         Ambient::Query => "query",
         Ambient::Signature => "signature",
-        Ambient::Item => return None,
+        Ambient::Item | Ambient::Now | Ambient::Uuid | Ambient::Random => return None,
     })
 }
 

@@ -69,6 +69,7 @@ codes! {
     E0212 "field-bound" Error "the bound on the field can't be checked",
     E0213 "endless-type" Error "no value of the type can be made",
     E0214 "not-declared-there" Error "the file does not declare the name",
+    E0215 "private-item" Error "the item is private to its file",
     E0301 "type-mismatch" Error "the value is of another type than its place",
     E0302 "may-be-null" Error "the value may be null here",
     E0303 "unknown-member" Error "the value has no such member",

@@ -242,6 +242,7 @@ impl Reader<'_> {
                 Ambient::Status => Value::Int(i64::from(answer.status.as_u16())),
                 Ambient::Headers => headers(&answer.headers),
                 Ambient::Query | Ambient::Item | Ambient::Signature => return None,
+                Ambient::Now | Ambient::Uuid | Ambient::Random => return None,
             })
         };
         let evaluator = Evaluator {

@@ -28,6 +28,7 @@ use async_trait::async_trait;
 use flow_model::{
     failure::Failure,
     plan::{Plan, Policy},
+    ty::Type,
     units::{Instant, Millis},
     value::Value,
 };
@@ -48,12 +49,16 @@ pub struct Invocation {
     pub connection: String,
     /// The operation, a key of the connector's operations.
     pub operation: String,
+    /// The type of the result, where the operation leaves it to its caller.
+    pub result: Option<Type>,
     /// A value for each parameter, in declared order.
     pub args: Vec<Value>,
     /// The idempotency key: the same for all attempts of the step.
     pub key: String,
     /// How long the attempt may take.
     pub timeout: Millis,
+    /// The header `traceparent` that goes with it to what is called.
+    pub traceparent: Option<String>,
 }
 
 /// What came of an attempt.

@@ -14,6 +14,7 @@ use flow_model::{
     value::Value,
 };
 use futures::FutureExt as _;
+use http::HeaderValue;
 use indexmap::IndexMap;
 
 use super::{
@@ -31,6 +32,7 @@ use crate::{
     blob::{Blobs, Memory},
     egress::{Guard, Networks},
     eval::{Environment, Evaluator, Frame, Library},
+    observe::name::TRACEPARENT,
     secret::Secrets,
     timer::{Clock, SystemClock},
 };
@@ -196,6 +198,15 @@ impl Connectors {
             Ok(config) => config,
             Err(failure) => return never(failure).into(),
         };
+        // The caller's types are in the plan, beside those of its connectors.
+        let given = invocation.result.as_ref().map(|result| {
+            let connector = Connector { types: invocation.plan.types.clone(), ..found.connector.clone() };
+            (connector, Operation { result: result.clone(), ..found.operation.clone() })
+        });
+        let found = match &given {
+            Some((connector, operation)) => Found { connector, operation, ..found },
+            None => found,
+        };
         match (&found.operation.call, &found.operation.bulk) {
             (Call::Native, _) => self.native(invocation, found, config, vault).await.into(),
             (Call::Http(request), None) => self.http(invocation, found, request, config, vault).await,
@@ -224,10 +235,14 @@ impl Connectors {
         config: IndexMap<String, Value>,
         vault: &Vault<'_>,
     ) -> Ended {
-        let prepared = match self.prepare(invocation, found, request, &config, vault) {
+        let mut prepared = match self.prepare(invocation, found, request, &config, vault) {
             Ok(prepared) => prepared,
             Err(failure) => return never(failure).into(),
         };
+        let traceparent = invocation.traceparent.as_deref().and_then(|text| HeaderValue::from_str(text).ok());
+        if let Some(traceparent) = traceparent {
+            prepared.headers.entry(TRACEPARENT).or_insert(traceparent);
+        }
         let repeatable = found.operation.is_repeatable();
         match self.clients.send(prepared, repeatable, invocation.timeout, &vault.redactor()).await {
             Ok(answer) => {

@@ -1,11 +1,12 @@
 //! Which environment variables does the body of a flow read?
 //!
-//! A run records them when it begins, so that it sees the same ones to its end, also after a restart with others.
+//! And does it draw random values? A run records them when it begins, so that it sees the same ones to its end, also after a restart with others.
 
 use std::collections::BTreeSet;
 
+use crate::chance::Chance;
 use flow_model::{
-    expr::{Expr, ListPart, RecordPart, TextPart},
+    expr::{Ambient, Expr, ListPart, RecordPart, TextPart},
     plan::{NodeKind, Plan},
 };
 
@@ -18,6 +19,22 @@ pub(super) fn names(plan: &Plan) -> BTreeSet<String> {
     plan.functions.values().for_each(|function| collect(&function.body, &mut names));
     plan.params.values().filter_map(|field| field.default.as_ref()).for_each(|expr| collect(expr, &mut names));
     names
+}
+
+/// Says whether the body draws random values.
+pub(super) fn draws(plan: &Plan) -> bool {
+    fn within(expr: &Expr, found: &mut bool) {
+        *found |= matches!(expr, Expr::Ambient(Ambient::Uuid | Ambient::Random));
+        each_below(expr, &mut |expr| within(expr, found));
+    }
+    let mut found = false;
+    plan.graph.node_weights().for_each(|node| each_of_node(&node.kind, &mut |expr| within(expr, &mut found)));
+    found
+}
+
+/// What random values of a run are made of: nobody can guess it.
+pub(super) fn seed(chance: &dyn Chance) -> String {
+    hex::encode([chance.draw().to_be_bytes(), chance.draw().to_be_bytes()].concat())
 }
 
 fn collect(expr: &Expr, names: &mut BTreeSet<String>) {
@@ -36,7 +53,9 @@ fn each_of_node(kind: &NodeKind, visit: &mut dyn FnMut(&Expr)) {
             visit(subject);
             arms.iter().filter_map(|(_, guard)| guard.as_ref()).for_each(visit);
         }
-        NodeKind::For { items, concurrency, .. } => [items, concurrency].into_iter().for_each(visit),
+        NodeKind::For { items, concurrency, every, .. } => {
+            [items, concurrency].into_iter().chain(every).for_each(visit);
+        }
         NodeKind::Try { arms, .. } => arms.iter().filter_map(|arm| arm.guard.as_ref()).for_each(visit),
         NodeKind::Yield(value) | NodeKind::Return(value) | NodeKind::Sleep(value) | NodeKind::Log(value) => {
             visit(value)

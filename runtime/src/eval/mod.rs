@@ -176,6 +176,9 @@ impl<'e, 'a> Walk<'e, 'a> {
                 Ambient::Query => "query",
                 Ambient::Signature => "signature",
                 Ambient::Item => "the item",
+                Ambient::Now => "now()",
+                Ambient::Uuid => "uuid()",
+                Ambient::Random => "random()",
             };
             invalid(format!("`{name}` is not known here"))
         })

@@ -9,13 +9,14 @@ use std::collections::BTreeMap;
 use flow_model::{
     failure::Failure,
     plan::Policy,
+    ty::Type,
     units::{Instant, Millis},
     value::Value,
 };
 use serde::{Deserialize, Serialize};
 
 use super::Place;
-use crate::connector::Reached;
+use crate::{connector::Reached, observe::Trace};
 
 /// What happened. Each is journaled before anything that follows from it is done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -131,6 +132,12 @@ pub struct Start {
     /// The environment variables that the body reads and that are set: a run sees the same ones to its end.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
+    /// The trace that the run continues.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Trace>,
+    /// Random letters, drawn by the host, of which `uuid()` and `random()` are made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<String>,
 }
 
 /// What is to be done about a step whose outcome is not known.
@@ -199,6 +206,13 @@ pub enum Record {
         place: Place,
         /// The line.
         text: String,
+    },
+    /// `now()`, `uuid()`, `random()`: what the program saw.
+    Observed {
+        /// Where.
+        place: Place,
+        /// What.
+        value: Value,
     },
     /// `dead_letter`
     DeadLettered {
@@ -362,6 +376,8 @@ pub struct Call {
     pub connection: String,
     /// The operation.
     pub operation: String,
+    /// The type of the result, where the operation leaves it to its caller.
+    pub result: Option<Type>,
     /// A value for each parameter.
     pub args: Vec<Value>,
     /// The idempotency key, the same for all attempts.

@@ -9,7 +9,7 @@ use flow_model::{
     expr::{Expr, Slot},
     failure::{ErrorKind, Failure},
     plan::{ForOnError, ParallelOnError},
-    units::Millis,
+    units::{Instant, Millis},
     value::Value,
 };
 use petgraph::graph::NodeIndex;
@@ -37,6 +37,9 @@ pub(super) enum ForkKind {
         items: Vec<Value>,
         next: usize,
         concurrency: usize,
+        /// The least time between the beginnings of two items, and when the next one may begin.
+        every: Millis,
+        not_before: Instant,
         on_error: ForOnError,
     },
     /// One candidate after the other.
@@ -61,6 +64,14 @@ pub(super) enum ForkKind {
         failures: Vec<Raised>,
         then: Then,
     },
+}
+
+/// How fast a `for` goes through its items.
+pub(super) struct Pace {
+    /// How many at the same time.
+    pub(super) concurrency: Value,
+    /// How long from the beginning of one to that of the next.
+    pub(super) every: Option<Value>,
 }
 
 /// A thread that a fork opens.
@@ -100,18 +111,28 @@ impl Machine {
         node: NodeIndex,
         item: Slot,
         items: Value,
-        concurrency: &Value,
+        pace: &Pace,
         on_error: ForOnError,
     ) -> Result<Went, Failure> {
         let items = list("for", items)?;
-        let concurrency = match concurrency {
+        let concurrency = match &pace.concurrency {
             Value::Int(count @ 1..) => usize::try_from(*count).unwrap_or(usize::MAX),
             other => {
                 let message = format!("`concurrency` must be a whole number of at least 1, not {other}");
                 return Err(Failure::new(ErrorKind::Invalid, message));
             }
         };
-        let fork = self.open_fork(owner, node, ForkKind::For { item, items, next: 0, concurrency, on_error });
+        let every = match &pace.every {
+            None => Millis(0),
+            Some(Value::Duration(every)) => *every,
+            Some(other) => {
+                let message = format!("`every` takes a duration, not {}", other.kind());
+                return Err(Failure::new(ErrorKind::Invalid, message));
+            }
+        };
+        let not_before = self.now;
+        let kind = ForkKind::For { item, items, next: 0, concurrency, every, not_before, on_error };
+        let fork = self.open_fork(owner, node, kind);
         self.open_items(fork);
         self.join(fork);
         Ok(Went::Nowhere)
@@ -160,14 +181,20 @@ impl Machine {
     /// Opens threads for items until as many are under way as may be.
     fn open_items(&mut self, id: ForkId) {
         while let Some(fork) = self.forks.get_mut(&id) {
-            let ForkKind::For { item, items, next, concurrency, .. } = &mut fork.kind else { return };
+            let ForkKind::For { item, items, next, concurrency, every, not_before, .. } = &mut fork.kind else {
+                return;
+            };
             if fork.running.len() >= *concurrency {
                 return;
             }
             let Some(value) = items.get(*next).cloned() else { return };
             let (index, slot) = (*next, *item);
             *next += 1;
-            self.open_pass(id, index, Some((slot, value)));
+            let begins = self.now.max(*not_before);
+            *not_before = begins.after(*every);
+            if let Some(thread) = self.open_pass(id, index, Some((slot, value))) {
+                self.hold_pass(id, thread, begins);
+            }
         }
     }
 

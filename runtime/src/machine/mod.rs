@@ -13,6 +13,7 @@ mod choice;
 mod event;
 mod fork;
 mod node;
+mod observe;
 mod pending;
 mod place;
 mod raise;
@@ -44,6 +45,7 @@ pub use self::{
 };
 use self::{
     fork::Fork,
+    observe::Observer,
     pending::Pending,
     raise::Raised,
     scope::{Scopes, View},
@@ -62,6 +64,11 @@ pub struct Machine {
     plan: Arc<Plan>,
     library: Library,
     env: BTreeMap<String, String>,
+    seed: String,
+    /// How many random values were drawn from the seed.
+    drawn: u64,
+    /// Where expressions are being computed.
+    here: Option<Place>,
     now: Instant,
     deadline: Option<Instant>,
     scopes: Scopes,
@@ -145,6 +152,9 @@ impl Machine {
             plan,
             library,
             env: BTreeMap::new(),
+            seed: String::new(),
+            drawn: 0,
+            here: None,
             now: Instant::default(),
             deadline: None,
             scopes: Scopes::default(),
@@ -239,6 +249,7 @@ impl Machine {
     fn start(&mut self, start: &Start) {
         let plan = Arc::clone(&self.plan);
         self.env.clone_from(&start.env);
+        self.seed = start.seed.clone().unwrap_or_else(|| self.run.clone());
         let scope = self.scopes.open(None);
         let trigger = start.trigger.and_then(|index| plan.triggers.get(index));
         self.deadline = trigger.and_then(|trigger| trigger.within).map(|within| self.now.after(within));
@@ -292,14 +303,22 @@ impl Machine {
 
     fn eval(&mut self, scope: ScopeId, expr: &Expr) -> Result<Value, Failure> {
         let plan = Arc::clone(&self.plan);
+        let seen = Observer::new(&self.seed, self.drawn, self.now);
         let evaluator = Evaluator {
             library: &self.library,
             functions: &plan.functions,
             types: &plan.types,
             env: &self.env,
-            ambient: &|_| None,
+            ambient: &|which| seen.observe(which),
         };
-        evaluator.eval(expr, &mut self.scopes.view(scope))
+        let value = evaluator.eval(expr, &mut self.scopes.view(scope));
+        let (drawn, seen) = seen.end();
+        self.drawn = drawn;
+        for value in seen {
+            let place = self.here.clone().unwrap_or_default();
+            self.record(Record::Observed { place, value });
+        }
+        value
     }
 
     fn condition(&mut self, scope: ScopeId, expr: &Expr) -> Result<bool, Failure> {

@@ -11,7 +11,9 @@ use flow_model::{
 };
 use petgraph::graph::NodeIndex;
 
-use super::{Action, Machine, Raised, Record, Region, Response, Role, ThreadId, Waits, Went, pending::Pending};
+use super::{
+    Action, Machine, Raised, Record, Region, Response, Role, ThreadId, Waits, Went, fork::Pace, pending::Pending,
+};
 use crate::eval::{Evaluator, Slots as _};
 
 impl Machine {
@@ -31,6 +33,7 @@ impl Machine {
     fn enter(&mut self, thread: ThreadId, node: NodeIndex) -> Result<Went, Box<Raised>> {
         let plan = Arc::clone(&self.plan);
         let Some(weight) = plan.graph.node_weight(node) else { return Ok(self.leave(thread, Value::Null)) };
+        self.here = Some(self.place(thread, node));
         match &weight.kind {
             NodeKind::Let { slot, value } => {
                 let value = self.value(thread, node, value)?;
@@ -48,10 +51,12 @@ impl Machine {
                 Ok(self.open(thread, node, region, Role::Part(node)))
             }
             NodeKind::Parallel { on_error, regions } => Ok(self.open_parallel(thread, node, *on_error, *regions)),
-            NodeKind::For { item, items, concurrency, on_error, .. } => {
+            NodeKind::For { item, items, concurrency, every, on_error, .. } => {
                 let items = self.value(thread, node, items)?;
                 let concurrency = self.value(thread, node, concurrency)?;
-                self.open_for(thread, node, *item, items, &concurrency, *on_error)
+                let every = every.as_ref().map(|every| self.value(thread, node, every)).transpose()?;
+                let pace = Pace { concurrency, every };
+                self.open_for(thread, node, *item, items, &pace, *on_error)
                     .map_err(|failure| self.fault(thread, node, failure))
             }
             NodeKind::Try { .. } => Ok(self.open(thread, node, 0, Role::Guarded(node))),

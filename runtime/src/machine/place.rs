@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 /// A node of the plan, in one pass through the loops around it. A run comes to each place once.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Place {
     /// The node's path.
     pub path: String,
@@ -27,6 +27,11 @@ impl Place {
             digest.update(index.to_be_bytes());
         }
         hex::encode(digest.finalize())
+    }
+
+    /// Says whether people mean this place by a text: the path with the indexes, or the path alone.
+    pub fn is_called(&self, text: &str) -> bool {
+        text == self.path || text == self.to_string()
     }
 }
 

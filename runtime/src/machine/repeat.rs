@@ -43,6 +43,7 @@ impl Machine {
         let Some(fork) = self.forks.get(&id) else { return };
         let ForkKind::Repeat { every, times, until } = &fork.kind else { return };
         let (owner, node, every, times, until) = (fork.owner, fork.node, *every, *times, until.clone());
+        self.here = Some(self.place(owner, node));
         let raised = match result {
             Err(raised) => raised,
             Ok(value) => match self.condition(scope, &until) {
@@ -64,7 +65,13 @@ impl Machine {
 
     /// Lets the next pass begin at a time.
     fn pause(&mut self, id: ForkId, next: usize, until: flow_model::units::Instant) {
-        let Some(thread) = self.open_pass(id, next, None) else { return };
+        if let Some(thread) = self.open_pass(id, next, None) {
+            self.hold_pass(id, thread, until);
+        }
+    }
+
+    /// Lets a pass that was opened begin at a time.
+    pub(super) fn hold_pass(&mut self, id: ForkId, thread: ThreadId, until: flow_model::units::Instant) {
         if until <= self.now {
             return;
         }

@@ -69,6 +69,7 @@ fn brief(said: &Said) -> String {
             Record::PassedOver { place, .. } => format!("the failure passed over at `{place}`"),
             Record::Responded(_) => "the answer".to_owned(),
             Record::Logged { place, .. } => format!("the line of `{place}`"),
+            Record::Observed { place, .. } => format!("what `{place}` saw"),
             Record::DeadLettered { place, .. } => format!("the dead letter of `{place}`"),
             Record::Emitted { place, .. } => format!("the event of `{place}`"),
             Record::Listens { place, .. } => format!("the wait of `{place}` for an event"),

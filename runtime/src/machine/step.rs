@@ -153,6 +153,7 @@ impl Machine {
                 Stage::Call => step.map(|step| step.operation.clone()).unwrap_or_default(),
                 Stage::Look(operation, _) => operation.clone(),
             },
+            result: step.and_then(|step| step.result.clone()).filter(|_| call.stage == Stage::Call),
             args: match &call.stage {
                 Stage::Call => call.args.clone(),
                 Stage::Look(_, args) => args.clone(),

@@ -66,7 +66,7 @@ fn one(
         Ambient::Query => Some(payload::query(&received.uri)),
         Ambient::Config => listener.config(which, setting),
         Ambient::Signature => signature.map(Value::text),
-        Ambient::Item | Ambient::Status => None,
+        Ambient::Item | Ambient::Status | Ambient::Now | Ambient::Uuid | Ambient::Random => None,
     };
     let eval = |signature: Option<&str>, expr: &Expr| {
         setting.eval(listener, &|which| ambient(signature, which), expr, &mut Frame::new())

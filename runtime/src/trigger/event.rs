@@ -193,7 +193,7 @@ fn events(
         Ambient::Query => Some(payload::query(&received.uri)),
         Ambient::Item => item.cloned(),
         Ambient::Config => listener.config(which, setting),
-        Ambient::Status | Ambient::Signature => None,
+        Ambient::Status | Ambient::Signature | Ambient::Now | Ambient::Uuid | Ambient::Random => None,
     };
     let found = setting
         .eval(listener, &|which| ambient(None, which), &declared.webhook, &mut Frame::new())

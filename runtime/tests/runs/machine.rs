@@ -15,7 +15,7 @@ use flow_runtime::{
 
 use crate::support::{
     build::*,
-    play::{Play, failure, ints},
+    play::{self, Play, failure, ints},
 };
 
 fn params(values: impl IntoIterator<Item = (&'static str, Value)>) -> Value {
@@ -454,7 +454,13 @@ fn the_deadline_ends_the_run() {
     });
     let mut play = Play::new(plan);
     let payload = Value::Null;
-    play.apply(Event::Started(flow_runtime::machine::Start { trigger: Some(0), payload, env: [].into() }));
+    play.apply(Event::Started(flow_runtime::machine::Start {
+        trigger: Some(0),
+        payload,
+        env: [].into(),
+        seed: None,
+        trace: None,
+    }));
     let deadline = play.machine.deadline().unwrap();
     assert_eq!(deadline.since(play.now), Millis::seconds(10));
     play.apply(Event::Expired);
@@ -469,14 +475,53 @@ fn a_run_sees_the_environment_that_it_began_with() {
     let body = vec![bind("region", 1, Expr::Env("REGION".into(), None)), end(get(1))];
     let mut play = Play::new(plan(&[], body));
     let env = [("REGION".to_owned(), "eu".to_owned())].into();
-    play.apply(Event::Started(flow_runtime::machine::Start { trigger: None, payload: Value::Null, env }));
+    play.apply(Event::Started(flow_runtime::machine::Start {
+        trigger: None,
+        payload: Value::Null,
+        env,
+        seed: None,
+        trace: None,
+    }));
     assert_eq!(play.value(), Value::text("eu"));
+}
+
+#[test]
+fn what_a_run_has_seen_is_in_its_journal_and_seen_again() {
+    use flow_model::expr::Ambient;
+    let seen = |which| Expr::Ambient(which);
+    let body = vec![
+        bind("code", 1, seen(Ambient::Uuid)),
+        bind("roll", 2, seen(Ambient::Random)),
+        sleep("nap", seconds(5)),
+        bind("at", 3, seen(Ambient::Now)),
+        end(Expr::List([1, 2, 3].map(|slot| flow_model::expr::ListPart::Item(get(slot))).into())),
+    ];
+    let mut play = Play::new(plan(&[], body));
+    let start = |seed: &str| {
+        let seed = Some(seed.to_owned());
+        flow_runtime::machine::Start { trigger: None, payload: Value::Null, env: [].into(), seed, trace: None }
+    };
+    play.apply(Event::Started(start("5eed")));
+    play.fire();
+    let observed = play.records().into_iter().filter_map(|record| match record {
+        Record::Observed { place, value } => Some((place.to_string(), value.clone())),
+        _ => None,
+    });
+    let observed: Vec<_> = observed.collect();
+    assert_eq!(observed.iter().map(|(place, _)| place.as_str()).collect::<Vec<_>>(), ["code", "roll", "at"]);
+    assert_eq!(play.value(), Value::List(observed.iter().map(|(_, value)| value.clone()).collect()));
+    assert_eq!(observed[2].1, Value::Timestamp(play.now.timestamp()));
+    let said = play.said.iter().map(|(at, said)| (*at, said));
+    let again =
+        flow_runtime::machine::replay(play::RUN, std::sync::Arc::clone(play.machine.plan()), Default::default(), said)
+            .unwrap();
+    assert_eq!(again.outcome(), play.outcome());
 }
 
 /// A step that calls `send`, whose connector finds with `read` what an earlier call did.
 fn found_again() -> Play {
     let mut plan = plan(&[], vec![step("a", "send", 1), end(get(1))]);
-    let connector = plan.connectors.get_mut("world").unwrap();
+    let connector = std::sync::Arc::make_mut(plan.connectors.get_mut("world").unwrap());
     let call = OperationCall { operation: "read".into(), args: vec![Expr::Slot(Slot(0))] };
     let send = connector.operations.get_mut("send").unwrap();
     send.key = Some(KeySource::Lookup(call));

@@ -280,7 +280,7 @@ impl Walk<'_, '_> {
                 );
             }
         }
-        let result = of_type(names, &operation.result);
+        let result = of_type(names, step.result.as_ref().unwrap_or(&operation.result));
         self.set(step.slot, result);
         self.region(plan, plan.region(node, 0));
     }

@@ -57,6 +57,19 @@ async fn an_answer_that_does_not_fit_is_a_mismatch_with_its_path() {
 }
 
 #[tokio::test]
+async fn an_answer_is_read_as_the_type_that_its_caller_gives() {
+    let server = Server::json(r#"{"id":7,"createdAt":"2026-01-31T10:00:00Z"}"#).await;
+    let world = World::reading(&server.url, Type::Variable("T".into()).optional());
+    let of = |result: Type| crate::connector::Invocation { result: Some(result), ..world.invocation(vec![]) };
+    let value = world.connectors().perform(of(thing().optional())).await.outcome.unwrap();
+    assert!(matches!(value.get("made"), Some(Value::Timestamp(_))), "{value}");
+    let other = Type::Record(fields([("id", Type::Bool)]));
+    let failure = world.connectors().perform(of(other)).await.outcome.unwrap_err();
+    assert_eq!(failure.kind, ErrorKind::Mismatch);
+    assert!(failure.message.ends_with("`id` should be a boolean and is the number 7"), "{failure}");
+}
+
+#[tokio::test]
 async fn text_bytes_and_nothing_are_results_too() {
     let server = Server::saying(200, &[("content-type", "text/plain")], "\"hello\"").await;
     assert_eq!(World::reading(&server.url, Type::String).call(vec![]).await.outcome, Ok(Value::text("\"hello\"")));

@@ -108,9 +108,24 @@ pub(super) fn post(path: &str, body: Body) -> Request {
 }
 
 pub(super) fn operation(params: IndexMap<String, Field>, result: Type, effect: Effect, call: Call) -> Operation {
-    let (doc, key, errors, scopes, deprecated) = (String::new(), None, Vec::new(), Vec::new(), None);
+    let (doc, types, key, errors, scopes, deprecated) = (String::new(), Vec::new(), None, Vec::new(), Vec::new(), None);
     let (cost, undo, visible_after, bulk) = (None, None, None, None);
-    Operation { doc, params, result, effect, key, call, errors, scopes, deprecated, cost, undo, visible_after, bulk }
+    Operation {
+        doc,
+        types,
+        params,
+        result,
+        effect,
+        key,
+        call,
+        errors,
+        scopes,
+        deprecated,
+        cost,
+        undo,
+        visible_after,
+        bulk,
+    }
 }
 
 impl World {
@@ -186,7 +201,7 @@ impl World {
             graph: DiGraph::new(),
             entry: None,
             connections: [("sales".to_owned(), connection)].into(),
-            connectors: [("crm".to_owned(), self.connector.clone())].into(),
+            connectors: [("crm".to_owned(), std::sync::Arc::new(self.connector.clone()))].into(),
             functions: BTreeMap::new(),
             types: Types::default(),
             secrets: Vec::new(),
@@ -207,9 +222,11 @@ impl World {
             plan: Arc::new(self.plan()),
             connection: "sales".into(),
             operation: "op".into(),
+            result: None,
             args,
             key: "key-1".into(),
             timeout: self.timeout,
+            traceparent: None,
         }
     }
 

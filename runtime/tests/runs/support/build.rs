@@ -32,6 +32,7 @@ pub(crate) fn plan(params: &[&str], body: Vec<Stmt>) -> Plan {
     let entry = add(&mut graph, body);
     let operation = |effect, key| Operation {
         doc: String::new(),
+        types: Vec::new(),
         params: IndexMap::from([("of".to_owned(), Field::of(Type::Json))]),
         result: Type::Json,
         effect,
@@ -77,7 +78,7 @@ pub(crate) fn plan(params: &[&str], body: Vec<Stmt>) -> Plan {
             "world".to_owned(),
             Connection { connector: "world".into(), config: IndexMap::new() },
         )]),
-        connectors: BTreeMap::from([("world".to_owned(), connector)]),
+        connectors: BTreeMap::from([("world".to_owned(), std::sync::Arc::new(connector))]),
         functions: BTreeMap::new(),
         types: Types::default(),
         secrets: Vec::new(),
@@ -146,6 +147,7 @@ pub(crate) fn step_of(path: &str, operation: &str, slot: u32, arg: Expr) -> Stmt
         slot: Some(Slot(slot)),
         connection: "world".into(),
         operation: operation.into(),
+        result: None,
         args: vec![arg],
         key: None,
         policy: Policy::default(),
@@ -204,8 +206,14 @@ pub(crate) fn each(
     on_error: ForOnError,
     body: Vec<Stmt>,
 ) -> Stmt {
-    let kind =
-        NodeKind::For { slot: Some(Slot(slot)), item: Slot(item), items, concurrency: int(concurrency), on_error };
+    let kind = NodeKind::For {
+        slot: Some(Slot(slot)),
+        item: Slot(item),
+        items,
+        concurrency: int(concurrency),
+        every: None,
+        on_error,
+    };
     stmt(path, kind, vec![body])
 }
 
