@@ -25,6 +25,7 @@ use api::{Answer, Api, Base, Operation};
 use document::Document;
 use name::Source;
 use ty::Types;
+use write::Connector;
 
 /// What to import, and how to call it.
 #[derive(Clone, Copy, Debug)]
@@ -176,7 +177,16 @@ fn import(document: &Document, options: Options<'_>) -> Result<Imported, Failure
     }
     report.lost = lost.into_iter().collect();
     let name = options.name.map_or_else(|| connector_name(&api.title), str::to_owned);
-    let text = write::connector(&name, options.source, &api, &base, &calls, &types.declared, &report, &failures);
+    let text = write::connector(&Connector {
+        name: &name,
+        source: options.source,
+        api: &api,
+        base: &base,
+        calls: &calls,
+        declared: &types.declared,
+        report: &report,
+        failures: &failures,
+    });
     for call in &calls {
         for what in &call.lost {
             report.lost.push((format!("`{}`: {what}", call.name), 1));

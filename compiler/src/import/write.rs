@@ -10,17 +10,22 @@ use super::{
     word,
 };
 
+/// What a connector is made of.
+pub(super) struct Connector<'a> {
+    pub(super) name: &'a str,
+    /// The description's file.
+    pub(super) source: &'a str,
+    pub(super) api: &'a Api<'a>,
+    pub(super) base: &'a Base,
+    pub(super) calls: &'a [Call],
+    pub(super) declared: &'a indexmap::IndexMap<String, Declared>,
+    pub(super) report: &'a Report,
+    pub(super) failures: &'a Failures,
+}
+
 /// The text of a connector.
-pub(super) fn connector(
-    name: &str,
-    source: &str,
-    api: &Api<'_>,
-    base: &Base,
-    calls: &[Call],
-    declared: &indexmap::IndexMap<String, Declared>,
-    report: &Report,
-    failures: &Failures,
-) -> String {
+pub(super) fn connector(of: &Connector<'_>) -> String {
+    let Connector { name, source, api, base, calls, declared, report, failures } = of;
     let mut out = Out(String::new());
     let version = api.version.as_deref().map(|version| format!(", version {}", one_line(version))).unwrap_or_default();
     out.line(&format!("// Imported from {} ({}{version}).", one_line(source), one_line(&api.title)));
@@ -67,11 +72,11 @@ pub(super) fn connector(
     out.line("}");
     out.line("");
     errors(&mut out, failures);
-    for (name, declared) in declared {
+    for (name, declared) in *declared {
         out.line("");
         self::declared(&mut out, name, declared);
     }
-    for call in calls {
+    for call in *calls {
         out.line("");
         operation(&mut out, call);
     }
