@@ -7,6 +7,7 @@ pub(crate) mod fmt;
 pub(crate) mod graph;
 pub(crate) mod lsp;
 pub(crate) mod new;
+mod reload;
 mod resume;
 pub(crate) mod run;
 pub(crate) mod runs;
