@@ -11,11 +11,12 @@ use std::{
 use flow_model::plan::{Plan, TriggerKind};
 use flow_runtime::{
     engine::{Engine, started_by},
+    eval::Environment,
     timer::{Clock as _, SystemClock},
     trigger::{self, Route, Schedule, Verified},
 };
 use serde_json::json;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{net::TcpListener, sync::watch::channel};
 
 use super::reload::{Changes, Reload};
 use crate::{
@@ -27,6 +28,7 @@ use crate::{
     program::{self, Place, needs::Needs},
     trouble::{Trouble, said},
     ui::{self, CARE, HINT, QUIET, STRONG, styled, table::width, time::day_and_time},
+    watch::{self, Watch},
 };
 
 /// Where it listens when nobody says otherwise.
@@ -41,12 +43,20 @@ pub(crate) fn serve(args: &args::Serve) -> Result<Exit, Trouble> {
     let plans = load(args, &place)?;
     let routes = trigger::routes(&plans).map_err(|error| Trouble::new(Exit::Program, error.to_string()))?;
     let surroundings = Surroundings::of(&place, &args.path, &args.data)?;
-    let (host, data) = (Host::new(&surroundings), surroundings.data);
+    let (host, data) = (Host::new(&surroundings), &surroundings.data);
     let mut needs = Needs::default();
     plans.iter().for_each(|plan| needs.add(plan));
     needs.check(&host)?;
-    log::start(args.log, flow_runtime::eval::Environment::get(&host.variables, log::VARIABLE).as_deref())?;
-    host::block_on(until_stopped(args, &place, &host, plans, &routes, &data))
+    let variable = |name: &str| Environment::get(&host.variables, name);
+    log::start(args.log, variable(log::VARIABLE).as_deref())?;
+    let collector = watch::collector(&variable)?;
+    host::block_on(async {
+        let watch = Watch::start(collector);
+        let host = host.observed(watch.observer());
+        let exit = until_stopped(args, &place, &host, plans, &routes, data, &watch).await;
+        watch.end().await;
+        exit
+    })
 }
 
 /// Reads the programs.
@@ -133,6 +143,7 @@ async fn until_stopped(
     plans: Vec<Arc<Plan>>,
     routes: &[Route],
     data: &Path,
+    watch: &Watch,
 ) -> Result<Exit, Trouble> {
     let mut interrupts = Interrupts::new()?;
     let mut reload = Reload::new(args.watch.then(|| place.folder(&args.path)).as_deref())?;
@@ -141,7 +152,7 @@ async fn until_stopped(
     let listener = bind(listen).await?;
     let address = listener.local_addr().map_err(|error| unusable(listen, &said(&error)))?;
     let engine = Arc::new(host.open(data)?);
-    let messages = engine.subscribe();
+    let _listening = host::listen(&engine, data).await;
     engine.deploy_only(&plans).await.map_err(|error| host::trouble(&error))?;
     let mut needs = Needs::default();
     let pinned = engine.plans_in_use().await.map_err(|error| host::trouble(&error))?;
@@ -158,7 +169,6 @@ async fn until_stopped(
         args::Format::Human => notice.human(),
         args::Format::Json => notice.json(),
     })?;
-    let logging = tokio::spawn(log::runs(messages));
     let settings = trigger::Settings {
         library: host.library.clone(),
         env: Arc::new(host.variables.clone()),
@@ -166,9 +176,10 @@ async fn until_stopped(
         clock: Arc::new(SystemClock),
         limits: trigger::Limits::default(),
         public_url: public.cloned(),
-        counters: Arc::default(),
+        counters: Arc::clone(&watch.counters),
+        metrics: Some(Arc::clone(&watch.metrics)),
     };
-    let (others, plans) = watch::channel(plans);
+    let (others, plans) = channel(plans);
     let stop = async {
         loop {
             tokio::select! {
@@ -189,7 +200,6 @@ async fn until_stopped(
     };
     let served = trigger::serve(Arc::clone(&engine), plans, listener, settings, stop).await;
     interrupts.or(engine.shutdown()).await?;
-    logging.abort();
     match served {
         Ok(()) => {
             tracing::info!("stopped");

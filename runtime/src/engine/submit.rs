@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     machine::{Event, Start},
+    observe::Trace,
     store::{Batch, Committed, Dedupe, Done, Error, NO_ROOM, NewRun, SameBody, Standing},
 };
 
@@ -38,6 +39,8 @@ pub struct Submission {
     pub dedupe: Option<(String, Millis)>,
     /// A digest of the event's body: the same key with another body is refused.
     pub body_digest: Option<String>,
+    /// The trace that the run continues.
+    pub trace: Option<Trace>,
     /// What the trigger keeps, by key: on disk together with the run.
     pub notes: BTreeMap<String, String>,
 }
@@ -46,7 +49,8 @@ impl Submission {
     /// Starts a flow with parameters.
     pub fn with_params(flow: impl Into<String>, params: Value) -> Self {
         let notes = BTreeMap::new();
-        Self { flow: flow.into(), plan: None, trigger: None, payload: params, dedupe: None, body_digest: None, notes }
+        let flow = flow.into();
+        Self { flow, plan: None, trigger: None, payload: params, dedupe: None, body_digest: None, notes, trace: None }
     }
 }
 
@@ -158,7 +162,7 @@ impl Inner {
     }
 
     async fn accept(self: Arc<Self>, submission: Submission) -> Result<Accepted, SubmitError> {
-        let Submission { flow, plan, trigger, payload, dedupe, body_digest, notes } = submission;
+        let Submission { flow, plan, trigger, payload, dedupe, body_digest, notes, trace } = submission;
         let deployed = self.state().deployed.get(&flow).cloned();
         let Deployed { digest, plan, env, draws } = match (deployed, plan) {
             (Some(deployed), None) => deployed,
@@ -186,7 +190,9 @@ impl Inner {
         let chance = &self.settings.chance;
         let run = RunId::new(now, u128::from(chance.draw()) << 64 | u128::from(chance.draw()));
         let new = NewRun { flow, plan: digest, trigger: words, dedupe, queued: None, gate, parent: None, notes };
-        let start = Start { trigger, payload, env: set, seed: draws.then(env::seed) };
+        // What nobody keeps is not written down.
+        let trace = trace.filter(|trace| self.settings.observer.samples(trace).is_some());
+        let start = Start { trigger, payload, env: set, seed: draws.then(|| env::seed(&*self.settings.chance)), trace };
         if let Some(gate) = &new.gate
             && let Some(waiting) = self.state().gates.is_full(gate, self.settings.limits.waiting)
         {
@@ -242,11 +248,12 @@ impl Inner {
         let reason = Some(NO_ROOM.to_owned());
         let standing = Standing { state: RunState::Waiting, reason, wake_at: None, outcome: None };
         let flow = new.flow.clone();
+        let trace = Trace::of(run, new.queued.as_ref().and_then(|start| start.trace));
         let batch = Batch { new: Some(new), ..Batch::new(run.clone(), standing, now) };
         if let Err(known) = self.commit_new(batch).await? {
             return Ok(Some(known));
         }
-        self.tell(run, &flow, now, Happening::Standing(RunState::Waiting));
+        self.tell(run, &flow, trace, now, Happening::Standing(RunState::Waiting));
         Ok(None)
     }
 

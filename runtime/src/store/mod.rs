@@ -386,9 +386,9 @@ pub struct RunSummary {
     pub ended_at: Option<Instant>,
     /// When it goes on by itself, if it waits for a time.
     pub wake_at: Option<Instant>,
-    /// How it ended.
+    /// How it ended; not in lists.
     pub outcome: Option<Outcome>,
-    /// What `respond` said.
+    /// What `respond` said; not in lists.
     pub answer: Option<Response>,
 }
 
@@ -478,17 +478,26 @@ pub trait Store: Send + Sync {
     /// When runs within a gate's scope began after a time, oldest first.
     async fn begun_since(&self, scope: &str, since: Instant) -> Result<Vec<Instant>, Error>;
 
-    /// A run as in a list.
+    /// A run with its result and answer.
     async fn summary(&self, run: &RunId) -> Result<Option<RunSummary>, Error>;
 
     /// A run with all that is known of it.
     async fn detail(&self, run: &RunId) -> Result<Option<RunDetail>, Error>;
 
-    /// Runs, newest first.
+    /// Runs, newest first, without their results and answers.
     async fn list(&self, filter: Filter) -> Result<Vec<RunSummary>, Error>;
 
     /// Runs that are not over, in the order in which they were accepted.
     async fn unfinished(&self) -> Result<Vec<Unfinished>, Error>;
+
+    /// How many runs that are not over stand how.
+    async fn standing(&self) -> Result<BTreeMap<RunState, u64>, Error> {
+        let mut counts = BTreeMap::new();
+        for run in self.unfinished().await? {
+            *counts.entry(run.state).or_default() += 1;
+        }
+        Ok(counts)
+    }
 
     /// How many bytes can still be written, where that is known.
     fn space(&self) -> Option<u64>;

@@ -8,7 +8,7 @@ use std::{
 
 use axum::{extract::Request, response::Response};
 use flow_model::plan::NodeKind;
-use futures::{FutureExt as _, future::join_all};
+use futures::future::join_all;
 use http::{Method, StatusCode};
 use serde_json::json;
 use tokio::sync::watch;
@@ -17,12 +17,14 @@ use url::Url;
 use super::{
     Counters, challenge,
     event::{Setting, Wanted, wanted},
+    probe::Probes,
     problem::{self, Problem, json_response},
     received::{Reading, read},
     route::{Entry, Table},
 };
 use crate::{
     engine::{Accepted, Answer, Engine, Newness, RunId, RunState, Submission, SubmitError},
+    observe::{Trace, name::TRACEPARENT},
     timer::Clock,
 };
 
@@ -36,6 +38,7 @@ pub(super) struct Desk {
     pub(super) public: Option<Url>,
     pub(super) answer_time: Duration,
     pub(super) counters: Arc<Counters>,
+    pub(super) probes: Probes,
     /// Turns true when the server stops.
     pub(super) stopping: watch::Receiver<bool>,
 }
@@ -53,7 +56,7 @@ impl Desk {
     async fn answer(&self, request: Request) -> Result<Response, Problem> {
         let table = Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner));
         let listeners = match find(&table, &request)? {
-            Entry::Health => return Ok(self.health()),
+            Entry::Probe(probe) => return self.probes.answer(*probe).await,
             Entry::Request(listener) => std::slice::from_ref(listener),
             Entry::Hook(listeners) => listeners,
         };
@@ -65,6 +68,7 @@ impl Desk {
             return Err(Problem::no_method(received.method.as_str(), received.uri.path(), &["POST"]));
         }
         let wanted = wanted(listeners, &received, &self.setting, self.clock.now())?;
+        let trace = received.headers.get(TRACEPARENT).and_then(|value| Trace::read(value.to_str().ok()?));
         drop(received);
         if wanted.is_empty() {
             self.counters.ignored();
@@ -74,7 +78,7 @@ impl Desk {
             [only] => responds(only),
             _ => false,
         };
-        let runs = self.submit(wanted).await?;
+        let runs = self.submit(wanted, trace).await?;
         match runs.as_slice() {
             [run] if responds => Ok(self.respond(run).await),
             runs => Ok(problem::accepted(StatusCode::ACCEPTED, &texts(runs))),
@@ -86,16 +90,9 @@ impl Desk {
         *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
     }
 
-    fn health(&self) -> Response {
-        match self.engine.halted().now_or_never() {
-            None => json_response(StatusCode::OK, &json!({ "status": "ok" })),
-            Some(_) => json_response(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "halted" })),
-        }
-    }
-
     /// Starts runs, all at once, so that they can be written together. What is on disk stays there when another one is not
     /// accepted; the sender tries again, and keys tell what is known.
-    async fn submit(&self, wanted: Vec<Wanted>) -> Result<Vec<RunId>, Problem> {
+    async fn submit(&self, wanted: Vec<Wanted>, trace: Option<Trace>) -> Result<Vec<RunId>, Problem> {
         let submissions = wanted.into_iter().map(|wanted| {
             self.engine.submit(Submission {
                 flow: wanted.plan.flow.clone(),
@@ -104,6 +101,7 @@ impl Desk {
                 payload: wanted.payload,
                 dedupe: wanted.dedupe,
                 body_digest: Some(wanted.digest),
+                trace,
                 notes: BTreeMap::new(),
             })
         });
@@ -158,7 +156,7 @@ fn find<'t>(table: &'t Table, request: &Request) -> Result<&'t Entry, Problem> {
     let methods = table.at(path).ok_or_else(|| Problem::no_route(path, table.names()))?;
     let method = request.method().as_str();
     let found = match methods.get(method) {
-        None if request.method() == Method::HEAD => methods.get("GET").filter(|entry| matches!(entry, Entry::Health)),
+        None if request.method() == Method::HEAD => methods.get("GET").filter(|entry| matches!(entry, Entry::Probe(_))),
         found => found,
     };
     found.ok_or_else(|| {

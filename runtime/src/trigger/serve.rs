@@ -14,6 +14,7 @@ use super::{
     Counters, Limits,
     event::Setting,
     handle::{self, Desk},
+    probe::Probes,
     received::Reading,
     route::{self, Table},
     schedule::{self, Schedule, schedules},
@@ -22,6 +23,7 @@ use super::{
 use crate::{
     engine::Engine,
     eval::{Environment, Library},
+    observe::Metrics,
     secret::Secrets,
     store,
     timer::Clock,
@@ -45,6 +47,8 @@ pub struct Settings {
     pub public_url: Option<Url>,
     /// What requests came to.
     pub counters: Arc<Counters>,
+    /// What is shown at `/metrics`; nothing when absent.
+    pub metrics: Option<Arc<Metrics>>,
 }
 
 /// Why serving ended.
@@ -72,7 +76,7 @@ pub async fn serve(
     settings: Settings,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), Error> {
-    let Settings { library, env, secrets, clock, limits, public_url, counters } = settings;
+    let Settings { library, env, secrets, clock, limits, public_url, counters, metrics } = settings;
     let first = plans.borrow_and_update().clone();
     let (stopped, stopping) = watch::channel(false);
     let desk = Arc::new(Desk {
@@ -88,6 +92,7 @@ pub async fn serve(
         public: public_url,
         answer_time: limits.answer_time.duration(),
         counters,
+        probes: Probes::new(engine.clone(), clock.clone(), metrics, stopping.clone()),
         stopping,
     });
     let runners = Workers::default();

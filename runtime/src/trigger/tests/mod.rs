@@ -6,6 +6,7 @@ mod halted;
 mod hostile;
 mod overload;
 mod plans;
+mod probe;
 mod reload;
 mod route;
 mod schedule;
@@ -36,6 +37,7 @@ use crate::{
     egress::{Guard, Networks},
     engine::{self, Engine, Filter, RunSummary},
     eval::Library,
+    observe::Metrics,
     secret::{SecretText, Secrets},
     timer::Clock,
 };
@@ -140,6 +142,7 @@ impl World {
             limits,
             public_url: None,
             counters: Arc::clone(&counters),
+            metrics: Some(Arc::new(Metrics::new(Arc::clone(&counters), None))),
         };
         let (others, watched) = watch::channel(plans);
         let (stop, stopped) = oneshot::channel::<()>();
