@@ -30,20 +30,3 @@ fn each_test_that_the_page_names_is_there() {
         assert!(page.lines().any(|line| line.starts_with(&case)), "there is no row `{case}`");
     }
 }
-
-#[test]
-fn each_test_with_the_number_of_a_case_is_on_the_page() {
-    let page = read("docs/reliability.md");
-    let mut missing = BTreeSet::new();
-    for path in files(&["rs"]) {
-        let source = read(shown(&path));
-        for line in source.lines() {
-            let Some((_, name)) = line.split_once("fn ") else { continue };
-            let name = name.split('(').next().unwrap_or_default();
-            if (name.starts_with("case_") || name.starts_with("reliability_")) && !page.contains(name) {
-                missing.insert(name.to_owned());
-            }
-        }
-    }
-    assert!(missing.is_empty(), "docs/reliability.md does not name {missing:#?}");
-}
