@@ -12,5 +12,6 @@ mod natives;
 mod programs;
 mod query;
 mod reference;
+mod reliability;
 mod tested;
 mod tidy;
