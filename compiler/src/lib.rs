@@ -18,6 +18,7 @@ mod names;
 pub mod project;
 pub mod query;
 mod read;
+pub mod reference;
 pub mod render;
 mod rules;
 mod schema;

@@ -151,6 +151,11 @@ impl Place {
         self.project.settings(self.environment.as_deref())
     }
 
+    /// The connectors of the project and those that come with Flow.
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
     /// What the project says as a whole.
     pub(crate) fn project(&self) -> &Project {
         &self.project

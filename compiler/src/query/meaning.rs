@@ -21,10 +21,10 @@ use crate::{
 const MOST_FIELDS: usize = 12;
 
 /// What a program knows, after its check.
-pub(super) struct Known<'a> {
-    pub(super) names: &'a Names<'a>,
-    pub(super) units: &'a [Unit],
-    pub(super) catalog: &'a Catalog,
+pub(crate) struct Known<'a> {
+    pub(crate) names: &'a Names<'a>,
+    pub(crate) units: &'a [Unit],
+    pub(crate) catalog: &'a Catalog,
 }
 
 /// What a name stands for, in words.
@@ -89,6 +89,11 @@ impl Known<'_> {
             }
             Meaning::Item(name) => self.item(name)?,
         })
+    }
+
+    /// The declaration of a type.
+    pub(crate) fn definition(&self, name: &str) -> Option<String> {
+        self.names.types.get(name).map(|def| definition(name, def))
     }
 
     fn item(&self, name: &str) -> Option<Described> {

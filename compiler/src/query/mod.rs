@@ -7,7 +7,7 @@
 mod meaning;
 pub(crate) mod watch;
 
-pub(crate) use meaning::signature;
+pub(crate) use meaning::{Known, signature};
 
 use std::ops::Range;
 
