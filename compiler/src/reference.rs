@@ -118,11 +118,12 @@ pub fn reference(name: &str, catalog: &Catalog) -> Option<Reference> {
     }
     let text = format!("use {name}\n");
     let project = (&Project::default(), None);
-    let (_, reference) = examine(project, "reference.flow", text.as_bytes(), catalog, &NoFiles, |names, units| {
-        let known = query::Known { names, units, catalog };
-        names.connectors.get(name).map(|info| of(&info.schema, &known))
-    });
-    reference
+    let (checked, reference) =
+        examine(project, "reference.flow", text.as_bytes(), catalog, &NoFiles, |names, units| {
+            let known = query::Known { names, units, catalog };
+            names.connectors.get(name).map(|info| of(&info.schema, &known))
+        });
+    reference.filter(|_| checked.program.is_some())
 }
 
 fn of(connector: &Connector, known: &query::Known<'_>) -> Reference {
