@@ -3,13 +3,18 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on ends there")]
 
 mod cases;
+mod connectors;
 mod e2e;
 mod examples;
 mod faults;
 mod functions;
+mod imports;
 mod layout;
 mod mistakes;
 mod natives;
 mod programs;
+mod query;
+mod reference;
+mod reliability;
 mod tested;
 mod tidy;

@@ -54,6 +54,8 @@ pub(crate) enum Command {
     Fmt(Fmt),
     Test(Test),
     New(New),
+    Import(Import),
+    Connectors(Connectors),
     Secrets(Secrets),
     Lsp(Lsp),
     Explain(Explain),
@@ -151,6 +153,9 @@ pub(crate) struct Run {
 /// SIGTERM or Ctrl-C: no new work is taken then, steps that are under way may finish, and what remains continues at the
 /// next start. Of a folder, `main.flow` is the program, and without one every file that declares a flow.
 ///
+/// On SIGHUP, and with `--watch` when a file has changed, the programs are read again. New runs use the new versions, runs
+/// that have begun keep theirs; programs with mistakes are not taken up, and the versions before go on serving.
+///
 /// An event is acknowledged only after its run is on disk. Secrets come from the environment: `secret("stripe/webhook")`
 /// is the variable STRIPE_WEBHOOK. All that is missing is reported before anything starts.
 #[derive(Debug, Args)]
@@ -159,6 +164,7 @@ Examples:
   STRIPE_WEBHOOK=whsec_… SLACK_BOT_TOKEN=xoxb-… flowc serve receipt.flow
   flowc serve flows/ --listen 0.0.0.0:8080
   flowc serve receipt.flow --listen 127.0.0.1:0 --log json
+  flowc serve flows/ --watch
 
 Webhooks of a connection are received at POST /hooks/<connection>, `on http` at its own path.
 Exits with 0 after a clean stop, 1 when a program has errors, 6 when something is missing or the
@@ -170,6 +176,9 @@ pub(crate) struct Serve {
     /// The address to listen on; port 0 takes any free one [default: that of flow.toml, else 127.0.0.1:4711]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) listen: Option<SocketAddr>,
+    /// Take up new versions of the programs when their files change
+    #[arg(long)]
+    pub(crate) watch: bool,
     /// How the log on standard error is written; the variable FLOW_LOG sets its level (`info`, `debug`)
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(crate) log: Format,
@@ -193,6 +202,53 @@ pub(crate) struct Environment {
     /// The environment of flow.toml whose settings hold [default: the one that flow.toml names]
     #[arg(long = "env", value_name = "NAME")]
     pub(crate) name: Option<String>,
+}
+
+/// Look at connectors: what they offer, and what each operation needs and does.
+///
+/// The connectors are those that come with Flow and those of the project around the current folder.
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true, disable_help_subcommand = true)]
+pub(crate) struct Connectors {
+    #[command(subcommand)]
+    pub(crate) command: ConnectorsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConnectorsCommand {
+    List(ConnectorsList),
+    Show(ConnectorsShow),
+}
+
+/// List the connectors, each with a line on what it is.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc connectors list
+  flowc connectors list --format json | jq -r '.[].name'")]
+pub(crate) struct ConnectorsList {
+    /// How they are written
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(crate) format: Format,
+}
+
+/// Show what a connector offers, or one of its operations.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc connectors show slack
+  flowc connectors show stripe refunds.create
+  flowc connectors show stripe --format json | jq -r '.operations[].signature'")]
+pub(crate) struct ConnectorsShow {
+    /// The connector
+    #[arg(value_name = "NAME")]
+    pub(crate) connector: String,
+    /// One of its operations
+    #[arg(value_name = "OPERATION")]
+    pub(crate) operation: Option<String>,
+    /// How it is written
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(crate) format: Format,
 }
 
 /// Keep the texts of secrets in an encrypted store.
@@ -407,15 +463,67 @@ pub(crate) enum Results {
     Junit,
 }
 
-/// Make a project: a folder with a program, its tests and a flow.toml.
+/// Make a project, a folder with a program, its tests and a flow.toml; or a connector.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  flowc new orders                  then, in that folder: flowc test, flowc run main.flow")]
+  flowc new orders                  then, in that folder: flowc test, flowc run main.flow
+  flowc new connector shop          writes connectors/shop.flow in the project around the current folder")]
 pub(crate) struct New {
-    /// The folder to make; its last part names the project
+    /// The folder to make; its last part names the project. `connector` makes a connector
     #[arg(value_name = "FOLDER")]
     pub(crate) folder: PathBuf,
+    /// The name of the connector
+    #[arg(value_name = "NAME")]
+    pub(crate) connector: Option<String>,
+}
+
+/// Make a connector from the description of an API.
+///
+/// Writes a `.flow` file that checks without errors: operations with their types, documentation, effects and errors, the
+/// base URL and how the credential is sent. What could not be carried over is said in its comments. The file is the
+/// project's own from then on: change it where the description is wrong.
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    #[command(subcommand)]
+    pub(crate) from: ImportFrom,
+}
+
+/// What describes the API.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImportFrom {
+    /// An OpenAPI description: 2.0 (Swagger), 3.0 or 3.1, as JSON or YAML
+    #[command(after_help = "\
+Examples:
+  flowc import openapi stripe.json --only 'customers.*' --name stripe
+  flowc import openapi petstore.yaml --output -")]
+    Openapi(ImportArgs),
+    /// A discovery document of Google
+    #[command(after_help = "\
+Examples:
+  flowc import discovery drive.v3.json
+  flowc import discovery sheets.v4.json --only 'spreadsheets.*'")]
+    Discovery(ImportArgs),
+}
+
+/// What to import, and where to.
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// The description: a file, which may be compressed with gzip
+    #[arg(value_name = "SPEC")]
+    pub(crate) description: PathBuf,
+    /// Only operations whose name or path matches, such as `customers.*` or `/v1/customers/*`
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) only: Option<String>,
+    /// What to call the connector; without it, the title of the description says
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Where to write; `-` is standard output. Without it: `connectors/NAME.flow` in a project, else `NAME.flow`
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Replace a file that is there
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// Serve an editor: mistakes while you type, fixes, formatting.

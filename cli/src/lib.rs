@@ -17,6 +17,7 @@ mod secrets;
 mod suggest;
 mod trouble;
 mod ui;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -46,6 +47,8 @@ fn perform(command: &Command) -> Result<Exit, Trouble> {
         Command::Fmt(args) => commands::fmt::fmt(args),
         Command::Test(args) => commands::test::test(args),
         Command::New(args) => commands::new::new(args),
+        Command::Import(args) => commands::import::import(args),
+        Command::Connectors(args) => commands::connectors::connectors(args),
         Command::Secrets(args) => commands::secrets::secrets(args),
         Command::Lsp(_) => commands::lsp::lsp(),
         Command::Explain(args) => commands::explain::explain(args),

@@ -59,10 +59,12 @@ impl Start<'_> {
             None => Ok(Submission::with_params(plan.flow.as_str(), self.parameters(input)?)),
             Some((index, trigger)) => Ok(Submission {
                 flow: plan.flow.clone(),
+                plan: None,
                 trigger: Some(index),
                 payload: self.payload(trigger, input)?,
                 dedupe: None,
                 body_digest: None,
+                trace: None,
                 notes: std::collections::BTreeMap::new(),
             }),
         }

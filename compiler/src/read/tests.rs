@@ -110,7 +110,6 @@ flow f {
         "`pricing`",
         "`on file`",
         "a trigger with arguments",
-        "`every` in a `for`",
     ];
     let mut expected: Vec<String> = words.iter().map(|word| format!("{word} is not supported yet")).collect();
     let mut said: Vec<String> = said.into_iter().map(str::to_owned).collect();

@@ -17,15 +17,17 @@ use flow_model::{
 
 use super::{
     Inner, RunId,
+    deploy::Deployed,
     drive::{Due, Message, Stop},
     env,
     gate::{Opened, Spec},
     live::Turn,
-    submit::{Deployed, scope, started_by},
+    submit::{scope, started_by},
 };
 use crate::{
     eval::{Evaluator, Frame, Slots as _},
     machine::{Child, Event, Outcome, Place, Start},
+    observe::Trace,
     store::{Begun, Bus, Dedupe, Done, Error, NewRun, Unfinished},
 };
 
@@ -169,7 +171,13 @@ impl Inner {
             (Ok(plan), Ok(id)) => {
                 let names: Vec<_> = env::names(&plan).into_iter().collect();
                 let seed = env::draws(&plan).then(|| env::seed(&*self.settings.chance));
-                let start = Start { trigger: None, payload: params, env: self.env_of(&names), seed };
+                let start = Start {
+                    trigger: None,
+                    payload: params,
+                    env: self.env_of(&names),
+                    seed,
+                    trace: self.handed_on(run, turn),
+                };
                 let new = NewRun {
                     flow,
                     plan: digest,
@@ -190,6 +198,12 @@ impl Inner {
             (Ok(_), Err(error)) => tracing::error!(%run, %error, "a run can't be begun"),
         }
         Ok(())
+    }
+
+    /// The trace that a run begins others in, when somebody keeps it.
+    fn handed_on(&self, run: &RunId, turn: &Turn) -> Option<Trace> {
+        let sampled = self.settings.observer.samples(&turn.trace)?;
+        Some(Trace { sampled, ..turn.trace.under(Trace::run(run)) })
     }
 
     /// The flows that an event starts.
@@ -249,7 +263,7 @@ impl Inner {
                     plan: digest.clone(),
                     trigger: Some(words),
                     dedupe,
-                    queued: Some(Start { trigger: Some(index), payload, env, seed }),
+                    queued: Some(Start { trigger: Some(index), payload, env, seed, trace: self.handed_on(run, turn) }),
                     gate,
                     parent: None,
                     notes: Vec::new(),

@@ -9,6 +9,7 @@ use crate::{
     chance::{Chance, SystemChance},
     connector::Performer,
     eval::{Environment, Library},
+    observe::{Observer, Unobserved},
     timer::{Clock, SystemClock},
 };
 
@@ -29,6 +30,8 @@ pub struct Settings {
     pub clock: Arc<dyn Clock>,
     /// Random numbers.
     pub chance: Arc<dyn Chance>,
+    /// Hears what happens.
+    pub observer: Arc<dyn Observer>,
     /// How much at the same time.
     pub limits: Limits,
 }
@@ -44,7 +47,8 @@ impl Settings {
         let (data, clock) = (data.into(), Arc::new(SystemClock));
         let blobs = Arc::new(Disk::new(data.join("blobs")));
         let (chance, limits) = (Arc::new(SystemChance), Limits::default());
-        Self { data, blobs, library, env, performer, clock, chance, limits }
+        let observer = Arc::new(Unobserved);
+        Self { data, blobs, library, env, performer, clock, chance, observer, limits }
     }
 }
 
@@ -55,6 +59,9 @@ pub struct Limits {
     pub calls: usize,
     /// Runs in memory: beyond that none are accepted. Default 20 000.
     pub runs: usize,
+    /// Runs of one trigger that wait for room, of one key where it has keys: beyond that none are accepted from outside.
+    /// Default 10 000.
+    pub waiting: usize,
     /// The size of a step's result in the journal, in bytes. Default 16 MiB.
     pub result: usize,
     /// Free disk space below which no runs are accepted, so that those under way can be recorded. Default 64 MiB.
@@ -72,6 +79,7 @@ impl Default for Limits {
         Self {
             calls: 256,
             runs: 20_000,
+            waiting: 10_000,
             result: 16 << 20,
             reserve: 64 << 20,
             park: Millis::seconds(60),

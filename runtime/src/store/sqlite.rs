@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use flow_model::units::Instant;
 
 use super::{
-    Batch, Committed, Error, Filter, Note, Reader, RunDetail, RunSummary, Store, Unfinished,
+    Batch, Committed, Error, Filter, Note, Reader, RunDetail, RunState, RunSummary, Store, Unfinished,
     lock::Lock,
     read, schema,
     write::{Job, Writer},
@@ -121,7 +121,15 @@ impl Store for Sqlite {
         self.reading(Reader::unfinished).await
     }
 
+    async fn standing(&self) -> Result<BTreeMap<RunState, u64>, Error> {
+        self.reading(Reader::standing).await
+    }
+
     fn space(&self) -> Option<u64> {
         fs4::available_space(&self.folder).ok()
+    }
+
+    fn is_slow(&self) -> bool {
+        self.writer.is_slow()
     }
 }

@@ -37,6 +37,21 @@ pub struct Counts {
     pub faulty: u64,
 }
 
+impl Counts {
+    /// Each count with its name in metrics.
+    pub fn named(&self) -> [(&'static str, u64); 7] {
+        [
+            ("accepted", self.accepted),
+            ("duplicate", self.duplicates),
+            ("ignored", self.ignored),
+            ("unverified", self.unverified),
+            ("conflict", self.conflicts),
+            ("unavailable", self.unavailable),
+            ("faulty", self.faulty),
+        ]
+    }
+}
+
 impl Counters {
     /// What was counted so far.
     pub fn counts(&self) -> Counts {
@@ -68,7 +83,7 @@ impl Counters {
         let counter = match status {
             StatusCode::UNAUTHORIZED => &self.unverified,
             StatusCode::CONFLICT => &self.conflicts,
-            StatusCode::SERVICE_UNAVAILABLE => &self.unavailable,
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => &self.unavailable,
             _ => &self.faulty,
         };
         counter.fetch_add(1, Ordering::Relaxed);

@@ -36,10 +36,12 @@ fn limited(limit: Option<u32>, per_key: Option<&str>, rate: Option<(u32, u64)>) 
 fn event(key: &str, number: i64) -> Submission {
     Submission {
         flow: "test".into(),
+        plan: None,
         trigger: Some(0),
         payload: Value::record([("key", Value::text(key)), ("n", Value::Int(number))]),
         dedupe: Some((number.to_string(), Millis::seconds(999_999))),
         body_digest: None,
+        trace: None,
         notes: BTreeMap::new(),
     }
 }

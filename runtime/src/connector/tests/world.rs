@@ -226,6 +226,7 @@ impl World {
             args,
             key: "key-1".into(),
             timeout: self.timeout,
+            traceparent: None,
         }
     }
 

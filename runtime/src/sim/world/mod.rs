@@ -163,7 +163,13 @@ impl<'a> World<'a> {
 
     fn carry_out(&mut self) -> Result<Status, String> {
         let payload = self.payload()?;
-        let start = Start { trigger: self.case.trigger, payload, env: BTreeMap::new(), seed: Some(SEED.to_owned()) };
+        let start = Start {
+            trigger: self.case.trigger,
+            payload,
+            env: BTreeMap::new(),
+            seed: Some(SEED.to_owned()),
+            trace: None,
+        };
         self.say(None, What::Said("the run begins".to_owned()));
         self.begin("test".to_owned(), Arc::clone(&self.plan), None, start.clone())?;
         let copies = if self.fault == Some(&Fault::Twice) { self.send_again(start)? } else { 0 };
@@ -247,7 +253,8 @@ impl<'a> World<'a> {
                     let Some(plan) = self.plans.iter().find(|plan| plan.digest() == child.digest).cloned() else {
                         return Err(format!("the flow `{}` is called, and its plan is not given", child.flow));
                     };
-                    let start = Start { trigger: None, payload: child.params, env: BTreeMap::new(), seed: None };
+                    let start =
+                        Start { trigger: None, payload: child.params, env: BTreeMap::new(), seed: None, trace: None };
                     let parent = Some((run, child.place));
                     if goes_on {
                         self.begin(child.run, plan, parent, start)?;
