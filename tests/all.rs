@@ -9,5 +9,6 @@ mod faults;
 mod functions;
 mod natives;
 mod programs;
+mod seeds;
 mod tested;
 mod tidy;

@@ -1,6 +1,6 @@
 //! What the parser could not read, in words: what is wrong, what is there, what to do.
 
-use flow_grammar::{Problem, ProblemKind};
+use flow_grammar::{Habit, Problem, ProblemKind};
 use flow_model::{
     diagnostic::{Code, Diagnostic, Edit},
     span::{FileId, Span},
@@ -86,6 +86,7 @@ pub(super) fn diagnostic(problem: &Problem, file: FileId) -> Diagnostic {
         | ProblemKind::Invisible(_)
         | ProblemKind::Direction(_)
         | ProblemKind::Character => character(problem),
+        ProblemKind::Habit(known) => habit(known, &problem.found),
     };
     let span = Span::new(file, problem.start, problem.end);
     let diagnostic = Diagnostic::new(code, message, span, label).help(help.clone());
@@ -166,11 +167,65 @@ fn instead(found: &str, meant: &str) -> Words {
             words("a function written in place has `->`", "`->` belongs here", "write `x -> value`; `=>` is for arms")
         }
         (":" | "->", "=>") => words("an arm is written with `=>`", "`=>` belongs here", "write `pattern => value`"),
+        ("||", "??") => words(
+            "`||` gives no other value in Flow",
+            "`??` belongs here",
+            "write `a ?? b`: the value of `b` where `a` is null",
+        ),
         ("->", ".") => words("a member is read with `.`", "`.` belongs here", "write `a.b`"),
         _ => words(
             format!("`{found}` is written `{meant}` in Flow"),
             format!("`{meant}` belongs here"),
             format!("write `{meant}`"),
+        ),
+    }
+}
+
+/// What another language has.
+fn habit(habit: &Habit, found: &str) -> Words {
+    match habit {
+        Habit::Prefix => words(
+            "texts need no letter before them to take insertions",
+            "means nothing here",
+            "leave it out: each text takes insertions, `\"Hello {name}\"`",
+        ),
+        Habit::Array(list) => {
+            words("a list is not written with `[]` in Flow", "a type with `[]`", format!("write `{list}`"))
+        }
+        Habit::Comprehension(calls) => words(
+            "a list is not made with `for` within `[…]`",
+            "makes a list in the way of Python",
+            format!("write `{}`", shortened(calls)),
+        ),
+        Habit::Optional(field) => words(
+            "what may be missing is said by the type",
+            "stands after the name",
+            format!("write `{field}`: it is null when it is left out"),
+        ),
+        Habit::Alias(name) => {
+            words("a type with fields is a `record`", "Flow has no `type`", format!("write `record {name} {{ … }}`"))
+        }
+        Habit::Lambda(head) => {
+            words("a function written in place has no `lambda`", "is written with `->`", format!("write `{head} …`"))
+        }
+        Habit::Switch(subject) => words(
+            "`switch` is written `match` in Flow",
+            "`match` belongs here",
+            format!("write `match {subject} {{ 1 => …  2 | 3 => …  _ => … }}`: the first arm that fits is the value"),
+        ),
+        Habit::NoValue(name) => words(
+            format!("the constant `{}` has no value", name.split(':').next().unwrap_or(name).trim()),
+            "nothing follows its name",
+            format!("write `const {name} = …`"),
+        ),
+        Habit::Dollar => words(
+            format!(
+                "`{}` is nothing in Flow: there is no implied item",
+                shortened(found.trim_matches(['{', '}', ' ']))
+            ),
+            "comes from which step?",
+            "name what it is read from: the payload (`on … as event`, then `event.email`) or a step (`step order = …`, \
+             then `order.email`)",
         ),
     }
 }
@@ -247,7 +302,7 @@ fn statement(problem: &Problem) -> Words {
         ProblemKind::Endless => words(
             "there is no loop with a condition in Flow",
             "would loop without a bound",
-            "go through a list: `for item in items { … }`",
+            "go through a list: `for item in items { … }`; to ask until something holds: `repeat every 10s up to 30 times until done { … }`",
         ),
         ProblemKind::Minus => words(
             "`-` belongs to the number after it here",
