@@ -54,6 +54,7 @@ pub(crate) enum Command {
     Fmt(Fmt),
     Test(Test),
     New(New),
+    Import(Import),
     Secrets(Secrets),
     Lsp(Lsp),
     Explain(Explain),
@@ -416,6 +417,51 @@ pub(crate) struct New {
     /// The folder to make; its last part names the project
     #[arg(value_name = "FOLDER")]
     pub(crate) folder: PathBuf,
+}
+
+/// Make a connector from the description of an API.
+///
+/// Writes a `.flow` file that checks without errors: operations with their types, documentation, effects and errors, the
+/// base URL and how the credential is sent. What could not be carried over is said in its comments. The file is the
+/// project's own from then on: change it where the description is wrong.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc import openapi stripe.json --only 'customers.*' --name stripe
+  flowc import openapi petstore.yaml --output -
+  flowc import discovery drive.v3.json")]
+pub(crate) struct Import {
+    #[command(subcommand)]
+    pub(crate) from: ImportFrom,
+}
+
+/// What describes the API.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImportFrom {
+    /// An OpenAPI description: 2.0 (Swagger), 3.0 or 3.1, as JSON or YAML
+    Openapi(ImportArgs),
+    /// A discovery document of Google
+    Discovery(ImportArgs),
+}
+
+/// What to import, and where to.
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// The description: a file, which may be compressed with gzip
+    #[arg(value_name = "SPEC")]
+    pub(crate) description: PathBuf,
+    /// Only operations whose name or path matches, such as `customers.*` or `/v1/customers/*`
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) only: Option<String>,
+    /// What to call the connector; without it, the title of the description says
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Where to write; `-` is standard output. Without it: `connectors/NAME.flow` in a project, else `NAME.flow`
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Replace a file that is there
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// Serve an editor: mistakes while you type, fixes, formatting.
