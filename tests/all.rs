@@ -11,6 +11,7 @@ mod imports;
 mod natives;
 mod programs;
 mod reference;
+mod reliability;
 mod seeds;
 mod tested;
 mod tidy;

@@ -10,14 +10,22 @@ use crate::{
     token::{ITEMS, Token, TokenKind, closes, opens},
 };
 
+/// How many tokens are looked at for the end of one.
+const FAR: usize = 400;
+
+/// How many of a text are told: who has so many is told enough.
+const MOST: usize = 200;
+
 /// Finds habits of other languages and repairs them.
 pub(crate) fn habits(source: &str, scan: &mut Scan) {
     let found = Search { source, tokens: &scan.tokens }.all();
     if found.is_empty() {
         return;
     }
+    let mut told = Vec::new();
     for (mut problem, edits) in found {
-        let is_known = scan.problems.iter().any(|known| known.start < problem.end && problem.start < known.end);
+        let near = scan.problems.partition_point(|known| known.end <= problem.start);
+        let is_known = scan.problems.get(near).is_some_and(|known| known.start < problem.end);
         if is_known && problem.kind != ProblemKind::Habit(Habit::Dollar) {
             continue;
         }
@@ -29,9 +37,10 @@ pub(crate) fn habits(source: &str, scan: &mut Scan) {
             problem.fix = edits;
         }
         if !is_known {
-            scan.problems.push(problem);
+            told.push(problem);
         }
     }
+    scan.problems.append(&mut told);
     scan.problems.sort_by_key(|problem| problem.start);
 }
 
@@ -52,6 +61,9 @@ impl Search<'_> {
             }
             if let Some((one, beyond)) = self.at(at) {
                 found.push(one);
+                if found.len() == MOST {
+                    break;
+                }
                 next = beyond.max(at + 1);
             }
         }
@@ -69,6 +81,7 @@ impl Search<'_> {
             "switch" => self.switch(at),
             "const" => self.no_value(at),
             "{" => self.node(at),
+            "catch" => self.catch(at),
             _ => None,
         }
     }
@@ -93,7 +106,7 @@ impl Search<'_> {
     /// The token that closes the bracket at `at`.
     fn closing(&self, at: usize) -> Option<usize> {
         let mut depth = 0usize;
-        for (index, token) in self.tokens.iter().enumerate().skip(at) {
+        for (index, token) in self.tokens.iter().enumerate().skip(at).take(FAR) {
             if opens(*token) {
                 depth += 1;
             } else if closes(*token) {
@@ -268,6 +281,22 @@ impl Search<'_> {
         let edit = Edit { start: end, end, text: format!(" = {HOLE}") };
         let name = self.source(at + 1, last)?.to_owned();
         Some((self.found(at + 1, at + 1, Habit::NoValue(name), vec![edit])?, last + 1))
+    }
+
+    /// `catch (e) { … }`
+    fn catch(&self, at: usize) -> Option<(Found, usize)> {
+        let has_name = self.text(at + 1) == "(" && self.is_word(at + 2) && self.text(at + 3) == ")";
+        if !has_name || self.text(at + 4) != "{" {
+            return None;
+        }
+        let (open, close) = (self.token(at + 4)?.end, self.token(self.closing(at + 4)?)?.start);
+        let name = self.text(at + 2).to_owned();
+        let edits = vec![
+            self.edit(at + 1, at + 3, "")?,
+            Edit { start: open, end: open, text: format!(" _ as {name} => {{") },
+            Edit { start: close, end: close, text: "} ".to_owned() },
+        ];
+        Some((self.found(at + 1, at + 3, Habit::Catch(name), edits)?, at + 5))
     }
 
     /// `{{ $json.x }}`: the braces around what another tool inserts.

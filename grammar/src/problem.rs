@@ -118,6 +118,8 @@ pub enum Habit {
     Switch(String),
     /// `const limit`, and what has no value.
     NoValue(String),
+    /// `catch (e) { … }`, and the name.
+    Catch(String),
     /// `$json.x`
     Dollar,
 }

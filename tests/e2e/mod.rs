@@ -12,6 +12,7 @@ mod personal;
 mod process;
 mod project;
 mod receipt;
+mod reload;
 mod run;
 mod s3;
 mod secrets;
@@ -20,6 +21,7 @@ mod stop;
 mod stripe;
 mod testing;
 mod world;
+mod zombie;
 
 use std::{fmt::Debug, future::Future, time::Duration};
 

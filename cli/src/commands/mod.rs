@@ -8,6 +8,7 @@ pub(crate) mod graph;
 pub(crate) mod import;
 pub(crate) mod lsp;
 pub(crate) mod new;
+mod reload;
 mod resume;
 pub(crate) mod run;
 pub(crate) mod runs;

@@ -139,6 +139,7 @@ fn unexpected(problem: &Problem) -> Words {
             "the arm for all other values is `_ => …`".to_owned()
         }
         "else" => "`else` follows the `}` of an `if`, or the value of a `let` or a `step`".to_owned(),
+        "is" => "compare with `==` and `!=`: `x == null`".to_owned(),
         "catch" => "`catch` follows the call of a `step`, or the `}` of a `try`".to_owned(),
         _ if problem.expected == ["`catch`"] => {
             "after `try { … }` write `catch { Kind => … }`, or leave `try` out".to_owned()
@@ -218,6 +219,11 @@ fn habit(habit: &Habit, found: &str) -> Words {
             "nothing follows its name",
             format!("write `const {name} = …`"),
         ),
+        Habit::Catch(name) => words(
+            "`catch` has arms, one for each kind of failure",
+            "names the failure of all kinds",
+            format!("write `catch {{ Unavailable | Timeout as {name} => …  _ as {name} => … }}`"),
+        ),
         Habit::Dollar => words(
             format!(
                 "`{}` is nothing in Flow: there is no implied item",
@@ -265,7 +271,19 @@ fn unknown_word(found: &str, meant: Option<&str>) -> Words {
             format!("did you mean `{meant}`?"),
             format!("write `{meant}`"),
         ),
-        None => words(format!("`{found}` begins no item"), "not expected here", items()),
+        None => words(
+            format!("`{found}` begins no item"),
+            "not expected here",
+            match found.as_str() {
+                "import" | "from" | "require" | "include" => {
+                    "write `use connector`, or `use \"./file.flow\" { name }` for what another file declares".to_owned()
+                }
+                "export" | "public" | "private" | "static" | "async" | "abstract" | "final" => {
+                    "leave it out".to_owned()
+                }
+                _ => items(),
+            },
+        ),
     }
 }
 
