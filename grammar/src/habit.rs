@@ -33,7 +33,7 @@ pub(crate) fn habits(source: &str, scan: &mut Scan) {
         if !edits.iter().all(|edit| patch::insert(&mut scan.edits, edit.clone())) {
             continue;
         }
-        if is_fix {
+        if is_fix && problem.fix.is_empty() {
             problem.fix = edits;
         }
         if !is_known {
@@ -157,8 +157,9 @@ impl Search<'_> {
             first -= 2;
         }
         let list = format!("List<{}>", self.source(first, before)?);
-        let edit = self.edit(first, at + 1, list.clone())?;
-        Some((self.found(first, at + 1, Habit::Array(list), vec![edit])?, at + 2))
+        let (hole, edit) = (self.edit(first, at + 1, HOLE)?, self.edit(first, at + 1, list.clone())?);
+        let (problem, holes) = self.found(first, at + 1, Habit::Array(list), vec![hole])?;
+        Some(((Problem { fix: vec![edit], ..problem }, holes), at + 2))
     }
 
     /// `[x * 2 for x in xs if x > 1]`
@@ -191,8 +192,9 @@ impl Search<'_> {
         if value != name {
             text.push_str(&format!(".map({name} -> {value})"));
         }
-        let edit = self.edit(at, close, text.clone())?;
-        Some((self.found(at, close, Habit::Comprehension(text), vec![edit])?, close + 1))
+        let (hole, edit) = (self.edit(at, close, HOLE)?, self.edit(at, close, text.clone())?);
+        let (problem, holes) = self.found(at, close, Habit::Comprehension(text), vec![hole])?;
+        Some(((Problem { fix: vec![edit], ..problem }, holes), close + 1))
     }
 
     /// `note?: String`
@@ -223,8 +225,8 @@ impl Search<'_> {
         if !is_item || self.text(at + 3) != "{" {
             return None;
         }
-        let edit = self.edit(at, at + 2, format!("record {}", self.text(at + 1)))?;
-        Some((self.found(at, at, Habit::Alias(self.text(at + 1).to_owned()), vec![edit])?, at + 3))
+        let edits = vec![self.edit(at, at, "record")?, self.edit(at + 2, at + 2, "")?];
+        Some((self.found(at, at, Habit::Alias(self.text(at + 1).to_owned()), edits)?, at + 3))
     }
 
     /// `lambda x: x * 2`
@@ -242,12 +244,13 @@ impl Search<'_> {
         if names.is_empty() || self.text(index) != ":" {
             return None;
         }
-        let head = match names.as_slice() {
-            [one] => format!("{one} ->"),
-            several => format!("({}) ->", several.join(", ")),
+        let (head, open, close) = match names.as_slice() {
+            [one] => (format!("{one} ->"), "", " ->"),
+            several => (format!("({}) ->", several.join(", ")), "(", ") ->"),
         };
-        let edit = self.edit(at, index, head.clone())?;
-        Some((self.found(at, index, Habit::Lambda(head), vec![edit])?, index + 1))
+        let before = Edit { start: self.token(at)?.start, end: self.token(at + 1)?.start, text: open.to_owned() };
+        let edits = vec![before, self.edit(index, index, close)?];
+        Some((self.found(at, index, Habit::Lambda(head), edits)?, index + 1))
     }
 
     /// `switch x { case 1: … default: … }`
@@ -289,12 +292,12 @@ impl Search<'_> {
         if !has_name || self.text(at + 4) != "{" {
             return None;
         }
-        let (open, close) = (self.token(at + 4)?.end, self.token(self.closing(at + 4)?)?.start);
+        let close = self.token(self.closing(at + 4)?)?.end;
         let name = self.text(at + 2).to_owned();
         let edits = vec![
-            self.edit(at + 1, at + 3, "")?,
-            Edit { start: open, end: open, text: format!(" _ as {name} => {{") },
-            Edit { start: close, end: close, text: "} ".to_owned() },
+            self.edit(at + 1, at + 1, "{ _ as ")?,
+            self.edit(at + 3, at + 3, " =>")?,
+            Edit { start: close, end: close, text: " }".to_owned() },
         ];
         Some((self.found(at + 1, at + 3, Habit::Catch(name), edits)?, at + 5))
     }
