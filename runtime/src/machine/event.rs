@@ -375,6 +375,8 @@ pub struct Call {
     pub operation: String,
     /// The type of the result, where the operation leaves it to its caller.
     pub result: Option<Type>,
+    /// Where the page of a stream begins that is to be fetched, null for the first; none when no stream is.
+    pub page: Option<Value>,
     /// A value for each parameter.
     pub args: Vec<Value>,
     /// The idempotency key, the same for all attempts.

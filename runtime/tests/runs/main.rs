@@ -16,5 +16,6 @@ mod others;
 mod random;
 mod reliability;
 mod simulated;
+mod streams;
 mod support;
 mod undo;
