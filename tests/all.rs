@@ -5,8 +5,10 @@
 mod cases;
 mod e2e;
 mod examples;
+mod faults;
 mod functions;
 mod natives;
 mod programs;
+mod reference;
 mod tested;
 mod tidy;

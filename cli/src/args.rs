@@ -1,9 +1,15 @@
 //! The command line: what can be asked of `flowc`, and the help of each command.
 
+mod runs;
+
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::styling};
+use flow_runtime::sim::faults::{Fault, NoFault};
 
+pub(crate) use self::runs::{
+    OneRun, Runs, RunsAnswer, RunsCancel, RunsCommand, RunsList, RunsResolve, RunsResume, RunsShow, State,
+};
 use crate::exit;
 
 /// The colours of `--help`.
@@ -189,109 +195,6 @@ pub(crate) struct Environment {
     pub(crate) name: Option<String>,
 }
 
-/// Look at runs and their history, and continue one.
-///
-/// `list` and `show` work also while `flowc serve` uses the data folder.
-#[derive(Debug, Args)]
-#[command(arg_required_else_help = true, disable_help_subcommand = true)]
-pub(crate) struct Runs {
-    #[command(subcommand)]
-    pub(crate) command: RunsCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum RunsCommand {
-    List(RunsList),
-    Show(RunsShow),
-    Resume(RunsResume),
-}
-
-/// List runs, newest first.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  flowc runs list                   the runs in ./.flow
-  flowc runs list receipt.flow --state failed
-  flowc runs list --data /var/lib/flow --format json | jq '.[].id'")]
-pub(crate) struct RunsList {
-    /// The program, or its folder
-    #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
-    pub(crate) program: PathBuf,
-    /// Only the runs of this flow
-    #[arg(long, value_name = "NAME")]
-    pub(crate) flow: Option<String>,
-    /// Only the runs in this state
-    #[arg(long, value_name = "STATE")]
-    pub(crate) state: Option<State>,
-    /// How many at most
-    #[arg(long, value_name = "N", default_value = "50")]
-    pub(crate) limit: usize,
-    /// How they are written
-    #[arg(long, value_name = "FORMAT", default_value = "human")]
-    pub(crate) format: Format,
-    #[command(flatten)]
-    pub(crate) data: Data,
-}
-
-/// The state of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-#[value(rename_all = "snake_case")]
-pub(crate) enum State {
-    /// Calls are under way
-    Running,
-    /// It waits for a time
-    Waiting,
-    /// Ended with a result
-    Completed,
-    /// Ended with an error
-    Failed,
-    /// Stopped on request
-    Cancelled,
-    /// A call may or may not have taken effect, and is not safe to repeat
-    NeedsDecision,
-}
-
-/// Show a run: each step with its attempts and times, and how it ended.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  flowc runs show 01JD3Q9GZ1M4C1Q2VE5S6T7U8V
-  flowc runs show T7U8V receipt.flow         the beginning or the end of an id is enough
-  flowc runs show T7U8V --format json | jq '.steps[] | select(.state == \"failed\")'")]
-pub(crate) struct RunsShow {
-    /// The run's id, or as much of its beginning or end as tells it from others
-    #[arg(value_name = "RUN")]
-    pub(crate) run: String,
-    /// The program, or its folder
-    #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
-    pub(crate) program: PathBuf,
-    /// How it is written
-    #[arg(long, value_name = "FORMAT", default_value = "human")]
-    pub(crate) format: Format,
-    #[command(flatten)]
-    pub(crate) data: Data,
-}
-
-/// Continue a run that was interrupted, and watch it to its end.
-///
-/// The run goes on with the program as it was when it began, and without repeating what it has done. `flowc serve`
-/// continues all runs of its data folder by itself.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  flowc runs resume 01JD3Q9GZ1M4C1Q2VE5S6T7U8V
-  flowc runs resume T7U8V receipt.flow")]
-pub(crate) struct RunsResume {
-    /// The run's id, or as much of its beginning or end as tells it from others
-    #[arg(value_name = "RUN")]
-    pub(crate) run: String,
-    /// The program, or its folder
-    #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
-    pub(crate) program: PathBuf,
-    #[command(flatten)]
-    pub(crate) data: Data,
-}
-
 /// Keep the texts of secrets in an encrypted store.
 ///
 /// The store is in the data folder, encrypted with age. Its key is in a file of your own that FLOW_SECRETS_KEY names (else
@@ -443,6 +346,10 @@ pub(crate) struct Fmt {
 /// the test says, and time passes as fast as nothing happens. Each test is shown with the time that went by on its clock;
 /// of one that fails, what was expected, what happened, and the calls that were made. At the end stands which steps no test
 /// has reached.
+///
+/// With `--faults`, each test that passes is run again under each fault that can meet it, one at a time: the process ends
+/// before or after each write of the journal, the answer of a call is lost, a call fails once with each of its errors, the
+/// event comes twice. Shown is the shortest story in which an expectation breaks.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -450,6 +357,9 @@ Examples:
   flowc test order.flow
   flowc test --filter \"is down\"     the tests with that in their name, or of a flow so named
   flowc test --format junit > report.xml
+  flowc test --faults               each test again under every crash, lost answer, error and repeated event
+  flowc test order.flow --faults=lost:2
+                                    the story when the answer of the second call is lost
 
 Exits with 0 when all tests pass, 1 when a program has errors, 3 when a test fails.")]
 pub(crate) struct Test {
@@ -459,11 +369,31 @@ pub(crate) struct Test {
     /// Only tests that have this text in their name or the name of their flow
     #[arg(long, value_name = "TEXT")]
     pub(crate) filter: Option<String>,
+    /// Run each test again under each fault, or under one: `crash-before:N` and `crash-after:N` (the write of the
+    /// journal), `lost:N` and `RateLimited:N` (the call), `twice`
+    #[arg(long, value_name = "FAULT", num_args = 0..=1, require_equals = true, default_missing_value = "all",
+        value_parser = Faults::read)]
+    pub(crate) faults: Option<Faults>,
     /// How the results are written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(crate) format: Results,
     #[command(flatten)]
     pub(crate) environment: Environment,
+}
+
+/// Which faults tests are run under.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Faults {
+    /// Each that can meet the test.
+    All,
+    /// One.
+    One(Fault),
+}
+
+impl Faults {
+    fn read(text: &str) -> Result<Self, NoFault> {
+        if text == "all" { Ok(Self::All) } else { text.parse().map(Self::One) }
+    }
 }
 
 /// How the results of tests are written.

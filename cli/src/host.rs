@@ -10,9 +10,11 @@ use std::{
 use flow_runtime::{
     blob::Disk,
     connector::Connectors,
+    control::{self, Listening},
     egress::{Guard, Networks},
     engine::{Engine, Settings},
     eval::Library,
+    observe::{Observer, Unobserved},
     store,
 };
 
@@ -82,6 +84,7 @@ pub(crate) struct Host {
     pub(crate) variables: Variables,
     pub(crate) keyring: Keyring,
     guard: Guard,
+    observer: Arc<dyn Observer>,
 }
 
 impl Host {
@@ -92,7 +95,13 @@ impl Host {
             variables: Variables::new(surroundings.variables.clone()),
             keyring: surroundings.keyring.clone(),
             guard: surroundings.guard.clone(),
+            observer: Arc::new(Unobserved),
         }
+    }
+
+    /// The same, with somebody who hears what happens.
+    pub(crate) fn observed(self, observer: Arc<dyn Observer>) -> Self {
+        Self { observer, ..self }
     }
 
     /// Opens a data folder for running; it is made if it is not there. Nothing runs yet.
@@ -100,6 +109,14 @@ impl Host {
     /// # Errors
     /// Another process uses it, or it can't be used.
     pub(crate) fn open(&self, data: &Path) -> Result<Engine, Trouble> {
+        self.try_open(data).map_err(|error| trouble(&error))
+    }
+
+    /// The same, for those who can go on without the folder.
+    ///
+    /// # Errors
+    /// As [`Host::open`].
+    pub(crate) fn try_open(&self, data: &Path) -> Result<Engine, store::Error> {
         let (env, secrets) = (Arc::new(self.variables.clone()), Arc::new(self.keyring.clone()));
         let native = flow_stdlib::native::native_table();
         let blobs = Arc::new(Disk::new(data.join("blobs")));
@@ -107,7 +124,19 @@ impl Host {
             .with_blobs(blobs.clone())
             .with_guard(self.guard.clone());
         let settings = Settings::new(data, self.library.clone(), env, Arc::new(connectors));
-        Engine::open(Settings { blobs, ..settings }).map_err(|error| trouble(&error))
+        let observer = Arc::clone(&self.observer);
+        Engine::open(Settings { blobs, observer, ..settings })
+    }
+}
+
+/// Listens for what `flowc runs` asks of an engine, as long as what is returned lives.
+pub(crate) async fn listen(engine: &Arc<Engine>, data: &Path) -> Option<Listening> {
+    match control::listen(Arc::clone(engine), data).await {
+        Ok(listening) => Some(listening),
+        Err(error) => {
+            tracing::warn!(%error, "`flowc runs` can only look at runs, and decide nothing, as long as this process runs");
+            None
+        }
     }
 }
 

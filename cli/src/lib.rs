@@ -4,6 +4,7 @@
 //! named on the command line. Left out on purpose: the language and the execution of plans.
 
 mod args;
+mod asking;
 mod commands;
 mod environment;
 mod exit;
@@ -16,6 +17,7 @@ mod secrets;
 mod suggest;
 mod trouble;
 mod ui;
+mod watch;
 
 use std::process::ExitCode;
 

@@ -3,15 +3,27 @@
 //! In: the five fields of `on cron`: minute, hour, day of the month, month, day of the week. Out: the times, in a time
 //! zone. Where both kinds of day are restricted either is enough, as cron has it. Compiler and engine read lines the
 //! same way, because both do it here.
+//!
+//! Where the clock is put forward, times that it skips come once, at the moment in which it moves on; where it is put back,
+//! a time that it shows twice comes the first time alone. A line that comes in every hour goes on in real time instead, as
+//! cron(8) has it for wildcards (vixie-cron, "Daylight saving time and other time changes"). The library does so for
+//! lines with one minute and one hour alone, so for all others it is done here.
 
 use croner::{
-    Cron,
+    Cron, Direction,
     parser::{CronParser, Seconds, Year},
 };
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{
+    SignedDuration, Timestamp,
+    civil::DateTime,
+    tz::{AmbiguousOffset, TimeZone},
+};
 
 /// The fields of a line, in order.
 pub const FIELDS: [&str; 5] = ["minute", "hour", "day of the month", "month", "day of the week"];
+
+/// Further than any clock is put back at once.
+const SET_BACK: SignedDuration = SignedDuration::from_hours(26);
 
 /// A line that was understood.
 #[derive(Clone, Debug)]
@@ -65,14 +77,53 @@ impl CronLine {
 
     /// The first time after another one.
     pub fn next(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
-        let found = self.0.find_next_occurrence(&after.to_zoned(zone.clone()), false).ok()?;
-        Some(found.timestamp())
+        if self.is_pace() {
+            return self.0.find_next_occurrence(&after.to_zoned(zone.clone()), false).ok().map(|at| at.timestamp());
+        }
+        let shown = std::iter::successors(Some(zone.to_datetime(after)), |at| self.step(*at, Direction::Forward));
+        // What the clock shows never comes later than the time at which it is shown.
+        shown.skip(1).find_map(|at| first_shown(at, zone).filter(|at| *at > after))
     }
 
     /// The last time before another one.
     pub fn previous(&self, before: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
-        let found = self.0.find_previous_occurrence(&before.to_zoned(zone.clone()), false).ok()?;
-        Some(found.timestamp())
+        if self.is_pace() {
+            // The library looks at whole seconds before this one.
+            let before = before.as_second() + i64::from(before.subsec_nanosecond() > 0);
+            let before = Timestamp::from_second(before).ok()?.to_zoned(zone.clone());
+            return self.0.find_previous_occurrence(&before, false).ok().map(|at| at.timestamp());
+        }
+        let start = zone.to_datetime(before).checked_add(SET_BACK).ok()?;
+        let shown = std::iter::successors(Some(start), |at| self.step(*at, Direction::Backward));
+        shown.skip(1).find_map(|at| first_shown(at, zone).filter(|at| *at < before))
+    }
+
+    /// Says whether it comes in every hour: then it goes on in real time when clocks are changed.
+    fn is_pace(&self) -> bool {
+        self.0.pattern.hours.values().len() == 24
+    }
+
+    /// The next time that a clock shows which is never changed.
+    fn step(&self, at: DateTime, direction: Direction) -> Option<DateTime> {
+        let at = at.to_zoned(TimeZone::UTC).ok()?;
+        let found = match direction {
+            Direction::Forward => self.0.find_next_occurrence(&at, false),
+            Direction::Backward => self.0.find_previous_occurrence(&at, false),
+        };
+        found.ok().map(|at| at.datetime())
+    }
+}
+
+/// When a clock shows this for the first time; when it skips it, the time at which it moves on. Later ones come later, or at
+/// the same time where several are skipped.
+fn first_shown(at: DateTime, zone: &TimeZone) -> Option<Timestamp> {
+    match zone.to_ambiguous_timestamp(at).offset() {
+        AmbiguousOffset::Unambiguous { offset } => offset.to_timestamp(at).ok(),
+        AmbiguousOffset::Fold { before, .. } => before.to_timestamp(at).ok(),
+        AmbiguousOffset::Gap { after, .. } => {
+            let earlier = after.to_timestamp(at).ok()?;
+            zone.following(earlier).next().map(|change| change.timestamp())
+        }
     }
 }
 
@@ -101,6 +152,10 @@ mod tests {
         // Half past two does not exist in the night of the change, so it comes when the clocks have moved on.
         let missing = next("30 2 29 3 *", "2026-03-28T12:00:00Z", "Europe/Berlin");
         assert_eq!(missing, "2026-03-29T01:00:00Z");
+        // Lord Howe Island moves by half an hour: from 02:00 to 02:30.
+        let howe = "Australia/Lord_Howe";
+        assert_eq!(next("10 2,4 * * *", "2026-10-03T15:00:00Z", howe), "2026-10-03T15:30:00Z");
+        assert_eq!(next("10 2,4 * * *", "2026-10-03T15:30:00Z", howe), "2026-10-03T17:10:00Z");
     }
 
     #[test]

@@ -7,11 +7,13 @@
 pub mod blob;
 pub mod chance;
 pub mod connector;
+pub mod control;
 pub mod egress;
 pub mod engine;
 pub mod eval;
 pub mod journal;
 pub mod machine;
+pub mod observe;
 pub mod secret;
 pub mod sim;
 pub mod store;

@@ -4,6 +4,7 @@
 //! and gives up after a bounded number of looks.
 #![expect(clippy::unwrap_used, reason = "what the tests share fails as the tests do")]
 
+mod asked;
 mod bad_input;
 mod bad_webhook;
 mod crash;

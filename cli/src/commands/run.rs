@@ -12,6 +12,7 @@ use tokio::{
     time::MissedTickBehavior,
 };
 
+use super::runs::command;
 use crate::{
     args,
     exit::Exit,
@@ -56,7 +57,8 @@ pub(crate) fn run(args: &args::Run) -> Result<Exit, Trouble> {
     let submission = start.submission()?;
     host::block_on(async {
         let mut interrupts = Interrupts::new()?;
-        let engine = host.open(&data)?;
+        let engine = Arc::new(host.open(&data)?);
+        let _listening = host::listen(&engine, &data).await;
         engine.watch();
         for plan in called.into_iter().cloned().chain([plan]) {
             engine.deploy(Arc::new(plan)).await.map_err(|error| host::trouble(&error))?;
@@ -161,14 +163,6 @@ fn interrupted(run: &RunId, data: &Path) -> String {
         styled(CARE, "interrupted"),
         styled(QUIET, format!("to continue: {}", command("resume", run, data)))
     )
-}
-
-/// A command of `flowc runs` about a run.
-fn command(verb: &str, run: &RunId, data: &Path) -> String {
-    match data.to_str() {
-        Some(".flow") => format!("flowc runs {verb} {run}"),
-        _ => format!("flowc runs {verb} {run} --data {}", data.display()),
-    }
 }
 
 fn refused(error: &SubmitError) -> Trouble {

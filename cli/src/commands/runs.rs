@@ -1,11 +1,14 @@
 //! `flowc runs`: what has run, what is running, and what came of it?
 
-use std::path::Path;
+mod act;
+mod why;
+
+use std::path::{Path, PathBuf};
 
 use flow_model::{failure::Failure, units::Instant};
 use flow_runtime::{
-    journal::{StepHistory, StepState},
-    machine::Outcome,
+    journal::{RunId, StepHistory, StepState},
+    machine::{Outcome, Verdict},
     store::{self, Filter, Reader, RunDetail, RunState, RunSummary},
     timer::{Clock as _, SystemClock},
 };
@@ -23,13 +26,10 @@ use crate::{
     },
 };
 
-/// Runs among which the rest of an id is looked for.
-const SEARCHED: usize = 10_000;
-
 /// The columns of a reason in a list.
 const REASON: usize = 60;
 
-/// Lists or shows runs, or continues one.
+/// Lists or shows runs, or does something about one.
 ///
 /// # Errors
 /// There are no runs, or no such run.
@@ -37,14 +37,30 @@ pub(crate) fn runs(args: &args::Runs) -> Result<Exit, Trouble> {
     match &args.command {
         args::RunsCommand::List(args) => list(args)?,
         args::RunsCommand::Show(args) => show(args)?,
+        args::RunsCommand::Why(args) => return why::why(args),
         args::RunsCommand::Resume(args) => return super::resume::resume(args),
+        args::RunsCommand::Cancel(args) => return act::cancel(args),
+        args::RunsCommand::Approve(args) => return act::answer(args, Verdict::Approved),
+        args::RunsCommand::Reject(args) => return act::answer(args, Verdict::Refused),
+        args::RunsCommand::Resolve(args) => return act::resolve(args),
     }
     Ok(Exit::Done)
 }
 
 pub(super) fn open(data: &args::Data, program: &Path) -> Result<Reader, Trouble> {
-    let folder = program::Place::of(program, &data.environment)?.data_folder(data, program);
-    store::read(&folder).map_err(|error| host::trouble(&error))
+    store::read(&folder(data, program)?).map_err(|error| host::trouble(&error))
+}
+
+fn folder(data: &args::Data, program: &Path) -> Result<PathBuf, Trouble> {
+    Ok(program::Place::of(program, &data.environment)?.data_folder(data, program))
+}
+
+/// A command of `flowc runs` about a run.
+pub(super) fn command(verb: &str, run: &RunId, data: &Path) -> String {
+    match data.to_str() {
+        Some(".flow") => format!("flowc runs {verb} {run}"),
+        _ => format!("flowc runs {verb} {run} --data {}", data.display()),
+    }
 }
 
 fn list(args: &args::RunsList) -> Result<(), Trouble> {
@@ -101,10 +117,9 @@ fn in_color(state: RunState) -> String {
 }
 
 fn show(args: &args::RunsShow) -> Result<(), Trouble> {
-    let reader = open(&args.data, &args.program)?;
-    let run = find(&reader, &args.run)?;
-    let detail = reader.run(&run.id).map_err(|error| host::trouble(&error))?;
-    let detail = detail.ok_or_else(|| Trouble::new(Exit::Usage, format!("there is no run `{}`", run.id)))?;
+    let reader = open(&args.of.data, &args.of.program)?;
+    let run = find(&reader, &args.of.run)?;
+    let detail = details_of(&reader, &run.id)?;
     match args.format {
         args::Format::Json => ui::print(&format!("{:#}\n", details(&detail))),
         args::Format::Human => ui::print(&story(&detail)),
@@ -116,24 +131,24 @@ fn show(args: &args::RunsShow) -> Result<(), Trouble> {
 /// # Errors
 /// There is none, or there are several.
 pub(super) fn find(reader: &Reader, part: &str) -> Result<RunSummary, Trouble> {
-    let filter = Filter { limit: SEARCHED, ..Filter::default() };
-    let runs = reader.list(&filter).map_err(|error| host::trouble(&error))?;
-    let wanted = part.to_ascii_uppercase();
-    let fits = |run: &RunSummary| {
-        let id = run.id.as_str();
-        !wanted.is_empty() && (id.starts_with(&wanted) || id.ends_with(&wanted))
-    };
-    let mut found: Vec<RunSummary> = runs.into_iter().filter(fits).collect();
-    match (found.pop(), found.last()) {
-        (Some(run), None) => Ok(run),
-        (Some(one), Some(other)) => {
-            let message = format!("{} begin or end with `{part}`", ui::count(found.len() + 1, "run"));
-            Err(Trouble::new(Exit::Usage, message)
-                .help(format!("for example `{}` and `{}`: type more", one.id, other.id)))
-        }
-        (None, _) => Err(Trouble::new(Exit::Usage, format!("there is no run `{}`", plain(part)))
+    let found = reader.find(part).map_err(|error| host::trouble(&error))?;
+    match found.as_slice() {
+        [] => Err(Trouble::new(Exit::Usage, format!("there is no run `{}`", plain(part)))
             .help("`flowc runs list` lists them")),
+        [run] => {
+            let summary = reader.summary(run).map_err(|error| host::trouble(&error))?;
+            summary.ok_or_else(|| Trouble::new(Exit::Usage, format!("there is no run `{run}`")))
+        }
+        [one, other, ..] => {
+            let message = format!("more than one run begins or ends with `{part}`");
+            Err(Trouble::new(Exit::Usage, message).help(format!("for example `{one}` and `{other}`: type more")))
+        }
     }
+}
+
+fn details_of(reader: &Reader, run: &RunId) -> Result<RunDetail, Trouble> {
+    let detail = reader.run(run).map_err(|error| host::trouble(&error))?;
+    detail.ok_or_else(|| Trouble::new(Exit::Usage, format!("there is no run `{run}`")))
 }
 
 /// A run in JSON. Members are added, never changed or removed; times are RFC 3339.
@@ -204,7 +219,7 @@ fn step(step: &StepHistory) -> Json {
 }
 
 /// `kind`, `message`, then the fields.
-fn failure(failure: &Failure) -> Json {
+pub(super) fn failure(failure: &Failure) -> Json {
     failure.to_value().to_json()
 }
 

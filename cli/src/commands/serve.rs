@@ -8,9 +8,11 @@ use std::{
     sync::Arc,
 };
 
-use flow_model::plan::Plan;
+use flow_model::plan::{Plan, TriggerKind};
 use flow_runtime::{
-    timer::SystemClock,
+    engine::started_by,
+    eval::Environment,
+    timer::{Clock as _, SystemClock},
     trigger::{self, Route, Schedule, Verified},
 };
 use serde_json::json;
@@ -24,7 +26,8 @@ use crate::{
     log,
     program::{self, Place, needs::Needs},
     trouble::{Trouble, said},
-    ui::{self, CARE, HINT, QUIET, STRONG, styled, table::width},
+    ui::{self, CARE, HINT, QUIET, STRONG, styled, table::width, time::day_and_time},
+    watch::{self, Watch},
 };
 
 /// Where it listens when nobody says otherwise.
@@ -43,12 +46,20 @@ pub(crate) fn serve(args: &args::Serve) -> Result<Exit, Trouble> {
     }
     let routes = trigger::routes(&plans).map_err(|error| Trouble::new(Exit::Program, error.to_string()))?;
     let surroundings = Surroundings::of(&place, &args.path, &args.data)?;
-    let (host, data) = (Host::new(&surroundings), surroundings.data);
+    let (host, data) = (Host::new(&surroundings), &surroundings.data);
     let mut needs = Needs::default();
     plans.iter().for_each(|plan| needs.add(plan));
     needs.check(&host)?;
-    log::start(args.log, flow_runtime::eval::Environment::get(&host.variables, log::VARIABLE).as_deref())?;
-    host::block_on(until_stopped(args, &place.project().serve, &host, &plans, &routes, &data))
+    let variable = |name: &str| Environment::get(&host.variables, name);
+    log::start(args.log, variable(log::VARIABLE).as_deref())?;
+    let collector = watch::collector(&variable)?;
+    host::block_on(async {
+        let watch = Watch::start(collector);
+        let host = host.observed(watch.observer());
+        let exit = until_stopped(args, &place.project().serve, &host, &plans, &routes, data, &watch).await;
+        watch.end().await;
+        exit
+    })
 }
 
 /// The plans of all programs.
@@ -97,13 +108,14 @@ async fn until_stopped(
     plans: &[Arc<Plan>],
     routes: &[Route],
     data: &Path,
+    watch: &Watch,
 ) -> Result<Exit, Trouble> {
     let mut interrupts = Interrupts::new()?;
     let listen = args.listen.or(serve.listen.map(|listen| listen.value)).unwrap_or(LISTEN);
     let listener = bind(listen).await?;
     let address = listener.local_addr().map_err(|error| unusable(listen, &said(&error)))?;
     let engine = Arc::new(host.open(data)?);
-    let messages = engine.subscribe();
+    let _listening = host::listen(&engine, data).await;
     for plan in plans {
         engine.deploy(Arc::clone(plan)).await.map_err(|error| host::trouble(&error))?;
     }
@@ -115,13 +127,13 @@ async fn until_stopped(
         .map_err(|trouble| trouble.help("earlier runs that are not over need this, and would fail without it"))?;
     let continued = engine.resume().await.map_err(|error| host::trouble(&error))?;
     let public = serve.public_url.as_ref().map(|url| &url.value);
-    let schedules = &trigger::schedules(plans);
-    let notice = Notice { address, public: public.map(|url| url.as_str()), routes, schedules, data, continued };
+    let schedules = trigger::schedules(plans).map_err(|error| Trouble::new(Exit::Program, error.to_string()))?;
+    let (schedules, events) = (&schedules, &subscribers(plans));
+    let notice = Notice { address, public: public.map(|url| url.as_str()), routes, schedules, events, data, continued };
     ui::print(&match args.log {
         args::Format::Human => notice.human(),
         args::Format::Json => notice.json(),
     })?;
-    let logging = tokio::spawn(log::runs(messages));
     let settings = trigger::Settings {
         library: host.library.clone(),
         env: Arc::new(host.variables.clone()),
@@ -129,7 +141,8 @@ async fn until_stopped(
         clock: Arc::new(SystemClock),
         limits: trigger::Limits::default(),
         public_url: public.cloned(),
-        counters: Arc::default(),
+        counters: Arc::clone(&watch.counters),
+        metrics: Some(Arc::clone(&watch.metrics)),
     };
     let stop = async {
         interrupts.next().await;
@@ -137,7 +150,6 @@ async fn until_stopped(
     };
     let served = trigger::serve(Arc::clone(&engine), plans, listener, settings, stop).await;
     interrupts.or(engine.shutdown()).await?;
-    logging.abort();
     match served {
         Ok(()) => {
             tracing::info!("stopped");
@@ -160,6 +172,20 @@ fn unusable(listen: SocketAddr, reason: &str) -> Trouble {
         .help("choose another with `--listen`")
 }
 
+/// The flows that events start, by what they are started by: `event order.paid`.
+fn subscribers(plans: &[Arc<Plan>]) -> BTreeMap<String, Vec<String>> {
+    let mut subscribers: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for plan in plans {
+        for trigger in plan.triggers.iter().filter(|trigger| matches!(trigger.kind, TriggerKind::Event { .. })) {
+            let flows = subscribers.entry(started_by(trigger)).or_default();
+            if !flows.contains(&plan.flow) {
+                flows.push(plan.flow.clone());
+            }
+        }
+    }
+    subscribers
+}
+
 /// What is said when everything is ready.
 struct Notice<'a> {
     address: SocketAddr,
@@ -167,28 +193,40 @@ struct Notice<'a> {
     public: Option<&'a str>,
     routes: &'a [Route],
     schedules: &'a [Schedule],
+    /// The flows that events start.
+    events: &'a BTreeMap<String, Vec<String>>,
     data: &'a Path,
     continued: usize,
 }
 
 impl Notice<'_> {
     fn human(&self) -> String {
-        let mut rows: Vec<(String, String)> = self
+        let now = SystemClock.now();
+        let mut rows: Vec<[String; 3]> = self
             .routes
             .iter()
             .map(|route| {
                 let open = match route.verified {
                     Verified::All => String::new(),
-                    Verified::NotAll => format!("  {}", styled(CARE, "unverified")),
+                    Verified::NotAll => styled(CARE, "unverified"),
                 };
-                (route.to_string(), format!("{}{open}", route.flows.join(", ")))
+                [route.to_string(), route.flows.join(", "), open]
             })
             .collect();
-        rows.extend(self.schedules.iter().map(|schedule| (format!("every {}", schedule.every), schedule.flow.clone())));
-        let widest = rows.iter().map(|(way, _)| width(way)).max().unwrap_or(0);
+        rows.extend(self.schedules.iter().map(|schedule| {
+            let next = schedule.next(now).map(|next| styled(QUIET, format!("next {}", day_and_time(next))));
+            [schedule.to_string(), schedule.flow.clone(), next.unwrap_or_default()]
+        }));
+        rows.extend(self.events.iter().map(|(event, flows)| [event.clone(), flows.join(", "), String::new()]));
+        let widest = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|text| width(text)).max();
+        let (ways, flows) = (widest(0).unwrap_or(0), widest(1).unwrap_or(0));
+        let padded = |text: &str, to: usize| " ".repeat(to - width(text));
         let rows: String = rows
             .iter()
-            .map(|(way, flows)| format!("  {}{}  {flows}\n", styled(STRONG, way), " ".repeat(widest - width(way))))
+            .map(|[way, flow, note]| {
+                let row = format!("  {}{}  {flow}", styled(STRONG, way), padded(way, ways));
+                if note.is_empty() { row + "\n" } else { format!("{row}{}  {note}\n", padded(flow, flows)) }
+            })
             .collect();
         let continued = match self.continued {
             0 => String::new(),
@@ -201,17 +239,22 @@ impl Notice<'_> {
 
     /// One line.
     fn json(&self) -> String {
+        let now = SystemClock.now();
         let routes = self.routes.iter().map(|route| {
             let verified = route.verified == Verified::All;
             json!({ "method": route.method, "path": route.path, "flows": route.flows, "verified": verified })
         });
-        let schedules =
-            self.schedules.iter().map(|schedule| json!({ "flow": schedule.flow, "every": schedule.every.to_string() }));
+        let schedules = self.schedules.iter().map(|schedule| {
+            let next = schedule.next(now).map(|next| next.to_string());
+            json!({ "flow": schedule.flow, "on": schedule.to_string(), "next": next })
+        });
+        let events = self.events.iter().map(|(event, flows)| json!({ "on": event, "flows": flows }));
         let notice = json!({
             "listening": format!("http://{}", self.address),
             "public_url": self.public,
             "routes": routes.collect::<Vec<_>>(),
             "schedules": schedules.collect::<Vec<_>>(),
+            "events": events.collect::<Vec<_>>(),
             "data": self.data.display().to_string(),
             "unfinished": self.continued,
         });

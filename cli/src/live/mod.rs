@@ -100,6 +100,7 @@ impl Board {
         let step = self.steps.entry(place.clone()).or_insert_with(|| Step {
             place: place.clone(),
             call: None,
+            waits: None,
             started_at: at,
             attempt: 0,
             stage: Stage::Queued,
@@ -255,7 +256,8 @@ fn from_history(step: &StepHistory) -> Step {
         Some(until) => (attempts(step), Stage::Waiting(until, step.failure.as_ref().map(in_words))),
         None => (attempts(step) + 1, Stage::Calling),
     };
-    Step { place: step.place.clone(), call: step.call.clone(), started_at: step.started_at, attempt, stage }
+    let (place, call, waits) = (step.place.clone(), step.call.clone(), step.waits.clone());
+    Step { place, call, waits, started_at: step.started_at, attempt, stage }
 }
 
 fn attempts(step: &StepHistory) -> u32 {
@@ -274,7 +276,9 @@ mod tests {
     }
 
     fn progress(at: i64, what: Happening) -> Progress {
-        Progress { run: RunId::new(Instant(0), 0), flow: "f".to_owned(), at: Instant(at), what }
+        let run = RunId::new(Instant(0), 0);
+        let trace = flow_runtime::observe::Trace::of(&run, None);
+        Progress { run, flow: "f".to_owned(), trace, at: Instant(at), what }
     }
 
     fn seen(text: &str) -> String {

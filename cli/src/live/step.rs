@@ -1,7 +1,7 @@
 //! One step as a line: mark, place, call, and how it stands.
 
 use flow_model::units::Instant;
-use flow_runtime::machine::Place;
+use flow_runtime::{journal::Waits, machine::Place};
 
 use crate::ui::{CARE, HINT, QUIET, STRONG, WELL, WRONG, plain, styled, table::width, time::length};
 
@@ -13,8 +13,10 @@ const CALLS: usize = 22;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Step {
     pub(super) place: Place,
-    /// Connection and operation; none for a sleep.
+    /// Connection and operation; none for what waits.
     pub(super) call: Option<(String, String)>,
+    /// For what, where that is more than a time.
+    pub(super) waits: Option<Waits>,
     pub(super) started_at: Instant,
     pub(super) attempt: u32,
     pub(super) stage: Stage,
@@ -98,7 +100,12 @@ impl Step {
         let place = self.place.to_string();
         let call = match &self.call {
             Some((connection, operation)) => format!("{connection}.{operation}"),
-            None => "sleep".to_owned(),
+            None => match &self.waits {
+                None | Some(Waits::Turn(_)) => "sleep".to_owned(),
+                Some(Waits::Event(_)) => "wait".to_owned(),
+                Some(Waits::Approval { .. }) => "approve".to_owned(),
+                Some(Waits::Run { flow, .. }) => flow.clone(),
+            },
         };
         let gap = |text: &str, column: usize| " ".repeat(column.saturating_sub(width(text)) + 2);
         let (to_call, to_rest) = (gap(&place, PLACES), gap(&call, CALLS));

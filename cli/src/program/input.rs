@@ -53,7 +53,7 @@ impl Start<'_> {
     /// # Errors
     /// It can't be read, is no JSON, or does not fit.
     pub(crate) fn submission(&self) -> Result<Submission, Trouble> {
-        let input = self.input.map(read).transpose()?;
+        let input = self.input.map(|input| read("--input", input)).transpose()?;
         let plan = self.plan;
         match self.chosen()? {
             None => Ok(Submission::with_params(plan.flow.as_str(), self.parameters(input)?)),
@@ -63,6 +63,8 @@ impl Start<'_> {
                 payload: self.payload(trigger, input)?,
                 dedupe: None,
                 body_digest: None,
+                trace: None,
+                notes: std::collections::BTreeMap::new(),
             }),
         }
     }
@@ -199,19 +201,22 @@ pub(crate) fn name(trigger: &Trigger) -> String {
     }
 }
 
-/// Reads the JSON of `--input`: as it stands, from `@file`, or from standard input for `-`.
-fn read(input: &str) -> Result<Json, Trouble> {
+/// Reads the JSON of an option: as it stands, from `@file`, or from standard input for `-`.
+///
+/// # Errors
+/// It can't be read, or is no JSON.
+pub(crate) fn read(option: &str, input: &str) -> Result<Json, Trouble> {
     let (from, text) = match input {
         "-" => ("standard input".to_owned(), standard_input()?),
         _ => match input.strip_prefix('@') {
             Some(path) => (format!("`{path}`"), disk::read(Path::new(path))?),
-            None => ("`--input`".to_owned(), input.as_bytes().to_vec()),
+            None => (format!("`{option}`"), input.as_bytes().to_vec()),
         },
     };
     boundary::parse(&text, Limits::default()).map_err(|error| {
         let trouble = Trouble::new(Exit::Usage, format!("{from} is not acceptable JSON: {error}"));
         let is_path = !input.starts_with(['@', '-']) && Path::new(input).is_file();
-        trouble.help_if(is_path.then(|| format!("to read the file, write `--input @{input}`")))
+        trouble.help_if(is_path.then(|| format!("to read the file, write `{option} @{input}`")))
     })
 }
 

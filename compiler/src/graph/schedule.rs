@@ -12,7 +12,7 @@ use indexmap::IndexMap;
 
 use super::lower::Lowering;
 use crate::{
-    ast::{ExprKind, Ident, TriggerClause, TriggerClauseValue},
+    ast::{Arg, ExprKind, Ident, TriggerClause, TriggerClauseValue},
     names::similar,
 };
 
@@ -91,12 +91,18 @@ impl Lowering<'_> {
         });
     }
 
-    /// `catch_up: none | last | all`
+    /// `catch_up: none | last | all | all(100)`
     pub(super) fn catch_up(&mut self, clause: &TriggerClause) -> CatchUp {
         let word = match &clause.value {
             TriggerClauseValue::NoneBecause(None) => return CatchUp::None,
             TriggerClauseValue::Expr(value) => match &value.kind {
                 ExprKind::Name(word) => Some((word.as_str(), value.span)),
+                ExprKind::Call { callee, types, args } if types.is_empty() => match (&callee.kind, args.as_slice()) {
+                    (ExprKind::Name(word), [Arg { name: None, value: most, .. }]) if word == "all" => {
+                        return self.count(most).map_or(CatchUp::All, CatchUp::AtMost);
+                    }
+                    _ => None,
+                },
                 _ => None,
             },
             _ => None,
@@ -112,11 +118,14 @@ impl Lowering<'_> {
                         .help(format!("did you mean `{near}`?"))
                         .fix(format!("write `{near}`"), vec![Edit { span, text: near.to_owned() }]),
                     None => problem.help(
-                        "times that passed while nothing ran: `none` leaves them out, `last` makes up for the latest, `all` for each",
+                        "times that passed while nothing ran: `none` leaves them out, `last` makes up for the latest, `all` for each, `all(100)` for the latest 100",
                     ),
                 });
             }
-            None => self.wrong_clause(clause, "write `catch_up: none`, `catch_up: last` or `catch_up: all`"),
+            None => self.wrong_clause(
+                clause,
+                "write `catch_up: none`, `catch_up: last`, `catch_up: all`, or `catch_up: all(100)` for the latest 100",
+            ),
         }
         CatchUp::Last
     }

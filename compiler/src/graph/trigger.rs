@@ -435,7 +435,7 @@ impl Lowering<'_> {
     }
 
     /// A number that is known before the flow runs.
-    fn count(&mut self, written: &ast::Expr) -> Option<u32> {
+    pub(super) fn count(&mut self, written: &ast::Expr) -> Option<u32> {
         let typed = self.el.check(written, Want::of(&Type::Int));
         match typed.expr {
             Expr::Literal(Value::Int(number)) if number >= 1 => u32::try_from(number).ok(),

@@ -12,7 +12,7 @@ use super::{
     walk::{self, Visitor},
 };
 use crate::{
-    ast::Field,
+    ast::{Field, Item},
     types::{Definitions, Elaborator},
 };
 
@@ -23,21 +23,26 @@ const ROUNDS: usize = 4;
 /// Computes [`Names::defaults`].
 ///
 /// A default may be a record that leaves out fields with defaults of their own, so they are computed until nothing
-/// changes; only the last round reports.
+/// changes; only the last round reports. After each, `again` reads the headers of the program's items that have any.
 pub(super) fn defaults<'a>(
     names: &mut Names<'a>,
-    units: &[Unit],
+    units: &'a [Unit],
     standard: &[StandardFunction],
     problems: &mut Vec<Diagnostic>,
-    mut again: impl FnMut(&mut Names<'a>),
+    mut again: impl FnMut(&mut Names<'a>, &[&'a Item]),
 ) {
     let mut found = Defaults { fields: Vec::new(), within: None };
+    let mut items: Vec<&Item> = Vec::new();
     for item in units.iter().filter(|unit| unit.origin == Origin::Program).flat_map(|unit| &unit.ast.items) {
         found.within = match item {
-            crate::ast::Item::Connector(connector) => Some(&connector.name.text),
+            Item::Connector(connector) => Some(&connector.name.text),
             _ => None,
         };
+        let before = found.fields.len();
         walk::item(item, &mut found);
+        if found.fields.len() > before {
+            items.push(item);
+        }
     }
     for unit in units {
         if let Origin::Connector(name) = &unit.origin {
@@ -55,7 +60,7 @@ pub(super) fn defaults<'a>(
         }
         let settled = computed == names.defaults;
         names.defaults = computed;
-        again(names);
+        again(names, &items);
         if settled || round == ROUNDS {
             problems.extend(reported);
             return;

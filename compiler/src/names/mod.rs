@@ -95,8 +95,8 @@ pub(crate) fn names<'a>(
     header::type_names(&mut names, units, &connectors, problems);
     header::headers(&mut names, units, &connectors, problems);
     let endless = endless::endless(&names);
-    defaults::defaults(&mut names, units, standard, problems, |names| {
-        header::headers(names, units, &connectors, &mut Vec::new());
+    defaults::defaults(&mut names, units, standard, problems, |names, items| {
+        header::again(names, items, &connectors);
     });
     problems.extend(endless);
     for (name, used) in &connectors {

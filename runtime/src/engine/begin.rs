@@ -21,11 +21,12 @@ use super::{
     env,
     gate::{Opened, Spec},
     live::Turn,
-    submit::{Deployed, scope, words},
+    submit::{Deployed, scope, started_by},
 };
 use crate::{
     eval::{Evaluator, Frame, Slots as _},
     machine::{Child, Event, Outcome, Place, Start},
+    observe::Trace,
     store::{Begun, Bus, Dedupe, Done, Error, NewRun, Unfinished},
 };
 
@@ -63,7 +64,7 @@ impl Inner {
             None => String::new(),
         };
         Ok(Some(Spec {
-            scope: scope(&plan.flow, Some(&words(trigger))),
+            scope: scope(&plan.flow, Some(&started_by(trigger))),
             key,
             limit: trigger.concurrency.as_ref().map(|concurrency| concurrency.limit),
             rate: trigger.at_most,
@@ -168,8 +169,14 @@ impl Inner {
         match (plan, id.parse::<RunId>()) {
             (Ok(plan), Ok(id)) => {
                 let names: Vec<_> = env::names(&plan).into_iter().collect();
-                let seed = env::draws(&plan).then(env::seed);
-                let start = Start { trigger: None, payload: params, env: self.env_of(&names), seed };
+                let seed = env::draws(&plan).then(|| env::seed(&*self.settings.chance));
+                let start = Start {
+                    trigger: None,
+                    payload: params,
+                    env: self.env_of(&names),
+                    seed,
+                    trace: self.handed_on(run, turn),
+                };
                 let new = NewRun {
                     flow,
                     plan: digest,
@@ -178,6 +185,7 @@ impl Inner {
                     queued: Some(start),
                     gate: None,
                     parent: Some((run.clone(), place)),
+                    notes: Vec::new(),
                 };
                 turn.batch.begins.push((id, new));
             }
@@ -189,6 +197,12 @@ impl Inner {
             (Ok(_), Err(error)) => tracing::error!(%run, %error, "a run can't be begun"),
         }
         Ok(())
+    }
+
+    /// The trace that a run begins others in, when somebody keeps it.
+    fn handed_on(&self, run: &RunId, turn: &Turn) -> Option<Trace> {
+        let sampled = self.settings.observer.samples(&turn.trace)?;
+        Some(Trace { sampled, ..turn.trace.under(Trace::run(run)) })
     }
 
     /// The flows that an event starts.
@@ -217,13 +231,13 @@ impl Inner {
                     _ => value.clone(),
                 };
                 let env = self.env_of(&env);
-                let seed = draws.then(env::seed);
+                let seed = draws.then(|| env::seed(&*self.settings.chance));
                 let started = Started { plan: &plan, trigger, payload: &payload, env: &env };
-                let started_by = words(trigger);
+                let words = started_by(trigger);
                 let dedupe = match trigger.dedupe.as_ref().map(|dedupe| (self.key(&started, &dedupe.key), dedupe)) {
                     None | Some((Ok(Value::Null), _)) => None,
                     Some((Ok(key), dedupe)) => Some(Dedupe {
-                        scope: scope(&plan.flow, Some(&started_by)),
+                        scope: scope(&plan.flow, Some(&words)),
                         key: key.to_string(),
                         window: dedupe.window,
                         body_digest: None,
@@ -246,11 +260,12 @@ impl Inner {
                 let new = NewRun {
                     flow: plan.flow.clone(),
                     plan: digest.clone(),
-                    trigger: Some(started_by),
+                    trigger: Some(words),
                     dedupe,
-                    queued: Some(Start { trigger: Some(index), payload, env, seed }),
+                    queued: Some(Start { trigger: Some(index), payload, env, seed, trace: self.handed_on(run, turn) }),
                     gate,
                     parent: None,
+                    notes: Vec::new(),
                 };
                 turn.batch.begins.push((id, new));
             }

@@ -15,6 +15,7 @@ mod drive;
 mod env;
 mod gate;
 mod live;
+mod notes;
 mod pinned;
 mod progress;
 mod settings;
@@ -39,7 +40,7 @@ use self::{
 pub use self::{
     progress::{Happening, Progress},
     settings::{Limits, Settings},
-    submit::{Accepted, Newness, Submission, SubmitError},
+    submit::{Accepted, Newness, Submission, SubmitError, started_by},
     wait::{Answer, ControlError},
 };
 pub use crate::{
@@ -78,6 +79,8 @@ struct Inner {
     waiters: wait::Waiters,
     halted: wait::Halted,
     closing: AtomicBool,
+    recovered: AtomicBool,
+    held: AtomicBool,
 }
 
 #[derive(Default)]
@@ -119,6 +122,8 @@ impl Engine {
             waiters: wait::Waiters::default(),
             halted: wait::Halted::default(),
             closing: AtomicBool::new(false),
+            recovered: AtomicBool::new(false),
+            held: AtomicBool::new(false),
             settings,
         };
         Self { inner: Arc::new(inner) }
@@ -152,6 +157,7 @@ impl Engine {
             }
         }
         inner.open_gates();
+        inner.recovered.store(true, Ordering::SeqCst);
         self.watch();
         Ok(unfinished.len())
     }
@@ -162,12 +168,31 @@ impl Engine {
         self.inner.watch.spawn(Arc::clone(&self.inner).watch_timers());
     }
 
+    /// How many runs that are not over stand how.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub async fn standing(&self) -> Result<BTreeMap<RunState, u64>, Error> {
+        self.inner.store.standing().await
+    }
+
+    /// Says whether runs of earlier processes have been taken up again.
+    pub fn has_recovered(&self) -> bool {
+        self.inner.recovered.load(Ordering::SeqCst)
+    }
+
+    /// Lets nothing leave from now on: what is asked of runs is written down, and a later process carries it out. For a
+    /// process that only passes on what someone wants.
+    pub fn hold(&self) {
+        self.inner.held.store(true, Ordering::SeqCst);
+    }
+
     /// What happens from now on. A receiver that is slow misses some: it is for live display.
     pub fn subscribe(&self) -> broadcast::Receiver<Progress> {
         self.inner.progress.subscribe()
     }
 
-    /// Runs, newest first.
+    /// Runs, newest first, without their results and answers.
     ///
     /// # Errors
     /// When the store can't be read.
@@ -217,7 +242,13 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Says whether nothing leaves any more.
     fn is_closing(&self) -> bool {
+        self.is_shut() || self.held.load(Ordering::SeqCst)
+    }
+
+    /// Says whether the engine has shut down, or is about to.
+    fn is_shut(&self) -> bool {
         self.closing.load(Ordering::SeqCst)
     }
 }

@@ -1,6 +1,6 @@
 //! How does a run begin?
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use flow_model::{
     plan::{Plan, Trigger, TriggerKind},
@@ -15,9 +15,11 @@ use super::{
     env,
     gate::Entry,
     live::Live,
+    notes,
 };
 use crate::{
     machine::{Event, Start},
+    observe::Trace,
     store::{Batch, Committed, Dedupe, Done, Error, NO_ROOM, NewRun, SameBody, Standing},
 };
 
@@ -34,12 +36,17 @@ pub struct Submission {
     pub dedupe: Option<(String, Millis)>,
     /// A digest of the event's body: the same key with another body is refused.
     pub body_digest: Option<String>,
+    /// The trace that the run continues.
+    pub trace: Option<Trace>,
+    /// What the trigger keeps, by key: on disk together with the run.
+    pub notes: BTreeMap<String, String>,
 }
 
 impl Submission {
     /// Starts a flow with parameters.
     pub fn with_params(flow: impl Into<String>, params: Value) -> Self {
-        Self { flow: flow.into(), trigger: None, payload: params, dedupe: None, body_digest: None }
+        let notes = BTreeMap::new();
+        Self { flow: flow.into(), trigger: None, payload: params, dedupe: None, body_digest: None, notes, trace: None }
     }
 }
 
@@ -158,19 +165,20 @@ impl Inner {
     }
 
     async fn accept(self: Arc<Self>, submission: Submission) -> Result<Accepted, SubmitError> {
-        let Submission { flow, trigger, payload, dedupe, body_digest } = submission;
+        let Submission { flow, trigger, payload, dedupe, body_digest, notes, trace } = submission;
         let Some(Deployed { digest, plan, env, draws }) = self.state().deployed.get(&flow).cloned() else {
             return Err(SubmitError::UnknownFlow(flow));
         };
-        let started_by = match trigger {
+        let words = match trigger {
             None => None,
             Some(index) => match plan.triggers.get(index) {
-                Some(trigger) => Some(words(trigger)),
+                Some(trigger) => Some(started_by(trigger)),
                 None => return Err(SubmitError::UnknownTrigger(flow, index)),
             },
         };
-        let dedupe =
-            dedupe.map(|(key, window)| Dedupe { scope: scope(&flow, started_by.as_deref()), key, window, body_digest });
+        let scope = scope(&flow, words.as_deref());
+        let notes = notes::of(&scope, notes);
+        let dedupe = dedupe.map(|(key, window)| Dedupe { scope, key, window, body_digest });
         let set = self.env_of(&env);
         let gate = self.gate(&plan, trigger, &payload, &set).map_err(|failure| SubmitError::Broken(failure.message))?;
         if let Some(gate) = &gate {
@@ -179,8 +187,10 @@ impl Inner {
         let now = self.settings.clock.now();
         let chance = &self.settings.chance;
         let run = RunId::new(now, u128::from(chance.draw()) << 64 | u128::from(chance.draw()));
-        let new = NewRun { flow, plan: digest, trigger: started_by, dedupe, queued: None, gate, parent: None };
-        let start = Start { trigger, payload, env: set, seed: draws.then(env::seed) };
+        let new = NewRun { flow, plan: digest, trigger: words, dedupe, queued: None, gate, parent: None, notes };
+        // What nobody keeps is not written down.
+        let trace = trace.filter(|trace| self.settings.observer.samples(trace).is_some());
+        let start = Start { trigger, payload, env: set, seed: draws.then(|| env::seed(&*self.settings.chance)), trace };
         let entry = new.gate.as_ref().map(|gate| self.state().gates.enter(&run, gate, now));
         if let (Some(Entry::Waits(ticket)), Some(gate)) = (entry, new.gate.clone()) {
             if let Some(known) = self.let_wait(&run, NewRun { queued: Some(start), ..new }, now).await? {
@@ -231,11 +241,12 @@ impl Inner {
         let reason = Some(NO_ROOM.to_owned());
         let standing = Standing { state: RunState::Waiting, reason, wake_at: None, outcome: None };
         let flow = new.flow.clone();
+        let trace = Trace::of(run, new.queued.as_ref().and_then(|start| start.trace));
         let batch = Batch { new: Some(new), ..Batch::new(run.clone(), standing, now) };
         if let Err(known) = self.commit_new(batch).await? {
             return Ok(Some(known));
         }
-        self.tell(run, &flow, now, Happening::Standing(RunState::Waiting));
+        self.tell(run, &flow, trace, now, Happening::Standing(RunState::Waiting));
         Ok(None)
     }
 
@@ -276,12 +287,12 @@ impl Inner {
 }
 
 /// What keys are compared and runs are counted within.
-pub(super) fn scope(flow: &str, started_by: Option<&str>) -> String {
-    format!("{flow} {}", started_by.unwrap_or_default())
+pub(super) fn scope(flow: &str, words: Option<&str>) -> String {
+    format!("{flow} {}", words.unwrap_or_default())
 }
 
-/// What starts runs, in words.
-pub(super) fn words(trigger: &Trigger) -> String {
+/// What a trigger is called in the list of runs: `every 15m`, `http POST /leads`, `payments.charge.refunded`.
+pub fn started_by(trigger: &Trigger) -> String {
     match &trigger.kind {
         TriggerKind::Http { method, path, .. } => format!("http {method} {path}"),
         TriggerKind::Every(every) => format!("every {every}"),

@@ -95,7 +95,7 @@ impl Engine {
         }
         self.unfinished(run).await?;
         self.inner.halted.check()?;
-        if self.inner.is_closing() {
+        if self.inner.is_shut() {
             return Err(Error::Closed.into());
         }
         Err(ControlError::Ending { run: run.clone() })
@@ -171,7 +171,7 @@ impl Engine {
             if let Some(found) = wanted(summary) {
                 return Ok(found);
             }
-            if self.inner.is_closing() {
+            if self.inner.is_shut() {
                 return Err(Error::Closed.into());
             }
             woken.await;

@@ -36,11 +36,35 @@ pub struct StepHistory {
     pub attempts: Vec<AttemptHistory>,
     /// Until when it waits.
     pub until: Option<Instant>,
-    /// What it waits or waited for that comes from outside, in words.
+    /// What it waits or waited for, besides an answer and a time.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub awaits: Option<String>,
+    pub waits: Option<Waits>,
     /// Why it has no result.
     pub failure: Option<Failure>,
+}
+
+/// What a step waits for, besides an answer and a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Waits {
+    /// Its turn: the connection does not let it leave yet, because of this.
+    Turn(String),
+    /// An event with this name.
+    Event(String),
+    /// A person's answer.
+    Approval {
+        /// What is asked.
+        question: String,
+        /// Who is asked.
+        by: Option<String>,
+    },
+    /// The end of another run.
+    Run {
+        /// Its flow.
+        flow: String,
+        /// Its id.
+        run: String,
+    },
 }
 
 /// An attempt that has ended.
@@ -107,7 +131,7 @@ fn begin(place: &Place, call: Option<(String, String)>, at: Instant) -> StepHist
         ended_at: None,
         attempts: Vec::new(),
         until: None,
-        awaits: None,
+        waits: None,
         failure: None,
     }
 }
@@ -138,12 +162,14 @@ fn follow(steps: &mut IndexMap<Place, StepHistory>, event: &Event, at: Instant) 
             } else if step.state == StepState::Waiting {
                 step.state = StepState::Running;
                 step.until = None;
+                step.waits = None;
             }
         }
-        Event::Held { place, until, .. } => {
+        Event::Held { place, until, because, .. } => {
             let Some(step) = steps.get_mut(place) else { return };
             step.state = StepState::Waiting;
             step.until = Some(*until);
+            step.waits = Some(Waits::Turn(because.clone()));
         }
         Event::Resolved { place, decision } => {
             let Some(step) = steps.get_mut(place) else { return };
@@ -204,15 +230,12 @@ fn conclude(steps: &mut IndexMap<Place, StepHistory>, lines: &mut Vec<Line>, rec
         Record::Observed { place, value } => line(place, format!("saw {value}")),
         Record::DeadLettered { place, queue, .. } => line(place, format!("dead letter in `{queue}`")),
         Record::Emitted { place, event, .. } => line(place, format!("event `{event}`")),
-        Record::Listens { place, event, until } => {
-            waits(steps, place, at, *until, format!("waits for the event `{event}`"));
-        }
+        Record::Listens { place, event, until } => waits(steps, place, at, *until, Waits::Event(event.clone())),
         Record::Asked { place, question, by, until } => {
-            let by = by.as_ref().map(|by| format!(" (asks {by})")).unwrap_or_default();
-            waits(steps, place, at, *until, format!("waits for an approval{by}: {question}"));
+            waits(steps, place, at, *until, Waits::Approval { question: question.clone(), by: by.clone() });
         }
         Record::Called { place, flow, run } => {
-            waits(steps, place, at, None, format!("waits for the run {run} of `{flow}`"));
+            waits(steps, place, at, None, Waits::Run { flow: flow.clone(), run: run.clone() });
         }
         Record::Undoing { place: Some(place), because } => line(place, format!("undoes its steps: {because}")),
         Record::Undoing { place: None, because } => {
@@ -224,9 +247,9 @@ fn conclude(steps: &mut IndexMap<Place, StepHistory>, lines: &mut Vec<Line>, rec
     }
 }
 
-fn waits(steps: &mut IndexMap<Place, StepHistory>, place: &Place, at: Instant, until: Option<Instant>, what: String) {
+fn waits(steps: &mut IndexMap<Place, StepHistory>, place: &Place, at: Instant, until: Option<Instant>, what: Waits) {
     let step = steps.entry(place.clone()).or_insert_with(|| begin(place, None, at));
     step.state = StepState::Waiting;
     step.until = until;
-    step.awaits = Some(what);
+    step.waits = Some(what);
 }

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr, sync::Arc};
 
 use flow_model::units::Instant;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use sha2::{Digest as _, Sha256};
 use ulid::Ulid;
 
@@ -28,6 +28,12 @@ impl RunId {
         Self::new(at, bytes.iter().take(16).fold(0, |number, byte| number << 8 | u128::from(*byte)))
     }
 
+    /// When its run began, to the millisecond.
+    pub fn began(&self) -> Instant {
+        let id = Ulid::from_string(&self.0).expect("an id of a run is a ULID, and is made in no other way");
+        Instant(i64::try_from(id.timestamp_ms()).unwrap_or(i64::MAX))
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -43,6 +49,12 @@ impl fmt::Display for RunId {
 impl Serialize for RunId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for RunId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
 

@@ -6,14 +6,16 @@
 
 mod history;
 mod id;
+mod why;
 
 use flow_model::units::Instant;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 pub use self::{
-    history::{AttemptHistory, History, Line, StepHistory, StepState},
+    history::{AttemptHistory, History, Line, StepHistory, StepState, Waits},
     id::{BadRunId, RunId},
+    why::{Wait, Why},
 };
 use crate::machine::Said;
 

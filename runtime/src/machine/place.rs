@@ -28,6 +28,11 @@ impl Place {
         }
         hex::encode(digest.finalize())
     }
+
+    /// Says whether people mean this place by a text: the path with the indexes, or the path alone.
+    pub fn is_called(&self, text: &str) -> bool {
+        text == self.path || text == self.to_string()
+    }
 }
 
 /// Writes `shortages/orders.execute[3]`.

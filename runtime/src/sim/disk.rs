@@ -4,6 +4,7 @@
 //! middle, so that the disk keeps any part of what was not synced yet. Or it refuses writes, or says that there is no room.
 
 use std::{
+    collections::BTreeMap,
     future::Future,
     path::PathBuf,
     pin::pin,
@@ -24,7 +25,7 @@ use crate::{
     chance::Seeded,
     journal::{Row, RunId},
     machine::{Event, Start},
-    store::{Batch, Committed, Error, Filter, RunDetail, RunSummary, Store, Unfinished},
+    store::{Batch, Committed, Error, Filter, Note, RunDetail, RunSummary, Store, Unfinished},
     timer::Clock as _,
 };
 
@@ -162,6 +163,14 @@ impl Store for Disk {
 
     async fn mail(&self, run: &RunId) -> Result<Vec<(i64, Event)>, Error> {
         self.operate(self.inner.mail(run)).await
+    }
+
+    async fn keep(&self, notes: Vec<Note>) -> Result<(), Error> {
+        self.operate(self.inner.keep(notes)).await
+    }
+
+    async fn notes(&self, scope: &str) -> Result<BTreeMap<String, String>, Error> {
+        self.operate(self.inner.notes(scope)).await
     }
 
     async fn begun_since(&self, scope: &str, since: Instant) -> Result<Vec<Instant>, Error> {

@@ -11,7 +11,7 @@ mod sqlite;
 mod told;
 mod write;
 
-use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
+use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr, sync::Arc};
 
 use async_trait::async_trait;
 use flow_model::{
@@ -187,6 +187,20 @@ pub struct NewRun {
     pub gate: Option<Gate>,
     /// The run that called it, and where.
     pub parent: Option<(RunId, Place)>,
+    /// What its trigger keeps, also where the event is known and no run begins.
+    pub notes: Vec<Note>,
+}
+
+/// What a trigger keeps of what it has seen: the latest time of a schedule, a cursor, a file. The latest text of a key
+/// counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// What keys are compared within: the flow and its trigger.
+    pub scope: String,
+    /// The key.
+    pub key: String,
+    /// What is kept.
+    pub text: String,
 }
 
 /// How many runs of a kind may be under way, and how many may begin in a time.
@@ -266,7 +280,7 @@ pub struct Emitted {
 pub enum Committed {
     /// It is on disk.
     Done(Done),
-    /// Nothing was written: the event is known, and this is its run.
+    /// Nothing was written but the notes of the trigger: the event is known, and this is its run.
     Duplicate {
         /// The run.
         run: RunId,
@@ -372,9 +386,9 @@ pub struct RunSummary {
     pub ended_at: Option<Instant>,
     /// When it goes on by itself, if it waits for a time.
     pub wake_at: Option<Instant>,
-    /// How it ended.
+    /// How it ended; not in lists.
     pub outcome: Option<Outcome>,
-    /// What `respond` said.
+    /// What `respond` said; not in lists.
     pub answer: Option<Response>,
 }
 
@@ -455,20 +469,35 @@ pub trait Store: Send + Sync {
     /// What a run has been told, oldest first, and the numbers by which that is known.
     async fn mail(&self, run: &RunId) -> Result<Vec<(i64, Event)>, Error>;
 
+    /// Keeps notes of triggers. Durable when it returns.
+    async fn keep(&self, notes: Vec<Note>) -> Result<(), Error>;
+
+    /// What a trigger has kept, by key.
+    async fn notes(&self, scope: &str) -> Result<BTreeMap<String, String>, Error>;
+
     /// When runs within a gate's scope began after a time, oldest first.
     async fn begun_since(&self, scope: &str, since: Instant) -> Result<Vec<Instant>, Error>;
 
-    /// A run as in a list.
+    /// A run with its result and answer.
     async fn summary(&self, run: &RunId) -> Result<Option<RunSummary>, Error>;
 
     /// A run with all that is known of it.
     async fn detail(&self, run: &RunId) -> Result<Option<RunDetail>, Error>;
 
-    /// Runs, newest first.
+    /// Runs, newest first, without their results and answers.
     async fn list(&self, filter: Filter) -> Result<Vec<RunSummary>, Error>;
 
     /// Runs that are not over, in the order in which they were accepted.
     async fn unfinished(&self) -> Result<Vec<Unfinished>, Error>;
+
+    /// How many runs that are not over stand how.
+    async fn standing(&self) -> Result<BTreeMap<RunState, u64>, Error> {
+        let mut counts = BTreeMap::new();
+        for run in self.unfinished().await? {
+            *counts.entry(run.state).or_default() += 1;
+        }
+        Ok(counts)
+    }
 
     /// How many bytes can still be written, where that is known.
     fn space(&self) -> Option<u64>;

@@ -1,6 +1,7 @@
 //! What is in the store?
 
 use std::{
+    collections::BTreeMap,
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -17,6 +18,13 @@ use crate::{
 
 const SUMMARY: &str =
     "select id, flow, plan, started_by, state, reason, started_at, ended_at, wake_at, outcome, answer from runs";
+
+/// The same without what may be large.
+const LISTED: &str =
+    "select id, flow, plan, started_by, state, reason, started_at, ended_at, wake_at, null, null from runs";
+
+/// How many runs are named where several fit.
+const MOST_NAMED: u32 = 10;
 
 /// Opens the runs of a data folder for reading; another process may be serving them.
 ///
@@ -37,7 +45,7 @@ impl Reader {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs, newest first.
+    /// Runs, newest first, without their results and answers.
     ///
     /// # Errors
     /// When the database can't be read.
@@ -52,20 +60,46 @@ impl Reader {
             conditions.push("id < ?".to_owned());
             values.push(Box::new(before.as_str().to_owned()));
         }
-        if !filter.states.is_empty() {
-            conditions.push(format!("state in ({})", vec!["?"; filter.states.len()].join(", ")));
-            values.extend(filter.states.iter().map(|state| Box::new(state.name()) as Box<dyn ToSql>));
+        // Written out, so that the indexes of the states that are few among many serve.
+        match filter.states.as_slice() {
+            [] => {}
+            [state] => conditions.push(match state.is_final() {
+                true => format!("state = '{state}'"),
+                false => format!("ended_at is null and state = '{state}'"),
+            }),
+            states => {
+                let states: Vec<_> = states.iter().map(|state| format!("'{state}'")).collect();
+                conditions.push(format!("state in ({})", states.join(", ")));
+            }
         }
         let condition =
             if conditions.is_empty() { String::new() } else { format!(" where {}", conditions.join(" and ")) };
         values.push(Box::new(i64::try_from(filter.limit).unwrap_or(i64::MAX)));
         let connection = self.lock();
-        let mut statement = connection.prepare(&format!("{SUMMARY}{condition} order by id desc limit ?"))?;
+        let mut statement = connection.prepare(&format!("{LISTED}{condition} order by id desc limit ?"))?;
         let runs = statement.query_map(rusqlite::params_from_iter(values), summary)?;
         Ok(runs.collect::<Result<_, _>>()?)
     }
 
-    /// A run as in a list.
+    /// The ids that begin or end with a text, newest first: at most ten.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub fn find(&self, part: &str) -> Result<Vec<RunId>, Error> {
+        let part = part.to_ascii_uppercase();
+        if part.is_empty() || !part.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return Ok(Vec::new());
+        }
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(
+            "select id from runs where id between ?1 and ?1 || '~' or substr(id, -length(?1)) = ?1
+             order by id desc limit ?2",
+        )?;
+        let found = statement.query_map(rusqlite::params![part, MOST_NAMED], |row| parsed(row, 0))?;
+        Ok(found.collect::<Result<_, _>>()?)
+    }
+
+    /// A run with its result and answer.
     ///
     /// # Errors
     /// When the database can't be read.
@@ -155,6 +189,15 @@ impl Reader {
         Ok(runs.collect::<Result<_, _>>()?)
     }
 
+    pub(super) fn standing(&self) -> Result<BTreeMap<RunState, u64>, Error> {
+        let connection = self.lock();
+        let mut statement =
+            connection.prepare_cached("select state, count(*) from runs where ended_at is null group by state")?;
+        let counts =
+            statement.query_map([], |row| Ok((parsed(row, 0)?, u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0))))?;
+        Ok(counts.collect::<Result<_, _>>()?)
+    }
+
     pub(super) fn start(&self, run: &RunId) -> Result<Option<Start>, Error> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached("select start from runs where id = ?")?;
@@ -166,6 +209,13 @@ impl Reader {
         let mut statement = connection.prepare_cached("select id, body from mail where run = ? order by id")?;
         let mail = statement.query_map([run.as_str()], |row| Ok((row.get(0)?, json(row, 1)?)))?;
         Ok(mail.collect::<Result<_, _>>()?)
+    }
+
+    pub(super) fn notes(&self, scope: &str) -> Result<BTreeMap<String, String>, Error> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached("select key, text from notes where scope = ?")?;
+        let notes = statement.query_map([scope], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(notes.collect::<Result<_, _>>()?)
     }
 
     pub(super) fn begun_since(&self, scope: &str, since: Instant) -> Result<Vec<Instant>, Error> {

@@ -1,6 +1,7 @@
 //! The store for one machine: a SQLite database in a folder.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -9,7 +10,7 @@ use async_trait::async_trait;
 use flow_model::units::Instant;
 
 use super::{
-    Batch, Committed, Error, Filter, Reader, RunDetail, RunSummary, Store, Unfinished,
+    Batch, Committed, Error, Filter, Note, Reader, RunDetail, RunState, RunSummary, Store, Unfinished,
     lock::Lock,
     read, schema,
     write::{Job, Writer},
@@ -88,6 +89,15 @@ impl Store for Sqlite {
         self.reading(move |reader| reader.mail(&run)).await
     }
 
+    async fn keep(&self, notes: Vec<Note>) -> Result<(), Error> {
+        self.writer.submit(|reply| Job::Notes { notes, reply }).await
+    }
+
+    async fn notes(&self, scope: &str) -> Result<BTreeMap<String, String>, Error> {
+        let scope = scope.to_owned();
+        self.reading(move |reader| reader.notes(&scope)).await
+    }
+
     async fn begun_since(&self, scope: &str, since: Instant) -> Result<Vec<Instant>, Error> {
         let scope = scope.to_owned();
         self.reading(move |reader| reader.begun_since(&scope, since)).await
@@ -109,6 +119,10 @@ impl Store for Sqlite {
 
     async fn unfinished(&self) -> Result<Vec<Unfinished>, Error> {
         self.reading(Reader::unfinished).await
+    }
+
+    async fn standing(&self) -> Result<BTreeMap<RunState, u64>, Error> {
+        self.reading(Reader::standing).await
     }
 
     fn space(&self) -> Option<u64> {

@@ -14,7 +14,7 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehav
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use super::{Batch, Committed, Dedupe, Done, Error, NewRun, RunState, SameBody, told};
+use super::{Batch, Committed, Dedupe, Done, Error, NewRun, Note, RunState, SameBody, told};
 use crate::journal::RunId;
 
 /// How many jobs one transaction takes at most.
@@ -27,6 +27,7 @@ type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
 pub(super) enum Job {
     Plan { digest: String, flow: String, plan: Vec<u8>, reply: Reply<()> },
+    Notes { notes: Vec<Note>, reply: Reply<()> },
     Batch { batch: Box<Batch>, reply: Reply<Committed> },
 }
 
@@ -74,7 +75,7 @@ impl Drop for Writer {
 
 /// What a job leads to, until its commit is done.
 enum Finished {
-    Plan(Reply<()>),
+    Plain(Reply<()>),
     Batch(Reply<Committed>, Committed),
 }
 
@@ -105,13 +106,13 @@ impl Thread {
         let result = self.transact(jobs, &mut done);
         for job in done {
             match (job, &result) {
-                (Finished::Plan(reply), Ok(())) => {
+                (Finished::Plain(reply), Ok(())) => {
                     let _ = reply.send(Ok(()));
                 }
                 (Finished::Batch(reply, committed), Ok(())) => {
                     let _ = reply.send(Ok(committed));
                 }
-                (Finished::Plan(reply), Err(error)) => {
+                (Finished::Plain(reply), Err(error)) => {
                     let _ = reply.send(Err(error.clone()));
                 }
                 (Finished::Batch(reply, _), Err(error)) => {
@@ -133,10 +134,14 @@ impl Thread {
                 match job {
                     Job::Plan { digest, flow, plan, reply } => {
                         // Listed before it is written, so that a failure is reported to it too.
-                        done.push(Finished::Plan(reply));
+                        done.push(Finished::Plain(reply));
                         transaction
                             .prepare_cached("insert or ignore into plans (digest, flow, plan) values (?, ?, ?)")?
                             .execute(params![digest, flow, plan])?;
+                    }
+                    Job::Notes { notes, reply } => {
+                        done.push(Finished::Plain(reply));
+                        keep(&transaction, &notes)?;
                     }
                     Job::Batch { batch, reply } => {
                         done.push(Finished::Batch(reply, Committed::Done(Done::default())));
@@ -164,7 +169,7 @@ impl Thread {
 
 fn refuse(job: Job, error: &Error) {
     match job {
-        Job::Plan { reply, .. } => {
+        Job::Plan { reply, .. } | Job::Notes { reply, .. } => {
             let _ = reply.send(Err(error.clone()));
         }
         Job::Batch { reply, .. } => {
@@ -227,8 +232,18 @@ fn write(transaction: &Transaction<'_>, batch: &Batch) -> Result<Committed, Erro
     Ok(Committed::Done(done))
 }
 
+fn keep(transaction: &Transaction<'_>, notes: &[Note]) -> Result<(), Error> {
+    for note in notes {
+        transaction
+            .prepare_cached("insert or replace into notes (scope, key, text) values (?, ?, ?)")?
+            .execute(params![note.scope, note.key, note.text])?;
+    }
+    Ok(())
+}
+
 /// Adds a run, unless its event or itself is known.
 fn insert(transaction: &Transaction<'_>, run: &RunId, new: &NewRun, at: Instant) -> Result<Option<Committed>, Error> {
+    keep(transaction, &new.notes)?;
     if let Some(dedupe) = &new.dedupe
         && let Some(duplicate) = remember(transaction, run, dedupe, at)?
     {

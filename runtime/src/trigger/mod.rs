@@ -7,14 +7,16 @@
 mod challenge;
 mod counters;
 mod event;
-mod every;
 mod form;
 mod handle;
 mod limits;
 mod payload;
+mod probe;
 mod problem;
 mod received;
+mod rhythm;
 mod route;
+mod schedule;
 mod serve;
 mod server;
 #[cfg(test)]
@@ -24,6 +26,7 @@ pub mod verify;
 pub use self::{
     counters::{Counters, Counts},
     limits::Limits,
-    route::{Error as RouteError, Route, Schedule, Verified, routes, schedules},
+    route::{Error as RouteError, Route, Verified, routes},
+    schedule::{Schedule, schedules},
     serve::{Error, Settings, serve},
 };

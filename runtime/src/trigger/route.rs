@@ -1,7 +1,8 @@
 //! Which ways in do the triggers of these plans open?
 //!
 //! `on http` has its own method and path, and is one flow's. The webhooks of a connection come to
-//! `POST /hooks/<connection>`, where any number of flows may listen. `GET /healthz` is there always.
+//! `POST /hooks/<connection>`, where any number of flows may listen. `GET /healthz`, `/readyz` and `/metrics` are there
+//! always.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,12 +14,10 @@ use flow_model::{
     plan::{Connection, Plan, Trigger, TriggerKind},
     schema::{Connector, VerifyCall, WebhookTrigger},
     ty::Types,
-    units::Millis,
 };
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 
-/// Where the server says that it is there.
-pub(super) const HEALTH: &str = "/healthz";
+use super::probe::Probe;
 
 /// A way in, as it is shown to people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,24 +45,6 @@ pub enum Verified {
 impl fmt::Display for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.method, self.path)
-    }
-}
-
-/// A flow that runs by the clock, as it is shown to people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Schedule {
-    /// The flow.
-    pub flow: String,
-    /// Which of its triggers.
-    pub trigger: usize,
-    /// How often.
-    pub every: Millis,
-}
-
-/// Writes `every 15m`, as the engine does in the list of runs.
-impl fmt::Display for Schedule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "every {}", self.every)
     }
 }
 
@@ -96,17 +77,9 @@ pub enum Error {
         /// What is missing.
         what: String,
     },
-    /// A trigger that this version can't serve.
-    #[error("the flow `{flow}` is started by `on {what}`, which this version can't serve yet")]
-    NotServed {
-        /// The flow.
-        flow: String,
-        /// The word after `on`.
-        what: &'static str,
-    },
 }
 
-/// Lists the ways in that the triggers of these plans open, by path, without `/healthz`.
+/// Lists the ways in that the triggers of these plans open, by path, without what the server answers itself.
 ///
 /// # Errors
 /// When two flows want the same requests, or a flow wants what the server needs.
@@ -116,7 +89,7 @@ pub fn routes(plans: &[Arc<Plan>]) -> Result<Vec<Route>, Error> {
     Ok(routes
         .filter_map(|(path, (method, entry))| {
             let listeners = match entry {
-                Entry::Health => return None,
+                Entry::Probe(_) => return None,
                 Entry::Request(listener) => std::slice::from_ref(listener),
                 Entry::Hook(listeners) => listeners,
             };
@@ -131,21 +104,6 @@ pub fn routes(plans: &[Arc<Plan>]) -> Result<Vec<Route>, Error> {
         .collect())
 }
 
-/// Lists what runs by the clock.
-pub fn schedules(plans: &[Arc<Plan>]) -> Vec<Schedule> {
-    let triggers =
-        plans.iter().flat_map(|plan| plan.triggers.iter().enumerate().map(move |(index, it)| (plan, index, it)));
-    triggers
-        .filter_map(|(plan, trigger, it)| match it.kind {
-            TriggerKind::Every(every) => Some(Schedule { flow: plan.flow.clone(), trigger, every }),
-            TriggerKind::Http { .. }
-            | TriggerKind::Webhook { .. }
-            | TriggerKind::Cron { .. }
-            | TriggerKind::Event { .. } => None,
-        })
-        .collect()
-}
-
 /// The ways in, by path and method.
 #[derive(Debug)]
 pub(super) struct Table {
@@ -156,7 +114,7 @@ pub(super) struct Table {
 #[derive(Debug)]
 pub(super) enum Entry {
     /// The server itself.
-    Health,
+    Probe(Probe),
     /// The one flow that listens there.
     Request(Listener),
     /// The flows that listen to a connection.
@@ -206,8 +164,8 @@ impl Listener {
 
 impl Table {
     pub(super) fn new(plans: &[Arc<Plan>]) -> Result<Self, Error> {
-        let health = BTreeMap::from([("GET".to_owned(), Entry::Health)]);
-        let mut table = Self { paths: BTreeMap::from([(HEALTH.to_owned(), health)]) };
+        let probe = |probe: Probe| (probe.path().to_owned(), BTreeMap::from([("GET".to_owned(), Entry::Probe(probe))]));
+        let mut table = Self { paths: Probe::ALL.map(probe).into() };
         for plan in plans {
             for index in 0..plan.triggers.len() {
                 table.add(Listener { plan: Arc::clone(plan), index, types: plan.types.clone() })?;
@@ -219,9 +177,7 @@ impl Table {
     fn add(&mut self, mut listener: Listener) -> Result<(), Error> {
         let flow = listener.plan.flow.clone();
         let (method, path) = match &listener.trigger().kind {
-            TriggerKind::Every(_) => return Ok(()),
-            TriggerKind::Cron { .. } => return Err(Error::NotServed { flow, what: "cron" }),
-            TriggerKind::Event { .. } => return Err(Error::NotServed { flow, what: "event" }),
+            TriggerKind::Every(_) | TriggerKind::Cron { .. } | TriggerKind::Event { .. } => return Ok(()),
             TriggerKind::Http { method, path, .. } => {
                 // As it stands in a request, where letters outside ASCII are escaped (RFC 3986, section 2.5).
                 (method.to_ascii_uppercase(), utf8_percent_encode(path, CONTROLS).to_string())
@@ -238,7 +194,7 @@ impl Table {
             }
         };
         let route = format!("{method} {path}");
-        if path == HEALTH {
+        if Probe::ALL.iter().any(|probe| probe.path() == path) {
             return Err(Error::Reserved { route, flow });
         }
         let is_hook = listener.webhook().is_some();
@@ -271,7 +227,7 @@ impl Table {
             Some(Entry::Request(first)) => {
                 return Err(Error::Taken { route, first: first.plan.flow.clone(), second: flow });
             }
-            Some(Entry::Health) => return Err(Error::Reserved { route, flow }),
+            Some(Entry::Probe(_)) => return Err(Error::Reserved { route, flow }),
         }
         Ok(())
     }
@@ -281,10 +237,12 @@ impl Table {
         self.paths.get(path)
     }
 
-    /// All ways in, as `POST /leads`.
+    /// All ways in that senders may mean, as `POST /leads`.
     pub(super) fn names(&self) -> Vec<String> {
         let of = |(path, methods): (&String, &BTreeMap<String, Entry>)| -> Vec<String> {
-            methods.keys().map(|method| format!("{method} {path}")).collect()
+            let meant = |entry: &Entry| !matches!(entry, Entry::Probe(Probe::Ready | Probe::Metrics));
+            let methods = methods.iter().filter(|(_, entry)| meant(entry));
+            methods.map(|(method, _)| format!("{method} {path}")).collect()
         };
         self.paths.iter().flat_map(of).collect()
     }

@@ -10,15 +10,17 @@ use url::Url;
 use super::{
     Counters, Limits,
     event::Setting,
-    every,
     handle::{self, Desk},
+    probe::Probes,
     received::Reading,
-    route::{self, Table, schedules},
+    route::{self, Table},
+    schedule::{self, schedules},
     server,
 };
 use crate::{
     engine::Engine,
     eval::{Environment, Library},
+    observe::Metrics,
     secret::Secrets,
     store,
     timer::Clock,
@@ -42,6 +44,8 @@ pub struct Settings {
     pub public_url: Option<Url>,
     /// What requests came to.
     pub counters: Arc<Counters>,
+    /// What is shown at `/metrics`; nothing when absent.
+    pub metrics: Option<Arc<Metrics>>,
 }
 
 /// Why serving ended.
@@ -68,7 +72,8 @@ pub async fn serve(
     settings: Settings,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), Error> {
-    let Settings { library, env, secrets, clock, limits, public_url, counters } = settings;
+    let Settings { library, env, secrets, clock, limits, public_url, counters, metrics } = settings;
+    let schedules = schedules(plans)?;
     let (stopped, stopping) = watch::channel(false);
     let desk = Arc::new(Desk {
         engine: Arc::clone(&engine),
@@ -83,12 +88,13 @@ pub async fn serve(
         public: public_url,
         answer_time: limits.answer_time.duration(),
         counters,
+        probes: Probes::new(engine.clone(), clock.clone(), metrics, stopping.clone()),
         stopping,
     });
     let router = Router::new().fallback(move |request: Request| handle::handle(Arc::clone(&desk), request));
     let runners = Workers::default();
-    for schedule in schedules(plans) {
-        runners.spawn(every::run(schedule, Arc::clone(&engine), Arc::clone(&clock)));
+    for schedule in schedules {
+        runners.spawn(schedule::run(schedule, Arc::clone(&engine), Arc::clone(&clock)));
     }
     let mut halted = None;
     let end = async {

@@ -1,6 +1,9 @@
 //! Runs on the engine: what is kept, what is waited for, what is shared.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+};
 
 use flow_model::{
     expr::Expr,
@@ -107,6 +110,7 @@ fn a_repeated_event_starts_one_run() {
         let event = |digest: &str| Submission {
             dedupe: Some(("evt_1".into(), Millis::seconds(3600))),
             body_digest: Some(digest.to_owned()),
+            notes: BTreeMap::new(),
             ..params()
         };
         let all = futures::future::join_all((0..50).map(|_| engine.submit(event("x")))).await;

@@ -1,7 +1,7 @@
 //! How many runs of a trigger are under way, and how many begin: on the engine, and over crashes.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, atomic::Ordering},
 };
 
@@ -40,6 +40,8 @@ fn event(key: &str, number: i64) -> Submission {
         payload: Value::record([("key", Value::text(key)), ("n", Value::Int(number))]),
         dedupe: Some((number.to_string(), Millis::seconds(999_999))),
         body_digest: None,
+        trace: None,
+        notes: BTreeMap::new(),
     }
 }
 

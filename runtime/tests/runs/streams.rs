@@ -20,7 +20,7 @@ use crate::support::{
 fn streaming(page: Page, of: Stmt) -> Plan {
     let mut plan = plan(&[], vec![step_of("list", "read", 1, int(7)), of, end(get(2))]);
     let connector = plan.connectors.get_mut("world").unwrap();
-    let read = connector.operations.get_mut("read").unwrap();
+    let read = std::sync::Arc::make_mut(connector).operations.get_mut("read").unwrap();
     read.result = Type::Stream(Box::new(Type::Json));
     read.page = Some(page);
     plan

@@ -10,7 +10,7 @@ use crate::{
     engine::{RunDetail, RunId},
     journal::Row,
     machine::{Event, Start},
-    store::{self, Batch, Committed, Sqlite, Store, Unfinished},
+    store::{self, Batch, Committed, Note, Sqlite, Store, Unfinished},
 };
 use plans::{http, plan, text};
 
@@ -47,6 +47,14 @@ impl Store for Failing {
 
     async fn mail(&self, run: &RunId) -> Result<Vec<(i64, Event)>, store::Error> {
         self.inner.mail(run).await
+    }
+
+    async fn keep(&self, notes: Vec<Note>) -> Result<(), store::Error> {
+        self.inner.keep(notes).await
+    }
+
+    async fn notes(&self, scope: &str) -> Result<BTreeMap<String, String>, store::Error> {
+        self.inner.notes(scope).await
     }
 
     async fn begun_since(&self, scope: &str, since: Instant) -> Result<Vec<Instant>, store::Error> {

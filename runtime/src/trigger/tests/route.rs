@@ -37,7 +37,7 @@ fn ways_in_are_listed_with_their_flows() {
             ("POST /leads".to_owned(), "leads".to_owned(), Verified::NotAll),
         ]
     );
-    let schedules = schedules(&plans);
+    let schedules = schedules(&plans).unwrap();
     let [schedule] = schedules.as_slice() else { panic!("{schedules:?}") };
     assert_eq!((schedule.flow.as_str(), schedule.to_string()), ("clean", "every 1h".to_owned()));
 }

@@ -1,7 +1,7 @@
 //! Schedules on a clock that the test sets.
 
 use flow_model::{
-    plan::{NodeKind, TriggerKind},
+    plan::{CatchUp, NodeKind, TriggerKind},
     ty::Type,
     units::Millis,
     value::Value,
@@ -97,5 +97,123 @@ async fn what_was_missed_while_the_process_was_down_is_made_up_for_once() {
     let served = start(folder.path(), &clock, quarters(), Limits::default()).await;
     clock.slept_until(after(75)).await;
     assert_eq!(served.runs().await.len(), 2);
+    served.stop().await.unwrap();
+}
+
+/// A flow at nine and at half past two in Berlin.
+fn cron(catch_up: CatchUp) -> Vec<Arc<Plan>> {
+    let kind = TriggerKind::Cron { line: "30 2,9 * * *".to_owned(), zone: "Europe/Berlin".to_owned(), catch_up };
+    let at = NodeKind::Return(member(EVENT, "scheduled_at"));
+    vec![Arc::new(plan("tidy", vec![trigger(kind, Type::Json)], vec![at]))]
+}
+
+fn at(text: &str) -> Instant {
+    Instant(text.parse::<jiff::Timestamp>().unwrap().as_millisecond())
+}
+
+/// The times that have had a run.
+async fn times(served: &Served) -> Vec<String> {
+    let mut times = Vec::new();
+    for run in served.runs().await {
+        match served.engine.outcome(&run.id).await.unwrap().outcome {
+            Some(Outcome::Completed(at)) => times.push(at.to_string()),
+            other => panic!("{other:?}"),
+        }
+    }
+    times.sort();
+    times
+}
+
+/// Serves at a time until the schedule sleeps until another one, and gives the times that have had a run by then.
+async fn served_at(folder: &std::path::Path, now: &str, next: &str, plans: Vec<Arc<Plan>>) -> Vec<String> {
+    let clock = Hands::at(at(now));
+    let served = start(folder, &clock, plans, Limits::default()).await;
+    clock.slept_until(at(next)).await;
+    let times = times(&served).await;
+    served.stop().await.unwrap();
+    times
+}
+
+#[tokio::test]
+async fn reliability_05_a_time_that_the_clock_on_the_wall_skips_or_shows_twice_runs_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Hands::at(at("2026-03-28T12:00:00Z"));
+    let served = start(folder.path(), &clock, cron(CatchUp::Last), Limits::default()).await;
+    for (time, next) in [
+        // 02:30 is skipped: it comes at 03:00, when 02:00 would have been.
+        ("2026-03-29T01:00:00Z", "2026-03-29T07:30:00Z"),
+        ("2026-03-29T07:30:00Z", "2026-03-30T00:30:00Z"),
+    ] {
+        clock.slept_until(at(time)).await;
+        assert_eq!(run_at(&served, &clock, at(time)).await, time);
+        clock.slept_until(at(next)).await;
+    }
+    served.stop().await.unwrap();
+
+    let clock = Hands::at(at("2026-10-25T00:00:00Z"));
+    let served = start(folder.path(), &clock, cron(CatchUp::None), Limits::default()).await;
+    // 02:30 comes twice: the first one counts.
+    clock.slept_until(at("2026-10-25T00:30:00Z")).await;
+    assert_eq!(run_at(&served, &clock, at("2026-10-25T00:30:00Z")).await, "2026-10-25T00:30:00Z");
+    clock.slept_until(at("2026-10-25T08:30:00Z")).await;
+    assert_eq!(run_at(&served, &clock, at("2026-10-25T08:30:00Z")).await, "2026-10-25T08:30:00Z");
+    assert_eq!(served.runs().await.len(), 4);
+    served.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn reliability_05_what_was_missed_follows_catch_up_over_restarts() {
+    for (catch_up, made_up_for) in [
+        (CatchUp::None, [].as_slice()),
+        (CatchUp::Last, &["2026-05-04T07:30:00Z"]),
+        (CatchUp::AtMost(2), &["2026-05-04T00:30:00Z", "2026-05-04T07:30:00Z"]),
+        (
+            CatchUp::All,
+            &[
+                "2026-05-02T07:30:00Z",
+                "2026-05-03T00:30:00Z",
+                "2026-05-03T07:30:00Z",
+                "2026-05-04T00:30:00Z",
+                "2026-05-04T07:30:00Z",
+            ],
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path();
+        let first = served_at(data, "2026-05-02T06:00:00Z", "2026-05-02T07:30:00Z", cron(catch_up)).await;
+        assert_eq!(first, [""; 0], "what was written yesterday has missed nothing");
+        let (now, next) = ("2026-05-04T12:00:00Z", "2026-05-05T00:30:00Z");
+        assert_eq!(served_at(data, now, next, cron(catch_up)).await, made_up_for, "{catch_up:?}");
+        assert_eq!(served_at(data, now, next, cron(catch_up)).await, made_up_for, "{catch_up:?}: and once");
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_is_started_again_within_a_minute_has_missed_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    served_at(folder.path(), "2026-05-02T07:29:50Z", "2026-05-02T07:30:00Z", cron(CatchUp::None)).await;
+    let times = served_at(folder.path(), "2026-05-02T07:30:40Z", "2026-05-03T00:30:00Z", cron(CatchUp::None)).await;
+    assert_eq!(times, ["2026-05-02T07:30:00Z"]);
+}
+
+#[tokio::test]
+async fn reliability_05_a_clock_that_is_set_back_runs_nothing_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    served_at(data, "2026-05-02T07:00:00Z", "2026-05-02T07:30:00Z", cron(CatchUp::All)).await;
+    let once = ["2026-05-02T07:30:00Z"];
+    assert_eq!(served_at(data, "2026-05-02T07:31:00Z", "2026-05-03T00:30:00Z", cron(CatchUp::All)).await, once);
+    // Back by hours: the time that comes again has had its run.
+    assert_eq!(served_at(data, "2026-05-02T01:00:00Z", "2026-05-03T00:30:00Z", cron(CatchUp::All)).await, once);
+    // Ahead by a year, and set right: what runs from now on are times that have had no run.
+    let ahead = served_at(data, "2027-05-02T06:00:00Z", "2027-05-02T07:30:00Z", cron(CatchUp::Last)).await;
+    assert_eq!(ahead, ["2026-05-02T07:30:00Z", "2027-05-02T00:30:00Z"]);
+    let clock = Hands::at(at("2026-05-02T07:29:00Z"));
+    let served = start(data, &clock, cron(CatchUp::Last), Limits::default()).await;
+    clock.slept_until(at("2026-05-02T07:30:00Z")).await;
+    clock.set(at("2026-05-02T07:30:00Z"));
+    clock.slept_until(at("2026-05-03T00:30:00Z")).await;
+    assert_eq!(served.runs().await.len(), 2, "half past nine has had its run");
+    assert_eq!(run_at(&served, &clock, at("2026-05-03T00:30:00Z")).await, "2026-05-03T00:30:00Z");
     served.stop().await.unwrap();
 }

@@ -1,0 +1,195 @@
+//! The command line of `flowc runs`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::{Data, Format};
+
+/// Look at runs and their history, and decide about them.
+///
+/// Every command works also while `flowc serve` uses the data folder: what changes something is then asked of that process,
+/// and is on disk when the command returns.
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true, disable_help_subcommand = true)]
+pub(crate) struct Runs {
+    #[command(subcommand)]
+    pub(crate) command: RunsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunsCommand {
+    List(RunsList),
+    Show(RunsShow),
+    /// Say what a run waits for, and what can be done about it
+    #[command(after_help = "\
+Examples:
+  flowc runs why T7U8V
+  flowc runs why T7U8V --format json | jq '.waits[].for'")]
+    Why(RunsShow),
+    Resume(RunsResume),
+    /// Stop a run, and undo what it has done
+    ///
+    /// The steps that have an `undo` are undone, newest first. What comes later from calls under way is written down, and
+    /// the run does not go on.
+    #[command(after_help = "\
+Examples:
+  flowc runs cancel T7U8V
+  flowc runs cancel T7U8V --because 'ordered twice'")]
+    Cancel(RunsCancel),
+    /// Say yes to what a run asks with `approve`
+    #[command(after_help = "\
+Examples:
+  flowc runs list --state waiting
+  flowc runs approve T7U8V --by jenny --note 'checked with the customer'")]
+    Approve(RunsAnswer),
+    /// Say no to what a run asks with `approve`
+    #[command(after_help = "\
+Examples:
+  flowc runs reject T7U8V --by jenny --note 'paid out already'")]
+    Reject(RunsAnswer),
+    Resolve(RunsResolve),
+}
+
+/// Which run.
+#[derive(Debug, Args)]
+pub(crate) struct OneRun {
+    /// The run's id, or as much of its beginning or end as tells it from others
+    #[arg(value_name = "RUN")]
+    pub(crate) run: String,
+    /// The program, or its folder
+    #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
+    pub(crate) program: PathBuf,
+    #[command(flatten)]
+    pub(crate) data: Data,
+}
+
+/// List runs, newest first.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc runs list                   the runs in ./.flow
+  flowc runs list receipt.flow --state failed
+  flowc runs list --data /var/lib/flow --format json | jq '.[].id'")]
+pub(crate) struct RunsList {
+    /// The program, or its folder
+    #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
+    pub(crate) program: PathBuf,
+    /// Only the runs of this flow
+    #[arg(long, value_name = "NAME")]
+    pub(crate) flow: Option<String>,
+    /// Only the runs in this state
+    #[arg(long, value_name = "STATE")]
+    pub(crate) state: Option<State>,
+    /// How many at most
+    #[arg(long, value_name = "N", default_value = "50")]
+    pub(crate) limit: usize,
+    /// How they are written
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) data: Data,
+}
+
+/// The state of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum State {
+    /// Calls are under way
+    Running,
+    /// It waits for a time, an event, a person or another run
+    Waiting,
+    /// Ended with a result
+    Completed,
+    /// Ended with an error
+    Failed,
+    /// Stopped on request
+    Cancelled,
+    /// A call may or may not have taken effect, and is not safe to repeat
+    NeedsDecision,
+}
+
+/// Show a run: each step with its attempts and times, and how it ended.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc runs show 01JD3Q9GZ1M4C1Q2VE5S6T7U8V
+  flowc runs show T7U8V receipt.flow         the beginning or the end of an id is enough
+  flowc runs show T7U8V --format json | jq '.steps[] | select(.state == \"failed\")'")]
+pub(crate) struct RunsShow {
+    #[command(flatten)]
+    pub(crate) of: OneRun,
+    /// How it is written
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(crate) format: Format,
+}
+
+/// Continue a run that was interrupted, and watch it to its end.
+///
+/// The run goes on with the program as it was when it began, and without repeating what it has done. `flowc serve`
+/// continues all runs of its data folder by itself.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc runs resume 01JD3Q9GZ1M4C1Q2VE5S6T7U8V
+  flowc runs resume T7U8V receipt.flow")]
+pub(crate) struct RunsResume {
+    #[command(flatten)]
+    pub(crate) of: OneRun,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunsCancel {
+    #[command(flatten)]
+    pub(crate) of: OneRun,
+    /// Why, for its history
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) because: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunsAnswer {
+    #[command(flatten)]
+    pub(crate) of: OneRun,
+    /// Which `approve`, where the run asks several things
+    #[arg(long, value_name = "STEP")]
+    pub(crate) step: Option<String>,
+    /// Who says so [default: the user of this machine]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) by: Option<String>,
+    /// What is said besides; the flow can read it
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) note: Option<String>,
+}
+
+/// Decide about a step of which it is not known whether it took effect.
+///
+/// A call that is not safe to repeat was under way when the process ended or the connection broke. Look up in the system
+/// that was called whether it did its work, then say so.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("how").required(true).args(["retry", "skip", "result", "fail"]))]
+#[command(after_help = "\
+Examples:
+  flowc runs list --state needs_decision
+  flowc runs why T7U8V                                  says what is known
+  flowc runs resolve T7U8V --retry                      it did nothing: call it again
+  flowc runs resolve T7U8V --result '{\"id\": \"ch_12\"}'   it worked, and this is what it gave")]
+pub(crate) struct RunsResolve {
+    #[command(flatten)]
+    pub(crate) of: OneRun,
+    /// Which step, where several are open
+    #[arg(long, value_name = "STEP")]
+    pub(crate) step: Option<String>,
+    /// The call did nothing: make it again
+    #[arg(long)]
+    pub(crate) retry: bool,
+    /// Go on without its result, where the flow can
+    #[arg(long)]
+    pub(crate) skip: bool,
+    /// The call worked, and gave this: JSON, `@file`, or `-` for standard input
+    #[arg(long, value_name = "JSON|@FILE|-", allow_hyphen_values = true)]
+    pub(crate) result: Option<String>,
+    /// Let the step count as failed, for this reason
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) fail: Option<String>,
+}

@@ -1,0 +1,250 @@
+//! What can be asked of whoever works on a data folder, and what comes of it?
+//!
+//! One process works on a folder at a time. Others ask it: see [`line`]. Where nobody works on it, whoever wants something
+//! opens the folder itself, [holds](Engine::hold) the engine, and does the same with [`perform`].
+
+mod line;
+
+use flow_model::{
+    boundary,
+    failure::{ErrorKind, Failure},
+    plan::{NodeKind, Plan},
+    ty::Type,
+    value::Value,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+pub use self::line::{FILE, Listening, Unreachable, ask, listen};
+use crate::{
+    engine::{ControlError, Engine, RunDetail, RunId, RunState},
+    journal::{Wait, Why},
+    machine::{Decision, Place, Verdict},
+    store::Error,
+};
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ask {
+    /// Whether someone is there.
+    Hello,
+    /// The end of a run.
+    Cancel {
+        /// The run.
+        run: RunId,
+        /// Why, in words.
+        reason: String,
+    },
+    /// An answer to an `approve`.
+    Answer {
+        /// The run.
+        run: RunId,
+        /// Which `approve`, where it asks several things.
+        step: Option<String>,
+        /// What is said.
+        verdict: Verdict,
+        /// By whom.
+        by: Option<String>,
+        /// What is said besides.
+        note: Option<String>,
+    },
+    /// A decision about a step whose outcome is not known.
+    Resolve {
+        /// The run.
+        run: RunId,
+        /// Which step, where there are several.
+        step: Option<String>,
+        /// What is decided.
+        how: How,
+    },
+}
+
+/// What is decided about a step whose outcome is not known.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum How {
+    /// It had no effect: it is called again.
+    Retry,
+    /// The run goes on without its result.
+    Skip,
+    /// It took effect, and this was its result.
+    Result(Json),
+    /// It counts as failed, for this reason.
+    Fail(String),
+}
+
+/// What has come of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Told {
+    /// Someone is there.
+    Hello,
+    /// It is done, and on disk.
+    Done {
+        /// The step that it was about.
+        step: Option<String>,
+        /// How the run stands now.
+        state: RunState,
+        /// Why, in words.
+        reason: Option<String>,
+    },
+}
+
+/// Why it was not done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// Why, in words.
+    pub message: String,
+    /// What to do.
+    pub help: Vec<String>,
+    /// Whose fault it is.
+    pub fault: Fault,
+}
+
+/// Whose fault a refusal is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// What is asked can't be done.
+    Asked,
+    /// The data folder can't be read or written.
+    Store,
+}
+
+impl Refusal {
+    fn asked(message: impl Into<String>) -> Self {
+        Self { message: message.into(), help: Vec::new(), fault: Fault::Asked }
+    }
+
+    fn help(mut self, help: impl Into<String>) -> Self {
+        self.help.push(help.into());
+        self
+    }
+}
+
+impl From<ControlError> for Refusal {
+    fn from(error: ControlError) -> Self {
+        match error {
+            ControlError::Store(error) => error.into(),
+            other => Self::asked(other.to_string()),
+        }
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self { message: error.to_string(), help: Vec::new(), fault: Fault::Store }
+    }
+}
+
+/// Does what is asked. It is on disk when this returns.
+///
+/// # Errors
+/// Says why it was not done; nothing has changed then.
+pub async fn perform(engine: &Engine, ask: Ask) -> Result<Told, Refusal> {
+    match ask {
+        Ask::Hello => Ok(Told::Hello),
+        Ask::Cancel { run, reason } => {
+            engine.cancel(&run, reason).await?;
+            stands(engine, &run, None).await
+        }
+        Ask::Answer { run, step, verdict, by, note } => {
+            let detail = open(engine, &run).await?;
+            let asks = |why: &Why| matches!(why, Why::Approval { .. });
+            let place = one(&detail, step.as_deref(), asks, "asks for no approval", "approval")?;
+            engine.decide(&run, place.clone(), verdict, by, note).await?;
+            stands(engine, &run, Some(&place)).await
+        }
+        Ask::Resolve { run, step, how } => {
+            let detail = open(engine, &run).await?;
+            let doubts = |why: &Why| matches!(why, Why::Decision { .. });
+            let place = one(&detail, step.as_deref(), doubts, "waits for no decision", "decision")?;
+            let plan = engine.plan_of(&run).await?;
+            let plan = plan.ok_or_else(|| Refusal::asked(format!("the plan of run {run} is not there")))?;
+            engine.resolve(&run, place.clone(), decision(&plan, &place, how)?).await?;
+            stands(engine, &run, Some(&place)).await
+        }
+    }
+}
+
+async fn open(engine: &Engine, run: &RunId) -> Result<RunDetail, Refusal> {
+    match engine.run(run).await? {
+        None => Err(ControlError::Unknown(run.clone()).into()),
+        Some(detail) if detail.summary.state.is_final() => {
+            Err(ControlError::Over { run: run.clone(), state: detail.summary.state }.into())
+        }
+        Some(detail) => Ok(detail),
+    }
+}
+
+async fn stands(engine: &Engine, run: &RunId, step: Option<&Place>) -> Result<Told, Refusal> {
+    let detail = engine.run(run).await?.ok_or_else(|| Refusal::from(ControlError::Unknown(run.clone())))?;
+    let step = step.map(ToString::to_string);
+    Ok(Told::Done { step, state: detail.summary.state, reason: detail.summary.reason })
+}
+
+/// The place that is meant: the only one of its kind, or the one with that name.
+fn one(
+    detail: &RunDetail,
+    step: Option<&str>,
+    fits: impl Fn(&Why) -> bool,
+    none: &str,
+    what: &str,
+) -> Result<Place, Refusal> {
+    let run = &detail.summary.id;
+    let waits: Vec<_> = Wait::of(&detail.history).into_iter().filter(|wait| fits(&wait.why)).collect();
+    let named: Vec<_> = waits.iter().filter(|wait| step.is_none_or(|step| wait.place.is_called(step))).collect();
+    let list = |waits: &mut dyn Iterator<Item = &Wait>| {
+        waits.map(|wait| format!("`{}`", wait.place)).collect::<Vec<_>>().join(", ")
+    };
+    match (named.as_slice(), step) {
+        ([wait], _) => Ok(wait.place.clone()),
+        ([], None) => Err(Refusal::asked(format!("run {run} {none}"))),
+        ([], Some(step)) if waits.is_empty() => Err(Refusal::asked(format!("run {run} {none} at `{step}`"))),
+        ([], Some(step)) => Err(Refusal::asked(format!("run {run} {none} at `{step}`"))
+            .help(format!("the open ones are {}", list(&mut waits.iter())))),
+        (several, _) => Err(Refusal::asked(format!("run {run} waits for more than one {what}"))
+            .help(format!("say which one with `--step`: {}", list(&mut several.iter().copied())))),
+    }
+}
+
+/// The decision, where it fits the step.
+fn decision(plan: &Plan, place: &Place, how: How) -> Result<Decision, Refusal> {
+    let step = plan.graph.node_weights().find(|node| node.path == place.path).and_then(|node| match &node.kind {
+        NodeKind::Step(step) => Some(step),
+        _ => None,
+    });
+    let connector = step.and_then(|step| plan.connections.get(&step.connection));
+    let connector = connector.and_then(|connection| plan.connectors.get(&connection.connector));
+    let operation = step.and_then(|step| connector?.operations.get(&step.operation));
+    let none = Default::default();
+    let (result, types) = match step.and_then(|step| step.result.as_ref()) {
+        Some(result) => (result, &plan.types),
+        None => (
+            operation.map_or(&Type::Json, |operation| &operation.result),
+            connector.map_or(&none, |connector| &connector.types),
+        ),
+    };
+    match how {
+        How::Retry => Ok(Decision::Retry),
+        How::Fail(message) => Ok(Decision::Fail(Failure::new(ErrorKind::Interrupted, message))),
+        How::Result(json) => match boundary::decode(&json, result, types) {
+            Ok(value) => Ok(Decision::Result(value)),
+            Err(mismatch) => {
+                Err(Refusal::asked(format!("this is no result of `{place}`: {mismatch}")).help(match operation {
+                    Some(_) => format!("it has the type `{result}`"),
+                    None => "give a result that the run can go on with".to_owned(),
+                }))
+            }
+        },
+        How::Skip => match boundary::decode(&Json::Null, result, types) {
+            Ok(value) => Ok(Decision::Result(value)),
+            Err(_) if step.is_some_and(|step| step.slot.is_none()) => Ok(Decision::Result(Value::Null)),
+            Err(_) => Err(Refusal::asked(format!("the run can't go on without the result of `{place}`"))
+                .help(format!("give its result, of the type `{result}`, with `--result`"))
+                .help("or let it count as failed with `--fail`: the steps that have an `undo` are undone then")),
+        },
+    }
+}
