@@ -7,6 +7,7 @@ mod e2e;
 mod examples;
 mod faults;
 mod functions;
+mod imports;
 mod natives;
 mod programs;
 mod reference;

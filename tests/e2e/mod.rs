@@ -11,6 +11,7 @@ mod crash;
 mod process;
 mod project;
 mod receipt;
+mod reload;
 mod run;
 mod s3;
 mod secrets;

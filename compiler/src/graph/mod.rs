@@ -24,7 +24,11 @@ mod stream;
 mod tests;
 mod trigger;
 
-pub(crate) use self::{content::referred, failure::of_operation, step::wire};
+pub(crate) use self::{
+    content::{referred, secrets},
+    failure::of_operation,
+    step::wire,
+};
 
 use std::collections::BTreeMap;
 

@@ -15,6 +15,7 @@ mod limit;
 mod operation;
 mod page;
 mod policy;
+mod reach;
 mod reference;
 mod request;
 mod section;
