@@ -177,7 +177,7 @@ impl Machine {
         let now = self.now;
         let Some(owner) = self.forks.get(&id).map(|fork| fork.owner) else { return Ok(()) };
         let scope = self.threads.get(&owner).map_or(0, |thread| thread.scope);
-        let Some(mut pages) = self.stream_of(id).map(|pages| std::mem::take(pages)) else {
+        let Some(mut pages) = self.stream_of(id).map(std::mem::take) else {
             return Ok(());
         };
         let step = match plan.graph.node_weight(pages.step).map(|node| &node.kind) {
