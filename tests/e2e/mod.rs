@@ -20,6 +20,7 @@ mod stop;
 mod stripe;
 mod testing;
 mod world;
+mod zombie;
 
 use std::{fmt::Debug, future::Future, time::Duration};
 
