@@ -49,7 +49,7 @@ fn every_comment_is_kept() {
 
 #[test]
 fn tests_are_laid_out_like_flows() {
-    let text = "test   \"a\"  for f{given x=1\nstub *   using\n  schema\nstub a.b fails  E 2  times then  returns{x:1}\n\n\nexpect run completed // well\n// all\nexpect a.b called  once with{text:\"a rather long text that does not fit the line\",other:\"another text of the same kind\"}\nexpect never {  a  b }}\ntest \"b\" for f { }\n";
+    let text = "test   \"a\"  for f{given x=1\nstub *   using\n  schema\nstub a.b fails  E 2  times then  returns{x:1}\n\n\nexpect run completed // well\n// all\nexpect a.b called  once with{text:\"a rather long text that does not fit the line\",other:\"another text of the same kind\"}\nexpect never {  a.b  called  after  c.d\n a.b failed   where   .x==1 }}\ntest \"b\" for f { }\n";
     insta::assert_snapshot!(assert_stable(text));
 }
 

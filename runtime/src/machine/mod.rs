@@ -21,6 +21,7 @@ mod repeat;
 mod replay;
 mod scope;
 mod step;
+mod stream;
 mod undo;
 
 use std::{

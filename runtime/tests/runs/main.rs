@@ -20,5 +20,6 @@ mod proofs;
 mod random;
 mod reliability;
 mod simulated;
+mod streams;
 mod support;
 mod undo;
