@@ -1,25 +1,17 @@
 //! One run of the parser over a part of the source, with repairs.
 //!
-//! What is in the language is read by [`peg`]; what is not is read again by pest, which says where it stopped and what it
-//! had expected there.
+//! What is in the language is read by [`peg`]; of what is not, it says in a second, slower run where it stopped and what it
+//! had expected there, as pest would.
 
-use std::{
-    borrow::Cow,
-    num::NonZeroUsize,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::borrow::Cow;
 
-use pest::{
-    Parser as _, Token,
-    error::{Error, ErrorVariant, InputLocation},
-    iterators::Pairs,
-};
+use pest::Parser as _;
 
 use crate::{
     build::{Side, build},
     parser::{FlowParser, Rule},
     patch::Patched,
-    peg::{self, Event},
+    peg,
     problem::Edit,
     tree::Entry,
 };
@@ -31,11 +23,8 @@ const STEPS_PER_BYTE: usize = 200;
 /// Steps that any text may take.
 const STEPS: usize = 20_000;
 
-/// pest's limit holds for the process and is read when a parse begins.
-static LIMIT: Mutex<()> = Mutex::new(());
-
 /// Where and why the parser stopped.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Failure {
     /// Place in the source.
     pub at: u32,
@@ -47,7 +36,7 @@ pub(crate) struct Failure {
 /// Parses the bytes `start..end` of the source with edits, all of which lie there.
 pub(crate) fn attempt(source: &str, start: u32, end: u32, edits: &[Edit]) -> Result<Vec<Entry>, Failure> {
     let part = Part::new(source, start, end, edits);
-    part.read().map_or_else(|| part.read_by_pest(), Ok)
+    part.read().ok_or_else(|| part.failure())
 }
 
 /// The nodes of the bytes `start..end` of the source with edits, if they parse.
@@ -55,32 +44,54 @@ pub(crate) fn entries(source: &str, start: u32, end: u32, edits: &[Edit]) -> Opt
     Part::new(source, start, end, edits).read()
 }
 
-/// What pest alone makes of a text.
+/// Where and why the parser stops in a text, if it is not in the language.
+#[cfg(test)]
+pub(crate) fn failure(text: &str) -> Option<Failure> {
+    let part = Part::new(text, 0, text.len() as u32, &[]);
+    if part.read().is_some() { None } else { Some(part.failure()) }
+}
+
+/// What pest makes of a text.
 #[cfg(test)]
 pub(crate) fn by_pest(text: &str) -> Result<Vec<Entry>, Failure> {
-    Part::new(text, 0, text.len() as u32, &[]).read_by_pest()
-}
+    use pest::{
+        Token,
+        error::{ErrorVariant, InputLocation},
+    };
 
-/// Says whether pest takes the text, in however many steps.
-pub(crate) fn takes(text: &str) -> bool {
-    limited(text, None).is_ok()
-}
-
-fn steps(text: &str) -> NonZeroUsize {
-    NonZeroUsize::MIN.saturating_add(STEPS + STEPS_PER_BYTE * text.len())
-}
-
-/// Parses with pest. Its limit of steps is in force during this call alone.
-fn limited(text: &str, steps: Option<NonZeroUsize>) -> Result<Pairs<'_, Rule>, Box<Error<Rule>>> {
-    struct Limited<'l>(#[expect(dead_code, reason = "held until the limit is lifted")] MutexGuard<'l, ()>);
-    impl Drop for Limited<'_> {
-        fn drop(&mut self) {
-            pest::set_call_limit(None);
+    match FlowParser::parse(Rule::file, text) {
+        Ok(mut pairs) => {
+            let mut entries = Vec::new();
+            if let Some(file) = pairs.next() {
+                let events = file.into_inner().tokens().map(|token| match token {
+                    Token::Start { rule, pos } => peg::Event { rule, is_end: false, at: pos.pos() as u32 },
+                    Token::End { rule, pos } => peg::Event { rule, is_end: true, at: pos.pos() as u32 },
+                });
+                build(events, |offset, _| offset, &mut entries);
+            }
+            Ok(entries)
+        }
+        Err(error) => {
+            let at = match error.location {
+                InputLocation::Pos(at) | InputLocation::Span((at, _)) => at as u32,
+            };
+            match error.variant {
+                ErrorVariant::ParsingError { positives, .. } => {
+                    Err(Failure { at, expected: positives, is_limit: false })
+                }
+                ErrorVariant::CustomError { .. } => Err(Failure { at, expected: Vec::new(), is_limit: true }),
+            }
         }
     }
-    let _limited = Limited(LIMIT.lock().unwrap_or_else(PoisonError::into_inner));
-    pest::set_call_limit(steps);
-    FlowParser::parse(Rule::file, text).map_err(Box::new)
+}
+
+/// Says whether pest takes the text.
+pub(crate) fn takes(text: &str) -> bool {
+    FlowParser::parse(Rule::file, text).is_ok()
+}
+
+fn steps(text: &str) -> usize {
+    STEPS + STEPS_PER_BYTE * text.len()
 }
 
 /// A part of the source as it is parsed.
@@ -103,37 +114,20 @@ impl<'s> Part<'s> {
     }
 
     fn read(&self) -> Option<Vec<Entry>> {
-        let events = peg::events(&self.text, steps(&self.text).get())?;
+        let events = peg::events(&self.text, steps(&self.text))?;
         let mut entries = Vec::with_capacity(events.len() / 5);
         build(events.into_iter(), |offset, side| self.place(offset, side), &mut entries);
         Some(entries)
     }
 
-    /// What pest makes of it: where it stopped, if it does not parse.
-    fn read_by_pest(&self) -> Result<Vec<Entry>, Failure> {
-        match limited(&self.text, Some(steps(&self.text))) {
-            // Reached only where the two count their steps differently.
-            Ok(mut pairs) => {
-                let mut entries = Vec::new();
-                if let Some(file) = pairs.next() {
-                    let events = file.into_inner().tokens().map(|token| match token {
-                        Token::Start { rule, pos } => Event { rule, is_end: false, at: pos.pos() as u32 },
-                        Token::End { rule, pos } => Event { rule, is_end: true, at: pos.pos() as u32 },
-                    });
-                    build(events, |offset, side| self.place(offset, side), &mut entries);
-                }
-                Ok(entries)
+    /// Where and why the parser stops; the part can't be read.
+    fn failure(&self) -> Failure {
+        match peg::stop(&self.text, steps(&self.text)) {
+            Some(stop) => {
+                Failure { at: self.place(stop.at, Side::Start), expected: stop.expected, is_limit: stop.is_limit }
             }
-            Err(error) => {
-                let at = match error.location {
-                    InputLocation::Pos(at) | InputLocation::Span((at, _)) => at,
-                };
-                let (expected, is_limit) = match error.variant {
-                    ErrorVariant::ParsingError { positives, .. } => (positives, false),
-                    ErrorVariant::CustomError { .. } => (Vec::new(), true),
-                };
-                Err(Failure { at: self.place(at as u32, Side::Start), expected, is_limit })
-            }
+            // It can be read, and only the fast way has used its steps up.
+            None => Failure { at: self.start, expected: Vec::new(), is_limit: true },
         }
     }
 

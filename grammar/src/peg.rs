@@ -1,10 +1,11 @@
 //! Runs the grammar over a text: the same language and the same events as the parser that pest derives from it, several
 //! times faster and without state shared between threads.
 //!
-//! In: a text. Out: where each rule begins and ends, or nothing where the text is not in the language; then pest is asked
-//! what it had expected. `build.rs` makes the tables out of `flow.pest`, so there is one grammar; a test compares the two
-//! readers over programs and damaged programs. The reader is a parsing machine for PEGs (Medeiros and Ierusalimschy, "A
-//! parsing machine for PEGs", 2008) that recurses and looks at the next byte before it enters an operation.
+//! In: a text. Out: where each rule begins and ends, or where the reader stopped and what it had expected there, by pest's
+//! rules for that ([`Attempts`]). `build.rs` makes the tables out of `flow.pest`, so there is one grammar; a test compares
+//! the two readers over programs and damaged programs. The reader is a parsing machine for PEGs (Medeiros and
+//! Ierusalimschy, "A parsing machine for PEGs", 2008) that recurses. When only success counts, it looks at the next byte
+//! before it enters an operation; when it has to tell what it expects, it enters all as pest does.
 
 use crate::parser::Rule;
 
@@ -79,39 +80,124 @@ enum Spacing {
     Atomic,
 }
 
-struct Machine<'t> {
+/// Where and why a text is not in the language.
+pub(crate) struct Stop {
+    pub at: u32,
+    /// The rules that were tried there, each once, in the order of the grammar.
+    pub expected: Vec<Rule>,
+    /// Whether its steps were used up.
+    pub is_limit: bool,
+}
+
+/// The rules that were tried at the furthest place. The bookkeeping is that of pest (`ParserState::track` of 2.9): a rule
+/// that fails stands for those inside of it that failed at its first byte, if they were several.
+#[derive(Default)]
+struct Attempts {
+    at: usize,
+    /// Rules that would have been right.
+    wanted: Vec<Rule>,
+    /// Rules that were there and must not be.
+    unwanted: Vec<Rule>,
+}
+
+/// What the attempts were when a rule began.
+#[derive(Clone, Copy)]
+struct Mark {
+    at: usize,
+    wanted: usize,
+    unwanted: usize,
+    count: usize,
+}
+
+struct Machine<'t, const TELLS: bool> {
     text: &'t [u8],
     at: usize,
     events: Vec<Event>,
     /// How many lookaheads it is in: there rules make no events.
     looking: u32,
+    /// Whether it is in an odd number of negative ones, where to succeed is to fail.
+    is_negative: bool,
     spacing: Spacing,
     /// Steps left. At zero everything fails.
     steps: usize,
+    attempts: Attempts,
 }
 
 /// Reads a text as a file. The events of the file itself are not among the events. Nothing where the text is no file, or
 /// takes more than so many steps.
 pub(crate) fn events(text: &str, steps: usize) -> Option<Vec<Event>> {
-    let mut machine = Machine {
-        text: text.as_bytes(),
-        at: 0,
-        events: Vec::with_capacity(text.len() / 2),
-        looking: 0,
-        spacing: Spacing::Free,
-        steps,
-    };
+    let mut machine = Machine::<false>::new(text, steps);
     let body = RULES.get(FILE)?.body;
     (machine.run(body) && machine.steps > 0).then_some(machine.events)
 }
 
-impl Machine<'_> {
+/// Says where and why the reader stops, if the text is no file or takes more than so many steps.
+pub(crate) fn stop(text: &str, steps: usize) -> Option<Stop> {
+    let mut machine = Machine::<true>::new(text, steps);
+    let is_file = RULES.get(FILE).is_some_and(|file| machine.rule(file));
+    if is_file && machine.steps > 0 {
+        return None;
+    }
+    let is_limit = machine.steps == 0;
+    let Attempts { at, wanted: mut expected, .. } = machine.attempts;
+    expected.sort_unstable();
+    expected.dedup();
+    Some(Stop { at: at as u32, expected: if is_limit { Vec::new() } else { expected }, is_limit })
+}
+
+impl Attempts {
+    fn count(&self, at: usize) -> usize {
+        if at == self.at { self.wanted.len() + self.unwanted.len() } else { 0 }
+    }
+
+    fn mark(&self, at: usize) -> Mark {
+        let (wanted, unwanted) = if at == self.at { (self.wanted.len(), self.unwanted.len()) } else { (0, 0) };
+        Mark { at, wanted, unwanted, count: self.count(at) }
+    }
+
+    /// Notes that a rule that began at a mark came out wrong.
+    fn note(&mut self, rule: Rule, mark: Mark, is_negative: bool) {
+        if self.count(mark.at) == mark.count + 1 {
+            return;
+        }
+        if mark.at == self.at {
+            self.wanted.truncate(mark.wanted);
+            self.unwanted.truncate(mark.unwanted);
+        }
+        if mark.at > self.at {
+            self.wanted.clear();
+            self.unwanted.clear();
+            self.at = mark.at;
+        }
+        if mark.at == self.at {
+            if is_negative { &mut self.unwanted } else { &mut self.wanted }.push(rule);
+        }
+    }
+}
+
+impl<'t, const TELLS: bool> Machine<'t, TELLS> {
+    fn new(text: &'t str, steps: usize) -> Self {
+        Self {
+            text: text.as_bytes(),
+            at: 0,
+            events: Vec::with_capacity(if TELLS { 0 } else { text.len() / 2 }),
+            looking: 0,
+            is_negative: false,
+            spacing: Spacing::Free,
+            steps,
+            attempts: Attempts::default(),
+        }
+    }
+
     fn byte(&self) -> Option<u8> {
         self.text.get(self.at).copied()
     }
 
     /// Says whether an operation can begin with the next byte.
     fn can_begin(&self, op: u16) -> bool {
+        if TELLS {
+            return true;
+        }
         let class = self.byte().map_or(0, |byte| CLASS[usize::from(byte)]);
         FIRST[usize::from(op)] >> class & 1 == 1
     }
@@ -177,6 +263,9 @@ impl Machine<'_> {
                 is_here
             }
             Op::Choice { from, to } => {
+                if TELLS {
+                    return (from..to).any(|child| self.enter(CHILDREN[usize::from(child)]));
+                }
                 let class = self.byte().map_or(0, |byte| CLASS[usize::from(byte)]);
                 (from..to).any(|child| {
                     let child = CHILDREN[usize::from(child)];
@@ -206,7 +295,12 @@ impl Machine<'_> {
                 }
                 true
             }
-            Op::Not(inner) => !self.looks(inner),
+            Op::Not(inner) => {
+                self.is_negative = !self.is_negative;
+                let is_here = self.looks(inner);
+                self.is_negative = !self.is_negative;
+                !is_here
+            }
             Op::And(inner) => self.looks(inner),
             Op::Start => self.at == 0,
             Op::End => self.at == self.text.len(),
@@ -239,12 +333,19 @@ impl Machine<'_> {
         };
         let is_seen = is_seen && self.looking == 0;
         let (at, length) = (self.at, self.events.len());
+        let mark = if TELLS { Some(self.attempts.mark(at)) } else { None };
         if is_seen {
             self.event(definition.rule, false);
         }
         self.spacing = inner;
         let is_here = self.run(definition.body);
         self.spacing = outer;
+        if let Some(mark) = mark
+            && is_here == self.is_negative
+            && (outer != Spacing::Atomic || matches!(definition.kind, RuleKind::Compound | RuleKind::Free))
+        {
+            self.attempts.note(definition.rule, mark, self.is_negative);
+        }
         if is_here && is_seen {
             self.event(definition.rule, true);
         } else if !is_here {
@@ -259,7 +360,12 @@ impl Machine<'_> {
             while matches!(self.byte(), Some(b' ' | b'\t' | b'\r' | b'\n')) {
                 self.at += 1;
             }
-            if self.byte() != Some(b'/') || self.text.get(self.at + 1) != Some(&b'/') {
+            let is_here = self.byte() == Some(b'/') && self.text.get(self.at + 1) == Some(&b'/');
+            if TELLS && is_here == self.is_negative && self.spacing != Spacing::Atomic {
+                let mark = self.attempts.mark(self.at);
+                self.attempts.note(Rule::COMMENT, mark, self.is_negative);
+            }
+            if !is_here {
                 return;
             }
             let is_seen = self.looking == 0 && self.spacing != Spacing::Atomic;
@@ -292,6 +398,9 @@ impl Machine<'_> {
     }
 
     fn event(&mut self, rule: Rule, is_end: bool) {
+        if TELLS {
+            return;
+        }
         self.events.push(Event { rule, is_end, at: self.at as u32 });
     }
 }

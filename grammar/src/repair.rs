@@ -26,6 +26,9 @@ use crate::{
 /// of garbage takes.
 const WORK: usize = 24 * 1024 * 1024;
 
+/// What an edit counts as, in bytes.
+const COST_OF_EDIT: usize = 64;
+
 /// Bytes from which on a text is read in pieces from the start.
 const LONG: usize = 256 * 1024;
 
@@ -179,7 +182,8 @@ impl Repairer<'_> {
     }
 
     fn parse(&mut self, piece: Piece, edits: &[Edit]) -> Outcome {
-        self.work = self.work.saturating_sub((piece.end - piece.start) as usize + 100);
+        // What the changes put in is parsed too, and each attempt copies them.
+        self.work = self.work.saturating_sub((piece.end - piece.start) as usize + 100 + COST_OF_EDIT * edits.len());
         match attempt(self.units.source, piece.start, piece.end, edits) {
             Ok(entries) => Outcome::Done(entries),
             Err(failure) => {
@@ -211,7 +215,8 @@ impl Repairer<'_> {
                     Outcome::Done(_) => usize::MAX,
                     Outcome::Stops(at, _) => *at,
                 };
-                if reached > candidate.beyond && self.is_settled(&candidate, at, reached) {
+                // Each mistake that is mended brings the parser further, so that there is an end.
+                if reached > candidate.beyond.max(at) && self.is_settled(&candidate, at, reached) {
                     return self.accept(piece, candidate, at, failure, outcome, tried);
                 }
                 // A hole that lets the parser at least reach what follows is kept for when none does better.

@@ -102,7 +102,7 @@ test "does not hold" for keep {
   stub files.write fails Unavailable(message: "away") 2 times then using schema
   stub slack.chat.post_message using schema
   expect never { files.write succeeded after files.write failed }
-  expect never { slack.chat.post_message called where .text == name }
+  expect never { slack.chat.post_message called where .channel == "#a" }
 }
 "##;
     fs::write(folder.path().join("keep.flow"), program).unwrap();

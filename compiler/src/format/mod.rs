@@ -30,15 +30,28 @@ pub(crate) const STEP: usize = 2;
 /// assert_eq!(flow_compiler::format("const  limit=5"), "const limit = 5\n");
 /// ```
 pub fn format(text: &str) -> String {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n");
-    let (tree, problems) = read(&text);
+    // Whether items stand apart depends on how many lines they take, which may change.
+    const PASSES: usize = 4;
+    let mut text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n");
+    for _ in 0..PASSES {
+        let next = laid_out(&text);
+        if next == text {
+            break;
+        }
+        text = next;
+    }
+    text
+}
+
+fn laid_out(text: &str) -> String {
+    let (tree, problems) = read(text);
     let mut damage: Vec<(u32, u32)> = problems.iter().map(|problem| (problem.start, problem.end)).collect();
     collect_holes(tree.root(), &mut damage);
-    let mut formatter = Formatter { source: &text, damage, out: Out::default() };
+    let mut formatter = Formatter { source: text, damage, out: Out::default() };
     formatter.file(tree.root());
     let laid_out = formatter.out.finish();
     // A last resort: a text in which anything but space and commas would change is left as it is.
-    if essence(&laid_out).eq(essence(&text)) { laid_out } else { text }
+    if essence(&laid_out).eq(essence(text)) { laid_out } else { text.to_owned() }
 }
 
 fn essence(text: &str) -> impl Iterator<Item = char> {

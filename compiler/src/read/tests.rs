@@ -102,15 +102,7 @@ flow f {
 "#;
     let (_, problems) = read(text);
     let said: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
-    let words = [
-        "`destination`",
-        "`route`",
-        "`sync`",
-        "`meter`",
-        "`pricing`",
-        "`on file`",
-        "a trigger with arguments",
-    ];
+    let words = ["`destination`", "`route`", "`sync`", "`meter`", "`pricing`", "`on file`", "a trigger with arguments"];
     let mut expected: Vec<String> = words.iter().map(|word| format!("{word} is not supported yet")).collect();
     let mut said: Vec<String> = said.into_iter().map(str::to_owned).collect();
     expected.sort();
