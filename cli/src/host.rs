@@ -25,7 +25,7 @@ use crate::{
     environment::{self, Variables},
     exit::Exit,
     program::Place,
-    secrets::{Keyring, Places},
+    secrets::{Keyring, Places, connections::Connections},
     trouble::{Trouble, said},
 };
 
@@ -36,6 +36,7 @@ const NETWORKS: &str = "FLOW_NETWORK_ALLOW";
 pub(crate) struct Surroundings {
     pub(crate) data: PathBuf,
     pub(crate) keyring: Keyring,
+    pub(crate) connections: Connections,
     variables: BTreeMap<String, String>,
     guard: Guard,
 }
@@ -62,13 +63,14 @@ impl Surroundings {
         let data = place.data_folder(data, program);
         let networks = networks(&place.project().network.allow, variables.get(NETWORKS).map(String::as_str))?;
         let places = Places::of(&place.project().secrets, &place.folder(program), &data);
+        let connections = Connections::of(&data, &variables);
         let keyring = Keyring::new(places, variables)?;
         // The project speaks last, where neither the process nor the `.env` file has a variable.
         let mut all = keyring.variables();
         for (name, text) in place.settings().env {
             all.entry(name).or_insert(text.value);
         }
-        Ok(Self { data, keyring, variables: all, guard: Guard::new(networks) })
+        Ok(Self { data, keyring, connections, variables: all, guard: Guard::new(networks) })
     }
 }
 
@@ -83,6 +85,7 @@ pub(crate) struct Host {
     pub(crate) library: Library,
     pub(crate) variables: Variables,
     pub(crate) keyring: Keyring,
+    connections: Connections,
     guard: Guard,
     observer: Arc<dyn Observer>,
 }
@@ -94,6 +97,7 @@ impl Host {
             library: Library::new(flow_stdlib::functions()),
             variables: Variables::new(surroundings.variables.clone()),
             keyring: surroundings.keyring.clone(),
+            connections: surroundings.connections.clone(),
             guard: surroundings.guard.clone(),
             observer: Arc::new(Unobserved),
         }
@@ -122,7 +126,8 @@ impl Host {
         let blobs = Arc::new(Disk::new(data.join("blobs")));
         let connectors = Connectors::new(self.library.clone(), env.clone(), secrets, native)
             .with_blobs(blobs.clone())
-            .with_guard(self.guard.clone());
+            .with_guard(self.guard.clone())
+            .with_tokens(Arc::new(self.connections.clone()));
         let settings = Settings::new(data, self.library.clone(), env, Arc::new(connectors));
         let observer = Arc::clone(&self.observer);
         Engine::open(Settings { blobs, observer, ..settings })

@@ -6,6 +6,7 @@
 
 mod each;
 mod http;
+mod oauth;
 
 use std::collections::BTreeMap;
 
@@ -24,6 +25,8 @@ pub use self::http::{
     Bulk, Challenge, Format, Limit, ListStyle, OperationCall, Part, Signing, Version, Wait, WaitForm, Webhooks,
     webhook_params,
 };
+
+pub use self::oauth::{Grant, OAuth, SendClient};
 
 /// A connector.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -121,6 +124,8 @@ pub enum Auth {
     Header(String, Expr),
     /// A query parameter of that name.
     Query(String, Expr),
+    /// `Authorization: Bearer …` with a token that a server gives out.
+    OAuth(Box<OAuth>),
 }
 
 /// What statuses and answers mean. Rules are tried in order and the first that fits decides; then statuses below 400

@@ -1,19 +1,21 @@
 //! How do requests carry the credential?
 //!
 //! In: `bearer(config.token)`, `basic(user, password)`, `header("X-Api-Key", key, prefix: "Token ")`,
-//! `query("api_key", key)` or `none`. Out: the form with its expressions.
+//! `query("api_key", key)`, `client_credentials(…)`, `authorization_code(…)` or `none`. Out: the form with its expressions.
+
+use std::collections::BTreeMap;
 
 use flow_model::{
     diagnostic::{Code, Diagnostic},
     expr::{Expr, TextPart},
-    schema::Auth,
+    schema::{Auth, Grant, OAuth, SendClient},
     ty::Type,
 };
 
 use super::{
     Context,
-    request::{header_problem, is_token},
-    section::fixed_text,
+    request::{self, header_problem, is_token},
+    section::{fixed_text, texts, word, wrong_value},
     template,
 };
 use crate::{
@@ -22,13 +24,20 @@ use crate::{
 };
 
 /// The forms with their parameters, as they are written.
-const FORMS: [(&str, &str); 5] = [
+const FORMS: [(&str, &str); 7] = [
     ("bearer", "bearer(config.token)"),
     ("basic", "basic(config.user, config.password)"),
     ("header", "header(\"X-Api-Key\", config.key)"),
     ("query", "query(\"api_key\", config.key)"),
+    ("client_credentials", CLIENT_CREDENTIALS),
+    ("authorization_code", AUTHORIZATION_CODE),
     ("none", "none"),
 ];
+
+const CLIENT_CREDENTIALS: &str =
+    "client_credentials(token: \"https://…/token\", id: config.client_id, secret: config.client_secret)";
+const AUTHORIZATION_CODE: &str = "authorization_code(authorize: \"https://…/authorize\", token: \"https://…/token\", \
+                                  id: config.client_id, secret: config.client_secret)";
 
 /// Reads the form; none when it could not be understood, which is reported.
 pub(super) fn auth(context: &Context<'_, '_>, written: &ast::Expr, problems: &mut Vec<Diagnostic>) -> Option<Auth> {
@@ -52,6 +61,9 @@ pub(super) fn auth(context: &Context<'_, '_>, written: &ast::Expr, problems: &mu
         problems.push(wrong("this is no form of authentication", written, "not known", &help));
         return None;
     };
+    if matches!(form, "client_credentials" | "authorization_code") {
+        return oauth(context, (form, example), written, args, problems).map(|oauth| Auth::OAuth(Box::new(oauth)));
+    }
     let help = format!("write `{example}`");
     let (mut values, mut prefix) = (Vec::new(), None);
     for arg in args {
@@ -90,6 +102,88 @@ pub(super) fn auth(context: &Context<'_, '_>, written: &ast::Expr, problems: &mu
             None
         }
     }
+}
+
+/// `client_credentials(…)` and `authorization_code(…)`: all arguments have names.
+fn oauth(
+    context: &Context<'_, '_>,
+    (form, example): (&str, &str),
+    written: &ast::Expr,
+    args: &[ast::Arg],
+    problems: &mut Vec<Diagnostic>,
+) -> Option<OAuth> {
+    let help = format!("write `{example}`");
+    let asks_a_person = form == "authorization_code";
+    let mut known = vec!["token", "id", "secret", "send", "scopes", "separator", "params"];
+    if asks_a_person {
+        known.extend(["authorize", "authorize_params"]);
+    }
+    let mut found: BTreeMap<&str, &ast::Expr> = BTreeMap::new();
+    for arg in args {
+        let name = arg.name.as_ref().map_or("", |name| name.text.as_str());
+        if !known.contains(&name) || found.insert(name, &arg.value).is_some() {
+            let near = similar(name, known.iter().copied()).filter(|_| !found.contains_key(name));
+            let help = near.map_or_else(|| help.clone(), |near| format!("did you mean `{near}`?"));
+            let message = format!("`{form}` does not take this argument");
+            problems.push(Diagnostic::new(Code::E0508, message, arg.span, "not known, or there twice").help(help));
+            return None;
+        }
+    }
+    let must = if asks_a_person { ["token", "id", "authorize"].as_slice() } else { &["token", "id", "secret"] };
+    if let Some(missing) = must.iter().find(|name| !found.contains_key(*name)) {
+        let label = format!("`{missing}` is missing");
+        problems.push(wrong(&format!("`{form}` lacks an argument"), written, &label, &help));
+        return None;
+    }
+    let mut url = |name: &str| found.get(name).and_then(|written| request::base(context, name, written, problems));
+    let (token, authorize) = (url("token")?, url("authorize"));
+    let id = credential(context, found.get("id")?, problems)?;
+    let secret = match found.get("secret") {
+        Some(secret) => Some(credential(context, secret, problems)?),
+        None => None,
+    };
+    let words = [("basic", SendClient::Basic), ("body", SendClient::Body)];
+    let send = found.get("send").map(|written| word("send", written, &words, problems));
+    let scopes = found.get("scopes").map(|written| texts("scopes", written, problems)).unwrap_or_default();
+    let separator = match found.get("separator") {
+        Some(written) => fixed_text("separator", written, problems)?,
+        None => " ".to_owned(),
+    };
+    let mut fixed = |name: &str| match found.get(name) {
+        Some(written) => fixed_params(name, written, problems),
+        None => Some(Vec::new()),
+    };
+    let (params, authorize_params) = (fixed("params")?, fixed("authorize_params")?);
+    let grant = match asks_a_person {
+        true => Grant::AuthorizationCode { authorize: authorize?, params: authorize_params },
+        false => Grant::ClientCredentials,
+    };
+    let send = match send {
+        Some(send) => send?,
+        None => SendClient::default(),
+    };
+    Some(OAuth { grant, token, id, secret, send, scopes, separator, params })
+}
+
+/// `{ audience: "https://…" }`
+fn fixed_params(name: &str, written: &ast::Expr, problems: &mut Vec<Diagnostic>) -> Option<Vec<(String, String)>> {
+    let ExprKind::Record(entries) = &written.kind else {
+        problems.push(wrong_value(name, written.span, "not a record", format!("write `{name}: {{ name: \"text\" }}`")));
+        return None;
+    };
+    let mut params = Vec::new();
+    for entry in entries {
+        match entry {
+            ast::RecordEntry::Field { name: param, value } => {
+                params.push((param.text.clone(), fixed_text(name, value, problems)?));
+            }
+            ast::RecordEntry::Spread(rest) => {
+                problems.push(wrong_value(name, rest.span, "not a fixed text", "write each parameter"));
+                return None;
+            }
+        }
+    }
+    Some(params)
 }
 
 fn wrong(message: &str, written: &ast::Expr, label: &str, help: &str) -> Diagnostic {

@@ -32,6 +32,7 @@ impl Http {
         match &self.auth {
             Auth::None => {}
             Auth::Bearer(value) | Auth::Header(_, value) | Auth::Query(_, value) => visit(value),
+            Auth::OAuth(oauth) => oauth.each_expr(visit),
             Auth::Basic(user, password) => {
                 visit(user);
                 visit(password);

@@ -4,6 +4,7 @@
 //! before the next attempt, and whether the request can have taken effect. Retries, time between attempts and the
 //! journal belong to the engine.
 
+mod account;
 mod answer;
 pub(crate) mod config;
 mod form;
@@ -36,6 +37,7 @@ use futures::future::BoxFuture;
 use tokio::sync::OwnedSemaphorePermit;
 
 pub use self::{
+    account::{NoTokens, Tokens},
     native::{NativeCall, NativeFailure, NativeOperation, NativeTable},
     perform::{Connectors, LONGEST_ANSWER},
 };
@@ -70,6 +72,8 @@ pub struct Attempt {
     pub retry_after: Option<Millis>,
     /// Whether the request can have taken effect.
     pub reached: Reached,
+    /// Why it has not left and will not, until a person does something: the step waits and asks again.
+    pub parked: Option<String>,
 }
 
 /// Whether a request can have taken effect.

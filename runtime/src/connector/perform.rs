@@ -8,7 +8,7 @@ use flow_model::{
     expr::{Ambient, Expr},
     failure::{ErrorKind, Failure},
     plan::Connection,
-    schema::{Bulk, Call, Connector, ErrorCondition, Operation, Request},
+    schema::{Auth, Bulk, Call, Connector, ErrorCondition, OAuth, Operation, Request},
     ty::Type,
     units::Millis,
     value::Value,
@@ -18,7 +18,9 @@ use http::HeaderValue;
 use indexmap::IndexMap;
 
 use super::{
-    Admission, Asking, Attempt, Invocation, NativeCall, NativeFailure, NativeTable, Pass, Performer, Reached,
+    Admission, Asking, Attempt, Invocation, NativeCall, NativeFailure, NativeTable, NoTokens, Pass, Performer, Reached,
+    Tokens,
+    account::{Accounts, Asked, Trouble},
     answer::{Reader, shorten},
     config,
     gate::{Gates, Leaving},
@@ -33,7 +35,7 @@ use crate::{
     egress::{Guard, Networks},
     eval::{Environment, Evaluator, Frame, Library},
     observe::name::TRACEPARENT,
-    secret::Secrets,
+    secret::{SecretText, Secrets},
     timer::{Clock, SystemClock},
 };
 
@@ -47,7 +49,8 @@ pub struct Connectors {
     secrets: Arc<dyn Secrets>,
     native: NativeTable,
     blobs: Arc<dyn Blobs>,
-    clients: Clients,
+    clients: Arc<Clients>,
+    accounts: Accounts,
     guard: Guard,
     longest: u64,
     gates: Gates,
@@ -59,16 +62,17 @@ impl Connectors {
     /// Files are kept in memory: see [`Self::with_blobs`].
     pub fn new(library: Library, env: Arc<dyn Environment>, secrets: Arc<dyn Secrets>, native: NativeTable) -> Self {
         let guard = Guard::new(Networks::default());
-        let (clients, gates) = (Clients::new(LONGEST_ANSWER, guard.clone()), Gates::default());
+        let clients = Arc::new(Clients::new(LONGEST_ANSWER, guard.clone()));
+        let (accounts, gates) = (Accounts::new(Arc::new(NoTokens)), Gates::default());
         let (blobs, longest) = (Arc::new(Memory::new()), LONGEST_ANSWER);
         let clock = Arc::new(SystemClock);
-        Self { library, env, secrets, native, blobs, clients, guard, longest, gates, clock }
+        Self { library, env, secrets, native, blobs, clients, accounts, guard, longest, gates, clock }
     }
 
     /// The same performer, which may connect to where the guard lets it. Without one, that is the public internet.
     #[must_use]
     pub fn with_guard(self, guard: Guard) -> Self {
-        Self { clients: Clients::new(self.longest, guard.clone()), guard, ..self }
+        Self { clients: Arc::new(Clients::new(self.longest, guard.clone())), guard, ..self }
     }
 
     /// The same performer, which keeps and finds the bytes of files in a place.
@@ -80,7 +84,13 @@ impl Connectors {
     /// The same performer, which reads answers up to so many bytes.
     #[must_use]
     pub fn with_longest_answer(self, bytes: u64) -> Self {
-        Self { clients: Clients::new(bytes, self.guard.clone()), longest: bytes, ..self }
+        Self { clients: Arc::new(Clients::new(bytes, self.guard.clone())), longest: bytes, ..self }
+    }
+
+    /// The same performer, which keeps and finds the tokens of connections in a place.
+    #[must_use]
+    pub fn with_tokens(self, tokens: Arc<dyn Tokens>) -> Self {
+        Self { accounts: Accounts::new(tokens), ..self }
     }
 
     /// The same performer with another clock, by which the dates that servers send are waited for.
@@ -235,7 +245,71 @@ impl Connectors {
         config: IndexMap<String, Value>,
         vault: &Vault<'_>,
     ) -> Ended {
-        let mut prepared = match self.prepare(invocation, found, request, &config, vault) {
+        let oauth = match found.connector.http.as_ref().map(|http| &http.auth) {
+            Some(Auth::OAuth(oauth)) => oauth,
+            _ => return self.sent(invocation, found, request, config, vault, None).await,
+        };
+        let asked = match self.asked(invocation, found, oauth, &config, vault) {
+            Ok(asked) => asked,
+            Err(failure) => return never(failure).into(),
+        };
+        let account = account(found, invocation);
+        let mut refused: Option<SecretText> = None;
+        loop {
+            let token = self.accounts.token(&account, &asked, refused.as_ref(), &self.clients, &self.clock).await;
+            let token = match token {
+                Ok(token) => token,
+                Err(Trouble::Failed(failure)) => return never(failure).into(),
+                Err(Trouble::Parked { because }) => {
+                    let failure = Failure::new(ErrorKind::Unauthorized, because.as_str());
+                    return Attempt { parked: Some(because), ..never(failure) }.into();
+                }
+            };
+            vault.add(&format!("{}/token", invocation.connection), &token);
+            let ended = self.sent(invocation, found, request, config.clone(), vault, Some(&token)).await;
+            let expired = matches!(&ended.attempt.outcome, Err(failure) if failure.kind == ErrorKind::Unauthorized);
+            // The server has done nothing: it is asked once more, with a new token.
+            if !expired || ended.attempt.reached != Reached::Answered || refused.is_some() {
+                return ended;
+            }
+            refused = Some(token);
+        }
+    }
+
+    /// What is asked for where tokens are given out.
+    fn asked(
+        &self,
+        invocation: &Invocation,
+        found: Found<'_>,
+        oauth: &OAuth,
+        config: &IndexMap<String, Value>,
+        vault: &Vault<'_>,
+    ) -> Result<Asked, Failure> {
+        let scope = self.scope(invocation, found, config, vault)?;
+        let text = |expr: &Expr| scope.text(expr).map(Option::unwrap_or_default);
+        Ok(Asked {
+            connection: invocation.connection.clone(),
+            grant: oauth.grant.clone(),
+            url: scope.base(&oauth.token)?,
+            id: text(&oauth.id)?,
+            secret: oauth.secret.as_ref().map(text).transpose()?.map(SecretText::new),
+            send: oauth.send,
+            scope: oauth.scopes.join(&oauth.separator),
+            params: oauth.params.clone(),
+        })
+    }
+
+    /// Sends a request, with the token where there is one, and judges the answer.
+    async fn sent(
+        &self,
+        invocation: &Invocation,
+        found: Found<'_>,
+        request: &Request,
+        config: IndexMap<String, Value>,
+        vault: &Vault<'_>,
+        token: Option<&SecretText>,
+    ) -> Ended {
+        let mut prepared = match self.prepare(invocation, found, request, &config, vault, token) {
             Ok(prepared) => prepared,
             Err(failure) => return never(failure).into(),
         };
@@ -261,11 +335,11 @@ impl Connectors {
                 // A server that refuses one call for their number refuses all that follow.
                 let refused = matches!(&outcome, Err(failure) if failure.kind == ErrorKind::RateLimited);
                 let pause = wait::pause(&answer.headers, &declared, now).max(retry_after.filter(|_| refused));
-                Ended { attempt: Attempt { outcome, retry_after, reached }, pause }
+                Ended { attempt: Attempt { outcome, retry_after, reached, parked: None }, pause }
             }
             Err(Lost { failure, reached }) => {
                 let kind = lost_kind(found.connector, failure.kind.clone());
-                Attempt { outcome: Err(Failure { kind, ..failure }), retry_after: None, reached }.into()
+                Attempt { outcome: Err(Failure { kind, ..failure }), retry_after: None, reached, parked: None }.into()
             }
         }
     }
@@ -321,7 +395,8 @@ impl Connectors {
                         part.len()
                     );
                     let failure = Failure::new(ErrorKind::Mismatch, message);
-                    let attempt = Attempt { outcome: Err(failure), retry_after: None, reached: Reached::Answered };
+                    let attempt =
+                        Attempt { outcome: Err(failure), retry_after: None, reached: Reached::Answered, parked: None };
                     return Ended { attempt, pause };
                 }
                 Err(failure) => {
@@ -340,7 +415,7 @@ impl Connectors {
         }
         let whole = Value::record([("ok", Value::List(ok)), ("failed", Value::List(failed))]);
         let outcome = typed(found, whole);
-        Ended { attempt: Attempt { outcome, retry_after: None, reached: Reached::Answered }, pause }
+        Ended { attempt: Attempt { outcome, retry_after: None, reached: Reached::Answered, parked: None }, pause }
     }
 
     fn of_item(&self, invocation: &Invocation, found: Found<'_>, expr: &Expr, item: &Value) -> Result<Value, Failure> {
@@ -362,11 +437,23 @@ impl Connectors {
         request: &Request,
         config: &IndexMap<String, Value>,
         vault: &Vault<'_>,
+        token: Option<&SecretText>,
     ) -> Result<Prepared, Failure> {
         let name = &found.connector.name;
         let http = found.connector.http.as_ref().ok_or_else(|| invalid(format!("`{name}` has no section `http`")))?;
+        let scope = self.scope(invocation, found, config, vault)?;
+        request::prepare(&scope, http, found.operation, request, &invocation.key, token)
+    }
+
+    fn scope<'a>(
+        &'a self,
+        invocation: &'a Invocation,
+        found: Found<'a>,
+        config: &IndexMap<String, Value>,
+        vault: &'a Vault<'a>,
+    ) -> Result<Scope<'a>, Failure> {
         let revealed = invocation.args.iter().map(|arg| vault.reveal(arg.clone())).collect::<Result<Vec<_>, _>>()?;
-        let scope = Scope {
+        Ok(Scope {
             library: &self.library,
             env: &*self.env,
             plan: &invocation.plan,
@@ -374,8 +461,7 @@ impl Connectors {
             vault,
             config: vault.reveal(Value::Record(config.clone()))?,
             args: Frame::of(revealed),
-        };
-        request::prepare(&scope, http, found.operation, request, &invocation.key)
+        })
     }
 
     async fn native(
@@ -419,9 +505,10 @@ impl Connectors {
             }
         };
         match result {
-            Ok(value) => Attempt { outcome: Ok(value), retry_after: None, reached: Reached::Answered },
+            Ok(value) => Attempt { outcome: Ok(value), retry_after: None, reached: Reached::Answered, parked: None },
             Err(NativeFailure { failure, reached, retry_after }) => {
-                Attempt { outcome: Err(failure), retry_after: retry_after.map(|wait| wait.min(wait::LONGEST)), reached }
+                let retry_after = retry_after.map(|wait| wait.min(wait::LONGEST));
+                Attempt { outcome: Err(failure), retry_after, reached, parked: None }
             }
         }
     }
@@ -448,7 +535,7 @@ fn lost_kind(connector: &Connector, kind: ErrorKind) -> ErrorKind {
 }
 
 fn never(failure: Failure) -> Attempt {
-    Attempt { outcome: Err(failure), retry_after: None, reached: Reached::Never }
+    Attempt { outcome: Err(failure), retry_after: None, reached: Reached::Never, parked: None }
 }
 
 fn invalid(message: String) -> Failure {

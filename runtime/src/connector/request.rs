@@ -22,7 +22,7 @@ use super::{
     template::{Scope, base_url},
     xml,
 };
-use crate::egress::is_named;
+use crate::{egress::is_named, secret::SecretText};
 
 /// A request, ready to be sent.
 #[derive(Clone)]
@@ -45,6 +45,7 @@ pub(super) fn prepare(
     operation: &Operation,
     request: &Request,
     key: &str,
+    token: Option<&SecretText>,
 ) -> Result<Prepared, Failure> {
     let method = Method::from_bytes(request.method.as_bytes())
         .map_err(|_| invalid(format!("`{}` is no method of HTTP", request.method)))?;
@@ -81,7 +82,7 @@ pub(super) fn prepare(
         Some(KeySource::Native | KeySource::Lookup(_)) | None => {}
     }
     if is_ours {
-        authorize(scope, &http.auth, &mut headers, &mut query)?;
+        authorize(scope, &http.auth, token, &mut headers, &mut query)?;
     }
     if !query.is_empty() {
         url.query_pairs_mut().extend_pairs(query);
@@ -232,6 +233,7 @@ impl Content {
 fn authorize(
     scope: &Scope<'_>,
     auth: &Auth,
+    token: Option<&SecretText>,
     headers: &mut HeaderMap,
     query: &mut Vec<(String, String)>,
 ) -> Result<(), Failure> {
@@ -242,6 +244,10 @@ fn authorize(
     let (name, text) = match auth {
         Auth::None => return Ok(()),
         Auth::Bearer(token) => (AUTHORIZATION, format!("Bearer {}", credential(token)?)),
+        Auth::OAuth(_) => {
+            let token = token.ok_or_else(|| Failure::new(ErrorKind::Unauthorized, "the connection has no token"))?;
+            (AUTHORIZATION, format!("Bearer {}", token.reveal()))
+        }
         Auth::Basic(user, password) => {
             let pair =
                 format!("{}:{}", scope.text(user)?.unwrap_or_default(), scope.text(password)?.unwrap_or_default());

@@ -29,6 +29,9 @@ const BEYOND: Millis = Millis::seconds(5);
 /// How long a call that must wait holds its task; one that waits longer is written down and holds none.
 const SHORT: Millis = Millis(1000);
 
+/// How long a call that is parked waits before it asks again whether a person has done what it takes.
+const ASKS_AGAIN: Millis = Millis::seconds(30);
+
 /// What a call that leaves holds until it has ended.
 pub(super) struct Leave {
     _permit: OwnedSemaphorePermit,
@@ -113,9 +116,13 @@ impl Inner {
         let answer = self.bounded(answer, &call);
         watched.outcome = Some(answer.outcome.as_ref().map(drop).map_err(|failure| failure.kind.clone()));
         drop(watched);
-        let Attempt { outcome, retry_after, reached } = answer;
+        let Attempt { outcome, retry_after, reached, parked } = answer;
         tracing::debug!(%run, flow, %place, attempt, ok = outcome.is_ok(), "attempt ended");
         self.land(&run, &call);
+        if let Some(because) = parked {
+            let until = self.settings.clock.now().after(ASKS_AGAIN);
+            return self.post(&run, Message::Event(Event::Held { place, attempt, until, because }));
+        }
         let draw = self.settings.chance.draw() as u32;
         self.post(&run, Message::Event(Event::Attempted { place, attempt, outcome, reached, retry_after, draw }));
     }
@@ -173,6 +180,7 @@ impl Inner {
             outcome: Err(Failure::new(kind, message)),
             retry_after: None,
             reached: Reached::Perhaps,
+            parked: None,
         };
         tokio::select! {
             biased;

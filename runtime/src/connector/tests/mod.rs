@@ -1,5 +1,6 @@
 //! Operations against real servers on this machine: what is sent, what answers mean, and what faults become.
 
+mod accounts;
 mod answers;
 mod faults;
 mod native;
