@@ -54,6 +54,7 @@ pub(crate) enum Command {
     Fmt(Fmt),
     Test(Test),
     New(New),
+    Import(Import),
     Secrets(Secrets),
     Lsp(Lsp),
     Explain(Explain),
@@ -151,6 +152,9 @@ pub(crate) struct Run {
 /// SIGTERM or Ctrl-C: no new work is taken then, steps that are under way may finish, and what remains continues at the
 /// next start. Of a folder, `main.flow` is the program, and without one every file that declares a flow.
 ///
+/// On SIGHUP, and with `--watch` when a file has changed, the programs are read again. New runs use the new versions, runs
+/// that have begun keep theirs; programs with mistakes are not taken up, and the versions before go on serving.
+///
 /// An event is acknowledged only after its run is on disk. Secrets come from the environment: `secret("stripe/webhook")`
 /// is the variable STRIPE_WEBHOOK. All that is missing is reported before anything starts.
 #[derive(Debug, Args)]
@@ -159,6 +163,7 @@ Examples:
   STRIPE_WEBHOOK=whsec_… SLACK_BOT_TOKEN=xoxb-… flowc serve receipt.flow
   flowc serve flows/ --listen 0.0.0.0:8080
   flowc serve receipt.flow --listen 127.0.0.1:0 --log json
+  flowc serve flows/ --watch
 
 Webhooks of a connection are received at POST /hooks/<connection>, `on http` at its own path.
 Exits with 0 after a clean stop, 1 when a program has errors, 6 when something is missing or the
@@ -170,6 +175,9 @@ pub(crate) struct Serve {
     /// The address to listen on; port 0 takes any free one [default: that of flow.toml, else 127.0.0.1:4711]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) listen: Option<SocketAddr>,
+    /// Take up new versions of the programs when their files change
+    #[arg(long)]
+    pub(crate) watch: bool,
     /// How the log on standard error is written; the variable FLOW_LOG sets its level (`info`, `debug`)
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(crate) log: Format,
@@ -416,6 +424,51 @@ pub(crate) struct New {
     /// The folder to make; its last part names the project
     #[arg(value_name = "FOLDER")]
     pub(crate) folder: PathBuf,
+}
+
+/// Make a connector from the description of an API.
+///
+/// Writes a `.flow` file that checks without errors: operations with their types, documentation, effects and errors, the
+/// base URL and how the credential is sent. What could not be carried over is said in its comments. The file is the
+/// project's own from then on: change it where the description is wrong.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc import openapi stripe.json --only 'customers.*' --name stripe
+  flowc import openapi petstore.yaml --output -
+  flowc import discovery drive.v3.json")]
+pub(crate) struct Import {
+    #[command(subcommand)]
+    pub(crate) from: ImportFrom,
+}
+
+/// What describes the API.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImportFrom {
+    /// An OpenAPI description: 2.0 (Swagger), 3.0 or 3.1, as JSON or YAML
+    Openapi(ImportArgs),
+    /// A discovery document of Google
+    Discovery(ImportArgs),
+}
+
+/// What to import, and where to.
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// The description: a file, which may be compressed with gzip
+    #[arg(value_name = "SPEC")]
+    pub(crate) description: PathBuf,
+    /// Only operations whose name or path matches, such as `customers.*` or `/v1/customers/*`
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) only: Option<String>,
+    /// What to call the connector; without it, the title of the description says
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Where to write; `-` is standard output. Without it: `connectors/NAME.flow` in a project, else `NAME.flow`
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Replace a file that is there
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// Serve an editor: mistakes while you type, fixes, formatting.

@@ -11,6 +11,7 @@ mod crash;
 mod process;
 mod project;
 mod receipt;
+mod reload;
 mod run;
 mod s3;
 mod secrets;
@@ -19,6 +20,7 @@ mod stop;
 mod stripe;
 mod testing;
 mod world;
+mod zombie;
 
 use std::{fmt::Debug, future::Future, time::Duration};
 

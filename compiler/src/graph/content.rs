@@ -118,6 +118,13 @@ pub(crate) fn referred<'e>(
     (needs.found.functions, needs.found.types)
 }
 
+/// The names of the secrets in an expression.
+pub(crate) fn secrets(names: &Names<'_>, definitions: &Definitions, expr: &Expr) -> BTreeSet<String> {
+    let mut needs = Needs::new(names, definitions);
+    needs.expr(expr);
+    needs.found.secrets
+}
+
 /// The search for what is referred to.
 struct Needs<'a> {
     names: &'a Names<'a>,

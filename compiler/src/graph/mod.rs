@@ -23,7 +23,11 @@ mod step;
 mod tests;
 mod trigger;
 
-pub(crate) use self::{content::referred, failure::of_operation, step::wire};
+pub(crate) use self::{
+    content::{referred, secrets},
+    failure::of_operation,
+    step::wire,
+};
 
 use std::collections::BTreeMap;
 

@@ -4,7 +4,13 @@
 
 use std::collections::BTreeMap;
 
-use flow_model::{diagnostic::Diagnostic, expr::Expr, function::StandardFunction, span::Span, ty::Type};
+use flow_model::{
+    diagnostic::{Code, Diagnostic},
+    expr::Expr,
+    function::StandardFunction,
+    span::Span,
+    ty::Type,
+};
 
 use super::{
     Names,
@@ -83,7 +89,13 @@ fn default(
         elaborator = elaborator.within(connector);
     }
     let value = elaborator.expr(written, Some(&ty)).expr;
-    problems.extend(elaborator.finish());
+    problems.extend(elaborator.finish().into_iter().map(|problem| match &problem.help {
+        // Nothing can be bound before a default.
+        Some(help) if problem.code == Code::E0201 && help.starts_with("bind it first") => {
+            problem.help("a default stands for itself: write a literal, or name a constant")
+        }
+        _ => problem,
+    }));
     Some((field.span, value))
 }
 

@@ -165,6 +165,8 @@ pub(crate) struct ConnectionInfo {
     pub span: Span,
     /// The `with` or `retry` that makes it retry.
     pub retry_span: Option<Span>,
+    /// Where the values of its settings stand, of those that are set.
+    pub settings: BTreeMap<String, Span>,
     /// Whether it is marked `@pii`: personal data may go there.
     pub personal: bool,
 }

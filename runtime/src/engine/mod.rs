@@ -11,6 +11,7 @@
 
 mod attempt;
 mod begin;
+mod deploy;
 mod drive;
 mod env;
 mod gate;
@@ -34,8 +35,8 @@ use flow_model::plan::Plan;
 use tokio::sync::{Semaphore, broadcast};
 
 use self::{
+    deploy::Deployed,
     drive::{Cell, Due},
-    submit::Deployed,
 };
 pub use self::{
     progress::{Happening, Progress},

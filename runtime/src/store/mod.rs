@@ -501,4 +501,9 @@ pub trait Store: Send + Sync {
 
     /// How many bytes can still be written, where that is known.
     fn space(&self) -> Option<u64>;
+
+    /// Says whether what was handed in lately has waited long to be written, because there was so much of it.
+    fn is_slow(&self) -> bool {
+        false
+    }
 }

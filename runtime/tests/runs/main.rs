@@ -7,13 +7,16 @@
 
 mod ask;
 mod cases;
+mod conformance;
 mod control;
 mod crash;
 mod durability;
 mod engine;
+mod golden;
 mod limits;
 mod machine;
 mod others;
+mod proofs;
 mod random;
 mod reliability;
 mod simulated;
