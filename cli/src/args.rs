@@ -1,5 +1,6 @@
 //! The command line: what can be asked of `flowc`, and the help of each command.
 
+mod connections;
 mod runs;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -7,8 +8,9 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::styling};
 use flow_runtime::sim::faults::{Fault, NoFault};
 
-pub(crate) use self::runs::{
-    OneRun, Runs, RunsAnswer, RunsCancel, RunsCommand, RunsList, RunsResolve, RunsResume, RunsShow, State,
+pub(crate) use self::{
+    connections::{Connect, Connections, ConnectionsCommand, ConnectionsList, ConnectionsTest},
+    runs::{OneRun, Runs, RunsAnswer, RunsCancel, RunsCommand, RunsList, RunsResolve, RunsResume, RunsShow, State},
 };
 use crate::exit;
 
@@ -55,6 +57,8 @@ pub(crate) enum Command {
     Test(Test),
     New(New),
     Import(Import),
+    Connect(Connect),
+    Connections(Connections),
     Secrets(Secrets),
     Lsp(Lsp),
     Explain(Explain),

@@ -108,6 +108,14 @@ impl Host {
         Self { observer, ..self }
     }
 
+    /// What carries out calls, without a run.
+    pub(crate) fn connectors(&self) -> Connectors {
+        let (env, secrets) = (Arc::new(self.variables.clone()), Arc::new(self.keyring.clone()));
+        Connectors::new(self.library.clone(), env, secrets, flow_stdlib::native::native_table())
+            .with_guard(self.guard.clone())
+            .with_tokens(Arc::new(self.connections.clone()))
+    }
+
     /// Opens a data folder for running; it is made if it is not there. Nothing runs yet.
     ///
     /// # Errors
@@ -121,13 +129,9 @@ impl Host {
     /// # Errors
     /// As [`Host::open`].
     pub(crate) fn try_open(&self, data: &Path) -> Result<Engine, store::Error> {
-        let (env, secrets) = (Arc::new(self.variables.clone()), Arc::new(self.keyring.clone()));
-        let native = flow_stdlib::native::native_table();
+        let env = Arc::new(self.variables.clone());
         let blobs = Arc::new(Disk::new(data.join("blobs")));
-        let connectors = Connectors::new(self.library.clone(), env.clone(), secrets, native)
-            .with_blobs(blobs.clone())
-            .with_guard(self.guard.clone())
-            .with_tokens(Arc::new(self.connections.clone()));
+        let connectors = self.connectors().with_blobs(blobs.clone());
         let settings = Settings::new(data, self.library.clone(), env, Arc::new(connectors));
         let observer = Arc::clone(&self.observer);
         Engine::open(Settings { blobs, observer, ..settings })

@@ -7,6 +7,7 @@
 mod asked;
 mod bad_input;
 mod bad_webhook;
+mod connections;
 mod crash;
 mod process;
 mod project;

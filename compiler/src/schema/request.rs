@@ -190,19 +190,20 @@ fn whole(
                 .help("declare the parameter as `Url`; a path begins with `/`, and is put after the base"),
         );
     }
-    let names_hosts = context
-        .names
-        .connectors
-        .get(context.connector)
-        .and_then(|info| info.ast.http.as_ref())
-        .is_some_and(|(_, properties)| properties.iter().any(|property| property.name.text == "hosts"));
-    if !names_hosts {
+    if !names_hosts(context) {
         problems.push(
             Diagnostic::new(Code::E0506, "a whole URL may lead anywhere", inserted.span, "to which hosts?")
                 .help("name the hosts that it may lead to in the section `http`: `hosts: [\"*.example.com\"]`"),
         );
     }
     typed.expr
+}
+
+/// Says whether the connector names hosts besides that of its base.
+pub(super) fn names_hosts(context: &Context<'_, '_>) -> bool {
+    let info = context.names.connectors.get(context.connector);
+    info.and_then(|info| info.ast.http.as_ref())
+        .is_some_and(|(_, properties)| properties.iter().any(|property| property.name.text == "hosts"))
 }
 
 /// Reports parameters that the request does not send.

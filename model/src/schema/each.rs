@@ -33,6 +33,9 @@ impl Http {
             Auth::None => {}
             Auth::Bearer(value) | Auth::Header(_, value) | Auth::Query(_, value) => visit(value),
             Auth::OAuth(oauth) => oauth.each_expr(visit),
+            Auth::Session(session) => session.each_expr(visit),
+            Auth::OAuth1(keys) => keys.each_expr(visit),
+            Auth::SigV4(key) => key.each_expr(visit),
             Auth::Basic(user, password) => {
                 visit(user);
                 visit(password);

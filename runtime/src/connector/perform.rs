@@ -7,8 +7,8 @@ use flow_model::{
     boundary::Decoder,
     expr::{Ambient, Expr},
     failure::{ErrorKind, Failure},
-    plan::Connection,
-    schema::{Auth, Bulk, Call, Connector, ErrorCondition, OAuth, Operation, Request},
+    plan::{Connection, Plan},
+    schema::{Bulk, Call, Connector, ErrorCondition, Operation, Request},
     ty::Type,
     units::Millis,
     value::Value,
@@ -20,12 +20,12 @@ use indexmap::IndexMap;
 use super::{
     Admission, Asking, Attempt, Invocation, NativeCall, NativeFailure, NativeTable, NoTokens, Pass, Performer, Reached,
     Tokens,
-    account::{Accounts, Asked, Trouble},
+    account::{Accounts, Token},
     answer::{Reader, shorten},
     config,
     gate::{Gates, Leaving},
     http::{Clients, Lost},
-    request::{self, Prepared},
+    request::{self, Prepared, Proof},
     template::Scope,
     vault::Vault,
     wait,
@@ -35,7 +35,7 @@ use crate::{
     egress::{Guard, Networks},
     eval::{Environment, Evaluator, Frame, Library},
     observe::name::TRACEPARENT,
-    secret::{SecretText, Secrets},
+    secret::Secrets,
     timer::{Clock, SystemClock},
 };
 
@@ -44,17 +44,17 @@ pub const LONGEST_ANSWER: u64 = 16 << 20;
 
 /// Carries out operations over HTTP as their connectors declare them, and native ones by a table.
 pub struct Connectors {
-    library: Library,
-    env: Arc<dyn Environment>,
-    secrets: Arc<dyn Secrets>,
+    pub(super) library: Library,
+    pub(super) env: Arc<dyn Environment>,
+    pub(super) secrets: Arc<dyn Secrets>,
     native: NativeTable,
     blobs: Arc<dyn Blobs>,
-    clients: Arc<Clients>,
-    accounts: Accounts,
+    pub(super) clients: Arc<Clients>,
+    pub(super) accounts: Accounts,
     guard: Guard,
     longest: u64,
     gates: Gates,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 impl Connectors {
@@ -118,7 +118,7 @@ impl Performer for Connectors {
             cost: self.cost(invocation, found),
             policy: asking.policy,
         };
-        self.gates.ask(&account(found, invocation), leaving, self.clock.now())
+        self.gates.ask(&account(found.connector, &invocation.connection), leaving, self.clock.now())
     }
 
     async fn perform(&self, invocation: Invocation) -> Attempt {
@@ -127,7 +127,7 @@ impl Performer for Connectors {
             Ok(found) => {
                 let Ended { attempt, pause } = self.attempt(&invocation, found, &vault).await;
                 let failure = attempt.outcome.as_ref().err().map(|failure| &failure.kind);
-                self.gates.ended(&account(found, &invocation), failure, pause, self.clock.now());
+                self.gates.ended(&account(found.connector, &invocation.connection), failure, pause, self.clock.now());
                 (attempt, pause)
             }
             Err(failure) => (never(failure), None),
@@ -145,9 +145,9 @@ impl Performer for Connectors {
 }
 
 /// An attempt that has ended, and how long the server wants no other.
-struct Ended {
-    attempt: Attempt,
-    pause: Option<Millis>,
+pub(super) struct Ended {
+    pub(super) attempt: Attempt,
+    pub(super) pause: Option<Millis>,
 }
 
 impl From<Attempt> for Ended {
@@ -157,16 +157,16 @@ impl From<Attempt> for Ended {
 }
 
 /// What shares its limits: a connection, whichever run or flow uses it.
-fn account(found: Found<'_>, invocation: &Invocation) -> String {
-    format!("{} {}", found.connector.name, invocation.connection)
+pub(super) fn account(connector: &Connector, connection: &str) -> String {
+    format!("{} {connection}", connector.name)
 }
 
 /// The declarations that an invocation names.
 #[derive(Clone, Copy)]
-struct Found<'a> {
-    connection: &'a Connection,
-    connector: &'a Connector,
-    operation: &'a Operation,
+pub(super) struct Found<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) connector: &'a Connector,
+    pub(super) operation: &'a Operation,
 }
 
 impl Connectors {
@@ -203,8 +203,7 @@ impl Connectors {
     }
 
     async fn attempt(&self, invocation: &Invocation, found: Found<'_>, vault: &Vault<'_>) -> Ended {
-        let eval = |expr: &Expr| self.setting(invocation, found.connector, expr);
-        let config = match config::settings(&invocation.connection, found.connection, found.connector, &eval) {
+        let config = match self.config(&invocation.plan, &invocation.connection, found.connection, found.connector) {
             Ok(config) => config,
             Err(failure) => return never(failure).into(),
         };
@@ -224,90 +223,34 @@ impl Connectors {
         }
     }
 
-    /// The value of an expression of the configuration, which sees nothing but the environment.
-    fn setting(&self, invocation: &Invocation, connector: &Connector, expr: &Expr) -> Result<Value, Failure> {
+    /// The configuration of a connection; its expressions see nothing but the environment.
+    pub(super) fn config(
+        &self,
+        plan: &Plan,
+        name: &str,
+        connection: &Connection,
+        connector: &Connector,
+    ) -> Result<IndexMap<String, Value>, Failure> {
         let nothing = |_: Ambient| None;
         let evaluator = Evaluator {
             library: &self.library,
-            functions: &invocation.plan.functions,
+            functions: &plan.functions,
             types: &connector.types,
             env: &*self.env,
             ambient: &nothing,
         };
-        evaluator.eval(expr, &mut Frame::new())
-    }
-
-    async fn http(
-        &self,
-        invocation: &Invocation,
-        found: Found<'_>,
-        request: &Request,
-        config: IndexMap<String, Value>,
-        vault: &Vault<'_>,
-    ) -> Ended {
-        let oauth = match found.connector.http.as_ref().map(|http| &http.auth) {
-            Some(Auth::OAuth(oauth)) => oauth,
-            _ => return self.sent(invocation, found, request, config, vault, None).await,
-        };
-        let asked = match self.asked(invocation, found, oauth, &config, vault) {
-            Ok(asked) => asked,
-            Err(failure) => return never(failure).into(),
-        };
-        let account = account(found, invocation);
-        let mut refused: Option<SecretText> = None;
-        loop {
-            let token = self.accounts.token(&account, &asked, refused.as_ref(), &self.clients, &self.clock).await;
-            let token = match token {
-                Ok(token) => token,
-                Err(Trouble::Failed(failure)) => return never(failure).into(),
-                Err(Trouble::Parked { because }) => {
-                    let failure = Failure::new(ErrorKind::Unauthorized, because.as_str());
-                    return Attempt { parked: Some(because), ..never(failure) }.into();
-                }
-            };
-            vault.add(&format!("{}/token", invocation.connection), &token);
-            let ended = self.sent(invocation, found, request, config.clone(), vault, Some(&token)).await;
-            let expired = matches!(&ended.attempt.outcome, Err(failure) if failure.kind == ErrorKind::Unauthorized);
-            // The server has done nothing: it is asked once more, with a new token.
-            if !expired || ended.attempt.reached != Reached::Answered || refused.is_some() {
-                return ended;
-            }
-            refused = Some(token);
-        }
-    }
-
-    /// What is asked for where tokens are given out.
-    fn asked(
-        &self,
-        invocation: &Invocation,
-        found: Found<'_>,
-        oauth: &OAuth,
-        config: &IndexMap<String, Value>,
-        vault: &Vault<'_>,
-    ) -> Result<Asked, Failure> {
-        let scope = self.scope(invocation, found, config, vault)?;
-        let text = |expr: &Expr| scope.text(expr).map(Option::unwrap_or_default);
-        Ok(Asked {
-            connection: invocation.connection.clone(),
-            grant: oauth.grant.clone(),
-            url: scope.base(&oauth.token)?,
-            id: text(&oauth.id)?,
-            secret: oauth.secret.as_ref().map(text).transpose()?.map(SecretText::new),
-            send: oauth.send,
-            scope: oauth.scopes.join(&oauth.separator),
-            params: oauth.params.clone(),
-        })
+        config::settings(name, connection, connector, &|expr| evaluator.eval(expr, &mut Frame::new()))
     }
 
     /// Sends a request, with the token where there is one, and judges the answer.
-    async fn sent(
+    pub(super) async fn sent(
         &self,
         invocation: &Invocation,
         found: Found<'_>,
         request: &Request,
         config: IndexMap<String, Value>,
         vault: &Vault<'_>,
-        token: Option<&SecretText>,
+        token: Option<&Token>,
     ) -> Ended {
         let mut prepared = match self.prepare(invocation, found, request, &config, vault, token) {
             Ok(prepared) => prepared,
@@ -437,27 +380,29 @@ impl Connectors {
         request: &Request,
         config: &IndexMap<String, Value>,
         vault: &Vault<'_>,
-        token: Option<&SecretText>,
+        token: Option<&Token>,
     ) -> Result<Prepared, Failure> {
         let name = &found.connector.name;
         let http = found.connector.http.as_ref().ok_or_else(|| invalid(format!("`{name}` has no section `http`")))?;
-        let scope = self.scope(invocation, found, config, vault)?;
-        request::prepare(&scope, http, found.operation, request, &invocation.key, token)
+        let scope = self.scope(&invocation.plan, found.connector, &invocation.args, config, vault)?;
+        let proof = Proof { auth: &http.auth, token, now: self.clock.now() };
+        request::prepare(&scope, http, found.operation, request, &invocation.key, proof)
     }
 
-    fn scope<'a>(
+    pub(super) fn scope<'a>(
         &'a self,
-        invocation: &'a Invocation,
-        found: Found<'a>,
+        plan: &'a Plan,
+        connector: &'a Connector,
+        args: &[Value],
         config: &IndexMap<String, Value>,
         vault: &'a Vault<'a>,
     ) -> Result<Scope<'a>, Failure> {
-        let revealed = invocation.args.iter().map(|arg| vault.reveal(arg.clone())).collect::<Result<Vec<_>, _>>()?;
+        let revealed = args.iter().map(|arg| vault.reveal(arg.clone())).collect::<Result<Vec<_>, _>>()?;
         Ok(Scope {
             library: &self.library,
             env: &*self.env,
-            plan: &invocation.plan,
-            connector: found.connector,
+            plan,
+            connector,
             vault,
             config: vault.reveal(Value::Record(config.clone()))?,
             args: Frame::of(revealed),
@@ -534,10 +479,10 @@ fn lost_kind(connector: &Connector, kind: ErrorKind) -> ErrorKind {
     }
 }
 
-fn never(failure: Failure) -> Attempt {
+pub(super) fn never(failure: Failure) -> Attempt {
     Attempt { outcome: Err(failure), retry_after: None, reached: Reached::Never, parked: None }
 }
 
-fn invalid(message: String) -> Failure {
+pub(super) fn invalid(message: String) -> Failure {
     Failure::new(ErrorKind::Invalid, message)
 }

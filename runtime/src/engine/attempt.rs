@@ -17,7 +17,7 @@ use super::{
     drive::{Message, Stage},
 };
 use crate::{
-    connector::{Admission, Asking, Attempt, Invocation, Pass, Reached},
+    connector::{Admission, Asking, Attempt, Invocation, Parked, Pass, Reached},
     machine::{Call, Event, Repeat},
     observe::{Attempted, Ending, Trace},
 };
@@ -28,9 +28,6 @@ const BEYOND: Millis = Millis::seconds(5);
 
 /// How long a call that must wait holds its task; one that waits longer is written down and holds none.
 const SHORT: Millis = Millis(1000);
-
-/// How long a call that is parked waits before it asks again whether a person has done what it takes.
-const ASKS_AGAIN: Millis = Millis::seconds(30);
 
 /// What a call that leaves holds until it has ended.
 pub(super) struct Leave {
@@ -119,8 +116,8 @@ impl Inner {
         let Attempt { outcome, retry_after, reached, parked } = answer;
         tracing::debug!(%run, flow, %place, attempt, ok = outcome.is_ok(), "attempt ended");
         self.land(&run, &call);
-        if let Some(because) = parked {
-            let until = self.settings.clock.now().after(ASKS_AGAIN);
+        if let Some(Parked { because, again }) = parked {
+            let until = self.settings.clock.now().after(again);
             return self.post(&run, Message::Event(Event::Held { place, attempt, until, because }));
         }
         let draw = self.settings.chance.draw() as u32;

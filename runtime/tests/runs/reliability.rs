@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use flow_model::{failure::ErrorKind, plan::Plan, units::Millis, value::Value};
 use flow_runtime::{
-    connector::{Attempt, Reached},
+    connector::{Attempt, Parked, Reached},
     engine::{Engine, RunSummary, Submission},
     machine::Outcome,
 };
@@ -68,7 +68,8 @@ fn case_21_a_step_that_is_parked_waits_and_goes_on_when_it_may() {
             0..3 => {
                 let refused = Reply::err(ErrorKind::Unauthorized, Reached::Never);
                 let because = "the connection `crm` has to be connected again: run `flowc connect crm`".to_owned();
-                Reply { attempt: Attempt { parked: Some(because), ..refused.attempt }, ..refused }
+                let parked = Some(Parked { because, again: Millis::seconds(30) });
+                Reply { attempt: Attempt { parked, ..refused.attempt }, ..refused }
             }
             _ => Reply::ok(Value::Int(7)),
         });

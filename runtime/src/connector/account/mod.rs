@@ -6,7 +6,9 @@
 //! them may not have seen that its answer arrived. When a server wants a person to agree again, calls are parked, one alarm
 //! is written to the log, and calls go on once `flowc connect` has stored other tokens.
 
+mod connect;
 mod exchange;
+mod server;
 
 use std::{
     collections::HashMap,
@@ -15,15 +17,18 @@ use std::{
 
 use flow_model::{
     failure::{ErrorKind, Failure},
-    schema::{Grant, SendClient},
     units::{Instant, Millis},
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
-use url::Url;
 
+pub use self::connect::{ByCode, ByDevice, Connected, Connecting, Standing};
 use self::exchange::{Given, Refusal, exchange};
-use super::http::Clients;
+pub(super) use self::{
+    connect::{Means, code, device},
+    server::{Asked, Claim, Granted, Login, Server, Source},
+};
+use super::{Parked, http::Clients};
 use crate::{secret::SecretText, timer::Clock, worker::Workers};
 
 /// How long before its end a token is no longer used: the clocks of two machines differ, and requests take time.
@@ -76,19 +81,29 @@ pub(super) struct Kept {
     /// Whether the server wants a person to agree again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) ended: bool,
+    /// Where the account is, where the server has said it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) base: Option<String>,
+    /// The client that it was given to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) client: Option<String>,
 }
 
-/// What is asked for where tokens are given out.
+impl Kept {
+    /// What is kept of what was given to a client.
+    fn of(given: Given, client: Option<String>) -> Self {
+        let until = given.until.map(|until| until.0);
+        let Given { access, refresh, base, .. } = given;
+        Self { access: Some(access), until, refresh, before: None, ended: false, base, client }
+    }
+}
+
+/// What requests carry, and where they go.
 #[derive(Clone)]
-pub(super) struct Asked {
-    pub(super) connection: String,
-    pub(super) grant: Grant,
-    pub(super) url: Url,
-    pub(super) id: String,
-    pub(super) secret: Option<SecretText>,
-    pub(super) send: SendClient,
-    pub(super) scope: String,
-    pub(super) params: Vec<(String, String)>,
+pub(super) struct Token {
+    pub(super) text: SecretText,
+    /// Where the account is, where the server has said it.
+    pub(super) base: Option<String>,
 }
 
 /// Why there is no token.
@@ -97,8 +112,13 @@ pub(super) enum Trouble {
     /// The step fails so.
     Failed(Failure),
     /// A person has to do something first.
-    Parked { because: String },
+    Parked(Parked),
 }
+
+/// The shortest time after which a call that is parked asks again.
+const SOON: Millis = Millis::seconds(3);
+/// The longest: nobody wants to wait for hours after having connected again.
+const LATE: Millis = Millis::seconds(300);
 
 /// The accounts of all connections.
 pub(super) struct Accounts {
@@ -113,8 +133,8 @@ struct Account {
     turn: Arc<tokio::sync::Mutex<()>>,
     /// What is kept, as far as it was read.
     known: Mutex<Kept>,
-    /// Whether the alarm was written.
-    alarmed: Mutex<bool>,
+    /// Since when a person is waited for.
+    parked: Mutex<Option<Instant>>,
 }
 
 impl Account {
@@ -123,25 +143,43 @@ impl Account {
     }
 
     /// A token that can be used now.
-    fn fresh(&self, refused: Option<&SecretText>, now: Instant) -> Option<SecretText> {
+    fn fresh(&self, refused: Option<&SecretText>, now: Instant) -> Option<Token> {
         let known = self.known();
         let access =
             known.access.as_deref().filter(|access| refused.is_none_or(|refused| refused.reveal() != *access))?;
         let lasts = known.until.is_none_or(|until| now.after(EARLY).0 < until);
-        (lasts && !known.ended).then(|| SecretText::new(access))
+        (lasts && !known.ended).then(|| Token { text: SecretText::new(access), base: known.base.clone() })
     }
 
-    /// Writes one alarm for each time that a connection ends.
-    fn alarm(&self, connection: &str, because: &str) {
-        if !std::mem::replace(&mut *self.alarmed.lock().unwrap_or_else(PoisonError::into_inner), true) {
+    /// Writes one alarm for each time that a connection ends, and says when to ask again: the later, the longer it lasts.
+    fn park(&self, connection: &str, because: String, now: Instant) -> Parked {
+        let mut parked = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = *parked.get_or_insert_with(|| {
             tracing::error!(connection, "{because}");
-        }
+            now
+        });
+        let again = Millis(now.since(since).0 / 4).clamp(SOON, LATE);
+        Parked { because, again }
+    }
+
+    fn goes_on(&self) {
+        *self.parked.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
 impl Accounts {
     pub(super) fn new(tokens: Arc<dyn Tokens>) -> Self {
         Self { tokens, accounts: Mutex::default(), workers: Workers::default() }
+    }
+
+    fn account(&self, name: &str) -> Arc<Account> {
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(accounts.entry(name.to_owned()).or_default())
+    }
+
+    /// The token that an account has now, other than the one that was refused.
+    pub(super) fn fresh(&self, name: &str, refused: Option<&SecretText>, now: Instant) -> Option<Token> {
+        self.account(name).fresh(refused, now)
     }
 
     /// The token of an account, other than the one that was refused.
@@ -152,14 +190,8 @@ impl Accounts {
         refused: Option<&SecretText>,
         clients: &Arc<Clients>,
         clock: &Arc<dyn Clock>,
-    ) -> Result<SecretText, Trouble> {
-        let account = {
-            let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(accounts.entry(name.to_owned()).or_default())
-        };
-        if let Some(token) = account.fresh(refused, clock.now()) {
-            return Ok(token);
-        }
+    ) -> Result<Token, Trouble> {
+        let account = self.account(name);
         let (reply, token) = oneshot::channel();
         let renewal = Renewal {
             name: name.to_owned(),
@@ -178,6 +210,44 @@ impl Accounts {
             Err(Trouble::Failed(Failure::new(ErrorKind::Unavailable, "the process ends before there is a token")))
         })
     }
+
+    /// What is kept for an account; none when it was never connected, or by another client.
+    ///
+    /// # Errors
+    /// It can't be read.
+    fn kept(&self, name: &str, asked: &Asked) -> Result<Option<Kept>, Failure> {
+        stored(&*self.tokens, name, asked).map_err(|why| store(&asked.connection, &why))
+    }
+
+    /// Keeps what a person has agreed to.
+    ///
+    /// # Errors
+    /// It can't be written.
+    fn connect(&self, name: &str, asked: &Asked, given: Given) -> Result<(), Failure> {
+        let kept = Kept::of(given, asked.client());
+        self.tokens.set(name, &written(&kept)).map_err(|why| store(&asked.connection, &why))?;
+        let account = self.account(name);
+        *account.known() = kept;
+        account.goes_on();
+        Ok(())
+    }
+}
+
+/// What is kept for an account, of this client.
+fn stored(tokens: &dyn Tokens, name: &str, asked: &Asked) -> Result<Option<Kept>, String> {
+    let Some(text) = tokens.get(name)? else { return Ok(None) };
+    let kept: Kept = serde_json::from_str(text.reveal()).map_err(|_| "it is damaged".to_owned())?;
+    let is_ours = kept.client.is_none() || kept.client == asked.client();
+    Ok(Some(kept).filter(|_| is_ours))
+}
+
+fn written(kept: &Kept) -> SecretText {
+    SecretText::new(serde_json::to_string(kept).expect("texts and numbers are always writable as JSON"))
+}
+
+fn store(connection: &str, why: &str) -> Failure {
+    let message = format!("the tokens of the connection `{connection}` can't be kept: {why}");
+    Failure::new(ErrorKind::Unavailable, message)
 }
 
 /// One who wants a token that is not there.
@@ -192,101 +262,136 @@ struct Renewal {
 }
 
 impl Renewal {
-    async fn carry_out(self) -> Result<SecretText, Trouble> {
+    async fn carry_out(self) -> Result<Token, Trouble> {
         let _turn = Arc::clone(&self.account.turn).lock_owned().await;
-        self.read()?;
+        let is_kept = self.asked.asks_a_person();
+        if is_kept {
+            *self.account.known() = self.stored()?;
+        }
         // Whoever had the turn before may have brought one, or another process.
-        if let Some(token) = self.account.fresh(self.refused.as_ref(), self.clock.now()) {
+        if let Some(token) = self.fresh() {
             return Ok(token);
         }
+        if is_kept { self.renewed().await } else { self.again().await }
+    }
+
+    fn fresh(&self) -> Option<Token> {
+        let token = self.account.fresh(self.refused.as_ref(), self.clock.now())?;
+        self.account.goes_on();
+        Some(token)
+    }
+
+    /// What nobody has to agree to can be had again at any time, and is kept nowhere.
+    async fn again(&self) -> Result<Token, Trouble> {
+        let now = self.clock.now();
+        let given = match &self.asked.source {
+            Source::Login(login) => login.log_in(&self.clients, now).await,
+            Source::OAuth(server) => self.granted(server, now).await,
+        };
+        let given = given.map_err(|refusal| self.failed(refusal))?;
+        let token = Token { text: SecretText::new(given.access.as_str()), base: given.base.clone() };
+        *self.account.known() = Kept::of(given, None);
+        Ok(token)
+    }
+
+    async fn granted(&self, server: &Server, now: Instant) -> Result<Given, Refusal> {
+        let scope = server.scope();
+        let assertion;
+        let mut form = match &server.granted {
+            Granted::Client | Granted::Person => vec![("grant_type", "client_credentials")],
+            Granted::Signed(claim) => {
+                assertion = claim.signed(now).map_err(Refusal::said)?;
+                vec![("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"), ("assertion", assertion.as_str())]
+            }
+        };
+        if !scope.is_empty() {
+            form.push(("scope", &scope));
+        }
+        exchange(&self.clients, server, &server.url, &form, now).await
+    }
+
+    /// With what a person has agreed to once.
+    async fn renewed(&self) -> Result<Token, Trouble> {
         let kept = self.account.known().clone();
-        let asked = &self.asked;
-        match &asked.grant {
-            Grant::ClientCredentials => {
-                let mut form = vec![("grant_type", "client_credentials")];
-                if !asked.scope.is_empty() {
-                    form.push(("scope", &asked.scope));
+        let Source::OAuth(server) = &self.asked.source else { return Err(self.parked(&kept)) };
+        let Some(refresh) = kept.refresh.clone().filter(|_| !kept.ended) else { return Err(self.parked(&kept)) };
+        match self.refreshed(server, &refresh).await {
+            Ok(given) => self.keep(given, Kept { refresh: Some(refresh), ..kept.clone() }, &kept),
+            Err(Refusal::Ended) => {
+                // The server may have given out a new one that it does not know of: then the old one works.
+                if let Some(before) = kept.before.clone()
+                    && let Ok(given) = self.refreshed(server, &before).await
+                {
+                    return self.keep(given, Kept { refresh: Some(before), ..kept.clone() }, &kept);
                 }
-                match exchange(&self.clients, asked, &form).await {
-                    Ok(given) => self.keep(given, Kept::default()),
-                    Err(refusal) => Err(Trouble::Failed(refusal.failure(&asked.connection))),
+                // Someone may have connected meanwhile.
+                if let Some(token) = self.changed(&kept)? {
+                    return Ok(token);
                 }
+                let ended = Kept { ended: true, ..kept };
+                self.write(&ended)?;
+                Err(self.parked(&ended))
             }
-            Grant::AuthorizationCode { .. } => {
-                let Some(refresh) = kept.refresh.clone().filter(|_| !kept.ended) else {
-                    return Err(self.parked(&kept));
-                };
-                match self.refreshed(&refresh).await {
-                    Ok(given) => self.keep(given, Kept { refresh: Some(refresh), ..kept }),
-                    Err(Refusal::Ended) => {
-                        // The server may have given out a new one that it does not know of: then the old one works.
-                        if let Some(before) = kept.before.clone()
-                            && let Ok(given) = self.refreshed(&before).await
-                        {
-                            return self.keep(given, Kept { refresh: Some(before), ..kept });
-                        }
-                        let ended = Kept { ended: true, ..kept };
-                        self.write(&ended)?;
-                        Err(self.parked(&ended))
-                    }
-                    Err(refusal) => Err(Trouble::Failed(refusal.failure(&asked.connection))),
-                }
-            }
+            Err(refusal) => Err(self.failed(refusal)),
         }
     }
 
-    async fn refreshed(&self, refresh: &str) -> Result<Given, Refusal> {
-        exchange(&self.clients, &self.asked, &[("grant_type", "refresh_token"), ("refresh_token", refresh)]).await
+    async fn refreshed(&self, server: &Server, refresh: &str) -> Result<Given, Refusal> {
+        let form = [("grant_type", "refresh_token"), ("refresh_token", refresh)];
+        exchange(&self.clients, server, &server.refresh, &form, self.clock.now()).await
     }
 
     /// Keeps what was given, on disk before anybody uses it.
-    fn keep(&self, given: Given, used: Kept) -> Result<SecretText, Trouble> {
-        let until = given.lasts.map(|lasts| self.clock.now().after(lasts).0);
-        let (refresh, before) = match given.refresh {
+    fn keep(&self, given: Given, used: Kept, read: &Kept) -> Result<Token, Trouble> {
+        if let Some(token) = self.changed(read)? {
+            return Ok(token);
+        }
+        let mut kept = Kept::of(given, used.client);
+        (kept.refresh, kept.before) = match kept.refresh {
             Some(new) if used.refresh.as_ref() != Some(&new) => (Some(new), used.refresh),
             _ => (used.refresh, None),
         };
-        let kept = Kept { access: Some(given.access.clone()), until, refresh, before, ended: false };
+        kept.base = kept.base.or(used.base);
         self.write(&kept)?;
-        *self.account.alarmed.lock().unwrap_or_else(PoisonError::into_inner) = false;
-        Ok(SecretText::new(given.access))
+        self.account.goes_on();
+        let Kept { access, base, .. } = kept;
+        Ok(Token { text: SecretText::new(access.unwrap_or_default()), base })
     }
 
-    /// What nobody has to agree to can be had again at any time.
-    fn is_kept(&self) -> bool {
-        !matches!(self.asked.grant, Grant::ClientCredentials)
-    }
-
-    fn read(&self) -> Result<(), Trouble> {
-        if !self.is_kept() {
-            return Ok(());
+    /// The token that another process has stored since `read`: that of a person who has connected goes before ours.
+    fn changed(&self, read: &Kept) -> Result<Option<Token>, Trouble> {
+        let stored = self.stored()?;
+        if stored == *read {
+            return Ok(None);
         }
-        let text = self.tokens.get(&self.name).map_err(|why| self.store(&why))?;
-        let Some(text) = text else { return Ok(()) };
-        let kept = serde_json::from_str(text.reveal()).map_err(|_| self.store("it is damaged"))?;
-        *self.account.known() = kept;
-        Ok(())
+        *self.account.known() = stored;
+        Ok(self.fresh())
+    }
+
+    fn stored(&self) -> Result<Kept, Trouble> {
+        let stored = stored(&*self.tokens, &self.name, &self.asked);
+        Ok(stored.map_err(|why| self.store(&why))?.unwrap_or_default())
     }
 
     fn write(&self, kept: &Kept) -> Result<(), Trouble> {
-        if self.is_kept() {
-            let text = serde_json::to_string(kept).expect("texts and numbers are always writable as JSON");
-            self.tokens.set(&self.name, &SecretText::new(text)).map_err(|why| self.store(&why))?;
-        }
+        self.tokens.set(&self.name, &written(kept)).map_err(|why| self.store(&why))?;
         *self.account.known() = kept.clone();
         Ok(())
     }
 
     fn store(&self, why: &str) -> Trouble {
-        let message = format!("the tokens of the connection `{}` can't be kept: {why}", self.asked.connection);
-        Trouble::Failed(Failure::new(ErrorKind::Unavailable, message))
+        Trouble::Failed(store(&self.asked.connection, why))
+    }
+
+    fn failed(&self, refusal: Refusal) -> Trouble {
+        Trouble::Failed(refusal.failure(&self.asked.connection))
     }
 
     fn parked(&self, kept: &Kept) -> Trouble {
         let name = &self.asked.connection;
-        let state = if kept.ended { "has to be connected again" } else { "is not connected yet" };
+        let state =
+            if kept.access.is_some() || kept.ended { "has to be connected again" } else { "is not connected yet" };
         let because = format!("the connection `{name}` {state}: run `flowc connect {name}`");
-        self.account.alarm(name, &because);
-        Trouble::Parked { because }
+        Trouble::Parked(self.account.park(name, because, self.clock.now()))
     }
 }

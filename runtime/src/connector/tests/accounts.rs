@@ -16,7 +16,7 @@ use axum::{
 use flow_model::{
     expr::Ambient,
     failure::ErrorKind,
-    schema::{Auth, Effect, ErrorCondition, Grant, OAuth, SendClient},
+    schema::{Auth, Carry, Effect, ErrorCondition, Grant, OAuth, Pkce, SendClient, TokenAnswer},
     ty::Type,
     units::Instant,
 };
@@ -25,33 +25,33 @@ use serde_json::json;
 
 use super::world::{CANARY, Raw, Seen, Server, World, member, raw, text};
 use crate::{
-    connector::{Connectors, Performer as _, Reached, Tokens},
+    connector::{Attempt, Connectors, Performer as _, Reached, Tokens},
     secret::SecretText,
     timer::Clock,
 };
 
 /// The account of the connection `sales` of the connector `crm`.
-const ACCOUNT: &str = "crm sales";
+pub(super) const ACCOUNT: &str = "crm sales";
 
 /// Tokens in memory, as a disk keeps them: several processes of a test share it.
 #[derive(Default)]
-struct Kept {
+pub(super) struct Kept {
     texts: Mutex<BTreeMap<String, String>>,
     full: AtomicBool,
 }
 
 impl Kept {
-    fn with(json: serde_json::Value) -> Arc<Self> {
+    pub(super) fn with(json: serde_json::Value) -> Arc<Self> {
         let kept = Arc::new(Self::default());
         kept.put(&json);
         kept
     }
 
-    fn put(&self, json: &serde_json::Value) {
+    pub(super) fn put(&self, json: &serde_json::Value) {
         self.texts.lock().unwrap().insert(ACCOUNT.to_owned(), json.to_string());
     }
 
-    fn json(&self) -> serde_json::Value {
+    pub(super) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.texts.lock().unwrap()[ACCOUNT]).unwrap()
     }
 }
@@ -71,7 +71,7 @@ impl Tokens for Kept {
 }
 
 /// A clock that the test sets.
-struct Hand(Mutex<i64>);
+pub(super) struct Hand(pub(super) Mutex<i64>);
 
 #[async_trait]
 impl Clock for Hand {
@@ -84,32 +84,39 @@ impl Clock for Hand {
     }
 }
 
-fn by_code() -> Grant {
-    Grant::AuthorizationCode { authorize: text("https://login.invalid/authorize"), params: Vec::new() }
+pub(super) fn by_code() -> Grant {
+    Grant::AuthorizationCode {
+        authorize: text("https://login.invalid/authorize"),
+        params: Vec::new(),
+        pkce: Pkce::S256,
+    }
 }
 
 /// A connector at one server, whose tokens come from another.
-fn world(api: &Server, login: &str, grant: Grant) -> World {
+pub(super) fn world(api: &Server, login: &str, grant: Grant) -> World {
     let mut world = World::reading(&api.url, Type::Json);
     world.http().auth = Auth::OAuth(Box::new(OAuth {
         grant,
         token: text(&format!("{login}/token")),
-        id: text("client:1"),
+        refresh: None,
+        id: Some(text("client:1")),
         secret: Some(member(Ambient::Config, "token")),
         send: SendClient::Basic,
         scopes: vec!["read".into(), "write".into()],
         separator: " ".into(),
         params: vec![("audience".into(), "crm".into())],
+        answer: TokenAnswer::default(),
+        carry: Carry::default(),
     }));
     world
 }
 
-fn process(world: &World, kept: &Arc<Kept>) -> Connectors {
+pub(super) fn process(world: &World, kept: &Arc<Kept>) -> Connectors {
     world.connectors().with_tokens(kept.clone())
 }
 
 /// Gives out `access-1` with `refresh-1`, `access-2` with `refresh-2`, …, for an hour.
-async fn login() -> Server {
+pub(super) async fn login() -> Server {
     let count = AtomicUsize::new(0);
     Server::scripted(move |_| {
         let number = count.fetch_add(1, Ordering::SeqCst) + 1;
@@ -118,11 +125,11 @@ async fn login() -> Server {
     .await
 }
 
-fn answer(status: u16, body: &serde_json::Value) -> Response {
+pub(super) fn answer(status: u16, body: &serde_json::Value) -> Response {
     (StatusCode::from_u16(status).unwrap(), [("content-type", "application/json")], body.to_string()).into_response()
 }
 
-fn given(access: &str, refresh: &str) -> Response {
+pub(super) fn given(access: &str, refresh: &str) -> Response {
     answer(
         200,
         &json!({ "access_token": access, "refresh_token": refresh, "expires_in": 3600, "token_type": "Bearer" }),
@@ -130,7 +137,7 @@ fn given(access: &str, refresh: &str) -> Response {
 }
 
 /// A server that takes these tokens alone.
-async fn api(taken: &'static [&'static str]) -> Server {
+pub(super) async fn api(taken: &'static [&'static str]) -> Server {
     Server::scripted(move |seen| {
         let token = seen.header("authorization").and_then(|header| header.strip_prefix("Bearer ")).unwrap();
         if taken.contains(&token) { answer(200, &json!({})) } else { answer(401, &json!({ "message": "expired" })) }
@@ -138,7 +145,11 @@ async fn api(taken: &'static [&'static str]) -> Server {
     .await
 }
 
-fn tokens(seen: &[Seen]) -> Vec<&str> {
+pub(super) fn because_of(attempt: &Attempt) -> Option<&str> {
+    attempt.parked.as_ref().map(|parked| parked.because.as_str())
+}
+
+pub(super) fn tokens(seen: &[Seen]) -> Vec<&str> {
     seen.iter().map(|seen| seen.header("authorization").unwrap().trim_start_matches("Bearer ")).collect()
 }
 
@@ -238,7 +249,7 @@ async fn case_21_an_ended_grant_parks_the_calls_until_someone_connects_again() {
     let calls = join_all((0..10).map(|_| process.perform(world.invocation(vec![])))).await;
     for attempt in calls {
         let because = "the connection `sales` has to be connected again: run `flowc connect sales`";
-        assert_eq!((attempt.parked.as_deref(), attempt.reached), (Some(because), Reached::Never));
+        assert_eq!((because_of(&attempt), attempt.reached), (Some(because), Reached::Never));
     }
     assert_eq!((login.seen().len(), kept.json()["ended"].clone()), (1, json!(true)), "the server is asked once");
     // Another process stores what a person has agreed to.
@@ -251,7 +262,7 @@ async fn case_21_an_ended_grant_parks_the_calls_until_someone_connects_again() {
     let kept = Arc::new(Kept::default());
     let attempt = self::process(&world, &kept).perform(world.invocation(vec![])).await;
     let because = "the connection `sales` is not connected yet: run `flowc connect sales`";
-    assert_eq!((attempt.parked.as_deref(), login.seen().len()), (Some(because), 1));
+    assert_eq!((because_of(&attempt), login.seen().len()), (Some(because), 1));
 }
 
 #[tokio::test]

@@ -2,6 +2,8 @@
 
 mod accounts;
 mod answers;
+mod connecting;
+mod credentials;
 mod faults;
 mod native;
 mod redirects;

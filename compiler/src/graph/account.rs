@@ -1,0 +1,56 @@
+//! What does it take to connect a connection, and to show that its credential works?
+//!
+//! In: the names of a program. Out: for each connection a plan that no flow runs: its configuration, and its connector cut
+//! down to the operations that this takes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use flow_model::{
+    plan::{Plan, VERSION},
+    ty::Type,
+};
+use indexmap::IndexMap;
+use petgraph::graph::DiGraph;
+
+use super::content::{self, Cuts};
+use crate::{names::Names, types::Definitions};
+
+/// A plan for each connection, by name.
+pub(crate) fn accounts(names: &Names<'_>, definitions: &Definitions) -> BTreeMap<String, Plan> {
+    let mut cuts = Cuts::default();
+    let mut accounts = BTreeMap::new();
+    for (name, info) in &names.connections {
+        let Some(connector) = names.connectors.get(&info.connector) else { continue };
+        let probe = connector.schema.http.as_ref().and_then(|http| http.probe.clone());
+        let operations: BTreeSet<String> = probe.into_iter().collect();
+        let used = BTreeMap::from([(name.clone(), operations)]);
+        let mut plan = content::complete(empty(), names, definitions, &used, &mut cuts);
+        for setting in info.plan.config.values() {
+            plan.secrets.extend(content::secrets(names, definitions, setting));
+        }
+        plan.secrets.sort();
+        plan.secrets.dedup();
+        accounts.insert(name.clone(), plan);
+    }
+    accounts
+}
+
+fn empty() -> Plan {
+    Plan {
+        version: VERSION,
+        flow: String::new(),
+        doc: String::new(),
+        params: IndexMap::new(),
+        triggers: Vec::new(),
+        result: Type::Null,
+        errors: Vec::new(),
+        graph: DiGraph::new(),
+        entry: None,
+        connections: BTreeMap::new(),
+        connectors: BTreeMap::new(),
+        functions: BTreeMap::new(),
+        types: Default::default(),
+        secrets: Vec::new(),
+        personal: Default::default(),
+    }
+}

@@ -1,0 +1,176 @@
+//! How do requests carry the credential?
+//!
+//! In: `bearer(config.token)`, `basic(user, password)`, `header("X-Api-Key", key, prefix: "Token ")`,
+//! `query("api_key", key)`, the forms of OAuth 2.0, of logins and of signatures, or `none`. Out: the form with its
+//! expressions.
+
+mod named;
+mod oauth;
+mod signed;
+
+use flow_model::{
+    diagnostic::{Code, Diagnostic},
+    expr::{Expr, TextPart},
+    schema::Auth,
+    ty::Type,
+};
+
+use self::named::Form;
+use super::{
+    Context,
+    request::{header_problem, is_token},
+    section::{fixed_text, listed},
+    template,
+};
+use crate::{
+    ast::{self, ExprKind},
+    names::similar,
+};
+
+/// The forms with their parameters, as they are written.
+const FORMS: [(&str, &str); 12] = [
+    ("bearer", "bearer(config.token)"),
+    ("basic", "basic(config.user, config.password)"),
+    ("header", "header(\"X-Api-Key\", config.key)"),
+    ("query", "query(\"api_key\", config.key)"),
+    (
+        "client_credentials",
+        "client_credentials(token: \"https://…/token\", id: config.client_id, secret: config.client_secret)",
+    ),
+    (
+        "authorization_code",
+        "authorization_code(authorize: \"https://…/authorize\", token: \"https://…/token\", id: config.client_id, \
+         secret: config.client_secret)",
+    ),
+    ("device_code", "device_code(device: \"https://…/device\", token: \"https://…/token\", id: config.client_id)"),
+    (
+        "jwt_bearer",
+        "jwt_bearer(token: \"https://…/token\", key: config.private_key, issuer: config.client_id, \
+         subject: config.user)",
+    ),
+    (
+        "session",
+        "session(login: sessions.create(user: config.user, password: config.password), token: .token, \
+         header: \"X-Session\")",
+    ),
+    (
+        "oauth1",
+        "oauth1(consumer_key: config.consumer_key, consumer_secret: config.consumer_secret, token: config.token, \
+         token_secret: config.token_secret)",
+    ),
+    (
+        "sigv4",
+        "sigv4(access_key_id: config.access_key_id, secret_access_key: config.secret_access_key, \
+         region: config.region, service: \"execute-api\")",
+    ),
+    ("none", "none"),
+];
+
+/// Reads the form; none when it could not be understood, which is reported.
+pub(super) fn auth(context: &Context<'_, '_>, written: &ast::Expr, problems: &mut Vec<Diagnostic>) -> Option<Auth> {
+    let (form, args) = match &written.kind {
+        ExprKind::Missing => return None,
+        ExprKind::Name(name) if name == "none" => return Some(Auth::None),
+        ExprKind::Call { callee, args, .. } => match &callee.kind {
+            ExprKind::Name(name) => (name.as_str(), args.as_slice()),
+            _ => ("", args.as_slice()),
+        },
+        ExprKind::Name(name) => (name.as_str(), [].as_slice()),
+        _ => ("", [].as_slice()),
+    };
+    let Some((_, example)) = FORMS.iter().find(|(known, _)| *known == form) else {
+        let near = similar(form, FORMS.iter().map(|(known, _)| *known));
+        let example = FORMS.iter().find(|(known, _)| Some(*known) == near).map(|(_, example)| *example);
+        let help = match example {
+            Some(example) => format!("did you mean `{example}`?"),
+            None => {
+                let names = FORMS.map(|(name, _)| name);
+                format!("the forms are {}; `flowc explain E0508` shows each", listed(&names))
+            }
+        };
+        problems.push(wrong("this is no form of authentication", written, "not known", &help));
+        return None;
+    };
+    let named = Form { name: form, example, written, args };
+    match form {
+        "client_credentials" | "authorization_code" | "device_code" | "jwt_bearer" => {
+            return oauth::oauth(context, &named, problems).map(|oauth| Auth::OAuth(Box::new(oauth)));
+        }
+        "session" => return signed::session(context, &named, problems).map(|it| Auth::Session(Box::new(it))),
+        "oauth1" => return signed::oauth1(context, &named, problems).map(|it| Auth::OAuth1(Box::new(it))),
+        "sigv4" => return signed::sigv4(context, &named, problems).map(|it| Auth::SigV4(Box::new(it))),
+        _ => {}
+    }
+    let help = format!("write `{example}`");
+    let (mut values, mut prefix) = (Vec::new(), None);
+    for arg in args {
+        match &arg.name {
+            None => values.push(&arg.value),
+            Some(name) if form == "header" && name.text == "prefix" => {
+                prefix = fixed_text("prefix", &arg.value, problems);
+            }
+            Some(name) => {
+                let message = format!("`{form}` has no parameter `{}`", name.text);
+                problems.push(Diagnostic::new(Code::E0508, message, name.span, "not known").help(help.as_str()));
+                return None;
+            }
+        }
+    }
+    let mut credential = |written: &ast::Expr| credential(context, written, problems);
+    match (form, values.as_slice()) {
+        ("bearer", [token]) => Some(Auth::Bearer(credential(token)?)),
+        ("basic", [user, password]) => Some(Auth::Basic(credential(user)?, credential(password)?)),
+        ("header", [name, value]) => {
+            let value = credential(value)?;
+            let header = fixed_text("header", name, problems)?;
+            if !is_token(&header) {
+                problems.push(header_problem(&header, name.span));
+                return None;
+            }
+            Some(Auth::Header(header, with_prefix(value, prefix)))
+        }
+        ("query", [name, value]) => {
+            let value = credential(value)?;
+            Some(Auth::Query(fixed_text("query", name, problems)?, value))
+        }
+        _ => {
+            let message = format!("`{form}` takes other arguments");
+            problems.push(wrong(&message, written, "has too few or too many", &help));
+            None
+        }
+    }
+}
+
+fn wrong(message: &str, written: &ast::Expr, label: &str, help: &str) -> Diagnostic {
+    Diagnostic::new(Code::E0508, message, written.span, label).help(help)
+}
+
+/// A secret or plain text.
+fn credential(context: &Context<'_, '_>, written: &ast::Expr, problems: &mut Vec<Diagnostic>) -> Option<Expr> {
+    let typed = template::plain(context, written, None, problems);
+    let is_text = |ty: &Type| matches!(ty, Type::String | Type::Email | Type::Url | Type::Uuid | Type::OneOf(_));
+    match typed.ty.non_null() {
+        Type::Unknown => Some(typed.expr),
+        Type::Secret(inner) if is_text(inner) => Some(typed.expr),
+        ty if is_text(ty) => Some(typed.expr),
+        ty => {
+            let message = format!("a credential is a secret or text, and `{ty}` is neither");
+            problems.push(wrong(
+                &message,
+                written,
+                "not a credential",
+                "name a field of `config` that is `Secret<String>`",
+            ));
+            None
+        }
+    }
+}
+
+fn with_prefix(value: Expr, prefix: Option<String>) -> Expr {
+    match prefix {
+        Some(prefix) if !prefix.is_empty() => {
+            Expr::Text { parts: vec![TextPart::Fixed(prefix), TextPart::Insert(value)], language: None }
+        }
+        _ => value,
+    }
+}
