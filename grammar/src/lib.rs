@@ -26,6 +26,7 @@ mod units;
 
 pub use kind::Kind;
 pub use problem::{Edit, Problem, ProblemKind, dump};
+pub use token::{CONTROL, ITEMS, MEMBERS, STATEMENTS};
 pub use tree::{Node, Tree};
 
 /// Says whether pest alone takes the text: no tree, no recovery. The yardstick of the benchmarks.

@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod connections;
+pub(crate) mod connectors;
 pub(crate) mod explain;
 pub(crate) mod facts;
 pub(crate) mod fmt;

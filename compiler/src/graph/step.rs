@@ -26,6 +26,7 @@ use super::{
 use crate::{
     ast::{self, Arg, ExprKind, Ident},
     names::{ConnectorInfo, FlowInfo, chain, similar, unknown},
+    query::watch::{self, Meaning},
     rules::sent_elsewhere,
     types::{
         Callee, Kind, Origin, Parameter, Source, Typed, Want, argument_left_out, has_wire_form, holds_secret, listed,
@@ -415,8 +416,15 @@ impl<'a> Lowering<'a> {
         let info = names.connectors.get(&connection.connector)?;
         let rest: Vec<&str> = path.parts.iter().skip(1).map(|part| part.text.as_str()).collect();
         let name = rest.join(".");
+        watch::see(root.span, || Meaning::Item(root.text.clone()));
         match info.schema.operations.get(&name) {
             Some(operation) => {
+                let first = path.parts.get(1).map_or(root.span, |part| part.span);
+                let connector = || connection.connector.clone();
+                watch::see(Span { end: callee.span.end, ..first }, || Meaning::Operation {
+                    connector: connector(),
+                    name: name.clone(),
+                });
                 let connection = root.text.clone();
                 Some(Target { connection, name, info, operation: Cow::Borrowed(operation), span: callee.span })
             }
@@ -431,6 +439,10 @@ impl<'a> Lowering<'a> {
     }
 
     fn no_operation(&mut self, root: &Ident, path: &ast::Path, name: &str, info: &ConnectorInfo<'_>) {
+        watch::offer(name, || {
+            let operations = info.schema.operations.iter();
+            operations.map(|(name, operation)| (name.as_str(), watch::signature(operation))).collect()
+        });
         let operations: Vec<String> = info.schema.operations.keys().cloned().collect();
         let first = path.parts.get(1).map_or(root.span, |part| part.span);
         let span = path.parts.last().map_or(first, |last| first.to(last.span));
@@ -474,6 +486,10 @@ impl<'a> Lowering<'a> {
 
     fn no_connection(&mut self, root: &Ident, path: &ast::Path) {
         let names = self.el.names;
+        watch::offer(&root.text, || {
+            let known = names.connections.iter().filter(|(name, _)| names.sees(root.span.file, name));
+            known.map(|(name, info)| (name.as_str(), info.connector.clone())).collect()
+        });
         if self.el.scope.has(&root.text) {
             // It is read, if wrongly.
             self.el.scope.find(&root.text);

@@ -12,7 +12,10 @@ use flow_model::{
 };
 
 use super::{Because, Binding, Elaborator, Home, Kind, Typed, Want, narrow, pattern::Arms};
-use crate::ast::{self, Block, Ident, Otherwise, Statement, StatementKind, TypeExpr};
+use crate::{
+    ast::{self, Block, Ident, Otherwise, Statement, StatementKind, TypeExpr},
+    query::watch::{self, Meaning},
+};
 
 impl Elaborator<'_> {
     /// Brings a name into scope in a new slot, in the innermost frame.
@@ -27,6 +30,12 @@ impl Elaborator<'_> {
         if name.text == "_" {
             return;
         }
+        watch::see(name.span, || Meaning::Binding {
+            kind: kind.spoken(),
+            name: name.text.clone(),
+            ty: ty.clone(),
+            declared: name.span,
+        });
         let binding = Binding { slot, ty, span: name.span, kind, used: false };
         if let Some(first) = self.scope.bind(&name.text, binding) {
             self.problems.push(

@@ -49,6 +49,7 @@ pub(crate) use self::{
 use crate::{
     ast::{self, ExprKind},
     names::Names,
+    query::watch::{self, Meaning},
 };
 
 /// An expression of the plan and its type.
@@ -158,7 +159,14 @@ impl<'a> Elaborator<'a> {
     /// Brings a parameter into scope in the next slot. It is not reported when nothing uses it.
     pub(crate) fn bind(&mut self, name: &ast::Ident, ty: Type) -> Slot {
         let slot = self.scope.fresh();
-        let binding = Binding { slot, ty, span: name.span, kind: Kind::Parameter, used: true };
+        let kind = Kind::Parameter;
+        watch::see(name.span, || Meaning::Binding {
+            kind: kind.spoken(),
+            name: name.text.clone(),
+            ty: ty.clone(),
+            declared: name.span,
+        });
+        let binding = Binding { slot, ty, span: name.span, kind, used: true };
         self.scope.bind(&name.text, binding);
         slot
     }
