@@ -93,7 +93,7 @@ pub struct Program {
     pub sources: BTreeMap<String, SourceMap>,
     /// The path of the file that declares each flow: the program's own file, or one that it uses.
     pub declared: BTreeMap<String, String>,
-    /// For each connection a plan that no flow runs: what it takes to connect it, and to show that its credential works.
+    /// For each connection that is declared or used a plan that no flow runs: what it takes to connect it, and to show that its credential works.
     pub accounts: BTreeMap<String, Plan>,
     /// The tests of the program's own file, in their order. Their flows are among the plans.
     pub cases: Vec<Case>,
@@ -165,7 +165,7 @@ fn examine<T>(
     let diagnostics = in_order(in_force.lint(allow::apply(&sources, problems)));
     let is_sound = diagnostics.iter().all(|problem| problem.severity() == Severity::Warning);
     let program = is_sound.then(|| {
-        let accounts = graph::accounts(&names, &definitions);
+        let accounts = graph::accounts(&names, &definitions, &units, &made);
         let (plans, sources, declared) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let mut program = Program { plans, sources, declared, accounts, cases };
         for (flow, (plan, source)) in made {

@@ -57,8 +57,15 @@ pub(super) fn base(
         }
     }
     if let Some(reason) = wrong_base(&sample) {
-        let help = "the base is `https://`, a host, and perhaps a path";
-        problems.push(Diagnostic::new(Code::E0520, "this is no base URL", written.span, reason).help(help));
+        let (message, help) = match property {
+            "base" | "sandbox" => {
+                ("this is no base URL".to_owned(), "the base is `https://`, a host, and perhaps a path")
+            }
+            _ => {
+                (format!("`{property}` is no URL of a server"), "it is `https://`, a host, and a path, without a query")
+            }
+        };
+        problems.push(Diagnostic::new(Code::E0520, message, written.span, reason).help(help));
     }
     let mut template = Template::new(context, &[], &IndexMap::new());
     let base = text(context, parts, &mut template, &[], problems);

@@ -33,7 +33,7 @@ pub(super) fn session(context: &Context<'_, '_>, form: &Form<'_>, problems: &mut
         other => other,
     };
     if !matches!(ty, Type::Unknown | Type::Json | Type::String | Type::Uuid) {
-        let message = format!("what requests carry is text, and this is a `{}`", typed.ty);
+        let message = format!("what requests carry is text, and `{}` is none", typed.ty);
         problems.push(wrong(&message, written, "not text", "name a member of the login's result: `token: .token`"));
         return None;
     }
