@@ -7,7 +7,9 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::styling};
 
 pub(crate) use self::runs::{
-    OneRun, Runs, RunsAnswer, RunsCancel, RunsCommand, RunsList, RunsResolve, RunsResume, RunsShow, State,
+    DeadLetters, DeadLettersCommand, LettersDrop, LettersList, LettersReplay, LettersShow, OneLetter, OneRun, Runs,
+    RunsAnswer, RunsCancel, RunsCommand, RunsExport, RunsList, RunsReplay, RunsResolve, RunsResume, RunsRetry,
+    RunsShow, State,
 };
 use crate::exit;
 
@@ -48,6 +50,7 @@ pub(crate) enum Command {
     Run(Run),
     Serve(Serve),
     Runs(Runs),
+    DeadLetters(DeadLetters),
     Graph(Graph),
     Facts(Facts),
     Fmt(Fmt),

@@ -1,12 +1,16 @@
 //! `flowc runs`: what has run, what is running, and what came of it?
 
 mod act;
+mod export;
 mod why;
 
 use std::path::{Path, PathBuf};
 
+pub(super) use self::act::begun;
+
 use flow_model::{failure::Failure, units::Instant};
 use flow_runtime::{
+    engine::Redo,
     journal::{RunId, StepHistory, StepState},
     machine::{Outcome, Verdict},
     store::{self, Filter, Reader, RunDetail, RunState, RunSummary},
@@ -43,6 +47,9 @@ pub(crate) fn runs(args: &args::Runs) -> Result<Exit, Trouble> {
         args::RunsCommand::Approve(args) => return act::answer(args, Verdict::Approved),
         args::RunsCommand::Reject(args) => return act::answer(args, Verdict::Refused),
         args::RunsCommand::Resolve(args) => return act::resolve(args),
+        args::RunsCommand::Retry(args) => return act::again(&args.of, Redo::Retry),
+        args::RunsCommand::Replay(args) => return act::again(&args.of, Redo::Replay { from: args.from.clone() }),
+        args::RunsCommand::Export(args) => export::export(args)?,
     }
     Ok(Exit::Done)
 }
@@ -51,7 +58,7 @@ pub(super) fn open(data: &args::Data, program: &Path) -> Result<Reader, Trouble>
     store::read(&folder(data, program)?).map_err(|error| host::trouble(&error))
 }
 
-fn folder(data: &args::Data, program: &Path) -> Result<PathBuf, Trouble> {
+pub(super) fn folder(data: &args::Data, program: &Path) -> Result<PathBuf, Trouble> {
     Ok(program::Place::of(program, &data.environment)?.data_folder(data, program))
 }
 
@@ -223,7 +230,7 @@ pub(super) fn failure(failure: &Failure) -> Json {
     failure.to_value().to_json()
 }
 
-fn at(instant: Instant) -> Json {
+pub(super) fn at(instant: Instant) -> Json {
     Json::String(instant.to_string())
 }
 

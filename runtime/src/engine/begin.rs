@@ -158,7 +158,11 @@ impl Inner {
     }
 
     async fn add_child(&self, run: &RunId, turn: &mut Turn, child: Child) -> Result<(), Error> {
-        let Child { place, run: id, flow, digest, params } = child;
+        let Child { place, run: id, flow, digest, params, again } = child;
+        let again = match again {
+            Some(called) => self.called_again(&called).await?,
+            None => None,
+        };
         let plan = match self.plan_with(&digest).await {
             Ok(plan) => Ok(plan),
             Err(Stop::Store(error)) => return Err(error),
@@ -169,7 +173,7 @@ impl Inner {
             (Ok(plan), Ok(id)) => {
                 let names: Vec<_> = env::names(&plan).into_iter().collect();
                 let seed = env::draws(&plan).then(env::seed);
-                let start = Start { trigger: None, payload: params, env: self.env_of(&names), seed };
+                let start = Start { trigger: None, payload: params, env: self.env_of(&names), seed, again };
                 let new = NewRun {
                     flow,
                     plan: digest,
@@ -249,7 +253,7 @@ impl Inner {
                     plan: digest.clone(),
                     trigger: Some(words),
                     dedupe,
-                    queued: Some(Start { trigger: Some(index), payload, env, seed }),
+                    queued: Some(Start { trigger: Some(index), payload, env, seed, again: None }),
                     gate,
                     parent: None,
                     notes: Vec::new(),

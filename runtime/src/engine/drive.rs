@@ -14,7 +14,7 @@ use super::{
     live::{Broken, Live, Turn},
 };
 use crate::{
-    machine::{Call, Event, Place, Repeat},
+    machine::{Call, Event, Place, Repeat, Start},
     store::{Batch, Committed, Done, Error, Standing},
 };
 
@@ -205,8 +205,15 @@ impl Inner {
                 }
                 Message::Begin => {
                     let start = live.queued.take().filter(|_| live.machine.outcome().is_none());
-                    if !events.iter().any(|event| matches!(event, Event::Cancelled { .. })) {
-                        events.extend(start.map(Event::Started));
+                    let is_cancelled = events.iter().any(|event| matches!(event, Event::Cancelled { .. }));
+                    match start.filter(|_| !is_cancelled) {
+                        Some(Start { again: Some(again), .. }) => {
+                            self.take_over(run, &live, again).await?;
+                            let (taken, lost) = self.take_up(run, &messages).await?;
+                            live = taken;
+                            events.extend(lost);
+                        }
+                        start => events.extend(start.map(Event::Started)),
                     }
                 }
                 Message::Mail => {

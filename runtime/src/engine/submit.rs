@@ -146,8 +146,8 @@ impl Engine {
 
 impl Inner {
     /// Says whether a run can be accepted at all.
-    fn check_room(&self) -> Result<(), SubmitError> {
-        if self.is_closing() {
+    pub(super) fn check_room(&self) -> Result<(), SubmitError> {
+        if self.is_shut() {
             return Err(SubmitError::Closing);
         }
         self.halted.check()?;
@@ -185,10 +185,12 @@ impl Inner {
         let chance = &self.settings.chance;
         let run = RunId::new(now, u128::from(chance.draw()) << 64 | u128::from(chance.draw()));
         let new = NewRun { flow, plan: digest, trigger: words, dedupe, queued: None, gate, parent: None, notes };
-        let start = Start { trigger, payload, env: set, seed: draws.then(env::seed) };
+        let start = Start { trigger, payload, env: set, seed: draws.then(env::seed), again: None };
         let entry = new.gate.as_ref().map(|gate| self.state().gates.enter(&run, gate, now));
         if let (Some(Entry::Waits(ticket)), Some(gate)) = (entry, new.gate.clone()) {
-            if let Some(known) = self.let_wait(&run, NewRun { queued: Some(start), ..new }, now).await? {
+            if let Some(known) =
+                self.let_wait(&run, self.waiting(&run, NewRun { queued: Some(start), ..new }, now)).await?
+            {
                 return Ok(known);
             }
             self.state().gates.queue(&run, &gate, ticket);
@@ -226,17 +228,16 @@ impl Inner {
         Ok(Accepted { run: run.clone(), is_new: Newness::New })
     }
 
-    /// Puts a run on disk that waits for room; returns the run of its event, if that is known.
-    async fn let_wait(
-        self: &Arc<Self>,
-        run: &RunId,
-        new: NewRun,
-        now: Instant,
-    ) -> Result<Option<Accepted>, SubmitError> {
+    /// The batch of a run that waits for room.
+    pub(super) fn waiting(&self, run: &RunId, new: NewRun, now: Instant) -> Batch {
         let reason = Some(NO_ROOM.to_owned());
         let standing = Standing { state: RunState::Waiting, reason, wake_at: None, outcome: None };
-        let flow = new.flow.clone();
-        let batch = Batch { new: Some(new), ..Batch::new(run.clone(), standing, now) };
+        Batch { new: Some(new), ..Batch::new(run.clone(), standing, now) }
+    }
+
+    /// Puts a run on disk that waits for room; returns the run of its event, if that is known.
+    pub(super) async fn let_wait(self: &Arc<Self>, run: &RunId, batch: Batch) -> Result<Option<Accepted>, SubmitError> {
+        let (flow, now) = (batch.new.as_ref().map(|new| new.flow.clone()).unwrap_or_default(), batch.at);
         if let Err(known) = self.commit_new(batch).await? {
             return Ok(Some(known));
         }

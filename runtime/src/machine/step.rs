@@ -99,7 +99,7 @@ impl Machine {
         let place = self.place(thread, node);
         let args = step.args.iter().map(|arg| self.value(thread, node, arg)).collect::<Result<Vec<_>, _>>()?;
         let key = match &step.key {
-            None => place.key(&self.run),
+            None => place.key(&self.keys),
             Some(key) => match self.value(thread, node, key)? {
                 Value::Null => {
                     let failure = Failure::new(ErrorKind::Invalid, "the idempotency key is null");

@@ -203,7 +203,13 @@ impl World<'_> {
     fn carry_out(&mut self) -> Result<Status, String> {
         let payload = self.payload()?;
         let mut now = START;
-        let start = Start { trigger: self.case.trigger, payload, env: BTreeMap::new(), seed: Some(SEED.to_owned()) };
+        let start = Start {
+            trigger: self.case.trigger,
+            payload,
+            env: BTreeMap::new(),
+            seed: Some(SEED.to_owned()),
+            again: None,
+        };
         self.begin("test".to_owned(), Arc::clone(&self.plan), None, start, now)?;
         for _ in 0..MOST_EVENTS {
             let root = self.runs.first().map(|run| &run.machine).ok_or("no run was begun")?;
@@ -258,7 +264,8 @@ impl World<'_> {
                     let Some(plan) = self.plans.iter().find(|plan| plan.digest() == child.digest).cloned() else {
                         return Err(format!("the flow `{}` is called, and its plan is not given", child.flow));
                     };
-                    let start = Start { trigger: None, payload: child.params, env: BTreeMap::new(), seed: None };
+                    let start =
+                        Start { trigger: None, payload: child.params, env: BTreeMap::new(), seed: None, again: None };
                     self.begin(child.run, plan, Some((run, child.place)), start, now)?;
                 }
                 Action::Cancel { run, reason } => {

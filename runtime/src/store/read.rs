@@ -10,7 +10,10 @@ use flow_model::units::Instant;
 use rusqlite::{Connection, OptionalExtension as _, ToSql, types::Type};
 use serde::de::DeserializeOwned;
 
-use super::{Begun, DeadLetter, Emitted, Error, Filter, RunDetail, RunState, RunSummary, Unfinished, schema};
+use super::{
+    Begun, DeadLetter, Emitted, Error, Filter, Letter, Letters, RunDetail, RunState, RunSummary, Unfinished,
+    WhichLetters, schema,
+};
 use crate::{
     journal::{self, History, Row, RunId},
     machine::{Event, Start},
@@ -22,6 +25,11 @@ const SUMMARY: &str =
 /// The same without what may be large.
 const LISTED: &str =
     "select id, flow, plan, started_by, state, reason, started_at, ended_at, wake_at, null, null from runs";
+
+/// A dead letter without what was kept, and where it comes from.
+const LETTER: &str =
+    "select letter.id, letter.run, coalesce(runs.flow, ''), letter.place, letter.queue, letter.at, letter.settled";
+const LETTERS: &str = "from dead_letters letter left join runs on runs.id = letter.run";
 
 /// How many runs are named where several fit.
 const MOST_NAMED: u32 = 10;
@@ -140,6 +148,36 @@ impl Reader {
         Ok(letters.collect::<Result<_, _>>()?)
     }
 
+    /// A dead letter, with what was kept.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub fn letter(&self, id: i64) -> Result<Option<Letter>, Error> {
+        let connection = self.lock();
+        let mut statement =
+            connection.prepare_cached(&format!("{LETTER}, letter.value {LETTERS} where letter.id = ?"))?;
+        let found = statement.query_row([id], |row| Ok(Letter { value: Some(json(row, 7)?), ..letter(row)? }));
+        Ok(found.optional()?)
+    }
+
+    /// Dead letters, newest first, without what was kept.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub fn letters(&self, which: &Letters) -> Result<Vec<Letter>, Error> {
+        let connection = self.lock();
+        let open = match which.which {
+            WhichLetters::Open => "letter.settled is null",
+            WhichLetters::All => "true",
+        };
+        let mut statement = connection.prepare_cached(&format!(
+            "{LETTER} {LETTERS} where {open} and (?1 is null or letter.queue = ?1) order by letter.id desc limit ?2"
+        ))?;
+        let limit = i64::try_from(which.limit).unwrap_or(i64::MAX);
+        let letters = statement.query_map(rusqlite::params![which.queue, limit], letter)?;
+        Ok(letters.collect::<Result<_, _>>()?)
+    }
+
     /// The journal of a run, as it is stored.
     ///
     /// # Errors
@@ -236,6 +274,19 @@ impl Reader {
         })?;
         Ok(events.collect::<Result<_, _>>()?)
     }
+}
+
+fn letter(row: &rusqlite::Row<'_>) -> rusqlite::Result<Letter> {
+    Ok(Letter {
+        id: row.get(0)?,
+        run: parsed(row, 1)?,
+        flow: row.get(2)?,
+        place: json(row, 3)?,
+        queue: row.get(4)?,
+        at: Instant(row.get(5)?),
+        value: None,
+        settled: row.get(6)?,
+    })
 }
 
 fn summary(row: &rusqlite::Row<'_>) -> rusqlite::Result<RunSummary> {

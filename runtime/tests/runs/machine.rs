@@ -454,7 +454,13 @@ fn the_deadline_ends_the_run() {
     });
     let mut play = Play::new(plan);
     let payload = Value::Null;
-    play.apply(Event::Started(flow_runtime::machine::Start { trigger: Some(0), payload, env: [].into(), seed: None }));
+    play.apply(Event::Started(flow_runtime::machine::Start {
+        trigger: Some(0),
+        payload,
+        env: [].into(),
+        seed: None,
+        again: None,
+    }));
     let deadline = play.machine.deadline().unwrap();
     assert_eq!(deadline.since(play.now), Millis::seconds(10));
     play.apply(Event::Expired);
@@ -469,7 +475,13 @@ fn a_run_sees_the_environment_that_it_began_with() {
     let body = vec![bind("region", 1, Expr::Env("REGION".into(), None)), end(get(1))];
     let mut play = Play::new(plan(&[], body));
     let env = [("REGION".to_owned(), "eu".to_owned())].into();
-    play.apply(Event::Started(flow_runtime::machine::Start { trigger: None, payload: Value::Null, env, seed: None }));
+    play.apply(Event::Started(flow_runtime::machine::Start {
+        trigger: None,
+        payload: Value::Null,
+        env,
+        seed: None,
+        again: None,
+    }));
     assert_eq!(play.value(), Value::text("eu"));
 }
 
@@ -487,7 +499,7 @@ fn what_a_run_has_seen_is_in_its_journal_and_seen_again() {
     let mut play = Play::new(plan(&[], body));
     let start = |seed: &str| {
         let seed = Some(seed.to_owned());
-        flow_runtime::machine::Start { trigger: None, payload: Value::Null, env: [].into(), seed }
+        flow_runtime::machine::Start { trigger: None, payload: Value::Null, env: [].into(), seed, again: None }
     };
     play.apply(Event::Started(start("5eed")));
     play.fire();
