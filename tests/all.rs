@@ -5,8 +5,11 @@
 mod cases;
 mod e2e;
 mod examples;
+mod faults;
 mod functions;
+mod imports;
 mod natives;
 mod programs;
+mod reference;
 mod tested;
 mod tidy;

@@ -5,11 +5,11 @@ mod runs;
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::styling};
+use flow_runtime::sim::faults::{Fault, NoFault};
 
 pub(crate) use self::runs::{
     DeadLetters, DeadLettersCommand, LettersDrop, LettersList, LettersReplay, LettersShow, OneLetter, OneRun, Runs,
-    RunsAnswer, RunsCancel, RunsCommand, RunsExport, RunsList, RunsReplay, RunsResolve, RunsResume, RunsRetry,
-    RunsShow, State,
+    RunsAnswer, RunsCancel, RunsCommand, RunsExport, RunsList, RunsResolve, RunsResume, RunsRetry, RunsShow, State,
 };
 use crate::exit;
 
@@ -56,6 +56,7 @@ pub(crate) enum Command {
     Fmt(Fmt),
     Test(Test),
     New(New),
+    Import(Import),
     Secrets(Secrets),
     Lsp(Lsp),
     Explain(Explain),
@@ -348,6 +349,10 @@ pub(crate) struct Fmt {
 /// the test says, and time passes as fast as nothing happens. Each test is shown with the time that went by on its clock;
 /// of one that fails, what was expected, what happened, and the calls that were made. At the end stands which steps no test
 /// has reached.
+///
+/// With `--faults`, each test that passes is run again under each fault that can meet it, one at a time: the process ends
+/// before or after each write of the journal, the answer of a call is lost, a call fails once with each of its errors, the
+/// event comes twice. Shown is the shortest story in which an expectation breaks.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -355,6 +360,9 @@ Examples:
   flowc test order.flow
   flowc test --filter \"is down\"     the tests with that in their name, or of a flow so named
   flowc test --format junit > report.xml
+  flowc test --faults               each test again under every crash, lost answer, error and repeated event
+  flowc test order.flow --faults=lost:2
+                                    the story when the answer of the second call is lost
 
 Exits with 0 when all tests pass, 1 when a program has errors, 3 when a test fails.")]
 pub(crate) struct Test {
@@ -364,11 +372,31 @@ pub(crate) struct Test {
     /// Only tests that have this text in their name or the name of their flow
     #[arg(long, value_name = "TEXT")]
     pub(crate) filter: Option<String>,
+    /// Run each test again under each fault, or under one: `crash-before:N` and `crash-after:N` (the write of the
+    /// journal), `lost:N` and `RateLimited:N` (the call), `twice`
+    #[arg(long, value_name = "FAULT", num_args = 0..=1, require_equals = true, default_missing_value = "all",
+        value_parser = Faults::read)]
+    pub(crate) faults: Option<Faults>,
     /// How the results are written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(crate) format: Results,
     #[command(flatten)]
     pub(crate) environment: Environment,
+}
+
+/// Which faults tests are run under.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Faults {
+    /// Each that can meet the test.
+    All,
+    /// One.
+    One(Fault),
+}
+
+impl Faults {
+    fn read(text: &str) -> Result<Self, NoFault> {
+        if text == "all" { Ok(Self::All) } else { text.parse().map(Self::One) }
+    }
 }
 
 /// How the results of tests are written.
@@ -391,6 +419,51 @@ pub(crate) struct New {
     /// The folder to make; its last part names the project
     #[arg(value_name = "FOLDER")]
     pub(crate) folder: PathBuf,
+}
+
+/// Make a connector from the description of an API.
+///
+/// Writes a `.flow` file that checks without errors: operations with their types, documentation, effects and errors, the
+/// base URL and how the credential is sent. What could not be carried over is said in its comments. The file is the
+/// project's own from then on: change it where the description is wrong.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc import openapi stripe.json --only 'customers.*' --name stripe
+  flowc import openapi petstore.yaml --output -
+  flowc import discovery drive.v3.json")]
+pub(crate) struct Import {
+    #[command(subcommand)]
+    pub(crate) from: ImportFrom,
+}
+
+/// What describes the API.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImportFrom {
+    /// An OpenAPI description: 2.0 (Swagger), 3.0 or 3.1, as JSON or YAML
+    Openapi(ImportArgs),
+    /// A discovery document of Google
+    Discovery(ImportArgs),
+}
+
+/// What to import, and where to.
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// The description: a file, which may be compressed with gzip
+    #[arg(value_name = "SPEC")]
+    pub(crate) description: PathBuf,
+    /// Only operations whose name or path matches, such as `customers.*` or `/v1/customers/*`
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) only: Option<String>,
+    /// What to call the connector; without it, the title of the description says
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Where to write; `-` is standard output. Without it: `connectors/NAME.flow` in a project, else `NAME.flow`
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Replace a file that is there
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// Serve an editor: mistakes while you type, fixes, formatting.

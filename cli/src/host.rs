@@ -14,6 +14,7 @@ use flow_runtime::{
     egress::{Guard, Networks},
     engine::{Engine, Settings},
     eval::Library,
+    observe::{Observer, Unobserved},
     store,
 };
 
@@ -83,6 +84,7 @@ pub(crate) struct Host {
     pub(crate) variables: Variables,
     pub(crate) keyring: Keyring,
     guard: Guard,
+    observer: Arc<dyn Observer>,
 }
 
 impl Host {
@@ -93,7 +95,13 @@ impl Host {
             variables: Variables::new(surroundings.variables.clone()),
             keyring: surroundings.keyring.clone(),
             guard: surroundings.guard.clone(),
+            observer: Arc::new(Unobserved),
         }
+    }
+
+    /// The same, with somebody who hears what happens.
+    pub(crate) fn observed(self, observer: Arc<dyn Observer>) -> Self {
+        Self { observer, ..self }
     }
 
     /// Opens a data folder for running; it is made if it is not there. Nothing runs yet.
@@ -116,7 +124,8 @@ impl Host {
             .with_blobs(blobs.clone())
             .with_guard(self.guard.clone());
         let settings = Settings::new(data, self.library.clone(), env, Arc::new(connectors));
-        Engine::open(Settings { blobs, ..settings })
+        let observer = Arc::clone(&self.observer);
+        Engine::open(Settings { blobs, observer, ..settings })
     }
 }
 

@@ -17,6 +17,7 @@ mod secrets;
 mod suggest;
 mod trouble;
 mod ui;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -47,6 +48,7 @@ fn perform(command: &Command) -> Result<Exit, Trouble> {
         Command::Fmt(args) => commands::fmt::fmt(args),
         Command::Test(args) => commands::test::test(args),
         Command::New(args) => commands::new::new(args),
+        Command::Import(args) => commands::import::import(args),
         Command::Secrets(args) => commands::secrets::secrets(args),
         Command::Lsp(_) => commands::lsp::lsp(),
         Command::Explain(args) => commands::explain::explain(args),

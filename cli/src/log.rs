@@ -4,9 +4,9 @@ use flow_model::units::Millis;
 use flow_runtime::{
     engine::{Happening, Progress},
     machine::{Outcome, Record},
+    observe::Observer,
     timer::{Clock as _, SystemClock},
 };
-use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tracing_subscriber::{
     EnvFilter,
     fmt::{format::Writer, time::FormatTime},
@@ -53,14 +53,12 @@ impl FormatTime for TimeOfDay {
     }
 }
 
-/// Logs what becomes of runs, until the engine is gone.
-pub(crate) async fn runs(mut messages: Receiver<Progress>) {
-    loop {
-        match messages.recv().await {
-            Ok(progress) => one(&progress),
-            Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "some messages about runs were too fast to log"),
-            Err(RecvError::Closed) => return,
-        }
+/// Logs what becomes of runs.
+pub(crate) struct Log;
+
+impl Observer for Log {
+    fn happened(&self, progress: &Progress) {
+        one(progress);
     }
 }
 

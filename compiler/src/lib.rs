@@ -13,6 +13,7 @@ pub mod facts;
 mod fix;
 mod format;
 mod graph;
+pub mod import;
 mod names;
 pub mod project;
 mod read;

@@ -127,7 +127,7 @@ fn desk() -> Connector {
         step d.local.sum(numbers: [1]) }";
     let checked = program(main, &[], &[("desk", DESK)]);
     assert_eq!(shown(&checked), "");
-    checked.program.unwrap().plans["f"].connectors["desk"].clone()
+    Connector::clone(&checked.program.unwrap().plans["f"].connectors["desk"])
 }
 
 #[test]

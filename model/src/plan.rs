@@ -5,7 +5,7 @@
 //! a chain of nodes joined by [`Edge::Next`]; a node that contains others (`parallel`, `for`, `match`, …) has an
 //! [`Edge::Region`] to the first node of each of its regions. An empty region has no edge.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use indexmap::IndexMap;
 use petgraph::{
@@ -53,8 +53,9 @@ pub struct Plan {
     pub entry: Option<NodeIndex>,
     /// Connections by name, those that the flow uses.
     pub connections: BTreeMap<String, Connection>,
-    /// Connectors by name, cut down to what the flow uses.
-    pub connectors: BTreeMap<String, Connector>,
+    /// Connectors by name, cut down to what the flow uses. Plans that use the same of one share it.
+    #[serde(with = "shared")]
+    pub connectors: BTreeMap<String, Arc<Connector>>,
     /// The program's functions that the flow uses, by name.
     pub functions: BTreeMap<String, Function>,
     /// Named types that can occur at a boundary.
@@ -97,6 +98,27 @@ impl Plan {
             .edges_directed(node, Direction::Outgoing)
             .find(|edge| matches!(edge.weight(), Edge::Region(at) if *at == index))
             .map(|edge| edge.target())
+    }
+}
+
+/// Values that are shared in memory and written out each time.
+mod shared {
+    use std::{collections::BTreeMap, sync::Arc};
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(
+        map: &BTreeMap<String, Arc<T>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(map.iter().map(|(name, value)| (name, value.as_ref())))
+    }
+
+    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<String, Arc<T>>, D::Error> {
+        let map = BTreeMap::<String, T>::deserialize(deserializer)?;
+        Ok(map.into_iter().map(|(name, value)| (name, Arc::new(value))).collect())
     }
 }
 

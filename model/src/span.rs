@@ -1,5 +1,7 @@
 //! Where in the sources something stands.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 /// A source file of one compilation, by its position in [`Files`].
@@ -48,26 +50,26 @@ pub struct SourceFile {
     pub text: String,
 }
 
-/// All source files of one compilation; a [`FileId`] is a position here.
+/// All source files of one compilation; a [`FileId`] is a position here. Clones share the texts.
 #[derive(Clone, Debug, Default)]
-pub struct Files(Vec<SourceFile>);
+pub struct Files(Vec<Arc<SourceFile>>);
 
 impl Files {
     /// Adds a file and returns its id.
     pub fn add(&mut self, path: impl Into<String>, text: impl Into<String>) -> FileId {
         let id = u32::try_from(self.0.len()).expect("a compilation has fewer than 2^32 files");
-        self.0.push(SourceFile { path: path.into(), text: text.into() });
+        self.0.push(Arc::new(SourceFile { path: path.into(), text: text.into() }));
         FileId(id)
     }
 
     /// The file with that id, if it is one of these.
     pub fn get(&self, id: FileId) -> Option<&SourceFile> {
-        self.0.get(id.0 as usize)
+        self.0.get(id.0 as usize).map(Arc::as_ref)
     }
 
     /// All files with their ids, in the order in which they were added.
     pub fn iter(&self) -> impl Iterator<Item = (FileId, &SourceFile)> {
-        self.0.iter().enumerate().map(|(index, file)| (FileId(index as u32), file))
+        self.0.iter().enumerate().map(|(index, file)| (FileId(index as u32), file.as_ref()))
     }
 
     /// Line and column of a byte offset, both from 1; the column counts characters.

@@ -13,6 +13,7 @@ pub mod engine;
 pub mod eval;
 pub mod journal;
 pub mod machine;
+pub mod observe;
 pub mod secret;
 pub mod sim;
 pub mod store;

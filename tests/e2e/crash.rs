@@ -82,15 +82,16 @@ async fn killed_again_and_again_ten_runs_end_with_one_effect_each() {
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_while_a_message_is_on_its_way_a_run_asks_instead_of_sending_it_twice() {
     let world = World::start().await;
+    let gate = gate().await;
     world.slack.hold();
-    let serving = world.serve(&example());
+    let serving = serve(&world, &gate);
     let id = deliver(&serving, SUCCEEDED).await.run();
     world.slack.received(1).await;
     serving.kill();
 
     world.slack.release();
     for _ in 0..2 {
-        let serving = world.serve(&example());
+        let serving = serve(&world, &gate);
         world.run_is(&id, "needs_decision").await;
         assert_eq!(deliver(&serving, SUCCEEDED).await.run(), id);
         serving.kill();

@@ -11,6 +11,7 @@ use std::{
 use flow_model::plan::{Plan, TriggerKind};
 use flow_runtime::{
     engine::started_by,
+    eval::Environment,
     timer::{Clock as _, SystemClock},
     trigger::{self, Route, Schedule, Verified},
 };
@@ -26,6 +27,7 @@ use crate::{
     program::{self, Place, needs::Needs},
     trouble::{Trouble, said},
     ui::{self, CARE, HINT, QUIET, STRONG, styled, table::width, time::day_and_time},
+    watch::{self, Watch},
 };
 
 /// Where it listens when nobody says otherwise.
@@ -44,12 +46,20 @@ pub(crate) fn serve(args: &args::Serve) -> Result<Exit, Trouble> {
     }
     let routes = trigger::routes(&plans).map_err(|error| Trouble::new(Exit::Program, error.to_string()))?;
     let surroundings = Surroundings::of(&place, &args.path, &args.data)?;
-    let (host, data) = (Host::new(&surroundings), surroundings.data);
+    let (host, data) = (Host::new(&surroundings), &surroundings.data);
     let mut needs = Needs::default();
     plans.iter().for_each(|plan| needs.add(plan));
     needs.check(&host)?;
-    log::start(args.log, flow_runtime::eval::Environment::get(&host.variables, log::VARIABLE).as_deref())?;
-    host::block_on(until_stopped(args, &place.project().serve, &host, &plans, &routes, &data))
+    let variable = |name: &str| Environment::get(&host.variables, name);
+    log::start(args.log, variable(log::VARIABLE).as_deref())?;
+    let collector = watch::collector(&variable)?;
+    host::block_on(async {
+        let watch = Watch::start(collector);
+        let host = host.observed(watch.observer());
+        let exit = until_stopped(args, &place.project().serve, &host, &plans, &routes, data, &watch).await;
+        watch.end().await;
+        exit
+    })
 }
 
 /// The plans of all programs.
@@ -98,6 +108,7 @@ async fn until_stopped(
     plans: &[Arc<Plan>],
     routes: &[Route],
     data: &Path,
+    watch: &Watch,
 ) -> Result<Exit, Trouble> {
     let mut interrupts = Interrupts::new()?;
     let listen = args.listen.or(serve.listen.map(|listen| listen.value)).unwrap_or(LISTEN);
@@ -105,7 +116,6 @@ async fn until_stopped(
     let address = listener.local_addr().map_err(|error| unusable(listen, &said(&error)))?;
     let engine = Arc::new(host.open(data)?);
     let _listening = host::listen(&engine, data).await;
-    let messages = engine.subscribe();
     for plan in plans {
         engine.deploy(Arc::clone(plan)).await.map_err(|error| host::trouble(&error))?;
     }
@@ -124,7 +134,6 @@ async fn until_stopped(
         args::Format::Human => notice.human(),
         args::Format::Json => notice.json(),
     })?;
-    let logging = tokio::spawn(log::runs(messages));
     let settings = trigger::Settings {
         library: host.library.clone(),
         env: Arc::new(host.variables.clone()),
@@ -132,7 +141,8 @@ async fn until_stopped(
         clock: Arc::new(SystemClock),
         limits: trigger::Limits::default(),
         public_url: public.cloned(),
-        counters: Arc::default(),
+        counters: Arc::clone(&watch.counters),
+        metrics: Some(Arc::clone(&watch.metrics)),
     };
     let stop = async {
         interrupts.next().await;
@@ -140,7 +150,6 @@ async fn until_stopped(
     };
     let served = trigger::serve(Arc::clone(&engine), plans, listener, settings, stop).await;
     interrupts.or(engine.shutdown()).await?;
-    logging.abort();
     match served {
         Ok(()) => {
             tracing::info!("stopped");

@@ -276,7 +276,9 @@ mod tests {
     }
 
     fn progress(at: i64, what: Happening) -> Progress {
-        Progress { run: RunId::new(Instant(0), 0), flow: "f".to_owned(), at: Instant(at), what }
+        let run = RunId::new(Instant(0), 0);
+        let trace = flow_runtime::observe::Trace::of(&run, None);
+        Progress { run, flow: "f".to_owned(), trace, at: Instant(at), what }
     }
 
     fn seen(text: &str) -> String {

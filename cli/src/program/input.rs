@@ -63,6 +63,7 @@ impl Start<'_> {
                 payload: self.payload(trigger, input)?,
                 dedupe: None,
                 body_digest: None,
+                trace: None,
                 notes: std::collections::BTreeMap::new(),
             }),
         }

@@ -3,9 +3,9 @@
 //! A plan is walked in its JSON form, where an expression is an expression whatever holds it. Constants are not entered
 //! except for secrets, so that data can't be taken for an expression.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
-use flow_model::plan::Plan;
+use flow_model::{plan::Plan, schema::Connector};
 use serde_json::Value as Json;
 
 use crate::{exit::Exit, host::Host, trouble::Trouble, ui};
@@ -43,7 +43,8 @@ impl Needs {
         found.walk(&json(&without_triggers(plan)));
         self.secrets.extend(found.secrets.into_iter().filter(|name| plan.secrets.contains(name)));
         let mut read_again = Self::default();
-        read_again.walk(&serde_json::json!([plan.connections, plan.connectors]));
+        let connectors: Vec<&Connector> = plan.connectors.values().map(AsRef::as_ref).collect();
+        read_again.walk(&serde_json::json!([plan.connections, connectors]));
         self.variables.extend(read_again.variables);
     }
 
@@ -120,6 +121,7 @@ fn without_triggers(plan: &Plan) -> Plan {
     let mut plan = plan.clone();
     plan.triggers.clear();
     for connector in plan.connectors.values_mut() {
+        let connector = Arc::make_mut(connector);
         connector.triggers.clear();
         connector.verifications.clear();
     }

@@ -270,7 +270,7 @@ fn join(total: &mut Uses, part: Uses, with: impl Fn(Formula, &Formula) -> Formul
 }
 
 /// The host of the base URL that requests really go to.
-fn host(connector: &Connector, base_url: Option<&Expr>) -> Option<String> {
+pub(crate) fn host(connector: &Connector, base_url: Option<&Expr>) -> Option<String> {
     let declared = &connector.http.as_ref()?.base;
     match base_url {
         None | Some(Expr::Literal(Value::Null)) => url_host(declared),

@@ -30,7 +30,7 @@ pub(super) struct Signature {
     pub errors: Vec<ErrorKind>,
     /// Whether there may be others, because a part of it was not understood.
     pub is_open: bool,
-    /// The digest of its plan.
+    /// The digest of its plan, if something calls it.
     pub digest: String,
 }
 
@@ -40,9 +40,11 @@ pub(super) type Signatures = BTreeMap<String, Signature>;
 /// A flow that is called, and where.
 type Called<'n> = (&'n str, Span);
 
-/// The flows, each after those that it calls, as far as they don't go in circles; the circles are reported.
-pub(super) fn in_order<'n>(names: &'n Names<'_>, problems: &mut Vec<Diagnostic>) -> Vec<&'n str> {
+/// The flows, each after those that it calls, as far as they don't go in circles; the circles are reported. With them
+/// those that are called.
+pub(super) fn in_order<'n>(names: &'n Names<'_>, problems: &mut Vec<Diagnostic>) -> (Vec<&'n str>, BTreeSet<&'n str>) {
     let mut order = Vec::new();
+    let mut all_called = BTreeSet::new();
     let mut done: BTreeSet<&str> = BTreeSet::new();
     for start in names.flows.keys() {
         // Depth first, with the way taken kept beside.
@@ -56,6 +58,7 @@ pub(super) fn in_order<'n>(names: &'n Names<'_>, problems: &mut Vec<Diagnostic>)
                 way.pop();
                 continue;
             };
+            all_called.insert(called);
             if let Some(at) = way.iter().position(|(flow, ..)| *flow == called) {
                 let circle: Vec<Called<'_>> = way.iter().skip(at + 1).map(|(flow, _, span)| (*flow, *span)).collect();
                 problems.push(circle_of(called, span, &circle));
@@ -64,7 +67,7 @@ pub(super) fn in_order<'n>(names: &'n Names<'_>, problems: &mut Vec<Diagnostic>)
             }
         }
     }
-    order
+    (order, all_called)
 }
 
 /// The flows that a flow calls, with the places, the first last.

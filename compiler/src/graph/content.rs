@@ -3,7 +3,10 @@
 //! In: a plan with its graph, and the operations that it calls. Out: the same with connections, connectors cut down to
 //! what is used, functions, types and the names of secrets.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use flow_model::{
     expr::{Ambient, Expr, ListPart, Pattern, RecordPart, TextPart},
@@ -22,9 +25,10 @@ pub(super) fn complete(
     names: &Names<'_>,
     definitions: &Definitions,
     used: &BTreeMap<String, BTreeSet<String>>,
+    cuts: &mut Cuts,
 ) -> Plan {
     let mut needs = Needs::new(names, definitions);
-    let mut connectors: BTreeMap<String, Connector> = BTreeMap::new();
+    let mut connectors: BTreeMap<String, Arc<Connector>> = BTreeMap::new();
     let mut operations: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     let mut triggers: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for (connection, called) in used {
@@ -44,9 +48,17 @@ pub(super) fn complete(
     let all: BTreeSet<&str> = operations.keys().chain(triggers.keys()).copied().collect();
     for name in all {
         let Some(info) = names.connectors.get(name) else { continue };
-        let none = BTreeSet::new();
-        let (operations, triggers) = (operations.get(name).unwrap_or(&none), triggers.get(name).unwrap_or(&none));
-        connectors.insert(name.to_owned(), needs.connector(&info.schema, operations, triggers));
+        let part = |parts: Option<&BTreeSet<&str>>| -> BTreeSet<String> {
+            parts.into_iter().flatten().map(|part| (*part).to_owned()).collect()
+        };
+        let parts = (name.to_owned(), part(operations.get(name)), part(triggers.get(name)));
+        let cut = cuts.0.entry(parts).or_insert_with_key(|(_, operations, triggers)| {
+            let mut needs = Needs::new(names, definitions);
+            let connector = needs.connector(&info.schema, operations, triggers);
+            Cut { connector: Arc::new(connector), found: needs.found }
+        });
+        connectors.insert(name.to_owned(), Arc::clone(&cut.connector));
+        needs.found.join(&cut.found);
     }
     for (name, connection) in &plan.connections {
         let is_called = used.get(name).is_some_and(|operations| !operations.is_empty());
@@ -63,10 +75,20 @@ pub(super) fn complete(
     plan.triggers.iter().for_each(|trigger| needs.trigger(trigger));
     plan.graph.node_weights().for_each(|node| needs.node(&node.kind));
     plan.connectors = connectors;
-    plan.functions = needs.plan_functions;
-    plan.types = needs.types;
-    plan.secrets = needs.secrets.into_iter().collect();
+    plan.functions = needs.found.functions;
+    plan.types = needs.found.types;
+    plan.secrets = needs.found.secrets.into_iter().collect();
     plan
+}
+
+/// Connectors cut down to some of their operations and triggers: flows that use the same of one share it.
+#[derive(Default)]
+pub(super) struct Cuts(BTreeMap<(String, BTreeSet<String>, BTreeSet<String>), Cut>);
+
+struct Cut {
+    connector: Arc<Connector>,
+    /// What it refers to.
+    found: Found,
 }
 
 /// The settings of a connection that receiving its webhooks takes: one that is only listened to needs no more, and no
@@ -82,7 +104,7 @@ fn config_of_triggers(connection: &str, plan: &Plan, names: &Names<'_>, definiti
             declared.and_then(|info| info.schema.triggers.get(name)).into_iter().for_each(|it| needs.webhook(it));
         }
     }
-    needs.config
+    needs.found.config
 }
 
 /// The functions of the program and the named types that expressions outside a plan refer to.
@@ -93,54 +115,77 @@ pub(crate) fn referred<'e>(
 ) -> (BTreeMap<String, flow_model::plan::Function>, Types) {
     let mut needs = Needs::new(names, definitions);
     expressions.into_iter().for_each(|expr| needs.expr(expr));
-    (needs.plan_functions, needs.types)
+    (needs.found.functions, needs.found.types)
 }
 
-/// What was found so far.
+/// The names of the secrets in an expression.
+pub(crate) fn secrets(names: &Names<'_>, definitions: &Definitions, expr: &Expr) -> BTreeSet<String> {
+    let mut needs = Needs::new(names, definitions);
+    needs.expr(expr);
+    needs.found.secrets
+}
+
+/// The search for what is referred to.
 struct Needs<'a> {
     names: &'a Names<'a>,
     definitions: &'a Definitions,
-    plan_functions: BTreeMap<String, flow_model::plan::Function>,
+    found: Found,
+}
+
+/// What was found so far.
+#[derive(Default)]
+struct Found {
+    functions: BTreeMap<String, flow_model::plan::Function>,
     types: Types,
     secrets: BTreeSet<String>,
     /// Settings of the connection that are read: `config.api_key`.
     config: BTreeSet<String>,
 }
 
+impl Found {
+    fn join(&mut self, other: &Self) {
+        let is_new = |(name, _): &(&String, _)| !self.functions.contains_key(*name);
+        let functions: Vec<_> = other.functions.iter().filter(is_new).map(own).collect();
+        self.functions.extend(functions);
+        for (name, def) in &other.types.0 {
+            self.types.0.entry(name.clone()).or_insert_with(|| def.clone());
+        }
+        self.secrets.extend(other.secrets.iter().cloned());
+        self.config.extend(other.config.iter().cloned());
+    }
+}
+
 impl<'a> Needs<'a> {
     fn new(names: &'a Names<'a>, definitions: &'a Definitions) -> Self {
-        Self {
-            names,
-            definitions,
-            plan_functions: BTreeMap::new(),
-            types: Types::default(),
-            secrets: BTreeSet::new(),
-            config: BTreeSet::new(),
-        }
+        Self { names, definitions, found: Found::default() }
     }
 
     /// A connector cut down to what is used of it.
-    fn connector(&mut self, whole: &Connector, operations: &BTreeSet<&str>, triggers: &BTreeSet<&str>) -> Connector {
-        let outside = std::mem::take(&mut self.types);
-        let mut operations = operations.clone();
-        for used in operations.clone().iter().filter_map(|name| whole.operations.get(*name)) {
-            operations.extend(used.needs());
+    fn connector(
+        &mut self,
+        whole: &Connector,
+        operations: &BTreeSet<String>,
+        triggers: &BTreeSet<String>,
+    ) -> Connector {
+        let mut wanted: BTreeSet<&str> = operations.iter().map(String::as_str).collect();
+        for used in operations.iter().filter_map(|name| whole.operations.get(name)) {
+            wanted.extend(used.needs());
         }
         let mut cut = Connector {
-            operations: whole
-                .operations
-                .iter()
-                .filter(|(name, _)| operations.contains(name.as_str()))
-                .map(own)
-                .collect(),
-            triggers: whole.triggers.iter().filter(|(name, _)| triggers.contains(name.as_str())).map(own).collect(),
+            name: whole.name.clone(),
+            doc: whole.doc.clone(),
+            config: whole.config.clone(),
+            http: whole.http.clone(),
+            errors: whole.errors.clone(),
+            types: Types::default(),
+            operations: whole.operations.iter().filter(|(name, _)| wanted.contains(name.as_str())).map(own).collect(),
+            triggers: whole.triggers.iter().filter(|(name, _)| triggers.contains(*name)).map(own).collect(),
             // Calls of a scheme hold the scheme itself.
             verifications: BTreeMap::new(),
             // Handshakes come where webhooks do; setting those up is no part of a run.
             challenges: if triggers.is_empty() { BTreeMap::new() } else { whole.challenges.clone() },
             webhooks: None,
-            types: Types::default(),
-            ..whole.clone()
+            policy: whole.policy.clone(),
         };
         // Defaults of settings are in the connections that use them; a secret that another replaces is not needed.
         cut.config.values().for_each(|field| self.ty(&field.ty));
@@ -151,10 +196,7 @@ impl<'a> Needs<'a> {
         cut.each_shared_expr(&mut |value| self.expr(value));
         cut.operations.values().for_each(|operation| self.operation(operation));
         cut.triggers.values().for_each(|trigger| self.webhook(trigger));
-        cut.types = std::mem::replace(&mut self.types, outside);
-        for (name, def) in &cut.types.0 {
-            self.types.0.entry(name.clone()).or_insert_with(|| def.clone());
-        }
+        cut.types = self.found.types.clone();
         cut
     }
 
@@ -280,9 +322,9 @@ impl<'a> Needs<'a> {
                 params.iter().for_each(|param| self.ty(param));
                 self.ty(result);
             }
-            Type::Named(name) if !self.types.0.contains_key(name) => {
+            Type::Named(name) if !self.found.types.0.contains_key(name) => {
                 let Some(def) = self.names.types.get(name) else { return };
-                self.types.0.insert(name.clone(), def.clone());
+                self.found.types.0.insert(name.clone(), def.clone());
                 match def {
                     TypeDef::Record(fields) | TypeDef::Error(fields) => self.fields(fields.values()),
                     TypeDef::Union { cases, .. } => cases.values().for_each(|case| self.ty(case)),
@@ -295,11 +337,11 @@ impl<'a> Needs<'a> {
 
     fn function(&mut self, name: &str) {
         let is_own = self.names.functions.contains_key(name) || self.names.consts.contains_key(name);
-        if !is_own || self.plan_functions.contains_key(name) {
+        if !is_own || self.found.functions.contains_key(name) {
             return;
         }
         if let Some(function) = self.definitions.function(self.names, name) {
-            self.plan_functions.insert(name.to_owned(), function.clone());
+            self.found.functions.insert(name.to_owned(), function.clone());
             self.expr(&function.body);
         }
     }
@@ -307,7 +349,7 @@ impl<'a> Needs<'a> {
     fn value(&mut self, value: &Value) {
         match value {
             Value::Secret(name) => {
-                self.secrets.insert(name.to_string());
+                self.found.secrets.insert(name.to_string());
             }
             Value::List(items) => items.iter().for_each(|item| self.value(item)),
             Value::Record(fields) => fields.values().for_each(|field| self.value(field)),
@@ -349,7 +391,7 @@ impl<'a> Needs<'a> {
             }
             Expr::Member { of, name, .. } => {
                 if **of == Expr::Ambient(Ambient::Config) {
-                    self.config.insert(name.clone());
+                    self.found.config.insert(name.clone());
                 }
                 self.expr(of);
             }

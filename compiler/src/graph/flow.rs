@@ -14,7 +14,7 @@ use flow_model::{
 use super::{
     builder::{Builder, Chain},
     call::Signatures,
-    content,
+    content::{self, Cuts},
     failure::Raised,
     lower::{Caller, Ends, Lowering, Promise, has_effect},
 };
@@ -31,6 +31,7 @@ pub(super) fn lower(
     definitions: &Definitions,
     info: &FlowInfo<'_>,
     signatures: &Signatures,
+    cuts: &mut Cuts,
     has_gaps: bool,
 ) -> (Plan, SourceMap, ArgumentSpans, Vec<Diagnostic>) {
     let written = info.ast;
@@ -94,7 +95,7 @@ pub(super) fn lower(
     let plan = if problems.iter().any(|problem| problem.severity() == flow_model::diagnostic::Severity::Error) {
         plan
     } else {
-        content::complete(plan, names, definitions, &used)
+        content::complete(plan, names, definitions, &used, cuts)
     };
     problems.sort_by_key(|problem| problem.span());
     (plan, sources, builder.arguments, problems)

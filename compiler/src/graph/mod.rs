@@ -23,7 +23,11 @@ mod step;
 mod tests;
 mod trigger;
 
-pub(crate) use self::{content::referred, failure::of_operation, step::wire};
+pub(crate) use self::{
+    content::{referred, secrets},
+    failure::of_operation,
+    step::wire,
+};
 
 use std::collections::BTreeMap;
 
@@ -46,9 +50,12 @@ pub(crate) fn plans(
     let mut plans = BTreeMap::new();
     let mut signatures = call::Signatures::new();
     let mut personal = rules::Personal::new(names, definitions);
-    for name in call::in_order(names, &mut found) {
+    let mut cuts = content::Cuts::default();
+    let (order, called) = call::in_order(names, &mut found);
+    for name in order {
         let Some(info) = names.flows.get(name) else { continue };
-        let (mut plan, sources, arguments, mut own) = flow::lower(names, definitions, info, &signatures, has_gaps);
+        let (mut plan, sources, arguments, mut own) =
+            flow::lower(names, definitions, info, &signatures, &mut cuts, has_gaps);
         let is_sound = !own.iter().any(|problem| problem.severity() == Severity::Error);
         if is_sound {
             own.append(&mut personal.flow(&mut plan, &sources, &arguments));
@@ -57,7 +64,7 @@ pub(crate) fn plans(
             result: plan.result.clone(),
             errors: plan.errors.clone(),
             is_open: !is_sound,
-            digest: if is_sound { plan.digest() } else { String::new() },
+            digest: if is_sound && called.contains(name) { plan.digest() } else { String::new() },
         };
         signatures.insert(name.to_owned(), signature);
         if is_sound {

@@ -26,6 +26,7 @@ use super::{
 use crate::{
     ast::{self, Arg, ExprKind, Ident},
     names::{ConnectorInfo, FlowInfo, chain, similar, unknown},
+    rules::sent_elsewhere,
     types::{
         Callee, Kind, Origin, Parameter, Source, Typed, Want, argument_left_out, has_wire_form, holds_secret, listed,
     },
@@ -289,6 +290,11 @@ impl<'a> Lowering<'a> {
                     Some(arg) => self.el.argument(param, what, arg),
                     None => argument_left_out(field),
                 };
+                if let Some(arg) = arg.filter(|_| holds_secret(&self.el.names.types, &field.ty)) {
+                    let (names, definitions) = (self.el.names, self.el.definitions);
+                    let found = sent_elsewhere(names, definitions, &value, &target.connection, arg.span);
+                    self.el.problems.extend(found);
+                }
                 places.push(arg.map(|arg| arg.span));
                 values.push(if is_http { wire(&self.el.names.types, param, field, value) } else { value });
             }

@@ -4,7 +4,13 @@
 
 use std::collections::BTreeMap;
 
-use flow_model::{diagnostic::Diagnostic, expr::Expr, function::StandardFunction, span::Span, ty::Type};
+use flow_model::{
+    diagnostic::{Code, Diagnostic},
+    expr::Expr,
+    function::StandardFunction,
+    span::Span,
+    ty::Type,
+};
 
 use super::{
     Names,
@@ -12,7 +18,7 @@ use super::{
     walk::{self, Visitor},
 };
 use crate::{
-    ast::Field,
+    ast::{Field, Item},
     types::{Definitions, Elaborator},
 };
 
@@ -23,21 +29,26 @@ const ROUNDS: usize = 4;
 /// Computes [`Names::defaults`].
 ///
 /// A default may be a record that leaves out fields with defaults of their own, so they are computed until nothing
-/// changes; only the last round reports.
+/// changes; only the last round reports. After each, `again` reads the headers of the program's items that have any.
 pub(super) fn defaults<'a>(
     names: &mut Names<'a>,
-    units: &[Unit],
+    units: &'a [Unit],
     standard: &[StandardFunction],
     problems: &mut Vec<Diagnostic>,
-    mut again: impl FnMut(&mut Names<'a>),
+    mut again: impl FnMut(&mut Names<'a>, &[&'a Item]),
 ) {
     let mut found = Defaults { fields: Vec::new(), within: None };
+    let mut items: Vec<&Item> = Vec::new();
     for item in units.iter().filter(|unit| unit.origin == Origin::Program).flat_map(|unit| &unit.ast.items) {
         found.within = match item {
-            crate::ast::Item::Connector(connector) => Some(&connector.name.text),
+            Item::Connector(connector) => Some(&connector.name.text),
             _ => None,
         };
+        let before = found.fields.len();
         walk::item(item, &mut found);
+        if found.fields.len() > before {
+            items.push(item);
+        }
     }
     for unit in units {
         if let Origin::Connector(name) = &unit.origin {
@@ -55,7 +66,7 @@ pub(super) fn defaults<'a>(
         }
         let settled = computed == names.defaults;
         names.defaults = computed;
-        again(names);
+        again(names, &items);
         if settled || round == ROUNDS {
             problems.extend(reported);
             return;
@@ -78,7 +89,13 @@ fn default(
         elaborator = elaborator.within(connector);
     }
     let value = elaborator.expr(written, Some(&ty)).expr;
-    problems.extend(elaborator.finish());
+    problems.extend(elaborator.finish().into_iter().map(|problem| match &problem.help {
+        // Nothing can be bound before a default.
+        Some(help) if problem.code == Code::E0201 && help.starts_with("bind it first") => {
+            problem.help("a default stands for itself: write a literal, or name a constant")
+        }
+        _ => problem,
+    }));
     Some((field.span, value))
 }
 

@@ -122,6 +122,18 @@ pub(super) fn headers<'a>(
     for item in program(units) {
         header(names, item, problems);
     }
+    of_connectors(names, connectors, problems);
+}
+
+/// Reads the headers of items of the program, and those of connectors, a second time.
+pub(super) fn again<'a>(names: &mut Names<'a>, items: &[&'a Item], connectors: &BTreeMap<String, Used<'a>>) {
+    for item in items {
+        header(names, item, &mut Vec::new());
+    }
+    of_connectors(names, connectors, &mut Vec::new());
+}
+
+fn of_connectors<'a>(names: &mut Names<'a>, connectors: &BTreeMap<String, Used<'a>>, problems: &mut Vec<Diagnostic>) {
     for (name, used) in connectors {
         for item in &used.ast.types {
             define(names, item, Some(name), problems);

@@ -3,7 +3,7 @@
 //! In: the files of the program. Out: warnings for imports, connections and other items that are left over. A name that
 //! is also bound within a body counts as a reference: at worst, a warning is missing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use flow_model::{
     diagnostic::{Code, Diagnostic, Edit},
@@ -44,41 +44,39 @@ pub(crate) fn unused(names: &Names<'_>, units: &[Unit], problems: &mut Vec<Diagn
 /// The names that are left over, with the warning for each.
 fn left(names: &Names<'_>, units: &[Unit], problems: &mut Vec<(String, Diagnostic)>) {
     let program: Vec<&Unit> = units.iter().filter(|unit| unit.origin == Origin::Program).collect();
+    // What only refers to itself is left over as well.
+    let mut from_outside = Mentions::default();
     for unit in &program {
-        imports(names, unit, &program, problems);
+        let mut mentions = Mentions::default();
+        for item in &unit.ast.items {
+            let mut inner = Found::default();
+            walk::item(item, &mut inner);
+            let own = declare::declared(item).map(|(_, name)| name.text.as_str());
+            from_outside.extend(&inner, own);
+            mentions.extend(&inner, None);
+            if let Item::Use(used) = item
+                && let UseWhat::File { names: Some(wanted), .. } = &used.what
+            {
+                from_outside.values.extend(wanted.iter().map(|name| name.text.as_str()));
+            }
+        }
+        imports(names, unit, &program, &mentions, problems);
     }
     // A file without flows exists to be used by others.
     let Some(own) = program.first() else { return };
     if !own.ast.items.iter().any(|item| matches!(item, Item::Flow(_))) {
         return;
     }
-    let mut mentions = Mentions::default();
-    for item in program.iter().flat_map(|unit| &unit.ast.items) {
-        if let Item::Use(used) = item
-            && let UseWhat::File { names: Some(wanted), .. } = &used.what
-        {
-            mentions.values.extend(wanted.iter().map(|name| name.text.clone()));
-        }
-        let mut inner = Mentions::default();
-        walk::item(item, &mut inner);
-        if let Some((_, name)) = declare::declared(item) {
-            // What only refers to itself is left over as well.
-            inner.values.remove(&name.text);
-            inner.types.remove(&name.text);
-        }
-        mentions.values.extend(inner.values);
-        mentions.types.extend(inner.types);
-        mentions.connectors.extend(inner.connectors);
-        mentions.events.extend(inner.events);
-    }
     for item in &own.ast.items {
         let Some((kind, name)) = declare::declared(item) else { continue };
         let is_first = names.items.get(&name.text).is_some_and(|(_, span)| *span == name.span);
         let (code, is_used) = match kind {
-            ItemKind::Connection => (Code::W0202, mentions.has(&name.text)),
-            ItemKind::Const | ItemKind::Function | ItemKind::Policy => (Code::W0203, mentions.has(&name.text)),
+            ItemKind::Connection => (Code::W0202, from_outside.values.contains(name.text.as_str())),
+            ItemKind::Const | ItemKind::Function | ItemKind::Policy => {
+                (Code::W0203, from_outside.values.contains(name.text.as_str()))
+            }
             ItemKind::Record | ItemKind::Enum | ItemKind::Union | ItemKind::Error => {
-                (Code::W0203, mentions.anywhere(&name.text))
+                (Code::W0203, from_outside.anywhere(&name.text))
             }
             // A flow that nothing calls is called from outside, and a connector may still be in the making.
             ItemKind::Flow | ItemKind::Connector => continue,
@@ -94,7 +92,7 @@ fn left(names: &Names<'_>, units: &[Unit], problems: &mut Vec<(String, Diagnosti
     for item in &own.ast.items {
         let Item::Event(event) = item else { continue };
         let name = event.name.text();
-        let is_named = mentions.events.iter().any(|path| fits(path, &name)) || mentions.types.contains(&name);
+        let is_named = from_outside.events.iter().any(|path| fits(path, &name)) || from_outside.is_type(&name);
         if !is_named && names.events.get(&name) == Some(&event.name.span()) {
             let message = format!("the event `{name}` is neither emitted nor heard of");
             let problem = Diagnostic::new(Code::W0203, message, event.name.span(), "left over")
@@ -104,16 +102,20 @@ fn left(names: &Names<'_>, units: &[Unit], problems: &mut Vec<(String, Diagnosti
     }
 }
 
-fn imports(names: &Names<'_>, unit: &Unit, program: &[&Unit], problems: &mut Vec<(String, Diagnostic)>) {
-    let mut mentions = Mentions::default();
-    unit.ast.items.iter().for_each(|item| walk::item(item, &mut mentions));
+fn imports(
+    names: &Names<'_>,
+    unit: &Unit,
+    program: &[&Unit],
+    mentions: &Mentions<'_>,
+    problems: &mut Vec<(String, Diagnostic)>,
+) {
     for item in &unit.ast.items {
         let Item::Use(used) = item else { continue };
         match &used.what {
             UseWhat::Connectors(connectors) => {
-                left_over(names, connectors, used.span, &mentions, problems);
+                left_over(names, connectors, used.span, mentions, problems);
             }
-            UseWhat::File { names: Some(wanted), .. } => left_over(names, wanted, used.span, &mentions, problems),
+            UseWhat::File { names: Some(wanted), .. } => left_over(names, wanted, used.span, mentions, problems),
             UseWhat::File { path, names: None } => {
                 let Some(from) =
                     unit.uses.get(&path.span).and_then(|file| program.iter().find(|one| one.file == *file))
@@ -169,36 +171,58 @@ fn removal(name: &Ident, listed: &[Ident], whole: Span) -> Option<Span> {
 #[derive(Default)]
 struct Mentions<'a> {
     /// As a value, a policy, or a connection that is called or starts a flow.
-    values: BTreeSet<String>,
+    values: HashSet<&'a str>,
     /// As a type, or before one.
-    types: BTreeSet<String>,
+    types: HashSet<&'a str>,
+    /// As a type whose name has several parts.
+    paths: Vec<&'a Path>,
     /// As the connector of a connection.
-    connectors: BTreeSet<String>,
+    connectors: HashSet<&'a str>,
     /// As events, or as patterns of their names.
     events: Vec<&'a Path>,
 }
 
-impl Mentions<'_> {
-    fn has(&self, name: &str) -> bool {
-        self.values.contains(name)
+impl<'a> Mentions<'a> {
+    /// Adds what an item refers to, without its own name.
+    fn extend(&mut self, found: &Found<'a>, own: Option<&str>) {
+        let others = |names: &[&'a str]| names.iter().copied().filter(|name| Some(*name) != own).collect::<Vec<_>>();
+        self.values.extend(others(&found.values));
+        self.types.extend(others(&found.types));
+        self.connectors.extend(&found.connectors);
+        self.paths.extend(&found.paths);
+        self.events.extend(&found.events);
+    }
+
+    fn is_type(&self, name: &str) -> bool {
+        self.types.contains(name) || self.paths.iter().any(|path| path.text() == name)
     }
 
     fn anywhere(&self, name: &str) -> bool {
-        self.has(name) || self.types.contains(name) || self.connectors.contains(name)
+        self.values.contains(name) || self.types.contains(name) || self.connectors.contains(name)
     }
 }
 
-impl<'a> Visitor<'a> for Mentions<'a> {
+/// The names that one item refers to, as often as it does.
+#[derive(Default)]
+struct Found<'a> {
+    values: Vec<&'a str>,
+    types: Vec<&'a str>,
+    paths: Vec<&'a Path>,
+    connectors: Vec<&'a str>,
+    events: Vec<&'a Path>,
+}
+
+impl<'a> Visitor<'a> for Found<'a> {
     fn expr(&mut self, expr: &'a Expr) {
         if let ExprKind::Name(name) = &expr.kind {
-            self.values.insert(name.clone());
+            self.values.push(name);
         }
     }
 
     fn type_name(&mut self, path: &'a Path) {
-        self.types.extend(path.parts.first().map(|first| first.text.clone()));
+        self.types.extend(path.parts.first().map(|first| first.text.as_str()));
         if path.parts.len() > 1 {
-            self.types.insert(path.text());
+            self.paths.push(path);
         }
     }
 
@@ -207,30 +231,30 @@ impl<'a> Visitor<'a> for Mentions<'a> {
     }
 
     fn error(&mut self, path: &'a Path) {
-        self.types.extend(path.parts.first().map(|first| first.text.clone()));
+        self.types.extend(path.parts.first().map(|first| first.text.as_str()));
     }
 
     fn kind(&mut self, name: &'a Ident) {
-        self.types.insert(name.text.clone());
+        self.types.push(&name.text);
     }
 
     fn policy(&mut self, name: &'a Ident) {
-        self.values.insert(name.text.clone());
+        self.values.push(&name.text);
     }
 
     fn trigger(&mut self, path: &'a Path) {
-        self.values.extend(path.parts.first().map(|first| first.text.clone()));
+        self.values.extend(path.parts.first().map(|first| first.text.as_str()));
     }
 
     fn tested(&mut self, name: &'a Ident) {
-        self.values.insert(name.text.clone());
+        self.values.push(&name.text);
     }
 
     fn called(&mut self, path: &'a Path) {
-        self.values.extend(path.parts.first().map(|first| first.text.clone()));
+        self.values.extend(path.parts.first().map(|first| first.text.as_str()));
     }
 
     fn connector(&mut self, name: &'a Ident) {
-        self.connectors.insert(name.text.clone());
+        self.connectors.push(&name.text);
     }
 }

@@ -95,8 +95,8 @@ pub(crate) fn names<'a>(
     header::type_names(&mut names, units, &connectors, problems);
     header::headers(&mut names, units, &connectors, problems);
     let endless = endless::endless(&names);
-    defaults::defaults(&mut names, units, standard, problems, |names| {
-        header::headers(names, units, &connectors, &mut Vec::new());
+    defaults::defaults(&mut names, units, standard, problems, |names, items| {
+        header::again(names, items, &connectors);
     });
     problems.extend(endless);
     for (name, used) in &connectors {
@@ -165,6 +165,8 @@ pub(crate) struct ConnectionInfo {
     pub span: Span,
     /// The `with` or `retry` that makes it retry.
     pub retry_span: Option<Span>,
+    /// Where the values of its settings stand, of those that are set.
+    pub settings: BTreeMap<String, Span>,
     /// Whether it is marked `@pii`: personal data may go there.
     pub personal: bool,
 }

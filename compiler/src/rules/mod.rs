@@ -2,18 +2,23 @@
 //!
 //! In: the names of a program. Out: problems. One rule a file; this list is the table of contents.
 
+mod owner;
 mod personal;
 mod route;
 mod sequence;
 
 use flow_model::diagnostic::Diagnostic;
 
-pub(crate) use self::personal::{ArgumentSpans, Personal};
+pub(crate) use self::{
+    owner::sent_elsewhere,
+    personal::{ArgumentSpans, Personal},
+};
 use crate::names::Names;
 
-/// All rules that look at several flows together.
+/// All rules that look at several flows or connections together.
 pub(crate) fn across_flows(names: &Names<'_>) -> Vec<Diagnostic> {
     let mut problems = route::route(names);
     problems.append(&mut sequence::sequence(names));
+    problems.append(&mut owner::shared(names));
     problems
 }

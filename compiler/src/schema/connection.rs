@@ -16,7 +16,7 @@ use flow_model::{
 };
 use indexmap::IndexMap;
 
-use super::{over, section::listed, setting};
+use super::{over, reach::reach, section::listed, setting};
 use crate::{
     ast::{self, ExprKind, Ident, Item},
     names::{ConnectionInfo, ConnectorInfo, Names, Unit, chain, unknown, walk},
@@ -58,9 +58,12 @@ pub(crate) fn connections(
         if !missing.is_empty() {
             lacking.insert(name.as_str(), missing);
         }
-        let value = |field: &String, declared| set.get(field).cloned().unwrap_or_else(|| absent(declared));
+        let value =
+            |field: &String, declared| set.get(field).map_or_else(|| absent(declared), |(expr, _)| expr.clone());
         let config =
             info.schema.config.iter().map(|(field, declared)| (field.clone(), value(field, declared))).collect();
+        let places = set.into_iter().map(|(field, (_, place))| (field, place)).collect();
+        reach(info, &config, &places, problems);
         connections.insert(
             name.clone(),
             ConnectionInfo {
@@ -69,6 +72,7 @@ pub(crate) fn connections(
                 policy: over(&info.schema.policy, project.defaults()),
                 span: used_at.get(name.as_str()).copied().unwrap_or(info.span),
                 retry_span: None,
+                settings: places,
                 personal: false,
             },
         );
@@ -96,11 +100,11 @@ fn connection(
     let name = &written.connector;
     let sees = names.sees(name.span.file, &name.text);
     let info = names.connectors.get(&name.text).filter(|_| sees);
-    let config = match info {
+    let (config, settings) = match info {
         Some(info) => config(names, written, info, definitions, project, problems),
         None => {
             problems.extend(no_connector(names, name));
-            IndexMap::new()
+            (IndexMap::new(), BTreeMap::new())
         }
     };
     let connectors = info.map_or_else(Policy::default, |info| info.schema.policy.clone());
@@ -110,6 +114,7 @@ fn connection(
         policy: over(&over(&policy, &connectors), project.defaults()),
         span: written.name.span,
         retry_span,
+        settings,
         personal: marks(written, problems),
     }
 }
@@ -148,7 +153,7 @@ fn no_connector(names: &Names<'_>, name: &Ident) -> Option<Diagnostic> {
     })
 }
 
-/// The configuration: what is set, with the connector's defaults.
+/// The configuration: what is set, with the connector's defaults; and where the values stand that are set.
 fn config(
     names: &Names<'_>,
     written: &ast::Connection,
@@ -156,8 +161,9 @@ fn config(
     definitions: &Definitions,
     project: &InForce<'_>,
     problems: &mut Vec<Diagnostic>,
-) -> IndexMap<String, Expr> {
+) -> (IndexMap<String, Expr>, BTreeMap<String, Span>) {
     let mut set: IndexMap<&str, (Expr, Span)> = IndexMap::new();
+    let mut places: BTreeMap<String, Span> = BTreeMap::new();
     for (name, value) in written.config.iter().filter(|(name, _)| !name.text.is_empty()) {
         let Some((field, declared)) = info.schema.config.get_key_value(&name.text) else {
             problems.push(unknown_setting(name, info));
@@ -172,13 +178,18 @@ fn config(
         let causes = elaborator.finish();
         problems.extend(causes.into_iter().map(|problem| because(problem, name, info)));
         set.insert(field, (expr, name.span));
+        places.insert(field.clone(), value.span);
     }
     let mut theirs = setting::set(names, info, project.connection(&written.name.text), definitions, problems);
     let mut config = IndexMap::new();
     let mut missing = Vec::new();
     for (field, declared) in &info.schema.config {
         let own = set.swap_remove(field.as_str()).map(|(expr, _)| expr);
-        match theirs.remove(field).or(own) {
+        let theirs = theirs.remove(field).map(|(expr, place)| {
+            places.insert(field.clone(), place);
+            expr
+        });
+        match theirs.or(own) {
             Some(expr) => {
                 config.insert(field.clone(), expr);
             }
@@ -191,7 +202,8 @@ fn config(
     if !missing.is_empty() {
         problems.push(lacks(&written.name.text, &missing, written.name.span, info));
     }
-    config
+    reach(info, &config, &places, problems);
+    (config, places)
 }
 
 /// A problem with the value of a setting also shows the setting's declaration.

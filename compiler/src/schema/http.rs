@@ -4,13 +4,16 @@
 
 use flow_model::{
     diagnostic::{Code, Diagnostic},
+    expr::Expr,
     schema::{Auth, Http, Version},
     span::Span,
+    value::Value,
 };
 use indexmap::IndexMap;
 
 use super::{
     Context, Section, auth, limit,
+    reach::in_clear,
     reference::operation_named,
     request::{self, Params},
     section::{fixed_text, form, texts, wrong_value},
@@ -48,6 +51,11 @@ pub(super) fn http(
         |name: &str| section.expr(name, problems).and_then(|base| request::base(context, name, base, problems));
     let (base, sandbox) = (base("base"), base("sandbox"));
     let auth = section.expr("auth", problems).map(|written| auth::auth(context, written, problems));
+    if let (Some(Expr::Literal(Value::String(url))), Some(written), Some(Some(_))) =
+        (&base, section.expr("base", problems), &auth)
+    {
+        problems.extend(in_clear(url, written.span));
+    }
     let none = Params { written: &[], fields: &IndexMap::new() };
     let headers = section.get("headers").map(|headers| {
         request::header_names(headers, problems);

@@ -14,6 +14,7 @@ mod http;
 mod limit;
 mod operation;
 mod policy;
+mod reach;
 mod reference;
 mod request;
 mod section;

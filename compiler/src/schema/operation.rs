@@ -22,6 +22,7 @@ use super::{
 use crate::{
     ast::{self, ExprKind, PropertyValue},
     names::literal,
+    types::{holds_secret, secret},
 };
 
 const PROPERTIES: [&str; 14] = [
@@ -75,6 +76,11 @@ pub(super) fn operation(
         operation.call = call;
     }
     answer(context, &section, &mut operation, problems);
+    if let Some(result) = written.result.as_ref().filter(|_| holds_secret(&context.names.types, &operation.result)) {
+        let problem = secret("a result can't hold a secret", result.span);
+        problems
+            .push(problem.help("results are kept in the run's history: leave it out of the type, and it is not read"));
+    }
     operation.key = key(context, &section, &operation, effect, written, problems);
     operation.undo = undo(context, &section, &operation, written, problems);
     if let Some(bulk) = section.expr("bulk", problems) {

@@ -23,6 +23,7 @@ use super::{
 use crate::{
     ast::{self, ExprKind, Ident, Property, PropertyValue, RecordEntry},
     names::{self, similar, walk},
+    types::{holds_secret, secret},
 };
 
 /// The methods that declarations use.
@@ -61,11 +62,34 @@ pub(super) fn base(
     }
     let mut template = Template::new(context, &[], &IndexMap::new());
     let base = text(context, parts, &mut template, &[], problems);
+    secret_host(context, parts, problems);
     template.finish(problems);
     Some(base)
 }
 
-fn wrong_base(sample: &str) -> Option<String> {
+/// Reports a secret in the name of a host, which is asked for in the open.
+fn secret_host(context: &Context<'_, '_>, parts: &[ast::TextPart], problems: &mut Vec<Diagnostic>) {
+    let mut before = String::new();
+    for part in parts {
+        match part {
+            ast::TextPart::Fixed(text) => before.push_str(text),
+            ast::TextPart::Insert(inserted) => {
+                let is_host = before.split_once("://").is_none_or(|(_, host)| !host.contains('/'));
+                let typed = super::template::plain(context, inserted, None, &mut Vec::new());
+                if is_host && holds_secret(&context.names.types, &typed.ty) {
+                    let problem = secret("a secret can't be part of a host's name", inserted.span);
+                    problems.push(
+                        problem.help("names of hosts are asked for in the open: send it with `auth`, or in a header"),
+                    );
+                }
+                before.push('x');
+            }
+        }
+    }
+}
+
+/// Why a URL can't be the base of requests.
+pub(super) fn wrong_base(sample: &str) -> Option<String> {
     let url = match url::Url::parse(sample) {
         Ok(url) => url,
         Err(error) => return Some(error.to_string()),

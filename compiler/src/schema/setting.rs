@@ -22,14 +22,14 @@ use crate::{
     types::{Definitions, Elaborator},
 };
 
-/// The settings that there are, by name.
+/// The settings that there are, by name, with their places.
 pub(super) fn set<'p>(
     names: &Names<'_>,
     info: &ConnectorInfo<'_>,
     settings: impl Iterator<Item = (Ident, &'p Setting, Span)>,
     definitions: &Definitions,
     problems: &mut Vec<Diagnostic>,
-) -> BTreeMap<String, Expr> {
+) -> BTreeMap<String, (Expr, Span)> {
     let mut set = BTreeMap::new();
     for (name, setting, span) in settings {
         let Some(declared) = info.schema.config.get(&name.text) else {
@@ -40,7 +40,7 @@ pub(super) fn set<'p>(
         let expr = elaborator.expr(&written(setting, &declared.ty, span), Some(&declared.ty)).expr;
         let causes = elaborator.finish();
         problems.extend(causes.into_iter().map(|problem| in_toml(problem, &name, info)));
-        set.insert(name.text, expr);
+        set.insert(name.text, (expr, span));
     }
     set
 }

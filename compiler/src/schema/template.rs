@@ -17,7 +17,7 @@ use super::{Context, connection::unknown_setting};
 use crate::{
     ast::{self, ExprKind, Ident},
     names::{ConnectorInfo, OperationSpans, walk},
-    types::{Callee, Elaborator, Parameter, Typed, argument_left_out},
+    types::{Callee, Elaborator, Parameter, Typed, argument_left_out, holds_secret, secret},
 };
 
 /// A place of a declaration in which expressions stand.
@@ -182,6 +182,11 @@ pub(super) fn over_answer(
     let mut template = Template::answer(context, more);
     let typed = template.expr(written, expected);
     template.finish(problems);
+    let is_wanted = expected.is_some_and(|expected| holds_secret(&context.names.types, expected));
+    if !is_wanted && holds_secret(&context.names.types, &typed.ty) {
+        let problem = secret("a secret can't be read out of an answer or a webhook", written.span);
+        problems.push(problem.help("what is read is kept in the run's history: leave the secret out"));
+    }
     typed.expr
 }
 

@@ -74,9 +74,9 @@ impl Definitions {
             let signature = Signature::parse(function.signature).expect("the signatures of the library read");
             (signature.name.clone(), signature)
         };
-        let signatures: BTreeMap<String, Signature> = standard.iter().map(read).collect();
-        let code = standard.iter().map(|function| (read(function).0, function.eval)).collect();
-        Self { standard: signatures, code, known: RefCell::default() }
+        let signatures: Vec<(String, Signature)> = standard.iter().map(read).collect();
+        let code = signatures.iter().zip(standard).map(|((name, _), function)| (name.clone(), function.eval)).collect();
+        Self { standard: signatures.into_iter().collect(), code, known: RefCell::default() }
     }
 
     /// Why a standard function fails for values that are known when the program is checked, if it does.

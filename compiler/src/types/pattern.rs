@@ -463,6 +463,10 @@ impl Elaborator<'_> {
     }
 
     fn misfit(&mut self, span: Span, message: &str, ty: &Type) {
+        if fit::holds_secret(&self.names.types, ty) {
+            self.problems.push(super::expect::secret("a secret can't be compared", span));
+            return;
+        }
         self.problems.push(
             Diagnostic::new(Code::E0310, message, span, format!("matched with `{ty}`"))
                 .help(format!("write a pattern for `{ty}`, or `_`")),

@@ -138,6 +138,7 @@ codes! {
     E0604 "plain-secret" Error "plain text is given where a secret is expected",
     E0605 "key-not-taken" Error "the operation takes no key",
     E0606 "undo-without-effect" Error "the undo takes nothing back",
+    E0607 "foreign-secret" Error "a secret goes to a system that it is not for",
     E0801 "project-syntax" Error "the project file is not TOML",
     E0802 "unknown-project-key" Error "the project file has no such key",
     E0803 "project-value" Error "the key can't have this value",
@@ -157,6 +158,7 @@ codes! {
     W0603 "create-without-undo" Warning "a failed saga leaves something behind",
     W0604 "personal-data" Warning "personal data goes where it is not expected",
     W0605 "deadline-before-retries" Warning "the run is given up before its retries",
+    W0606 "credential-in-clear" Warning "a credential travels unencrypted",
 }
 
 impl fmt::Display for Code {

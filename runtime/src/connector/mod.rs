@@ -57,6 +57,8 @@ pub struct Invocation {
     pub key: String,
     /// How long the attempt may take.
     pub timeout: Millis,
+    /// The header `traceparent` that goes with it to what is called.
+    pub traceparent: Option<String>,
 }
 
 /// What came of an attempt.

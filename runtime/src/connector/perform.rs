@@ -14,6 +14,7 @@ use flow_model::{
     value::Value,
 };
 use futures::FutureExt as _;
+use http::HeaderValue;
 use indexmap::IndexMap;
 
 use super::{
@@ -31,6 +32,7 @@ use crate::{
     blob::{Blobs, Memory},
     egress::{Guard, Networks},
     eval::{Environment, Evaluator, Frame, Library},
+    observe::name::TRACEPARENT,
     secret::Secrets,
     timer::{Clock, SystemClock},
 };
@@ -233,10 +235,14 @@ impl Connectors {
         config: IndexMap<String, Value>,
         vault: &Vault<'_>,
     ) -> Ended {
-        let prepared = match self.prepare(invocation, found, request, &config, vault) {
+        let mut prepared = match self.prepare(invocation, found, request, &config, vault) {
             Ok(prepared) => prepared,
             Err(failure) => return never(failure).into(),
         };
+        let traceparent = invocation.traceparent.as_deref().and_then(|text| HeaderValue::from_str(text).ok());
+        if let Some(traceparent) = traceparent {
+            prepared.headers.entry(TRACEPARENT).or_insert(traceparent);
+        }
         let repeatable = found.operation.is_repeatable();
         match self.clients.send(prepared, repeatable, invocation.timeout, &vault.redactor()).await {
             Ok(answer) => {

@@ -128,7 +128,12 @@ impl Engine {
         let payload = Decoder::new(&plan.types)
             .json_fields(&value, &plan.params)
             .map_err(|mismatch| no_input(mismatch.to_string()))?;
-        let start = Start { payload, env: self.inner.env_of(&env), seed: draws.then(env::seed), ..Start::default() };
+        let start = Start {
+            payload,
+            env: self.inner.env_of(&env),
+            seed: draws.then(|| env::seed(&*self.inner.settings.chance)),
+            ..Start::default()
+        };
         let new = NewRun {
             flow: flow.clone(),
             plan: digest,
@@ -197,7 +202,12 @@ impl Inner {
             Redo::Replay { from: None } => (None, format!("replay of run {run}")),
         };
         let start = match again {
-            None => Start { seed: began.seed.as_ref().map(|_| env::seed()), again: None, ..began.clone() },
+            None => Start {
+                seed: began.seed.as_ref().map(|_| env::seed(&*self.settings.chance)),
+                trace: None,
+                again: None,
+                ..began.clone()
+            },
             Some((from, keys)) => {
                 let at = self.settings.clock.now();
                 let again = Again { run: run.to_string(), from, keys, at, called: Default::default() };

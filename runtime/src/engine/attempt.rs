@@ -7,7 +7,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 use flow_model::{
     failure::{ErrorKind, Failure},
     plan::Plan,
-    units::Millis,
+    units::{Instant, Millis},
 };
 use futures::FutureExt as _;
 use tokio::sync::OwnedSemaphorePermit;
@@ -19,6 +19,7 @@ use super::{
 use crate::{
     connector::{Admission, Asking, Attempt, Invocation, Pass, Reached},
     machine::{Call, Event, Repeat},
+    observe::{Attempted, Ending, Trace},
 };
 
 /// How much longer than its time a call may take before it is given up: performers keep the time themselves, and know
@@ -34,6 +35,40 @@ pub(super) struct Leave {
     _pass: Pass,
 }
 
+/// An attempt under way, of which the observer hears when it is over, however it ends.
+struct Watched<'a> {
+    inner: &'a Inner,
+    run: &'a RunId,
+    flow: &'a str,
+    trace: Trace,
+    call: &'a Call,
+    began: Instant,
+    /// None while it is under way.
+    outcome: Option<Result<(), ErrorKind>>,
+}
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        let Self { inner, run, flow, trace, call, began, outcome } = self;
+        inner.settings.observer.attempted(&Attempted {
+            run,
+            flow,
+            trace: *trace,
+            place: &call.place,
+            attempt: call.attempt,
+            connection: &call.connection,
+            operation: &call.operation,
+            began: *began,
+            ended: inner.settings.clock.now(),
+            outcome: match outcome {
+                Some(Ok(())) => Ending::Ok,
+                Some(Err(kind)) => Ending::Failed(kind),
+                None => Ending::Abandoned,
+            },
+        });
+    }
+}
+
 /// What tells an attempt from all others.
 fn ticket(run: &RunId, call: &Call) -> String {
     format!("{run} {} {}", call.place, call.attempt)
@@ -42,7 +77,14 @@ fn ticket(run: &RunId, call: &Call) -> String {
 impl Inner {
     /// Makes an attempt and reports its outcome. Without a permit, a call waits for one first; if it is not safe to repeat,
     /// it then asks to be recorded as begun, and does not leave yet.
-    pub(super) async fn fly(self: Arc<Self>, run: RunId, plan: Arc<Plan>, call: Call, leave: Option<Leave>) {
+    pub(super) async fn fly(
+        self: Arc<Self>,
+        run: RunId,
+        plan: Arc<Plan>,
+        trace: Trace,
+        call: Call,
+        leave: Option<Leave>,
+    ) {
         let leave = match leave {
             Some(leave) => leave,
             None => {
@@ -62,12 +104,16 @@ impl Inner {
             return;
         }
         let (place, attempt) = (call.place.clone(), call.attempt);
-        let now = self.settings.clock.now();
-        self.tell(&run, &plan.flow, now, Happening::AttemptStarted { place: place.clone(), attempt });
         let flow = plan.flow.clone();
-        let answer = self.perform(plan, &call).await;
+        let began = self.settings.clock.now();
+        let mut watched = Watched { inner: &self, run: &run, flow: &flow, trace, call: &call, began, outcome: None };
+        self.tell(&run, &flow, trace, began, Happening::AttemptStarted { place: place.clone(), attempt });
+        let answer = self.perform(plan, &call, self.traceparent(&run, trace, &call)).await;
         drop(leave);
-        let Attempt { outcome, retry_after, reached } = self.bounded(answer, &call);
+        let answer = self.bounded(answer, &call);
+        watched.outcome = Some(answer.outcome.as_ref().map(drop).map_err(|failure| failure.kind.clone()));
+        drop(watched);
+        let Attempt { outcome, retry_after, reached } = answer;
         tracing::debug!(%run, flow, %place, attempt, ok = outcome.is_ok(), "attempt ended");
         self.land(&run, &call);
         let draw = self.settings.chance.draw() as u32;
@@ -112,8 +158,15 @@ impl Inner {
         }
     }
 
-    async fn perform(&self, plan: Arc<Plan>, call: &Call) -> Attempt {
-        let invocation = invocation(plan, call);
+    /// What an attempt tells the system that it calls of its trace, when somebody keeps that.
+    fn traceparent(&self, run: &RunId, trace: Trace, call: &Call) -> Option<String> {
+        let sampled = self.settings.observer.samples(&trace)?;
+        let span = Trace::attempt(run, &call.place, call.attempt);
+        Some(Trace { sampled, ..trace.under(span) }.to_string())
+    }
+
+    async fn perform(&self, plan: Arc<Plan>, call: &Call, traceparent: Option<String>) -> Attempt {
+        let invocation = Invocation { traceparent, ..invocation(plan, call) };
         let clock = &self.settings.clock;
         let over = clock.now().after(call.timeout).after(BEYOND);
         let unknown = |kind, message: String| Attempt {
@@ -193,5 +246,6 @@ fn invocation(plan: Arc<Plan>, call: &Call) -> Invocation {
         args: call.args.clone(),
         key: call.key.clone(),
         timeout: call.timeout,
+        traceparent: None,
     }
 }

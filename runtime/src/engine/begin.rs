@@ -26,6 +26,7 @@ use super::{
 use crate::{
     eval::{Evaluator, Frame, Slots as _},
     machine::{Child, Event, Outcome, Place, Start},
+    observe::Trace,
     store::{Begun, Bus, Dedupe, Done, Error, NewRun, Unfinished},
 };
 
@@ -172,8 +173,15 @@ impl Inner {
         match (plan, id.parse::<RunId>()) {
             (Ok(plan), Ok(id)) => {
                 let names: Vec<_> = env::names(&plan).into_iter().collect();
-                let seed = env::draws(&plan).then(env::seed);
-                let start = Start { trigger: None, payload: params, env: self.env_of(&names), seed, again };
+                let seed = env::draws(&plan).then(|| env::seed(&*self.settings.chance));
+                let start = Start {
+                    trigger: None,
+                    payload: params,
+                    env: self.env_of(&names),
+                    seed,
+                    trace: self.handed_on(run, turn),
+                    again,
+                };
                 let new = NewRun {
                     flow,
                     plan: digest,
@@ -194,6 +202,12 @@ impl Inner {
             (Ok(_), Err(error)) => tracing::error!(%run, %error, "a run can't be begun"),
         }
         Ok(())
+    }
+
+    /// The trace that a run begins others in, when somebody keeps it.
+    fn handed_on(&self, run: &RunId, turn: &Turn) -> Option<Trace> {
+        let sampled = self.settings.observer.samples(&turn.trace)?;
+        Some(Trace { sampled, ..turn.trace.under(Trace::run(run)) })
     }
 
     /// The flows that an event starts.
@@ -222,7 +236,7 @@ impl Inner {
                     _ => value.clone(),
                 };
                 let env = self.env_of(&env);
-                let seed = draws.then(env::seed);
+                let seed = draws.then(|| env::seed(&*self.settings.chance));
                 let started = Started { plan: &plan, trigger, payload: &payload, env: &env };
                 let words = started_by(trigger);
                 let dedupe = match trigger.dedupe.as_ref().map(|dedupe| (self.key(&started, &dedupe.key), dedupe)) {
@@ -253,7 +267,14 @@ impl Inner {
                     plan: digest.clone(),
                     trigger: Some(words),
                     dedupe,
-                    queued: Some(Start { trigger: Some(index), payload, env, seed, again: None }),
+                    queued: Some(Start {
+                        trigger: Some(index),
+                        payload,
+                        env,
+                        seed,
+                        trace: self.handed_on(run, turn),
+                        again: None,
+                    }),
                     gate,
                     parent: None,
                     notes: Vec::new(),

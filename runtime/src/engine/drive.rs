@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     machine::{Call, Event, Place, Repeat, Start},
+    observe::Trace,
     store::{Batch, Committed, Done, Error, Standing},
 };
 
@@ -299,7 +300,7 @@ impl Inner {
         let lost = live.lost();
         for call in live.machine.calls() {
             if call.progress == crate::machine::Progress::Waiting {
-                self.launch(run, live.machine.plan(), call, None);
+                self.launch(run, live.machine.plan(), live.trace, call, None);
             }
         }
         for (place, until) in live.machine.timers() {
@@ -343,14 +344,14 @@ impl Inner {
             self.abort(run, place);
         }
         for what in turn.news {
-            self.tell(run, &plan.flow, turn.batch.at, what);
+            self.tell(run, &plan.flow, live.trace, turn.batch.at, what);
         }
-        self.tell(run, &plan.flow, turn.batch.at, Happening::Standing(state));
+        self.tell(run, &plan.flow, live.trace, turn.batch.at, Happening::Standing(state));
         for (place, until) in turn.wakes {
             self.timers.arm(until, Due::Place(run.clone(), place));
         }
         for (call, leave) in turn.calls {
-            self.launch(run, plan, call, leave);
+            self.launch(run, plan, live.trace, call, leave);
         }
         if speaks {
             self.waiters.wake(run);
@@ -360,12 +361,14 @@ impl Inner {
         }
     }
 
-    pub(super) fn tell(&self, run: &RunId, flow: &str, at: Instant, what: Happening) {
+    pub(super) fn tell(&self, run: &RunId, flow: &str, trace: Trace, at: Instant, what: Happening) {
+        let progress = Progress { run: run.clone(), flow: flow.to_owned(), trace, at, what };
+        self.settings.observer.happened(&progress);
         // Nobody listens, as a rule.
-        let _ = self.progress.send(Progress { run: run.clone(), flow: flow.to_owned(), at, what });
+        let _ = self.progress.send(progress);
     }
 
-    fn launch(self: &Arc<Self>, run: &RunId, plan: &Arc<Plan>, call: Call, leave: Option<Leave>) {
+    fn launch(self: &Arc<Self>, run: &RunId, plan: &Arc<Plan>, trace: Trace, call: Call, leave: Option<Leave>) {
         // A call that is recorded as begun leaves even now: its outcome will be known, with luck.
         if (self.is_closing() && leave.is_none()) || self.halted.is_set() {
             return;
@@ -376,7 +379,7 @@ impl Inner {
             (Repeat::Unsafe, None) | (Repeat::Safe, _) => Stage::Queued,
         };
         let (flown, known) = oneshot::channel();
-        let flight = Arc::clone(self).fly(run.clone(), Arc::clone(plan), call, leave);
+        let flight = Arc::clone(self).fly(run.clone(), Arc::clone(plan), trace, call, leave);
         let handle = self.workers.spawn(async move {
             // The call leaves when it is on the list of those under way.
             let _ = known.await;

@@ -16,12 +16,15 @@ use crate::{
         self, Action, Again, Awaited, Call, Child, Event, Machine, Outcome, Place, Progress, Record, Repeat, Response,
         Said, Start, Status, Taken,
     },
+    observe::Trace,
     store::{Batch, Bus, DeadLetter, NO_ROOM, NewRun, Standing},
 };
 
 pub(super) struct Live {
     pub(super) machine: Machine,
     run: RunId,
+    /// The trace that it belongs to.
+    pub(super) trace: Trace,
     chain: Chain,
     at: Instant,
     /// Where it waits for events.
@@ -40,6 +43,8 @@ pub(super) struct Turn {
     /// Runs of other flows to be begun.
     pub(super) begins: Vec<Child>,
     pub(super) news: Vec<Happening>,
+    /// The trace of the run.
+    pub(super) trace: Trace,
 }
 
 /// Why a run can't go on.
@@ -64,17 +69,23 @@ impl Live {
     pub(super) fn new(run: RunId, plan: Arc<Plan>, library: Library) -> Self {
         let machine = Machine::new(run.as_str(), plan, library);
         let (at, listening) = (Instant(i64::MIN), BTreeSet::new());
-        Self { machine, chain: Chain::new(run.clone()), run, at, listening, queued: None }
+        let trace = Trace::of(&run, None);
+        Self { machine, chain: Chain::new(run.clone()), run, trace, at, listening, queued: None }
     }
 
     /// A run as its journal gives it.
     pub(super) fn replay(run: RunId, plan: Arc<Plan>, library: Library, rows: &[Row]) -> Result<Self, Broken> {
         let (entries, chain) = journal::read(&run, rows)?;
         let at = entries.last().map_or(Instant(i64::MIN), |entry| entry.at);
+        let given = entries.iter().find_map(|entry| match &entry.said {
+            Said::Event(Event::Started(start)) => Some(start.trace),
+            _ => None,
+        });
+        let trace = Trace::of(&run, given.flatten());
         let said = entries.iter().map(|entry| (entry.at, &entry.said));
         let machine = guarded(|| machine::replay(run.as_str(), plan, library, said))??;
         let listening = listening(&machine);
-        Ok(Self { machine, run, chain, at, listening, queued: None })
+        Ok(Self { machine, run, trace, chain, at, listening, queued: None })
     }
 
     /// The first turn of a run that does again what another did. Nothing leaves in it.
@@ -93,6 +104,7 @@ impl Live {
             _ => None,
         });
         let bus = listening.collect();
+        let trace = Trace::of(&run, None);
         let mut live = Self {
             chain: Chain::new(run.clone()),
             run: run.clone(),
@@ -100,11 +112,12 @@ impl Live {
             listening: BTreeSet::new(),
             machine,
             queued: None,
+            trace,
         };
         let rows = said.into_iter().map(|(at, said)| live.chain.write(&Entry { at, said })).collect();
         let batch = Batch { rows, bus, begun_at: Some(now), ..Batch::new(run, live.standing(), now) };
         let (calls, aborts, wakes) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Turn { batch, calls, aborts, wakes, begins, news: vec![Happening::RunStarted] })
+        Ok(Turn { batch, calls, aborts, wakes, begins, news: vec![Happening::RunStarted], trace })
     }
 
     /// Applies events. Calls that are not safe to repeat begin in the same turn when there is a permit for them.
@@ -126,12 +139,14 @@ impl Live {
             wakes: Vec::new(),
             begins: Vec::new(),
             news: Vec::new(),
+            trace: self.trace,
         };
         let mut events = VecDeque::from(events);
         while let Some(event) = events.pop_front() {
             turn.tell(&event);
-            if matches!(event, Event::Started(_)) {
+            if let Event::Started(start) = &event {
                 turn.batch.begun_at = Some(self.at);
+                self.trace = Trace::of(&self.run, start.trace);
             }
             let actions = guarded(|| self.machine.apply(&event, self.at))?;
             self.write(&mut turn, Said::Event(event));
@@ -169,6 +184,7 @@ impl Live {
             self.stop_listening(&mut turn);
         }
         turn.batch.standing = self.standing();
+        turn.trace = self.trace;
         Ok(turn)
     }
 

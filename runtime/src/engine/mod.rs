@@ -81,6 +81,7 @@ struct Inner {
     waiters: wait::Waiters,
     halted: wait::Halted,
     closing: AtomicBool,
+    recovered: AtomicBool,
     held: AtomicBool,
 }
 
@@ -123,6 +124,7 @@ impl Engine {
             waiters: wait::Waiters::default(),
             halted: wait::Halted::default(),
             closing: AtomicBool::new(false),
+            recovered: AtomicBool::new(false),
             held: AtomicBool::new(false),
             settings,
         };
@@ -157,6 +159,7 @@ impl Engine {
             }
         }
         inner.open_gates();
+        inner.recovered.store(true, Ordering::SeqCst);
         self.watch();
         Ok(unfinished.len())
     }
@@ -165,6 +168,19 @@ impl Engine {
     /// called once, within a tokio runtime, and not beside [`Engine::resume`], which does the same.
     pub fn watch(&self) {
         self.inner.watch.spawn(Arc::clone(&self.inner).watch_timers());
+    }
+
+    /// How many runs that are not over stand how.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub async fn standing(&self) -> Result<BTreeMap<RunState, u64>, Error> {
+        self.inner.store.standing().await
+    }
+
+    /// Says whether runs of earlier processes have been taken up again.
+    pub fn has_recovered(&self) -> bool {
+        self.inner.recovered.load(Ordering::SeqCst)
     }
 
     /// Lets nothing leave from now on: what is asked of runs is written down, and a later process carries it out. For a

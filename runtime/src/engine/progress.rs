@@ -3,7 +3,10 @@
 use flow_model::{failure::Failure, units::Instant};
 
 use super::{RunId, RunState};
-use crate::machine::{Place, Record};
+use crate::{
+    machine::{Place, Record},
+    observe::Trace,
+};
 
 /// Something that has happened in a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,6 +15,8 @@ pub struct Progress {
     pub run: RunId,
     /// Its flow.
     pub flow: String,
+    /// Its trace.
+    pub trace: Trace,
     /// When.
     pub at: Instant,
     /// What.

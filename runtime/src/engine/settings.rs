@@ -9,6 +9,7 @@ use crate::{
     chance::{Chance, SystemChance},
     connector::Performer,
     eval::{Environment, Library},
+    observe::{Observer, Unobserved},
     timer::{Clock, SystemClock},
 };
 
@@ -29,6 +30,8 @@ pub struct Settings {
     pub clock: Arc<dyn Clock>,
     /// Random numbers.
     pub chance: Arc<dyn Chance>,
+    /// Hears what happens.
+    pub observer: Arc<dyn Observer>,
     /// How much at the same time.
     pub limits: Limits,
 }
@@ -44,7 +47,8 @@ impl Settings {
         let (data, clock) = (data.into(), Arc::new(SystemClock));
         let blobs = Arc::new(Disk::new(data.join("blobs")));
         let (chance, limits) = (Arc::new(SystemChance), Limits::default());
-        Self { data, blobs, library, env, performer, clock, chance, limits }
+        let observer = Arc::new(Unobserved);
+        Self { data, blobs, library, env, performer, clock, chance, observer, limits }
     }
 }
 

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     machine::{Event, Start},
+    observe::Trace,
     store::{Batch, Committed, Dedupe, Done, Error, NO_ROOM, NewRun, SameBody, Standing},
 };
 
@@ -35,6 +36,8 @@ pub struct Submission {
     pub dedupe: Option<(String, Millis)>,
     /// A digest of the event's body: the same key with another body is refused.
     pub body_digest: Option<String>,
+    /// The trace that the run continues.
+    pub trace: Option<Trace>,
     /// What the trigger keeps, by key: on disk together with the run.
     pub notes: BTreeMap<String, String>,
 }
@@ -43,7 +46,7 @@ impl Submission {
     /// Starts a flow with parameters.
     pub fn with_params(flow: impl Into<String>, params: Value) -> Self {
         let notes = BTreeMap::new();
-        Self { flow: flow.into(), trigger: None, payload: params, dedupe: None, body_digest: None, notes }
+        Self { flow: flow.into(), trigger: None, payload: params, dedupe: None, body_digest: None, notes, trace: None }
     }
 }
 
@@ -162,7 +165,7 @@ impl Inner {
     }
 
     async fn accept(self: Arc<Self>, submission: Submission) -> Result<Accepted, SubmitError> {
-        let Submission { flow, trigger, payload, dedupe, body_digest, notes } = submission;
+        let Submission { flow, trigger, payload, dedupe, body_digest, notes, trace } = submission;
         let Some(Deployed { digest, plan, env, draws }) = self.state().deployed.get(&flow).cloned() else {
             return Err(SubmitError::UnknownFlow(flow));
         };
@@ -185,7 +188,16 @@ impl Inner {
         let chance = &self.settings.chance;
         let run = RunId::new(now, u128::from(chance.draw()) << 64 | u128::from(chance.draw()));
         let new = NewRun { flow, plan: digest, trigger: words, dedupe, queued: None, gate, parent: None, notes };
-        let start = Start { trigger, payload, env: set, seed: draws.then(env::seed), again: None };
+        // What nobody keeps is not written down.
+        let trace = trace.filter(|trace| self.settings.observer.samples(trace).is_some());
+        let start = Start {
+            trigger,
+            payload,
+            env: set,
+            seed: draws.then(|| env::seed(&*self.settings.chance)),
+            trace,
+            again: None,
+        };
         let entry = new.gate.as_ref().map(|gate| self.state().gates.enter(&run, gate, now));
         if let (Some(Entry::Waits(ticket)), Some(gate)) = (entry, new.gate.clone()) {
             if let Some(known) =
@@ -237,11 +249,12 @@ impl Inner {
 
     /// Puts a run on disk that waits for room; returns the run of its event, if that is known.
     pub(super) async fn let_wait(self: &Arc<Self>, run: &RunId, batch: Batch) -> Result<Option<Accepted>, SubmitError> {
+        let trace = Trace::of(run, batch.new.as_ref().and_then(|new| new.queued.as_ref()?.trace));
         let (flow, now) = (batch.new.as_ref().map(|new| new.flow.clone()).unwrap_or_default(), batch.at);
         if let Err(known) = self.commit_new(batch).await? {
             return Ok(Some(known));
         }
-        self.tell(run, &flow, now, Happening::Standing(RunState::Waiting));
+        self.tell(run, &flow, trace, now, Happening::Standing(RunState::Waiting));
         Ok(None)
     }
 

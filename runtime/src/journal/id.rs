@@ -28,6 +28,12 @@ impl RunId {
         Self::new(at, bytes.iter().take(16).fold(0, |number, byte| number << 8 | u128::from(*byte)))
     }
 
+    /// When its run began, to the millisecond.
+    pub fn began(&self) -> Instant {
+        let id = Ulid::from_string(&self.0).expect("an id of a run is a ULID, and is made in no other way");
+        Instant(i64::try_from(id.timestamp_ms()).unwrap_or(i64::MAX))
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0

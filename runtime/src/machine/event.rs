@@ -16,7 +16,7 @@ use flow_model::{
 use serde::{Deserialize, Serialize};
 
 use super::Place;
-use crate::connector::Reached;
+use crate::{connector::Reached, observe::Trace};
 
 /// What happened. Each is journaled before anything that follows from it is done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -132,6 +132,9 @@ pub struct Start {
     /// The environment variables that the body reads and that are set: a run sees the same ones to its end.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
+    /// The trace that the run continues.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Trace>,
     /// Random letters, drawn by the host, of which `uuid()` and `random()` are made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<String>,
@@ -143,7 +146,7 @@ pub struct Start {
 impl Default for Start {
     /// Without a trigger and a payload.
     fn default() -> Self {
-        Self { trigger: None, payload: Value::Null, env: BTreeMap::new(), seed: None, again: None }
+        Self { trigger: None, payload: Value::Null, env: BTreeMap::new(), seed: None, trace: None, again: None }
     }
 }
 

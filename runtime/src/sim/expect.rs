@@ -1,13 +1,16 @@
 //! Which expectations of a test do not hold?
 
 use flow_model::{
-    case::{Count, Expectation, Expected, RunState, contains},
+    case::{Count, Expectation, Expected, RunState, Target, contains},
     expr::Expr,
     span::Span,
     value::Value,
 };
 
-use super::{Made, World, fits};
+use super::{
+    Made,
+    world::{World, answer::fits},
+};
 use crate::machine::{Outcome, Status};
 
 /// An expectation that does not hold.
@@ -21,8 +24,24 @@ pub struct Unmet {
     pub actual: String,
 }
 
-pub(super) fn unmet(world: &World<'_>, status: &Status) -> Vec<Unmet> {
-    world.case.expectations.iter().filter_map(|expectation| check(world, status, expectation)).collect()
+/// What does not hold, with its number among the expectations.
+pub(super) fn unmet(world: &World<'_>, status: &Status) -> Vec<(usize, Unmet)> {
+    let expectations = world.case.expectations.iter().enumerate();
+    expectations.filter_map(|(index, expected)| Some((index, check(world, status, expected)?))).collect()
+}
+
+/// How often it was called what an expectation is about, to go forward: what takes something back is not counted.
+pub(super) fn called(world: &World<'_>, expected: &Expected) -> usize {
+    let Expected::Called { target, with, .. } = expected else { return 0 };
+    let pattern = with.as_ref().and_then(|with| world.eval(with).ok());
+    let forward = calls(world, target).filter(|call| !call.is_undo);
+    forward.filter(|call| pattern.as_ref().is_none_or(|pattern| contains(&call.args, pattern))).count()
+}
+
+/// The calls of an operation, without those that are there because of a fault alone.
+fn calls<'w>(world: &'w World<'_>, target: &Target) -> impl Iterator<Item = &'w Made> {
+    let made = world.report.calls.iter().filter(|call| !call.is_extra);
+    made.filter(|call| fits(target, &call.connection, &call.operation))
 }
 
 fn check(world: &World<'_>, status: &Status, expectation: &Expectation) -> Option<Unmet> {
@@ -58,8 +77,7 @@ fn check(world: &World<'_>, status: &Status, expectation: &Expectation) -> Optio
                 Ok(pattern) => pattern,
                 Err(failure) => return unmet("arguments".to_owned(), failure.message),
             };
-            let calls: Vec<_> =
-                world.report.calls.iter().filter(|call| fits(target, &call.connection, &call.operation)).collect();
+            let calls: Vec<_> = calls(world, target).collect();
             let fitting = calls
                 .iter()
                 .filter(|call| pattern.as_ref().is_none_or(|pattern| contains(&call.args, pattern)))
@@ -72,8 +90,8 @@ fn check(world: &World<'_>, status: &Status, expectation: &Expectation) -> Optio
                 return None;
             }
             let name = match target {
-                flow_model::case::Target::All => "any operation".to_owned(),
-                flow_model::case::Target::Operation { connection, operation } => format!("`{connection}.{operation}`"),
+                Target::All => "any operation".to_owned(),
+                Target::Operation { connection, operation } => format!("`{connection}.{operation}`"),
             };
             let with = pattern.as_ref().map(|pattern| format!(" with {}", pattern.to_json())).unwrap_or_default();
             unmet(format!("{name} is {}{with}", times(*count)), made(&calls, fitting, pattern.as_ref()))
@@ -144,14 +162,22 @@ fn made(calls: &[&Made], fitting: usize, pattern: Option<&Value>) -> String {
     }
 }
 
-fn ended(world: &World<'_>, status: &Status) -> String {
-    match (&world.report.outcome, status) {
-        (Some(Outcome::Completed(value)), _) => format!("the run completes with {}", value.to_json()),
-        (Some(Outcome::Failed { failure, place }), _) => {
+/// How a run ends, in words.
+pub(super) fn outcome(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Completed(value) => format!("the run completes with {}", value.to_json()),
+        Outcome::Failed { failure, place } => {
             let at = place.as_ref().map(|place| format!(" at `{place}`")).unwrap_or_default();
             format!("the run fails{at}: {failure}")
         }
-        (Some(Outcome::Cancelled { reason }), _) => format!("the run is cancelled: {reason}"),
+        Outcome::Cancelled { reason } => format!("the run is cancelled: {reason}"),
+    }
+}
+
+/// How the run of the test stands, in words.
+pub(super) fn ended(world: &World<'_>, status: &Status) -> String {
+    match (&world.report.outcome, status) {
+        (Some(ended), _) => outcome(ended),
         (None, Status::Undecided { steps, .. }) => {
             let steps: Vec<_> =
                 steps.iter().map(|(place, failure)| format!("`{place}` ({})", failure.message)).collect();

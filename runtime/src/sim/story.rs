@@ -178,7 +178,9 @@ pub fn kept(data: &Path) -> Result<Vec<Kept>, Error> {
     let reader = store::read(data)?;
     let mut runs = reader.list(&Filter { limit: usize::MAX, ..Filter::default() })?;
     runs.reverse();
-    let runs = runs.into_iter().map(|summary| {
+    let runs = runs.into_iter().map(|listed| {
+        // Lists have no results.
+        let summary = reader.summary(&listed.id)?.unwrap_or(listed);
         let rows = reader.rows(&summary.id)?;
         let json = reader.plan(&summary.plan)?.unwrap_or_default();
         let plan = serde_json::from_slice(&json).map_err(|error| {

@@ -543,6 +543,15 @@ pub trait Store: Send + Sync {
     /// Runs that are not over, in the order in which they were accepted.
     async fn unfinished(&self) -> Result<Vec<Unfinished>, Error>;
 
+    /// How many runs that are not over stand how.
+    async fn standing(&self) -> Result<BTreeMap<RunState, u64>, Error> {
+        let mut counts = BTreeMap::new();
+        for run in self.unfinished().await? {
+            *counts.entry(run.state).or_default() += 1;
+        }
+        Ok(counts)
+    }
+
     /// How many bytes can still be written, where that is known.
     fn space(&self) -> Option<u64>;
 }

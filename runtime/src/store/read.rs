@@ -227,6 +227,15 @@ impl Reader {
         Ok(runs.collect::<Result<_, _>>()?)
     }
 
+    pub(super) fn standing(&self) -> Result<BTreeMap<RunState, u64>, Error> {
+        let connection = self.lock();
+        let mut statement =
+            connection.prepare_cached("select state, count(*) from runs where ended_at is null group by state")?;
+        let counts =
+            statement.query_map([], |row| Ok((parsed(row, 0)?, u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0))))?;
+        Ok(counts.collect::<Result<_, _>>()?)
+    }
+
     pub(super) fn start(&self, run: &RunId) -> Result<Option<Start>, Error> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached("select start from runs where id = ?")?;

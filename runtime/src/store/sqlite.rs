@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use flow_model::units::Instant;
 
 use super::{
-    Batch, Committed, Error, Filter, Letter, Letters, Note, Reader, RunDetail, RunSummary, Store, Unfinished,
+    Batch, Committed, Error, Filter, Letter, Letters, Note, Reader, RunDetail, RunState, RunSummary, Store, Unfinished,
     lock::Lock,
     read, schema,
     write::{Job, Writer},
@@ -131,6 +131,10 @@ impl Store for Sqlite {
 
     async fn unfinished(&self) -> Result<Vec<Unfinished>, Error> {
         self.reading(Reader::unfinished).await
+    }
+
+    async fn standing(&self) -> Result<BTreeMap<RunState, u64>, Error> {
+        self.reading(Reader::standing).await
     }
 
     fn space(&self) -> Option<u64> {

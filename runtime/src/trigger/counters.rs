@@ -37,6 +37,21 @@ pub struct Counts {
     pub faulty: u64,
 }
 
+impl Counts {
+    /// Each count with its name in metrics.
+    pub fn named(&self) -> [(&'static str, u64); 7] {
+        [
+            ("accepted", self.accepted),
+            ("duplicate", self.duplicates),
+            ("ignored", self.ignored),
+            ("unverified", self.unverified),
+            ("conflict", self.conflicts),
+            ("unavailable", self.unavailable),
+            ("faulty", self.faulty),
+        ]
+    }
+}
+
 impl Counters {
     /// What was counted so far.
     pub fn counts(&self) -> Counts {

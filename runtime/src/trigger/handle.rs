@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::{extract::Request, response::Response};
 use flow_model::plan::NodeKind;
-use futures::{FutureExt as _, future::join_all};
+use futures::future::join_all;
 use http::{Method, StatusCode};
 use serde_json::json;
 use tokio::sync::watch;
@@ -13,12 +13,14 @@ use url::Url;
 use super::{
     Counters, challenge,
     event::{Setting, Wanted, wanted},
+    probe::Probes,
     problem::{self, Problem, json_response},
     received::{Reading, read},
     route::{Entry, Table},
 };
 use crate::{
     engine::{Accepted, Answer, Engine, Newness, RunId, RunState, Submission, SubmitError},
+    observe::{Trace, name::TRACEPARENT},
     timer::Clock,
 };
 
@@ -32,6 +34,7 @@ pub(super) struct Desk {
     pub(super) public: Option<Url>,
     pub(super) answer_time: Duration,
     pub(super) counters: Arc<Counters>,
+    pub(super) probes: Probes,
     /// Turns true when the server stops.
     pub(super) stopping: watch::Receiver<bool>,
 }
@@ -48,7 +51,7 @@ pub(super) async fn handle(desk: Arc<Desk>, request: Request) -> Response {
 impl Desk {
     async fn answer(&self, request: Request) -> Result<Response, Problem> {
         let listeners = match self.find(&request)? {
-            Entry::Health => return Ok(self.health()),
+            Entry::Probe(probe) => return self.probes.answer(*probe).await,
             Entry::Request(listener) => std::slice::from_ref(listener),
             Entry::Hook(listeners) => listeners,
         };
@@ -60,6 +63,7 @@ impl Desk {
             return Err(Problem::no_method(received.method.as_str(), received.uri.path(), &["POST"]));
         }
         let wanted = wanted(listeners, &received, &self.setting, self.clock.now())?;
+        let trace = received.headers.get(TRACEPARENT).and_then(|value| Trace::read(value.to_str().ok()?));
         drop(received);
         if wanted.is_empty() {
             self.counters.ignored();
@@ -69,7 +73,7 @@ impl Desk {
             [only] => responds(only),
             _ => false,
         };
-        let runs = self.submit(wanted).await?;
+        let runs = self.submit(wanted, trace).await?;
         match runs.as_slice() {
             [run] if responds => Ok(self.respond(run).await),
             runs => Ok(problem::accepted(StatusCode::ACCEPTED, &texts(runs))),
@@ -82,7 +86,7 @@ impl Desk {
         let method = request.method().as_str();
         let found = match methods.get(method) {
             None if request.method() == Method::HEAD => {
-                methods.get("GET").filter(|entry| matches!(entry, Entry::Health))
+                methods.get("GET").filter(|entry| matches!(entry, Entry::Probe(_)))
             }
             found => found,
         };
@@ -92,16 +96,9 @@ impl Desk {
         })
     }
 
-    fn health(&self) -> Response {
-        match self.engine.halted().now_or_never() {
-            None => json_response(StatusCode::OK, &json!({ "status": "ok" })),
-            Some(_) => json_response(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "halted" })),
-        }
-    }
-
     /// Starts runs, all at once, so that they can be written together. What is on disk stays there when another one is not
     /// accepted; the sender tries again, and keys tell what is known.
-    async fn submit(&self, wanted: Vec<Wanted>) -> Result<Vec<RunId>, Problem> {
+    async fn submit(&self, wanted: Vec<Wanted>, trace: Option<Trace>) -> Result<Vec<RunId>, Problem> {
         let submissions = wanted.into_iter().map(|wanted| {
             self.engine.submit(Submission {
                 flow: wanted.plan.flow.clone(),
@@ -109,6 +106,7 @@ impl Desk {
                 payload: wanted.payload,
                 dedupe: wanted.dedupe,
                 body_digest: Some(wanted.digest),
+                trace,
                 notes: BTreeMap::new(),
             })
         });

@@ -11,6 +11,7 @@ mod form;
 mod handle;
 mod limits;
 mod payload;
+mod probe;
 mod problem;
 mod received;
 mod rhythm;

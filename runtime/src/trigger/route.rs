@@ -1,7 +1,8 @@
 //! Which ways in do the triggers of these plans open?
 //!
 //! `on http` has its own method and path, and is one flow's. The webhooks of a connection come to
-//! `POST /hooks/<connection>`, where any number of flows may listen. `GET /healthz` is there always.
+//! `POST /hooks/<connection>`, where any number of flows may listen. `GET /healthz`, `/readyz` and `/metrics` are there
+//! always.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,8 +17,7 @@ use flow_model::{
 };
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 
-/// Where the server says that it is there.
-pub(super) const HEALTH: &str = "/healthz";
+use super::probe::Probe;
 
 /// A way in, as it is shown to people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +79,7 @@ pub enum Error {
     },
 }
 
-/// Lists the ways in that the triggers of these plans open, by path, without `/healthz`.
+/// Lists the ways in that the triggers of these plans open, by path, without what the server answers itself.
 ///
 /// # Errors
 /// When two flows want the same requests, or a flow wants what the server needs.
@@ -89,7 +89,7 @@ pub fn routes(plans: &[Arc<Plan>]) -> Result<Vec<Route>, Error> {
     Ok(routes
         .filter_map(|(path, (method, entry))| {
             let listeners = match entry {
-                Entry::Health => return None,
+                Entry::Probe(_) => return None,
                 Entry::Request(listener) => std::slice::from_ref(listener),
                 Entry::Hook(listeners) => listeners,
             };
@@ -114,7 +114,7 @@ pub(super) struct Table {
 #[derive(Debug)]
 pub(super) enum Entry {
     /// The server itself.
-    Health,
+    Probe(Probe),
     /// The one flow that listens there.
     Request(Listener),
     /// The flows that listen to a connection.
@@ -164,8 +164,8 @@ impl Listener {
 
 impl Table {
     pub(super) fn new(plans: &[Arc<Plan>]) -> Result<Self, Error> {
-        let health = BTreeMap::from([("GET".to_owned(), Entry::Health)]);
-        let mut table = Self { paths: BTreeMap::from([(HEALTH.to_owned(), health)]) };
+        let probe = |probe: Probe| (probe.path().to_owned(), BTreeMap::from([("GET".to_owned(), Entry::Probe(probe))]));
+        let mut table = Self { paths: Probe::ALL.map(probe).into() };
         for plan in plans {
             for index in 0..plan.triggers.len() {
                 table.add(Listener { plan: Arc::clone(plan), index, types: plan.types.clone() })?;
@@ -194,7 +194,7 @@ impl Table {
             }
         };
         let route = format!("{method} {path}");
-        if path == HEALTH {
+        if Probe::ALL.iter().any(|probe| probe.path() == path) {
             return Err(Error::Reserved { route, flow });
         }
         let is_hook = listener.webhook().is_some();
@@ -227,7 +227,7 @@ impl Table {
             Some(Entry::Request(first)) => {
                 return Err(Error::Taken { route, first: first.plan.flow.clone(), second: flow });
             }
-            Some(Entry::Health) => return Err(Error::Reserved { route, flow }),
+            Some(Entry::Probe(_)) => return Err(Error::Reserved { route, flow }),
         }
         Ok(())
     }
@@ -237,10 +237,12 @@ impl Table {
         self.paths.get(path)
     }
 
-    /// All ways in, as `POST /leads`.
+    /// All ways in that senders may mean, as `POST /leads`.
     pub(super) fn names(&self) -> Vec<String> {
         let of = |(path, methods): (&String, &BTreeMap<String, Entry>)| -> Vec<String> {
-            methods.keys().map(|method| format!("{method} {path}")).collect()
+            let meant = |entry: &Entry| !matches!(entry, Entry::Probe(Probe::Ready | Probe::Metrics));
+            let methods = methods.iter().filter(|(_, entry)| meant(entry));
+            methods.map(|(method, _)| format!("{method} {path}")).collect()
         };
         self.paths.iter().flat_map(of).collect()
     }

@@ -92,6 +92,7 @@ impl Schedule {
             payload: Value::record([("scheduled_at", Value::Timestamp(at.timestamp()))]),
             dedupe: Some((at.to_string(), WINDOW)),
             body_digest: None,
+            trace: None,
             notes: note(at),
         }
     }

@@ -11,6 +11,7 @@ use super::{
     Counters, Limits,
     event::Setting,
     handle::{self, Desk},
+    probe::Probes,
     received::Reading,
     route::{self, Table},
     schedule::{self, schedules},
@@ -19,6 +20,7 @@ use super::{
 use crate::{
     engine::Engine,
     eval::{Environment, Library},
+    observe::Metrics,
     secret::Secrets,
     store,
     timer::Clock,
@@ -42,6 +44,8 @@ pub struct Settings {
     pub public_url: Option<Url>,
     /// What requests came to.
     pub counters: Arc<Counters>,
+    /// What is shown at `/metrics`; nothing when absent.
+    pub metrics: Option<Arc<Metrics>>,
 }
 
 /// Why serving ended.
@@ -68,7 +72,7 @@ pub async fn serve(
     settings: Settings,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), Error> {
-    let Settings { library, env, secrets, clock, limits, public_url, counters } = settings;
+    let Settings { library, env, secrets, clock, limits, public_url, counters, metrics } = settings;
     let schedules = schedules(plans)?;
     let (stopped, stopping) = watch::channel(false);
     let desk = Arc::new(Desk {
@@ -84,6 +88,7 @@ pub async fn serve(
         public: public_url,
         answer_time: limits.answer_time.duration(),
         counters,
+        probes: Probes::new(engine.clone(), clock.clone(), metrics, stopping.clone()),
         stopping,
     });
     let router = Router::new().fallback(move |request: Request| handle::handle(Arc::clone(&desk), request));

@@ -41,7 +41,8 @@ fn two_sends() -> Plan {
 }
 
 fn typed(mut plan: Plan) -> Plan {
-    plan.connectors.get_mut("world").unwrap().operations.get_mut("send").unwrap().result = Type::String;
+    std::sync::Arc::make_mut(plan.connectors.get_mut("world").unwrap()).operations.get_mut("send").unwrap().result =
+        Type::String;
     plan
 }
 

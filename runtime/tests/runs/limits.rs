@@ -40,6 +40,7 @@ fn event(key: &str, number: i64) -> Submission {
         payload: Value::record([("key", Value::text(key)), ("n", Value::Int(number))]),
         dedupe: Some((number.to_string(), Millis::seconds(999_999))),
         body_digest: None,
+        trace: None,
         notes: BTreeMap::new(),
     }
 }

@@ -459,6 +459,7 @@ fn the_deadline_ends_the_run() {
         payload,
         env: [].into(),
         seed: None,
+        trace: None,
         again: None,
     }));
     let deadline = play.machine.deadline().unwrap();
@@ -480,6 +481,7 @@ fn a_run_sees_the_environment_that_it_began_with() {
         payload: Value::Null,
         env,
         seed: None,
+        trace: None,
         again: None,
     }));
     assert_eq!(play.value(), Value::text("eu"));
@@ -499,7 +501,14 @@ fn what_a_run_has_seen_is_in_its_journal_and_seen_again() {
     let mut play = Play::new(plan(&[], body));
     let start = |seed: &str| {
         let seed = Some(seed.to_owned());
-        flow_runtime::machine::Start { trigger: None, payload: Value::Null, env: [].into(), seed, again: None }
+        flow_runtime::machine::Start {
+            trigger: None,
+            payload: Value::Null,
+            env: [].into(),
+            seed,
+            trace: None,
+            again: None,
+        }
     };
     play.apply(Event::Started(start("5eed")));
     play.fire();
@@ -521,7 +530,7 @@ fn what_a_run_has_seen_is_in_its_journal_and_seen_again() {
 /// A step that calls `send`, whose connector finds with `read` what an earlier call did.
 fn found_again() -> Play {
     let mut plan = plan(&[], vec![step("a", "send", 1), end(get(1))]);
-    let connector = plan.connectors.get_mut("world").unwrap();
+    let connector = std::sync::Arc::make_mut(plan.connectors.get_mut("world").unwrap());
     let call = OperationCall { operation: "read".into(), args: vec![Expr::Slot(Slot(0))] };
     let send = connector.operations.get_mut("send").unwrap();
     send.key = Some(KeySource::Lookup(call));

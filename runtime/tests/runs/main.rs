@@ -8,13 +8,16 @@
 mod again;
 mod ask;
 mod cases;
+mod conformance;
 mod control;
 mod crash;
 mod durability;
 mod engine;
+mod golden;
 mod limits;
 mod machine;
 mod others;
+mod proofs;
 mod random;
 mod reliability;
 mod simulated;

@@ -266,6 +266,7 @@ fn the_deadline_undoes_what_was_done() {
         payload,
         env: [].into(),
         seed: None,
+        trace: None,
         again: None,
     }));
     play.ok("a", 1);

@@ -1,10 +1,10 @@
 //! The results of tests for people.
 
 use flow_compiler::render;
-use flow_model::{diagnostic::Label, value::Value};
+use flow_model::{case::Case, diagnostic::Label, value::Value};
 use flow_runtime::sim::{Made, Report};
 
-use super::{Results, Suite, Test};
+use super::{Results, Suite, Test, story};
 use crate::{
     trouble::Trouble,
     ui::{
@@ -18,7 +18,7 @@ use crate::{
 const MOST_CALLS: usize = 20;
 
 /// What stands before what belongs to a test.
-const INDENT: &str = "    ";
+pub(super) const INDENT: &str = "    ";
 
 /// Writes the results.
 pub(super) fn show(results: &Results) -> Result<(), Trouble> {
@@ -34,6 +34,9 @@ pub(super) fn show(results: &Results) -> Result<(), Trouble> {
             if !test.report.has_passed() {
                 text.push_str(&failure(suite, test, style));
             }
+            if let Some(faulted) = &test.faulted {
+                text.push_str(&story::told(suite, test, faulted, style));
+            }
         }
         text.push_str(&coverage(suite));
         text.push('\n');
@@ -45,14 +48,27 @@ pub(super) fn show(results: &Results) -> Result<(), Trouble> {
 
 /// `  ✓ the receipt goes out  3m 05s`
 fn line(test: &Test) -> String {
-    let mark = if test.report.has_passed() { styled(WELL, "✓") } else { styled(WRONG, "✗") };
-    let elapsed = styled(QUIET, length(test.report.elapsed));
-    format!("  {mark} {}  {elapsed}\n", plain(&test.case.name))
+    let mark = if test.has_passed() { styled(WELL, "✓") } else { styled(WRONG, "✗") };
+    let mut aside = length(test.report.elapsed);
+    if let Some(faulted) = &test.faulted {
+        aside.push_str(&match faulted.possible - faulted.tried {
+            0 => format!(", {}", ui::count(faulted.tried, "fault")),
+            _ => format!(", {} of {}", faulted.tried, ui::count(faulted.possible, "fault")),
+        });
+    }
+    format!("  {mark} {}  {}\n", plain(&test.case.name), styled(QUIET, aside))
 }
 
 /// What does not hold, where that is said, and what happened.
 fn failure(suite: &Suite, test: &Test, style: render::Style) -> String {
-    let Test { case, report } = test;
+    let Test { case, report, .. } = test;
+    let mut text = broken(suite, case, report, style);
+    text.push_str(&history(report, style.width.saturating_sub(INDENT.len())));
+    text
+}
+
+/// What does not hold, and where that is said.
+pub(super) fn broken(suite: &Suite, case: &Case, report: &Report, style: render::Style) -> String {
     let mut text = String::new();
     let width = style.width.saturating_sub(INDENT.len());
     let place = |span, label: &str| {
@@ -69,7 +85,6 @@ fn failure(suite: &Suite, test: &Test, style: render::Style) -> String {
         text.push_str(&format!("{INDENT}{}   {}\n", styled(WRONG, "actual:"), plain(&unmet.actual)));
         text.push_str(&place(unmet.span, "does not hold"));
     }
-    text.push_str(&history(report, width));
     text
 }
 
@@ -95,7 +110,7 @@ fn history(report: &Report, width: usize) -> String {
 }
 
 /// `receipt: payments.charge (attempt 2) {"amount":500} → Timeout`, in so many columns as far as names allow.
-fn call(made: &Made, width: usize) -> String {
+pub(super) fn call(made: &Made, width: usize) -> String {
     const LEAST: usize = 20;
     let (step, operation) = (made.place.to_string(), format!("{}.{}", made.connection, made.operation));
     let mut head = if step == operation { step } else { format!("{step}: {operation}") };

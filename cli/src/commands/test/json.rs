@@ -1,10 +1,10 @@
 //! The results of tests for programs.
 
 use flow_compiler::render;
-use flow_runtime::sim::Made;
+use flow_runtime::sim::{Made, Report, Unmet};
 use serde_json::{Value as Json, json};
 
-use super::{Results, Suite, Test};
+use super::{Results, Suite, Test, story};
 
 /// The results; the shape is a promise: fields may be added, none changes its meaning.
 pub(super) fn json(results: &Results) -> Json {
@@ -55,15 +55,7 @@ pub(super) fn json(results: &Results) -> Json {
 }
 
 fn one(suite: &Suite, test: &Test) -> Json {
-    let Test { case, report } = test;
-    let unmet: Vec<Json> = report
-        .unmet
-        .iter()
-        .map(|unmet| {
-            let (line, column) = suite.position(unmet.span);
-            json!({ "line": line, "column": column, "expected": unmet.expected, "actual": unmet.actual })
-        })
-        .collect();
+    let Test { case, report, faulted } = test;
     let dead_letters: Vec<Json> =
         report.dead_letters.iter().map(|(queue, value)| json!({ "queue": queue, "value": value.to_json() })).collect();
     json!({
@@ -71,14 +63,24 @@ fn one(suite: &Suite, test: &Test) -> Json {
         "line": suite.position(case.span).0,
         "name": case.name,
         "flow": case.flow,
-        "passed": report.has_passed(),
+        "passed": test.has_passed(),
         "elapsed_ms": report.elapsed.0,
-        "unmet": unmet,
+        "unmet": unmet(suite, report),
         "broken": report.broken,
         "calls": report.calls.iter().map(call).collect::<Vec<_>>(),
         "dead_letters": dead_letters,
         "log": report.log,
+        "faults": faulted.as_ref().map(|faulted| story::json(suite, test, faulted)),
     })
+}
+
+/// What does not hold.
+pub(super) fn unmet(suite: &Suite, report: &Report) -> Vec<Json> {
+    let one = |unmet: &Unmet| {
+        let (line, column) = suite.position(unmet.span);
+        json!({ "line": line, "column": column, "expected": unmet.expected, "actual": unmet.actual })
+    };
+    report.unmet.iter().map(one).collect()
 }
 
 fn call(made: &Made) -> Json {

@@ -31,7 +31,7 @@ pub(super) fn xml(results: &Results) -> String {
 }
 
 fn suite(text: &mut String, suite: &Suite) {
-    let failed = suite.tests.iter().filter(|test| !test.report.has_passed()).count();
+    let failed = suite.tests.iter().filter(|test| !test.has_passed()).count();
     let errors = usize::from(suite.has_errors());
     let time: u64 = suite.tests.iter().map(|test| test.report.elapsed.0).sum();
     let _ = writeln!(
@@ -54,7 +54,7 @@ fn suite(text: &mut String, suite: &Suite) {
 }
 
 fn one(text: &mut String, suite: &Suite, test: &Test) {
-    let Test { case, report } = test;
+    let Test { case, report, faulted } = test;
     let _ = write!(
         text,
         "    <testcase name=\"{}\" classname=\"{}\" file=\"{}\" line=\"{}\" time=\"{}\"",
@@ -64,13 +64,19 @@ fn one(text: &mut String, suite: &Suite, test: &Test) {
         suite.position(case.span).0,
         seconds(report.elapsed),
     );
-    if report.has_passed() {
+    if test.has_passed() {
         text.push_str("/>\n");
         return;
     }
     text.push_str(">\n");
     if let Some(why) = &report.broken {
         let _ = writeln!(text, "      <failure message=\"{}\"/>", escaped(why));
+    }
+    let under = faulted.iter().filter(|faulted| faulted.failing > 0).flat_map(|faulted| &faulted.shortest);
+    for (fault, report) in under {
+        let message = format!("does not hold under {}", super::story::again(suite, test, fault));
+        let body = super::story::lines(suite, report).join("\n");
+        let _ = writeln!(text, "      <failure message=\"{}\">{}</failure>", escaped(&message), escaped(&body));
     }
     for unmet in &report.unmet {
         let (line, _) = suite.position(unmet.span);

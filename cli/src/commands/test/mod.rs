@@ -1,11 +1,13 @@
 //! `flowc test`: do the programs do what their tests say?
 //!
 //! In: files with `test` items. Out: the result of each test for people ([`human`]), as JSON ([`json`]) or as JUnit writes
-//! it ([`junit`]), and which steps no test has reached.
+//! it ([`junit`]), and which steps no test has reached. With `--faults`, what happens to each test when something goes wrong
+//! ([`story`]).
 
 mod human;
 mod json;
 mod junit;
+mod story;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,10 +16,18 @@ use std::{
 };
 
 use flow_compiler::Checked;
-use flow_model::{case::Case, diagnostic::Severity, span::Span};
+use flow_model::{
+    case::Case,
+    diagnostic::Severity,
+    plan::{Plan, SourceMap},
+    span::Span,
+};
 use flow_runtime::{
     eval::Library,
-    sim::{self, Report},
+    sim::{
+        self, Report,
+        faults::{self, Faulted},
+    },
 };
 
 use crate::{args, exit::Exit, program, trouble::Trouble, ui};
@@ -63,12 +73,23 @@ struct Suite {
     tests: Vec<Test>,
     /// The steps of each flow that has tests.
     coverage: BTreeMap<String, Coverage>,
+    /// The plans of the flows, and where their nodes stand.
+    plans: BTreeMap<String, Arc<Plan>>,
+    sources: BTreeMap<String, SourceMap>,
 }
 
 /// A test that was run.
 struct Test {
     case: Case,
     report: Report,
+    /// What faults showed, where they were asked for and the test passes without.
+    faulted: Option<Faulted>,
+}
+
+impl Test {
+    fn has_passed(&self) -> bool {
+        self.report.has_passed() && self.faulted.as_ref().is_none_or(|faulted| faulted.failing == 0)
+    }
 }
 
 /// Which steps of a flow tests have reached.
@@ -87,13 +108,13 @@ impl Coverage {
 impl Results {
     fn of(files: &[PathBuf], args: &args::Test) -> Result<Self, Trouble> {
         let mut places = program::Places::new(&args.environment);
-        let filter = args.filter.as_deref();
         let library = Library::new(flow_stdlib::functions());
         let mut results = Self { suites: Vec::new(), unread: Vec::new(), left_out: 0 };
         for path in files {
             match places.of(path)?.check(path) {
                 Ok(checked) => {
-                    let suite = Suite::of(path.display().to_string(), checked, &library, filter, &mut results.left_out);
+                    let path = path.display().to_string();
+                    let suite = Suite::of(path, checked, &library, args, &mut results.left_out);
                     if !suite.tests.is_empty() || suite.has_errors() {
                         results.suites.push(suite);
                     }
@@ -113,7 +134,7 @@ impl Results {
     }
 
     fn failed(&self) -> usize {
-        self.all().filter(|test| !test.report.has_passed()).count()
+        self.all().filter(|test| !test.has_passed()).count()
     }
 
     /// Files that have errors or can't be read.
@@ -133,25 +154,32 @@ impl Results {
 }
 
 impl Suite {
-    fn of(path: String, mut checked: Checked, library: &Library, filter: Option<&str>, left_out: &mut usize) -> Self {
+    fn of(path: String, mut checked: Checked, library: &Library, args: &args::Test, left_out: &mut usize) -> Self {
         // Warnings are for `flowc check`.
         checked.diagnostics.retain(|diagnostic| diagnostic.severity() == Severity::Error);
-        let mut suite = Self { path, checked, tests: Vec::new(), coverage: BTreeMap::new() };
+        let (plans, sources) = (BTreeMap::new(), BTreeMap::new());
+        let mut suite = Self { path, checked, tests: Vec::new(), coverage: BTreeMap::new(), plans, sources };
         let Some(program) = suite.checked.program.take() else { return suite };
-        let plans: BTreeMap<&String, Arc<_>> =
-            program.plans.iter().map(|(name, plan)| (name, Arc::new(plan.clone()))).collect();
-        for case in program.cases {
-            if !filter.is_none_or(|filter| is_meant(&case, filter)) {
+        suite.plans = program.plans.iter().map(|(name, plan)| (name.clone(), Arc::new(plan.clone()))).collect();
+        for case in &program.cases {
+            let filter = args.filter.as_deref();
+            if !filter.is_none_or(|filter| is_meant(case, filter)) {
                 *left_out += 1;
                 continue;
             }
-            let Some(plan) = plans.get(&case.flow) else { continue };
-            let report = sim::run(&case, plan, library);
+            let Some(plan) = suite.plans.get(&case.flow) else { continue };
+            let called: Vec<_> = program.called_by(&case.flow).into_iter().cloned().map(Arc::new).collect();
+            let report = sim::run_with(case, plan, &called, library);
+            let faulted = match &args.faults {
+                Some(asked) if report.has_passed() => Some(under(asked, case, plan, &called, library)),
+                _ => None,
+            };
             let coverage = suite.coverage.entry(case.flow.clone()).or_default();
             coverage.steps.extend(report.steps.iter().cloned());
             coverage.reached.extend(report.reached.iter().cloned());
-            suite.tests.push(Test { case, report });
+            suite.tests.push(Test { case: case.clone(), report, faulted });
         }
+        suite.sources = program.sources;
         suite
     }
 
@@ -159,9 +187,28 @@ impl Suite {
         !self.checked.diagnostics.is_empty()
     }
 
+    /// Where a node of a flow stands.
+    fn span(&self, flow: &str, path: &str) -> Option<Span> {
+        let graph = &self.plans.get(flow)?.graph;
+        let node = graph.node_indices().find(|node| graph.node_weight(*node).is_some_and(|node| node.path == path))?;
+        self.sources.get(flow)?.nodes.get(node.index()).copied()
+    }
+
     /// The line on which something stands, from 1, and the column.
     fn position(&self, span: Span) -> (u32, u32) {
         self.checked.files.line_column(span.file, span.start)
+    }
+}
+
+/// Runs a test under each fault, or under one; the story of one is kept however it ends.
+fn under(asked: &args::Faults, case: &Case, plan: &Arc<Plan>, called: &[Arc<Plan>], library: &Library) -> Faulted {
+    match asked {
+        args::Faults::All => faults::explore(case, plan, called, library),
+        args::Faults::One(fault) => {
+            let report = sim::run_under(case, plan, called, library, Some(fault));
+            let failing = usize::from(!report.has_passed());
+            Faulted { tried: 1, possible: 1, failing, shortest: Some((fault.clone(), report)) }
+        }
     }
 }
 

@@ -77,6 +77,20 @@ async fn a_form_is_nested_and_can_carry_the_key() {
 }
 
 #[tokio::test]
+async fn a_trace_goes_along_unless_the_declaration_has_its_own() {
+    let told = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    for (declared, expected) in [(None, told), (Some("mine"), "mine")] {
+        let server = Server::json("{}").await;
+        let mut world = World::reading(&server.url, Type::Json);
+        world.http().headers = declared.map(|own| ("Traceparent".to_owned(), text(own))).into_iter().collect();
+        let invocation = world.invocation(vec![]);
+        let invocation = crate::connector::Invocation { traceparent: Some(told.to_owned()), ..invocation };
+        assert!(world.connectors().perform(invocation).await.outcome.is_ok());
+        assert_eq!(server.only().header("traceparent"), Some(expected));
+    }
+}
+
+#[tokio::test]
 async fn each_way_to_carry_the_credential_works() {
     let token = || member(Ambient::Config, "token");
     for (auth, header, expected) in [

@@ -201,7 +201,7 @@ impl World {
             graph: DiGraph::new(),
             entry: None,
             connections: [("sales".to_owned(), connection)].into(),
-            connectors: [("crm".to_owned(), self.connector.clone())].into(),
+            connectors: [("crm".to_owned(), std::sync::Arc::new(self.connector.clone()))].into(),
             functions: BTreeMap::new(),
             types: Types::default(),
             secrets: Vec::new(),
@@ -226,6 +226,7 @@ impl World {
             args,
             key: "key-1".into(),
             timeout: self.timeout,
+            traceparent: None,
         }
     }
 

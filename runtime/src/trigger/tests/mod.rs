@@ -5,6 +5,7 @@ mod delivery;
 mod halted;
 mod hostile;
 mod plans;
+mod probe;
 mod route;
 mod schedule;
 
@@ -34,6 +35,7 @@ use crate::{
     egress::{Guard, Networks},
     engine::{self, Engine, Filter, RunSummary},
     eval::Library,
+    observe::Metrics,
     secret::{SecretText, Secrets},
     timer::Clock,
 };
@@ -137,6 +139,7 @@ impl World {
             limits,
             public_url: None,
             counters: Arc::clone(&counters),
+            metrics: Some(Arc::new(Metrics::new(Arc::clone(&counters), None))),
         };
         let (stop, stopped) = oneshot::channel::<()>();
         let served = Arc::clone(&engine);

@@ -147,7 +147,7 @@ fn with_webhook(plan: Plan, connection: &str, name: &str, webhook: WebhookTrigge
         connection.to_owned(),
         Connection { connector: "pay".to_owned(), config: Default::default() },
     )]);
-    Plan { connections, connectors: BTreeMap::from([("pay".to_owned(), connector)]), ..plan }
+    Plan { connections, connectors: BTreeMap::from([("pay".to_owned(), std::sync::Arc::new(connector))]), ..plan }
 }
 
 /// A flow on the webhook `paid` of the connection `payments`, which returns the payment's id. Events are known by their

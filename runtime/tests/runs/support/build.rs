@@ -78,7 +78,7 @@ pub(crate) fn plan(params: &[&str], body: Vec<Stmt>) -> Plan {
             "world".to_owned(),
             Connection { connector: "world".into(), config: IndexMap::new() },
         )]),
-        connectors: BTreeMap::from([("world".to_owned(), connector)]),
+        connectors: BTreeMap::from([("world".to_owned(), std::sync::Arc::new(connector))]),
         functions: BTreeMap::new(),
         types: Types::default(),
         secrets: Vec::new(),

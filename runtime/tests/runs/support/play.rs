@@ -58,6 +58,7 @@ impl Play {
             payload: params,
             env: BTreeMap::new(),
             seed: None,
+            trace: None,
             again: None,
         }));
         play

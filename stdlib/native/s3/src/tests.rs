@@ -326,7 +326,7 @@ fn plan(url: &str) -> Plan {
         graph: Default::default(),
         entry: None,
         connections: BTreeMap::from([("archive".to_owned(), connection)]),
-        connectors: BTreeMap::from([("s3".to_owned(), connector)]),
+        connectors: BTreeMap::from([("s3".to_owned(), std::sync::Arc::new(connector))]),
         functions: BTreeMap::new(),
         types: Types::default(),
         secrets: Vec::new(),
@@ -343,7 +343,9 @@ async fn a_step_reaches_the_server_with_the_settings_of_its_connection() {
     let perform = async |operation: &str, args: Vec<Value>| {
         let (plan, timeout) = (Arc::clone(&plan), Millis::seconds(30));
         let (connection, operation, key) = ("archive".to_owned(), operation.to_owned(), "k".to_owned());
-        connectors.perform(Invocation { plan, connection, operation, result: None, args, key, timeout }).await
+        connectors
+            .perform(Invocation { plan, connection, operation, result: None, args, key, timeout, traceparent: None })
+            .await
     };
     let name = || vec![Value::text("receipts"), Value::text("a.txt")];
     // Text may stand for bytes, and what was left out is null.

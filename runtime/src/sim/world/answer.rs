@@ -1,0 +1,229 @@
+//! What is a call answered in a test?
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use flow_model::{
+    case::{AnswerKind, Stub, Target},
+    failure::{ErrorKind, Failure},
+    plan::{Edge, NodeKind, Plan},
+    schema::{Effect, Operation},
+    ty::Type,
+    value::Value,
+};
+
+use petgraph::visit::EdgeRef as _;
+
+use super::World;
+use crate::{
+    connector::Reached,
+    machine::{Call, Event},
+    sim::{Made, What, faults::Fault, sample},
+};
+
+impl World<'_> {
+    /// Answers a call, and says how the attempt has ended.
+    pub(super) fn answer(&mut self, run: usize, call: Call) -> Result<Event, String> {
+        let plan = self.runs.get(run).map_or(&self.plan, |run| run.machine.plan());
+        let plan = Arc::clone(plan);
+        let operation = operation(&plan, &call.connection, &call.operation).cloned();
+        let names = operation.iter().flat_map(|operation| operation.params.keys().cloned());
+        let args = Value::Record(names.zip(call.args.iter().cloned()).collect());
+        let number = self.report.calls.len() + 1;
+        let mut reached = Reached::Answered;
+        let mut is_extra = true;
+        let (told, fault) = match self.fault {
+            Some(Fault::Fails(at, kind)) if *at == number => {
+                self.struck.insert(call.place.clone());
+                (Err(self.failure(kind.clone(), &call)), Some(format!("the call fails with `{kind}`, this once")))
+            }
+            _ => match self.remembered(run, &plan, &call, operation.as_ref(), &args) {
+                Some(told) => (told, None),
+                None => {
+                    is_extra = false;
+                    (self.stubbed(&plan, &call, operation.as_ref())?, None)
+                }
+            },
+        };
+        if run == 0 {
+            self.report.reached.insert(call.place.path.clone());
+        }
+        let line = self.line(run, Some(&call.place));
+        self.say(line.clone(), What::Call(number - 1));
+        self.report.calls.push(Made {
+            place: call.place.clone(),
+            attempt: call.attempt,
+            connection: call.connection,
+            operation: call.operation,
+            args,
+            outcome: told.clone(),
+            key: call.key.clone(),
+            is_extra,
+            is_undo: is_undo(&plan, &call.place.path),
+        });
+        if let Some(fault) = fault {
+            self.say(line.clone(), What::Fault(fault));
+        }
+        self.last = Some((call.key.clone(), told.clone()));
+        let mut outcome = told;
+        if self.fault == Some(&Fault::Lost(number)) {
+            self.say(line, What::Fault("the call has done what it does, and its answer is lost on the way".to_owned()));
+            self.struck.insert(call.place.clone());
+            self.lost.insert(call.key.clone());
+            self.known.insert(call.key, outcome);
+            outcome = Err(Failure::new(ErrorKind::Timeout, "the answer was lost"));
+        }
+        if matches!(&outcome, Err(failure) if matches!(failure.kind, ErrorKind::Timeout | ErrorKind::Interrupted)) {
+            reached = Reached::Perhaps;
+        }
+        // No system answers that a call was interrupted: its answer was lost, and the machine draws the conclusion.
+        let outcome = outcome.map_err(|failure| match failure.kind {
+            ErrorKind::Interrupted => Failure { kind: ErrorKind::Timeout, ..failure },
+            _ => failure,
+        });
+        Ok(Event::Attempted {
+            place: call.place,
+            attempt: call.attempt,
+            outcome,
+            reached,
+            retry_after: None,
+            // The longest wait that the policy allows.
+            draw: u32::MAX,
+        })
+    }
+
+    /// What one who is called answers to a call that was made before, and of which the run does not know.
+    fn remembered(
+        &mut self,
+        run: usize,
+        plan: &Plan,
+        call: &Call,
+        operation: Option<&Operation>,
+        args: &Value,
+    ) -> Option<Result<Value, Failure>> {
+        self.fault?;
+        let looks = plan.graph.node_weights().any(|node| {
+            node.path == call.place.path
+                && matches!(&node.kind, NodeKind::Step(step) if step.operation != call.operation)
+        });
+        if let Some(known) = self.known.remove(&call.key) {
+            return Some(known);
+        }
+        if looks && self.lost.contains(&call.key) {
+            return Some(Ok(Value::Null));
+        }
+        // A run that a repeated event has started makes the calls of the first one again.
+        let root = self.root_of(run);
+        if root == 0 {
+            return None;
+        }
+        let operation = operation?;
+        let is_same = |made: &&Made| {
+            made.connection == call.connection
+                && made.operation == call.operation
+                && match operation.effect {
+                    Effect::Read | Effect::Idempotent => made.args == *args,
+                    Effect::Create | Effect::Destroy => operation.is_repeatable() && made.key == call.key,
+                }
+        };
+        self.report.calls.iter().find(is_same).map(|made| made.outcome.clone())
+    }
+
+    /// The run that nobody has called and that has led to this one.
+    fn root_of(&self, mut run: usize) -> usize {
+        while let Some((parent, _)) = self.runs.get(run).and_then(|run| run.parent.as_ref()) {
+            run = *parent;
+        }
+        run
+    }
+
+    /// What the test says that is answered.
+    fn stubbed(
+        &mut self,
+        plan: &Plan,
+        call: &Call,
+        operation: Option<&Operation>,
+    ) -> Result<Result<Value, Failure>, String> {
+        let stub = self.case.stubs.iter().enumerate().find(|(index, stub)| {
+            fits(&stub.target, &call.connection, &call.operation) && self.kind(*index, stub).is_some()
+        });
+        let kind = match stub {
+            Some((index, stub)) => {
+                let kind = self.kind(index, stub).cloned();
+                *self.answered.entry(index).or_default() += 1;
+                kind
+            }
+            // A fault leads the run where the test does not go.
+            None if self.fault.is_some() => None,
+            None => {
+                return Err(format!(
+                    "`{}.{}` is called and has no stub: say what it answers, or write `stub * using schema`",
+                    call.connection, call.operation
+                ));
+            }
+        };
+        Ok(match kind {
+            Some(AnswerKind::Returns(value)) => self.eval(&value),
+            Some(AnswerKind::Fails(kind)) => Err(self.failure(kind, call)),
+            Some(AnswerKind::Schema) | None => Ok(operation.map_or(Value::Null, |operation| {
+                sample(call.result.as_ref().unwrap_or(&operation.result), &plan.types)
+            })),
+        })
+    }
+
+    /// A failure of a kind; the fields of a declared error are made from their types.
+    fn failure(&self, kind: ErrorKind, call: &Call) -> Failure {
+        let message = format!("`{}.{}` fails in this test", call.connection, call.operation);
+        let fields = match &kind {
+            ErrorKind::Declared(name) => sample(&Type::Named(name.clone()), &self.types),
+            _ => Value::Null,
+        };
+        let mut failure = Failure::new(kind, message);
+        if let Value::Record(fields) = fields {
+            failure.fields = fields;
+        }
+        failure
+    }
+
+    /// What a stub answers next, unless it has answered as often as it should.
+    fn kind<'s>(&self, index: usize, stub: &'s Stub) -> Option<&'s AnswerKind> {
+        let mut left = self.answered.get(&index).copied().unwrap_or(0);
+        for answer in &stub.answers {
+            match answer.times {
+                Some(times) if left >= times => left -= times,
+                _ => return Some(&answer.kind),
+            }
+        }
+        None
+    }
+}
+
+/// Says whether a node belongs to the `undo` of a step.
+fn is_undo(plan: &Plan, path: &str) -> bool {
+    let graph = &plan.graph;
+    let steps = graph
+        .node_indices()
+        .filter(|node| matches!(graph.node_weight(*node), Some(of) if matches!(of.kind, NodeKind::Step(_))));
+    let undos = steps.flat_map(|step| graph.edges(step).filter(|edge| matches!(edge.weight(), Edge::Region(_))));
+    let mut open: Vec<_> = undos.map(|edge| edge.target()).collect();
+    let mut seen = BTreeSet::new();
+    while let Some(node) = open.pop() {
+        if seen.insert(node) {
+            open.extend(graph.neighbors(node));
+        }
+    }
+    seen.into_iter().any(|node| graph.node_weight(node).is_some_and(|node| node.path == path))
+}
+
+/// The declaration of an operation of a plan.
+pub(super) fn operation<'p>(plan: &'p Plan, connection: &str, operation: &str) -> Option<&'p Operation> {
+    let connection = plan.connections.get(connection)?;
+    plan.connectors.get(&connection.connector)?.operations.get(operation)
+}
+
+/// Says whether a stub or an expectation is about an operation.
+pub(in crate::sim) fn fits(target: &Target, connection: &str, operation: &str) -> bool {
+    match target {
+        Target::All => true,
+        Target::Operation { connection: of, operation: named } => of == connection && named == operation,
+    }
+}

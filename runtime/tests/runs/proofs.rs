@@ -1,0 +1,221 @@
+//! Cases of docs/reliability.md that look at the whole engine: events that come again, moments at which runs are cancelled,
+//! many runs that fail together.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use flow_model::{
+    expr::Expr,
+    failure::ErrorKind,
+    plan::{Backoff, Plan, Retry},
+    units::Millis,
+    value::Value,
+};
+use flow_runtime::{
+    connector::Reached,
+    engine::{Engine, Newness, RunState, Submission},
+    journal::StepState,
+    machine::Outcome,
+    sim::{
+        disk::Pace,
+        oracle::{Evidence, judge},
+        outside::{Outside, Reply, answer},
+        process::{Ended, Life, live},
+        story::{files, kept},
+    },
+    timer::Clock as _,
+};
+use futures::future::join_all;
+
+use crate::support::{
+    build::*,
+    sim::{Fault, process},
+};
+
+fn event(key: &str) -> Submission {
+    let dedupe = Some((key.to_owned(), Millis::seconds(3600)));
+    Submission { dedupe, ..Submission::with_params("test", Value::Null) }
+}
+
+async fn begin(engine: &Engine, plan: &Arc<Plan>) {
+    engine.deploy(Arc::clone(plan)).await.unwrap();
+    engine.resume().await.unwrap();
+}
+
+#[test]
+fn case_04_a_keyed_call_whose_answers_are_lost_is_made_again_with_the_same_key_and_counts_once() {
+    for lost in 1..=3 {
+        let outside = Outside::new(move |made| match made.before {
+            before if before < lost => Reply::err(ErrorKind::Timeout, Reached::Perhaps).applied(),
+            _ => Reply::ok(answer(&made.arg)),
+        });
+        let plan = Arc::new(plan(&[], vec![step("pay", "keyed", 1), end(get(1))]));
+        let data = tempfile::tempdir().unwrap();
+        let ended = process(&outside, data.path(), Fault::Never, async |engine| {
+            begin(&engine, &plan).await;
+            let run = engine.submit(event("e")).await.unwrap().run;
+            engine.outcome(&run).await.unwrap()
+        });
+        let Ended::Well(summary) = ended else { panic!("no crash was asked for") };
+        assert_eq!(summary.outcome, Some(Outcome::Completed(answer(&Value::text("pay")))));
+        let keys: BTreeSet<_> = outside.made().into_iter().map(|made| made.key).collect();
+        assert_eq!((outside.made().len(), keys.len()), (lost + 1, 1), "the same key each time");
+    }
+}
+
+#[test]
+fn case_06_an_event_that_comes_a_hundred_times_at_once_after_a_restart_and_after_its_window() {
+    let outside = Outside::kind();
+    let data = tempfile::tempdir().unwrap();
+    let plan = Arc::new(plan(&[], vec![step("a", "send", 1), end(get(1))]));
+    let Ended::Well(first) = process(&outside, data.path(), Fault::Never, async |engine| {
+        begin(&engine, &plan).await;
+        let accepted = join_all((0..100).map(|_| engine.submit(event("e")))).await;
+        let accepted: Vec<_> = accepted.into_iter().map(Result::unwrap).collect();
+        let runs: BTreeSet<_> = accepted.iter().map(|accepted| accepted.run.clone()).collect();
+        assert_eq!(runs.len(), 1, "one event, one run");
+        assert_eq!(accepted.iter().filter(|accepted| accepted.is_new == Newness::New).count(), 1);
+        engine.outcome(&accepted[0].run).await.unwrap();
+        accepted[0].run.clone()
+    }) else {
+        panic!("no crash was asked for")
+    };
+    process(&outside, data.path(), Fault::Never, async |engine| {
+        begin(&engine, &plan).await;
+        let again = engine.submit(event("e")).await.unwrap();
+        assert_eq!((again.run, again.is_new), (first.clone(), Newness::Duplicate), "after a restart");
+        outside.clock.shift(3_600_001);
+        let late = engine.submit(event("e")).await.unwrap();
+        assert_eq!(late.is_new, Newness::New, "the window is over: whoever is called still knows the key of its own");
+        engine.outcome(&late.run).await.unwrap();
+    });
+    assert_eq!(outside.made().len(), 2);
+}
+
+#[test]
+fn case_19_runs_that_fail_together_come_again_spread_over_the_wait_and_give_up() {
+    const RUNS: usize = 400;
+    let outside = Outside::new(|_| Reply::err(ErrorKind::Unavailable, Reached::Answered));
+    let patient = Retry {
+        on: vec![ErrorKind::Unavailable],
+        times: 2,
+        backoff: Backoff::Fixed(Millis::seconds(100)),
+        budget: None,
+    };
+    let plan = Arc::new(plan(&[], vec![step("a", "keyed", 1).retrying(patient), end(get(1))]));
+    let data = tempfile::tempdir().unwrap();
+    process(&outside, data.path(), Fault::Never, async |engine| {
+        begin(&engine, &plan).await;
+        let runs = join_all((0..RUNS).map(|number| engine.submit(event(&number.to_string())))).await;
+        for run in runs {
+            let summary = engine.outcome(&run.unwrap().run).await.unwrap();
+            assert_eq!(summary.state, RunState::Failed);
+        }
+    });
+    let made = outside.made();
+    assert_eq!(made.len(), RUNS * 3, "three attempts each, and no more");
+    let begin = made[0].at;
+    let seconds = |made: &flow_runtime::sim::outside::Made| made.at.since(begin).0 / 1000;
+    let second: Vec<u64> = made.iter().filter(|made| made.before == 1).map(seconds).collect();
+    // Drawn evenly from 100 s: about 40 in each tenth; 4 to 110 leave out less than one case in a million.
+    for tenth in 0..10 {
+        let count = second.iter().filter(|at| **at / 10 == tenth).count();
+        assert!((4..110).contains(&count), "{count} of {RUNS} come again within tenth {tenth}: {second:?}");
+    }
+}
+
+/// A run with a saga, a loop and a call that can't be repeated, cancelled at each moment of its life, twice, beside a crash.
+#[test]
+fn case_23_a_run_is_cancelled_at_each_moment_and_undoes_once_what_it_has_done() {
+    let items = list((1..=3).map(int));
+    let body = vec![
+        saga(
+            "s",
+            9,
+            vec![
+                undoable("a", "keyed", 1),
+                each(
+                    "each",
+                    2,
+                    3,
+                    items,
+                    2,
+                    flow_model::plan::ForOnError::Stop,
+                    vec![
+                        step_of("i", "keyed", 4, get(3)).undone_by(vec![step_of("i/undo", "keyed", 5, get(4))]),
+                        give(get(4)),
+                    ],
+                ),
+                sleep("nap", Expr::Literal(Value::Duration(Millis(30)))),
+                undoable("b", "keyed", 6),
+            ],
+        ),
+        end(int(7)),
+    ];
+    let plan = Arc::new(plan(&[], body));
+    let (mut cancelled, mut completed) = (0, 0);
+    for moment in 0..90 {
+        for fault in [Fault::Never, Fault::After(moment as usize % 7)] {
+            let outside = Outside::new(|made| Reply::ok(answer(&made.arg)));
+            let data = tempfile::tempdir().unwrap();
+            let mut accepted = Vec::new();
+            for fault in [fault, Fault::Never] {
+                let life = Life { fault, pace: Pace::Drawn(moment), lasts: None };
+                let ended = live(&outside, data.path(), &life, async |engine| {
+                    begin(&engine, &plan).await;
+                    let run = engine.submit(event("e")).await.unwrap().run;
+                    let at = outside.clock.now().after(Millis(moment));
+                    outside.clock.sleep_until(at).await;
+                    // Too late for one of them, or for both.
+                    let cancel = |why: &'static str| engine.cancel(&run, why);
+                    let both = join_all([cancel("first"), cancel("second")]).await;
+                    assert!(both.iter().filter(|asked| asked.is_ok()).count() <= 1, "one wins: {both:?}");
+                    engine.outcome(&run).await.unwrap();
+                    run
+                });
+                if let Ended::Well(run) = ended.unwrap() {
+                    accepted.push(("e".to_owned(), run));
+                }
+                outside.clock.shift(5);
+            }
+            let runs = kept(data.path()).unwrap();
+            let steps = flow_runtime::journal::History::of(
+                &flow_runtime::journal::read(&runs[0].summary.id, &runs[0].rows).unwrap().0,
+            )
+            .steps;
+            let done = |undo: bool| {
+                let steps = steps.iter().filter(|step| step.state == StepState::Completed && step.call.is_some());
+                steps
+                    .filter(move |step| step.place.path.ends_with("/undo") == undo)
+                    .map(|step| step.place.to_string().replace("/undo", ""))
+            };
+            let (forward, back): (BTreeSet<_>, Vec<_>) = (done(false).collect(), done(true).collect());
+            let what = format!("cancelled after {moment}ms, {fault:?}");
+            match runs[0].summary.state {
+                RunState::Cancelled => {
+                    cancelled += 1;
+                    assert_eq!(back.iter().cloned().collect::<BTreeSet<_>>(), forward, "{what}: all is undone");
+                    assert_eq!(back.len(), forward.len(), "{what}: once");
+                    if forward.contains("b") {
+                        assert_eq!(back.first().map(String::as_str), Some("b"), "{what}: newest first");
+                    }
+                    assert!(back.is_empty() || back.last().map(String::as_str) == Some("a"), "{what}: oldest last");
+                }
+                RunState::Completed => {
+                    completed += 1;
+                    assert_eq!(back, [""; 0], "{what}: nothing is undone");
+                }
+                state => panic!("{what}: {state}"),
+            }
+            let (made, files) = (outside.made(), files(data.path()).unwrap());
+            let mut evidence = Evidence { accepted, runs, earlier: vec![], made, secrets: vec![], files };
+            // A run may be cancelled before it has done anything.
+            evidence.made.iter_mut().for_each(|made| made.applied = true);
+            let broken: Vec<_> = judge(&evidence)
+                .into_iter()
+                .filter(|broken| broken.promise != flow_runtime::sim::oracle::Promise::Progress)
+                .collect();
+            assert_eq!(broken, [], "{what}");
+        }
+    }
+    assert!(cancelled > 60 && completed > 10, "{cancelled} cancelled, {completed} completed");
+}

@@ -1,0 +1,103 @@
+//! API descriptions become connectors: small ones with a snapshot each, and those of vendors where they are at hand.
+
+use std::{
+    collections::BTreeMap,
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use flow_compiler::import::{self, Failure, Imported, Options};
+use insta::{Settings, assert_snapshot, glob};
+
+use crate::programs::{checked, errors};
+
+/// The import of a file: a discovery document or OpenAPI.
+fn imported(path: &Path, text: &str) -> Result<Imported, Failure> {
+    let source = path.file_name().unwrap().to_string_lossy();
+    let options = Options { source: &source, name: None, only: None };
+    match import::discovery(text, options) {
+        Err(Failure::NotDiscovery) => import::openapi(text, options),
+        other => other,
+    }
+}
+
+#[test]
+fn descriptions_become_connectors_as_their_snapshots_show() {
+    glob!("cases/import/*.*", |path| {
+        if path.extension().is_some_and(|extension| extension == "snap") {
+            return;
+        }
+        let text = std::fs::read_to_string(path).unwrap();
+        let imported = imported(path, &text).unwrap();
+        let mistakes = errors(&checked("imported.flow", &imported.text));
+        assert_eq!(mistakes, "", "{}", imported.text);
+        assert_eq!(flow_compiler::format(&imported.text), imported.text);
+        let report = &imported.report;
+        let lost: String = report.lost.iter().map(|(what, times)| format!("lost {times}: {what}\n")).collect();
+        let skipped: String = report.skipped.iter().map(|(what, why)| format!("skipped {what}: {why}\n")).collect();
+        let mut settings = Settings::clone_current();
+        settings.set_snapshot_path(path.parent().unwrap());
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        settings.remove_snapshot_suffix();
+        settings.remove_input_file();
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        settings.bind(|| {
+            assert_snapshot!(name, format!("{} operations\n{skipped}{lost}\n{}", report.operations, imported.text));
+        });
+    });
+}
+
+/// Descriptions of vendors are no part of the project: they are read where they lie beside it.
+fn descriptions() -> Vec<PathBuf> {
+    let folder = std::env::var_os("FLOW_SPECS")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/specs"), PathBuf::from);
+    let mut open = vec![folder];
+    let mut found = Vec::new();
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.to_string_lossy().trim_end_matches(".gz").ends_with(".json")
+                || path.to_string_lossy().trim_end_matches(".gz").ends_with(".yaml")
+                || path.to_string_lossy().trim_end_matches(".gz").ends_with(".yml")
+            {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn text_of(path: &Path) -> String {
+    let bytes = std::fs::read(path).unwrap();
+    let mut text = String::new();
+    if path.extension().is_some_and(|extension| extension == "gz") {
+        flate2::read::GzDecoder::new(bytes.as_slice()).read_to_string(&mut text).unwrap();
+    } else {
+        text = String::from_utf8(bytes).unwrap();
+    }
+    text
+}
+
+#[test]
+fn descriptions_of_vendors_become_connectors_that_check() {
+    let mut wrong = BTreeMap::new();
+    for path in descriptions() {
+        let text = text_of(&path);
+        match imported(&path, &text) {
+            Err(Failure::NotOpenApi) => {}
+            Err(failure) => drop(wrong.insert(path, failure.to_string())),
+            Ok(imported) => {
+                let mistakes = errors(&checked("imported.flow", &imported.text));
+                if !mistakes.is_empty() {
+                    wrong.insert(path, mistakes.chars().take(3000).collect());
+                }
+            }
+        }
+    }
+    let wrong: Vec<_> = wrong.iter().map(|(path, mistakes)| format!("{}\n{mistakes}", path.display())).collect();
+    assert!(wrong.is_empty(), "{} descriptions\n{}", wrong.len(), wrong.join("\n"));
+}
