@@ -8,8 +8,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum, builder::styling};
 use flow_runtime::sim::faults::{Fault, NoFault};
 
 pub(crate) use self::runs::{
-    DeadLetters, DeadLettersCommand, LettersDrop, LettersList, LettersReplay, LettersShow, OneLetter, OneRun, Runs,
-    RunsAnswer, RunsCancel, RunsCommand, RunsExport, RunsList, RunsResolve, RunsResume, RunsRetry, RunsShow, State,
+    DeadLetters, DeadLettersCommand, Journal, JournalCommand, LettersDrop, LettersList, LettersReplay, LettersShow,
+    OneLetter, OneRun, Runs, RunsAnswer, RunsCancel, RunsCommand, RunsExport, RunsList, RunsResolve, RunsResume,
+    RunsRetry, RunsShow, State,
 };
 use crate::exit;
 
@@ -51,6 +52,7 @@ pub(crate) enum Command {
     Serve(Serve),
     Runs(Runs),
     DeadLetters(DeadLetters),
+    Journal(Journal),
     Graph(Graph),
     Facts(Facts),
     Fmt(Fmt),

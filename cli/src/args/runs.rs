@@ -342,3 +342,38 @@ pub(crate) struct LettersDrop {
     #[command(flatten)]
     pub(crate) of: OneLetter,
 }
+
+/// Look after the journal, which holds all runs.
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true, disable_help_subcommand = true)]
+pub(crate) struct Journal {
+    #[command(subcommand)]
+    pub(crate) command: JournalCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum JournalCommand {
+    Verify(JournalVerify),
+}
+
+/// Check that every run's journal is what was written.
+///
+/// Each entry has a number and a checksum over itself and the entries before it. Runs whose journal or plan is damaged are
+/// named; a server goes on with all others. Nothing is changed, and `flowc serve` may be using the data folder.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc journal verify
+  flowc journal verify --data /var/lib/flow --format json | jq '.damaged[].run'
+
+Exits with 0 when all is well, 6 when something is damaged.")]
+pub(crate) struct JournalVerify {
+    /// The program, or its folder
+    #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
+    pub(crate) program: PathBuf,
+    /// How it is written
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) data: Data,
+}

@@ -7,6 +7,7 @@ pub(crate) mod facts;
 pub(crate) mod fmt;
 pub(crate) mod graph;
 pub(crate) mod import;
+pub(crate) mod journal;
 pub(crate) mod lsp;
 pub(crate) mod new;
 mod resume;

@@ -9,6 +9,7 @@ mod read;
 mod schema;
 mod sqlite;
 mod told;
+mod verify;
 mod write;
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr, sync::Arc};
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     read::{Reader, read},
     sqlite::Sqlite,
+    verify::Verified,
 };
 use crate::{
     journal::{Damage, History, Row, RunId},

@@ -1,7 +1,7 @@
 //! What is in the store?
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -9,6 +9,7 @@ use std::{
 use flow_model::units::Instant;
 use rusqlite::{Connection, OptionalExtension as _, ToSql, types::Type};
 use serde::de::DeserializeOwned;
+use sha2::{Digest as _, Sha256};
 
 use super::{
     Begun, DeadLetter, Emitted, Error, Filter, Letter, Letters, RunDetail, RunState, RunSummary, Unfinished,
@@ -262,6 +263,38 @@ impl Reader {
             .prepare_cached("select begun_at from runs where gate_scope = ? and begun_at > ? order by begun_at")?;
         let begun = statement.query_map(rusqlite::params![scope, since.0], |row| Ok(Instant(row.get(0)?)))?;
         Ok(begun.collect::<Result<_, _>>()?)
+    }
+
+    /// What SQLite says of its own pages, where that is not well.
+    pub(super) fn pages(&self) -> Result<Vec<String>, Error> {
+        let connection = self.lock();
+        let mut statement = connection.prepare("pragma quick_check(20)")?;
+        let said = statement.query_map([], |row| row.get::<_, String>(0))?;
+        Ok(said.filter(|line| line.as_ref().map_or(true, |line| line != "ok")).collect::<Result<_, _>>()?)
+    }
+
+    /// The digests of the plans that are what their digest says.
+    pub(super) fn plans_that_are_as_written(&self) -> Result<BTreeSet<String>, Error> {
+        let connection = self.lock();
+        let mut statement = connection.prepare("select digest, plan from plans")?;
+        let plans = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
+        let mut kept = BTreeSet::new();
+        for plan in plans {
+            let (digest, plan) = plan?;
+            if hex::encode(Sha256::digest(&plan)) == digest {
+                kept.insert(digest);
+            }
+        }
+        Ok(kept)
+    }
+
+    /// Some runs after one, in the order of their ids, with the digests of their plans.
+    pub(super) fn ids_after(&self, run: Option<&RunId>) -> Result<Vec<(RunId, String)>, Error> {
+        let connection = self.lock();
+        let mut statement =
+            connection.prepare_cached("select id, plan from runs where id > ? order by id limit 1000")?;
+        let runs = statement.query_map([run.map_or("", RunId::as_str)], |row| Ok((parsed(row, 0)?, row.get(1)?)))?;
+        Ok(runs.collect::<Result<_, _>>()?)
     }
 
     /// The events that a run has emitted, oldest first.
