@@ -11,5 +11,6 @@ mod imports;
 mod natives;
 mod programs;
 mod reference;
+mod reliability;
 mod tested;
 mod tidy;

@@ -10,7 +10,7 @@ use flow_runtime::sim::faults::{Fault, NoFault};
 pub(crate) use self::runs::{
     DeadLetters, DeadLettersCommand, Journal, JournalCommand, LettersDrop, LettersList, LettersReplay, LettersShow,
     OneLetter, OneRun, Runs, RunsAnswer, RunsCancel, RunsCommand, RunsExport, RunsList, RunsResolve, RunsResume,
-    RunsRetry, RunsShow, State,
+    RunsShow, State,
 };
 use crate::exit;
 
@@ -156,6 +156,9 @@ pub(crate) struct Run {
 /// SIGTERM or Ctrl-C: no new work is taken then, steps that are under way may finish, and what remains continues at the
 /// next start. Of a folder, `main.flow` is the program, and without one every file that declares a flow.
 ///
+/// On SIGHUP, and with `--watch` when a file has changed, the programs are read again. New runs use the new versions, runs
+/// that have begun keep theirs; programs with mistakes are not taken up, and the versions before go on serving.
+///
 /// An event is acknowledged only after its run is on disk. Secrets come from the environment: `secret("stripe/webhook")`
 /// is the variable STRIPE_WEBHOOK. All that is missing is reported before anything starts.
 #[derive(Debug, Args)]
@@ -164,6 +167,7 @@ Examples:
   STRIPE_WEBHOOK=whsec_… SLACK_BOT_TOKEN=xoxb-… flowc serve receipt.flow
   flowc serve flows/ --listen 0.0.0.0:8080
   flowc serve receipt.flow --listen 127.0.0.1:0 --log json
+  flowc serve flows/ --watch
 
 Webhooks of a connection are received at POST /hooks/<connection>, `on http` at its own path.
 Exits with 0 after a clean stop, 1 when a program has errors, 6 when something is missing or the
@@ -175,6 +179,9 @@ pub(crate) struct Serve {
     /// The address to listen on; port 0 takes any free one [default: that of flow.toml, else 127.0.0.1:4711]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) listen: Option<SocketAddr>,
+    /// Take up new versions of the programs when their files change
+    #[arg(long)]
+    pub(crate) watch: bool,
     /// How the log on standard error is written; the variable FLOW_LOG sets its level (`info`, `debug`)
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(crate) log: Format,

@@ -4,6 +4,7 @@
 //! and gives up after a bounded number of looks.
 #![expect(clippy::unwrap_used, reason = "what the tests share fails as the tests do")]
 
+mod again;
 mod asked;
 mod bad_input;
 mod bad_webhook;
@@ -11,6 +12,7 @@ mod crash;
 mod process;
 mod project;
 mod receipt;
+mod reload;
 mod run;
 mod s3;
 mod secrets;
@@ -19,6 +21,7 @@ mod stop;
 mod stripe;
 mod testing;
 mod world;
+mod zombie;
 
 use std::{fmt::Debug, future::Future, time::Duration};
 

@@ -42,6 +42,31 @@ async fn a_step_that_is_under_way_may_end_and_no_request_is_taken_any_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_stops_at_once_and_the_run_goes_on_at_the_next_start() {
+    let world = World::start().await;
+    world.slack.hold();
+    let serving = world.serve(&example());
+    let id = deliver(&serving, SUCCEEDED).await.run();
+    world.slack.received(1).await;
+    serving.signal("TERM");
+    eventually("it stops", async || if serving.log().contains("stopping") { Ok(()) } else { Err(serving.log()) }).await;
+    serving.signal("TERM");
+    // The call is still held: nobody waited for it.
+    serving.ended().says(130, &[]);
+    world.slack.release();
+
+    let _serving = world.serve(&example());
+    let state = eventually("the run is over, or a person is asked", async || {
+        let runs = world.runs();
+        let state = runs.iter().find(|run| run["id"] == id).and_then(|run| run["state"].as_str()).unwrap_or_default();
+        if ["completed", "needs_decision"].contains(&state) { Ok(state.to_owned()) } else { Err(runs) }
+    })
+    .await;
+    // A message that may have been sent is not sent again by itself.
+    assert_eq!((state.as_str(), world.slack.requests().len()), ("needs_decision", 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_second_process_on_the_same_folder_or_port_is_turned_away() {
     let world = World::start().await;
     let serving = world.serve(&example());

@@ -48,9 +48,9 @@ const SENDERS: usize = 32;
 /// One order in so many is sent a second time.
 const AGAIN: usize = 10;
 
-/// How long all of it may take: a tenth of a second for each run, and a minute.
+/// How long all of it may take: a quarter of a second for each run, and a minute.
 fn patience(runs: usize) -> Duration {
-    Duration::from_secs(60) + Duration::from_millis(100) * u32::try_from(runs).unwrap()
+    Duration::from_secs(60) + Duration::from_millis(250) * u32::try_from(runs).unwrap()
 }
 
 fn main() {

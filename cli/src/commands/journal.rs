@@ -1,6 +1,6 @@
 //! `flowc journal verify`: is what is on disk still what was written?
 
-use flow_runtime::store::Verified;
+use flow_runtime::store::{Kept, Verified};
 use serde_json::json;
 
 use super::runs::open;
@@ -9,7 +9,7 @@ use crate::{
     exit::Exit,
     host,
     trouble::Trouble,
-    ui::{self, QUIET, STRONG, WELL, WRONG, plain, styled},
+    ui::{self, HINT, QUIET, STRONG, WELL, WRONG, plain, styled},
 };
 
 /// Looks at every journal.
@@ -27,28 +27,36 @@ pub(crate) fn journal(args: &args::Journal) -> Result<Exit, Trouble> {
 }
 
 fn told(verified: &Verified) -> String {
-    let mut lines = Vec::new();
-    for line in &verified.pages {
-        lines.push(format!("{} the database: {}", styled(WRONG, "damaged"), plain(line)));
-    }
-    for (run, damage) in &verified.damaged {
-        lines.push(format!("{} run {}: {damage}", styled(WRONG, "damaged"), styled(STRONG, run)));
-    }
-    for run in &verified.without_plan {
-        lines.push(format!("{} run {}: its plan is missing or changed", styled(WRONG, "damaged"), styled(STRONG, run)));
-    }
+    let damaged = |what: String, how: String| format!("{} {what}: {how}", styled(WRONG, "damaged"));
+    let run = |kept: &Kept| format!("run {} of `{}`, {}", styled(STRONG, &kept.run), kept.flow, kept.state);
+    let mut lines: Vec<String> =
+        verified.pages.iter().map(|line| damaged("the database".to_owned(), plain(line))).collect();
+    lines.extend(verified.damaged.iter().map(|(kept, damage)| damaged(run(kept), damage.to_string())));
+    lines.extend(
+        verified.without_plan.iter().map(|kept| damaged(run(kept), "its plan is missing or changed".to_owned())),
+    );
     let looked = format!(
         "{} with {}",
         ui::count(usize::try_from(verified.runs).unwrap_or(usize::MAX), "run"),
         entries(verified.entries)
     );
-    lines.push(match verified.is_well() {
-        true => format!("{}: {looked} as they were written", styled(WELL, "well")),
-        false => styled(
-            QUIET,
-            format!("{looked}; damaged runs do not go on, the others do: take them from a copy of the data folder"),
-        ),
-    });
+    if verified.is_well() {
+        return format!("{}: {looked} as they were written\n", styled(WELL, "well"));
+    }
+    let help = match verified.pages.is_empty() {
+        true => {
+            "\
+nothing was changed. A damaged run never goes on; all others do.
+  To have it back, stop the server and put a copy of the data folder in its place that was made before;
+  without one, look at what the run has done where it did it, and start it anew"
+        }
+        false => {
+            "\
+nothing was changed. Stop the server, keep a copy of the data folder as it is, and put one in its place
+  that was made before"
+        }
+    };
+    lines.push(format!("{}\n{} {}", styled(QUIET, format!("of {looked}")), styled(HINT, "what to do:"), help));
     lines.join("\n") + "\n"
 }
 
@@ -58,14 +66,18 @@ fn entries(number: u64) -> String {
 
 /// Members are added, never changed or removed.
 fn as_json(verified: &Verified) -> serde_json::Value {
-    let damaged: Vec<_> =
-        verified.damaged.iter().map(|(run, damage)| json!({ "run": run, "damage": damage.to_string() })).collect();
+    let of = |kept: &Kept| json!({ "run": kept.run, "flow": kept.flow, "state": kept.state });
+    let damaged = verified.damaged.iter().map(|(kept, damage)| {
+        let mut told = of(kept);
+        told["damage"] = json!(damage.to_string());
+        told
+    });
     json!({
         "well": verified.is_well(),
         "runs": verified.runs,
         "entries": verified.entries,
-        "damaged": damaged,
-        "without_plan": verified.without_plan,
+        "damaged": damaged.collect::<Vec<_>>(),
+        "without_plan": verified.without_plan.iter().map(of).collect::<Vec<_>>(),
         "pages": verified.pages,
     })
 }

@@ -10,6 +10,7 @@ pub(crate) mod import;
 pub(crate) mod journal;
 pub(crate) mod lsp;
 pub(crate) mod new;
+mod reload;
 mod resume;
 pub(crate) mod run;
 pub(crate) mod runs;

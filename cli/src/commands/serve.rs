@@ -10,14 +10,15 @@ use std::{
 
 use flow_model::plan::{Plan, TriggerKind};
 use flow_runtime::{
-    engine::started_by,
+    engine::{Engine, started_by},
     eval::Environment,
     timer::{Clock as _, SystemClock},
     trigger::{self, Route, Schedule, Verified},
 };
 use serde_json::json;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch::channel};
 
+use super::reload::{Changes, Reload};
 use crate::{
     args,
     exit::Exit,
@@ -39,11 +40,7 @@ const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4711
 /// A program has errors, something is missing, or the address or the data folder is taken.
 pub(crate) fn serve(args: &args::Serve) -> Result<Exit, Trouble> {
     let place = Place::of(&args.path, &args.data.environment)?;
-    let plans = plans(&place, &program::served(&args.path)?)?;
-    if plans.iter().all(|plan| plan.triggers.is_empty()) {
-        return Err(Trouble::new(Exit::Usage, format!("no flow of `{}` has a trigger", args.path.display()))
-            .help("add one, for example `on every 15m`, or run the flow once with `flowc run`"));
-    }
+    let plans = load(args, &place)?;
     let routes = trigger::routes(&plans).map_err(|error| Trouble::new(Exit::Program, error.to_string()))?;
     let surroundings = Surroundings::of(&place, &args.path, &args.data)?;
     let (host, data) = (Host::new(&surroundings), &surroundings.data);
@@ -56,10 +53,48 @@ pub(crate) fn serve(args: &args::Serve) -> Result<Exit, Trouble> {
     host::block_on(async {
         let watch = Watch::start(collector);
         let host = host.observed(watch.observer());
-        let exit = until_stopped(args, &place.project().serve, &host, &plans, &routes, data, &watch).await;
+        let exit = until_stopped(args, &place, &host, plans, &routes, data, &watch).await;
         watch.end().await;
         exit
     })
+}
+
+/// Reads the programs.
+fn load(args: &args::Serve, place: &Place) -> Result<Vec<Arc<Plan>>, Trouble> {
+    let plans = plans(place, &program::served(&args.path)?)?;
+    if plans.iter().all(|plan| plan.triggers.is_empty()) {
+        return Err(Trouble::new(Exit::Usage, format!("no flow of `{}` has a trigger", args.path.display()))
+            .help("add one, for example `on every 15m`, or run the flow once with `flowc run`"));
+    }
+    Ok(plans)
+}
+
+/// Takes up new versions of the programs, when they can be served; gives the plans that hold from now on.
+async fn take_up(
+    args: &args::Serve,
+    host: &Host,
+    engine: &Engine,
+    before: &[Arc<Plan>],
+) -> Result<Option<Vec<Arc<Plan>>>, Trouble> {
+    let plans = tokio::task::block_in_place(|| {
+        let plans = load(args, &Place::of(&args.path, &args.data.environment)?)?;
+        let wrong = |error: trigger::RouteError| Trouble::new(Exit::Program, error.to_string());
+        trigger::routes(&plans).map_err(wrong)?;
+        trigger::schedules(&plans).map_err(wrong)?;
+        let mut needs = Needs::default();
+        plans.iter().for_each(|plan| needs.add(plan));
+        needs.check(host)?;
+        Ok::<_, Trouble>(plans)
+    })?;
+    let changes = Changes::between(before, &plans);
+    if changes.is_empty() {
+        tracing::info!("the programs are as they were");
+        return Ok(None);
+    }
+    engine.deploy_only(&plans).await.map_err(|error| host::trouble(&error))?;
+    let (new, changed, gone) = (changes.new.join(", "), changes.changed.join(", "), changes.gone.join(", "));
+    tracing::info!(new, changed, gone, "new versions are taken up: runs that have begun keep theirs");
+    Ok(Some(plans))
 }
 
 /// The plans of all programs.
@@ -103,22 +138,22 @@ fn plans(place: &Place, files: &[PathBuf]) -> Result<Vec<Arc<Plan>>, Trouble> {
 
 async fn until_stopped(
     args: &args::Serve,
-    serve: &flow_compiler::project::Serve,
+    place: &Place,
     host: &Host,
-    plans: &[Arc<Plan>],
+    plans: Vec<Arc<Plan>>,
     routes: &[Route],
     data: &Path,
     watch: &Watch,
 ) -> Result<Exit, Trouble> {
     let mut interrupts = Interrupts::new()?;
+    let mut reload = Reload::new(args.watch.then(|| place.folder(&args.path)).as_deref())?;
+    let serve = &place.project().serve;
     let listen = args.listen.or(serve.listen.map(|listen| listen.value)).unwrap_or(LISTEN);
     let listener = bind(listen).await?;
     let address = listener.local_addr().map_err(|error| unusable(listen, &said(&error)))?;
     let engine = Arc::new(host.open(data)?);
     let _listening = host::listen(&engine, data).await;
-    for plan in plans {
-        engine.deploy(Arc::clone(plan)).await.map_err(|error| host::trouble(&error))?;
-    }
+    engine.deploy_only(&plans).await.map_err(|error| host::trouble(&error))?;
     let mut needs = Needs::default();
     let pinned = engine.plans_in_use().await.map_err(|error| host::trouble(&error))?;
     pinned.iter().for_each(|plan| needs.add_unfinished(plan));
@@ -127,8 +162,8 @@ async fn until_stopped(
         .map_err(|trouble| trouble.help("earlier runs that are not over need this, and would fail without it"))?;
     let continued = engine.resume().await.map_err(|error| host::trouble(&error))?;
     let public = serve.public_url.as_ref().map(|url| &url.value);
-    let schedules = trigger::schedules(plans).map_err(|error| Trouble::new(Exit::Program, error.to_string()))?;
-    let (schedules, events) = (&schedules, &subscribers(plans));
+    let schedules = trigger::schedules(&plans).map_err(|error| Trouble::new(Exit::Program, error.to_string()))?;
+    let (schedules, events) = (&schedules, &subscribers(&plans));
     let notice = Notice { address, public: public.map(|url| url.as_str()), routes, schedules, events, data, continued };
     ui::print(&match args.log {
         args::Format::Human => notice.human(),
@@ -144,8 +179,23 @@ async fn until_stopped(
         counters: Arc::clone(&watch.counters),
         metrics: Some(Arc::clone(&watch.metrics)),
     };
+    let (others, plans) = channel(plans);
     let stop = async {
-        interrupts.next().await;
+        loop {
+            tokio::select! {
+                () = interrupts.next() => break,
+                () = reload.next() => {}
+            }
+            let before = others.borrow().clone();
+            match take_up(args, host, &engine, &before).await {
+                Ok(None) => {}
+                Ok(Some(plans)) => drop(others.send(plans)),
+                Err(trouble) => {
+                    ui::say_trouble(&trouble);
+                    tracing::error!("the new versions are not taken up: those before go on serving");
+                }
+            }
+        }
         tracing::info!("stopping: steps that are under way may finish, a second signal stops at once");
     };
     let served = trigger::serve(Arc::clone(&engine), plans, listener, settings, stop).await;

@@ -59,6 +59,7 @@ impl Start<'_> {
             None => Ok(Submission::with_params(plan.flow.as_str(), self.parameters(input)?)),
             Some((index, trigger)) => Ok(Submission {
                 flow: plan.flow.clone(),
+                plan: None,
                 trigger: Some(index),
                 payload: self.payload(trigger, input)?,
                 dedupe: None,

@@ -154,6 +154,9 @@ impl From<ControlError> for Refusal {
     fn from(error: ControlError) -> Self {
         match error {
             ControlError::Store(error) => error.into(),
+            ControlError::Stuck { .. } => {
+                Self::asked(error.to_string()).help("`flowc journal verify` tells what to do about damage")
+            }
             other => Self::asked(other.to_string()),
         }
     }

@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Engine, Inner, RunId, RunState, SubmitError,
+    deploy::Deployed,
     drive::{Message, Stop},
     env,
     live::Live,
-    submit::Deployed,
 };
 use crate::{
     journal::{self, Entry},

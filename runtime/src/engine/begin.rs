@@ -17,11 +17,12 @@ use flow_model::{
 
 use super::{
     Inner, RunId,
+    deploy::Deployed,
     drive::{Due, Message, Stop},
     env,
     gate::{Opened, Spec},
     live::Turn,
-    submit::{Deployed, scope, started_by},
+    submit::{scope, started_by},
 };
 use crate::{
     eval::{Evaluator, Frame, Slots as _},

@@ -19,6 +19,9 @@ use crate::{
     store::{Batch, Committed, Done, Error, Standing},
 };
 
+/// What the reason of a run begins with that is set aside.
+pub(super) const STUCK: &str = "the run can't go on: ";
+
 /// What a run waits for in the engine.
 #[derive(Default)]
 pub(super) struct Cell {
@@ -423,7 +426,7 @@ impl Inner {
             Ok(_) => {}
             Err(error) => return self.halt(error),
         }
-        let reason = Some(format!("the run can't go on: {broken}"));
+        let reason = Some(format!("{STUCK}{broken}"));
         let standing = Standing { state: RunState::NeedsDecision, reason, wake_at: None, outcome: None };
         let batch = Batch::new(run.clone(), standing, self.settings.clock.now());
         match self.store.commit(batch).await {

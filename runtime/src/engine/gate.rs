@@ -96,6 +96,12 @@ impl Gates {
         self.inside.insert(run.clone(), (spec.scope.clone(), spec.key.clone()));
     }
 
+    /// How many runs wait with the same key, where those are as many as may.
+    pub(super) fn is_full(&self, spec: &Spec, most: usize) -> Option<usize> {
+        let waiting = self.gates.get(&spec.scope)?.queues.get(&spec.key)?.len();
+        Some(waiting).filter(|waiting| *waiting >= most)
+    }
+
     /// A place in the order for a run that was accepted before.
     pub(super) fn ticket(&mut self) -> u64 {
         self.tickets += 1;

@@ -12,6 +12,7 @@
 mod again;
 mod attempt;
 mod begin;
+mod deploy;
 mod drive;
 mod env;
 mod gate;
@@ -42,8 +43,8 @@ pub use self::{
     wait::{Answer, ControlError},
 };
 use self::{
+    deploy::Deployed,
     drive::{Cell, Due},
-    submit::Deployed,
 };
 pub use crate::{
     journal::RunId,

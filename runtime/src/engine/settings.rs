@@ -59,6 +59,9 @@ pub struct Limits {
     pub calls: usize,
     /// Runs in memory: beyond that none are accepted. Default 20 000.
     pub runs: usize,
+    /// Runs of one trigger that wait for room, of one key where it has keys: beyond that none are accepted from outside.
+    /// Default 10 000.
+    pub waiting: usize,
     /// The size of a step's result in the journal, in bytes. Default 16 MiB.
     pub result: usize,
     /// Free disk space below which no runs are accepted, so that those under way can be recorded. Default 64 MiB.
@@ -76,6 +79,7 @@ impl Default for Limits {
         Self {
             calls: 256,
             runs: 20_000,
+            waiting: 10_000,
             result: 16 << 20,
             reserve: 64 << 20,
             park: Millis::seconds(60),

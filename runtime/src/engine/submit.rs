@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::{
     Engine, Happening, Inner, RunId, RunState,
+    deploy::Deployed,
     drive::{Cell, Message},
     env,
     gate::Entry,
@@ -28,6 +29,8 @@ use crate::{
 pub struct Submission {
     /// The flow.
     pub flow: String,
+    /// The plan that the payload was read by, where that is not certainly the one that is deployed now.
+    pub plan: Option<Arc<Plan>>,
     /// Which of the plan's triggers; none for a start with parameters.
     pub trigger: Option<usize>,
     /// The trigger's payload, or a record of the parameters.
@@ -46,7 +49,8 @@ impl Submission {
     /// Starts a flow with parameters.
     pub fn with_params(flow: impl Into<String>, params: Value) -> Self {
         let notes = BTreeMap::new();
-        Self { flow: flow.into(), trigger: None, payload: params, dedupe: None, body_digest: None, notes, trace: None }
+        let flow = flow.into();
+        Self { flow, plan: None, trigger: None, payload: params, dedupe: None, body_digest: None, notes, trace: None }
     }
 }
 
@@ -86,6 +90,17 @@ pub enum SubmitError {
     /// Too much is under way.
     #[error("{0} runs are under way: try again later")]
     Busy(usize),
+    /// Runs come faster than they can be written down.
+    #[error("runs can't be written down as fast as they come: try again later")]
+    Slow,
+    /// Too many runs of the trigger wait for their turn.
+    #[error("{waiting} runs of `{flow}` wait for their turn: try again later")]
+    Full {
+        /// The flow.
+        flow: String,
+        /// How many wait, of the same key where the trigger has keys.
+        waiting: usize,
+    },
     /// The disk is nearly full.
     #[error("the disk has only {0} bytes left: no more runs are accepted")]
     DiskFull(u64),
@@ -100,35 +115,14 @@ pub enum SubmitError {
     Broken(String),
 }
 
-/// A flow that new runs can use.
-#[derive(Clone)]
-pub(super) struct Deployed {
-    pub(super) digest: String,
-    pub(super) plan: Arc<Plan>,
-    pub(super) env: Vec<String>,
-    /// Whether its runs draw random values.
-    pub(super) draws: bool,
+impl SubmitError {
+    /// Says whether the same submission may be accepted a while later.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Busy(_) | Self::Slow | Self::Full { .. } | Self::DiskFull(_))
+    }
 }
 
 impl Engine {
-    /// Makes a plan the one that new runs of its flow use. It is on disk when this returns.
-    ///
-    /// # Errors
-    /// When it can't be written.
-    pub async fn deploy(&self, plan: Arc<Plan>) -> Result<(), Error> {
-        let json = serde_json::to_vec(&*plan).expect("a plan is always writable as JSON");
-        let digest = plan.digest();
-        self.inner.halted.check()?;
-        let added = self.inner.store.add_plan(digest.clone(), plan.flow.clone(), json).await;
-        added.inspect_err(|error| self.inner.halt(error.clone()))?;
-        let env = env::names(&plan).into_iter().collect();
-        let draws = env::draws(&plan);
-        let mut state = self.inner.state();
-        state.plans.insert(digest.clone(), Arc::clone(&plan));
-        state.deployed.insert(plan.flow.clone(), Deployed { digest, plan, env, draws });
-        Ok(())
-    }
-
     /// Starts a run. It is on disk when this returns, also when the caller does not wait for that.
     ///
     /// # Errors
@@ -158,6 +152,9 @@ impl Inner {
         if runs >= self.settings.limits.runs {
             return Err(SubmitError::Busy(runs));
         }
+        if self.store.is_slow() {
+            return Err(SubmitError::Slow);
+        }
         match self.store.space() {
             Some(space) if space < self.settings.limits.reserve => Err(SubmitError::DiskFull(space)),
             _ => Ok(()),
@@ -165,9 +162,14 @@ impl Inner {
     }
 
     async fn accept(self: Arc<Self>, submission: Submission) -> Result<Accepted, SubmitError> {
-        let Submission { flow, trigger, payload, dedupe, body_digest, notes, trace } = submission;
-        let Some(Deployed { digest, plan, env, draws }) = self.state().deployed.get(&flow).cloned() else {
-            return Err(SubmitError::UnknownFlow(flow));
+        let Submission { flow, plan, trigger, payload, dedupe, body_digest, notes, trace } = submission;
+        let deployed = self.state().deployed.get(&flow).cloned();
+        let Deployed { digest, plan, env, draws } = match (deployed, plan) {
+            (Some(deployed), None) => deployed,
+            (Some(deployed), Some(plan)) if Arc::ptr_eq(&deployed.plan, &plan) => deployed,
+            // Another version has come meanwhile: this one was deployed before.
+            (_, Some(plan)) => Deployed::of(plan),
+            (None, None) => return Err(SubmitError::UnknownFlow(flow)),
         };
         let words = match trigger {
             None => None,
@@ -198,6 +200,11 @@ impl Inner {
             trace,
             again: None,
         };
+        if let Some(gate) = &new.gate
+            && let Some(waiting) = self.state().gates.is_full(gate, self.settings.limits.waiting)
+        {
+            return Err(SubmitError::Full { flow: new.flow, waiting });
+        }
         let entry = new.gate.as_ref().map(|gate| self.state().gates.enter(&run, gate, now));
         if let (Some(Entry::Waits(ticket)), Some(gate)) = (entry, new.gate.clone()) {
             if let Some(known) =

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     read::{Reader, read},
     sqlite::Sqlite,
-    verify::Verified,
+    verify::{Kept, Verified},
 };
 use crate::{
     journal::{Damage, History, Row, RunId},
@@ -556,4 +556,9 @@ pub trait Store: Send + Sync {
 
     /// How many bytes can still be written, where that is known.
     fn space(&self) -> Option<u64>;
+
+    /// Says whether what was handed in lately has waited long to be written, because there was so much of it.
+    fn is_slow(&self) -> bool {
+        false
+    }
 }

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     Begun, DeadLetter, Emitted, Error, Filter, Letter, Letters, RunDetail, RunState, RunSummary, Unfinished,
-    WhichLetters, schema,
+    WhichLetters, schema, verify::Kept,
 };
 use crate::{
     journal::{self, History, Row, RunId},
@@ -288,12 +288,14 @@ impl Reader {
         Ok(kept)
     }
 
-    /// Some runs after one, in the order of their ids, with the digests of their plans.
-    pub(super) fn ids_after(&self, run: Option<&RunId>) -> Result<Vec<(RunId, String)>, Error> {
+    /// Some runs after one, in the order of their ids.
+    pub(super) fn kept_after(&self, run: Option<&RunId>) -> Result<Vec<Kept>, Error> {
         let connection = self.lock();
         let mut statement =
-            connection.prepare_cached("select id, plan from runs where id > ? order by id limit 1000")?;
-        let runs = statement.query_map([run.map_or("", RunId::as_str)], |row| Ok((parsed(row, 0)?, row.get(1)?)))?;
+            connection.prepare_cached("select id, flow, state, plan from runs where id > ? order by id limit 1000")?;
+        let runs = statement.query_map([run.map_or("", RunId::as_str)], |row| {
+            Ok(Kept { run: parsed(row, 0)?, flow: row.get(1)?, state: parsed(row, 2)?, plan: row.get(3)? })
+        })?;
         Ok(runs.collect::<Result<_, _>>()?)
     }
 

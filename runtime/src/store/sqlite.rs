@@ -140,4 +140,8 @@ impl Store for Sqlite {
     fn space(&self) -> Option<u64> {
         fs4::available_space(&self.folder).ok()
     }
+
+    fn is_slow(&self) -> bool {
+        self.writer.is_slow()
+    }
 }

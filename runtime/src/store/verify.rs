@@ -3,7 +3,7 @@
 //! Each run is looked at by itself: its rows have a number, a length by their body, and a checksum over all that and the
 //! checksum before it, so that a changed, missing or swapped row is seen. Damage in one run stops nothing but that run.
 
-use super::{Error, Reader};
+use super::{Error, Reader, RunState};
 use crate::journal::{self, Damage, RunId};
 
 /// What was found.
@@ -14,11 +14,24 @@ pub struct Verified {
     /// How many entries of journals.
     pub entries: u64,
     /// Runs whose journal is damaged, and how, in the order of their ids.
-    pub damaged: Vec<(RunId, Damage)>,
+    pub damaged: Vec<(Kept, Damage)>,
     /// Runs whose plan is missing, or is not the one that they began with.
-    pub without_plan: Vec<RunId>,
+    pub without_plan: Vec<Kept>,
     /// What SQLite says of its own pages, where that is not well.
     pub pages: Vec<String>,
+}
+
+/// A run that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Its id.
+    pub run: RunId,
+    /// Its flow.
+    pub flow: String,
+    /// Its state.
+    pub state: RunState,
+    /// The digest of its plan.
+    pub plan: String,
 }
 
 impl Verified {
@@ -38,19 +51,18 @@ impl Reader {
         let plans = self.plans_that_are_as_written()?;
         let mut after = None;
         loop {
-            let some = self.ids_after(after.as_ref())?;
-            let Some((last, _)) = some.last() else { return Ok(verified) };
-            after = Some(last.clone());
-            for (run, plan) in some {
-                let rows = self.rows(&run)?;
+            let some = self.kept_after(after.as_ref())?;
+            let Some(last) = some.last() else { return Ok(verified) };
+            after = Some(last.run.clone());
+            for kept in some {
+                let rows = self.rows(&kept.run)?;
                 verified.runs += 1;
                 verified.entries += rows.len() as u64;
-                match journal::read(&run, &rows) {
-                    Ok(_) => {}
-                    Err(damage) => verified.damaged.push((run.clone(), damage)),
+                if let Err(damage) = journal::read(&kept.run, &rows) {
+                    verified.damaged.push((kept.clone(), damage));
                 }
-                if !plans.contains(&plan) {
-                    verified.without_plan.push(run);
+                if !plans.contains(&kept.plan) {
+                    verified.without_plan.push(kept);
                 }
             }
         }
@@ -66,7 +78,7 @@ mod tests {
     use crate::{
         journal::{Chain, Entry},
         machine::{Event, Said},
-        store::{Batch, NewRun, RunState, Sqlite, Standing, Store, read, schema},
+        store::{Batch, NewRun, Sqlite, Standing, Store, read, schema},
     };
 
     /// A folder with three runs of four entries each.
@@ -107,6 +119,14 @@ mod tests {
         read(folder.path()).unwrap().verify().unwrap()
     }
 
+    fn damaged(verified: &Verified) -> Vec<(RunId, Damage)> {
+        verified.damaged.iter().map(|(kept, damage)| (kept.run.clone(), damage.clone())).collect()
+    }
+
+    fn without_plan(folder: &tempfile::TempDir) -> Vec<RunId> {
+        verify(folder).without_plan.into_iter().map(|kept| kept.run).collect()
+    }
+
     #[tokio::test]
     async fn what_is_as_it_was_written_is_well() {
         let (folder, _) = folder().await;
@@ -125,11 +145,12 @@ mod tests {
         change(&folder, &format!("delete from journal where run = '{second}' and seq = 1"));
         let verified = verify(&folder);
         let expected = [(first.clone(), Damage::Checksum { seq: 2 }), (second.clone(), Damage::Gap { expected: 1 })];
-        assert_eq!((verified.damaged.as_slice(), verified.runs), (&expected[..], 3));
+        assert_eq!((damaged(&verified), verified.runs), (expected.to_vec(), 3));
+        assert_eq!((verified.damaged[0].0.flow.as_str(), verified.damaged[0].0.state), ("f", RunState::Running));
         // Renumbering hides no hole, and rows of another run are not taken for its own.
         change(&folder, &format!("update journal set seq = seq - 1 where run = '{second}' and seq > 1"));
         change(&folder, &format!("update journal set run = '{third}', seq = seq + 4 where run = '{first}'"));
-        let damaged = verify(&folder).damaged;
+        let damaged = damaged(&verify(&folder));
         let expected = [(second.clone(), Damage::Checksum { seq: 1 }), (third.clone(), Damage::Checksum { seq: 4 })];
         assert_eq!(damaged, expected);
     }
@@ -138,8 +159,8 @@ mod tests {
     async fn a_plan_that_is_missing_or_changed_is_found() {
         let (folder, runs) = folder().await;
         change(&folder, "update plans set plan = cast('{ }' as blob)");
-        assert_eq!(verify(&folder).without_plan, runs);
+        assert_eq!(without_plan(&folder), runs);
         change(&folder, "delete from plans");
-        assert_eq!(verify(&folder).without_plan, runs);
+        assert_eq!(without_plan(&folder), runs);
     }
 }

@@ -4,9 +4,13 @@
 //! share one sync of the disk; each of them is told after that commit. When a commit fails, what is on disk is not known
 //! ("fsyncgate", LWN 752063): the thread writes nothing more, and the process has to start again from what is there.
 
-use std::sync::{
-    Arc,
-    mpsc::{Receiver, Sender, channel},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, Sender, channel},
+    },
+    time::{Duration, Instant as Moment},
 };
 
 use flow_model::units::Instant;
@@ -19,6 +23,11 @@ use crate::journal::RunId;
 
 /// How many jobs one transaction takes at most.
 const MOST_JOBS: usize = 512;
+
+/// A transaction of so many jobs of which one has waited so long says that more comes than can be written. Both have to
+/// hold: a disk that stops for a moment while little happens is no overload.
+const MANY_JOBS: usize = 64;
+const LONG: Duration = Duration::from_secs(1);
 
 /// How many runs are begun before keys that have expired are cleared away.
 const CLEAR_EVERY: u64 = 1000;
@@ -35,7 +44,8 @@ pub(super) enum Job {
 /// The thread that writes.
 #[derive(Debug)]
 pub(super) struct Writer {
-    jobs: Option<Sender<Job>>,
+    jobs: Option<Sender<(Moment, Job)>>,
+    is_slow: Arc<AtomicBool>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
@@ -47,20 +57,28 @@ impl Writer {
         let epoch = epoch(&transaction)?;
         transaction.commit()?;
         let (jobs, submitted) = channel();
-        let write = move || Thread { connection, epoch, begun: 0, failed: None }.run(&submitted);
+        let is_slow = Arc::new(AtomicBool::new(false));
+        let slow = Arc::clone(&is_slow);
+        let write = move || Thread { connection, epoch, begun: 0, failed: None, is_slow: slow }.run(&submitted);
         let thread = std::thread::Builder::new().name("journal".to_owned()).spawn(write);
         let thread = thread.map_err(|error| {
             let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOMEM);
             Error::Database(Arc::new(rusqlite::Error::SqliteFailure(code, Some(error.to_string()))))
         })?;
-        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
+        Ok(Self { jobs: Some(jobs), is_slow, thread: Some(thread) })
     }
 
     pub(super) async fn submit<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
         let jobs = self.jobs.as_ref().ok_or(Error::Closed)?;
-        jobs.send(job(reply)).map_err(|_| Error::Closed)?;
+        jobs.send((Moment::now(), job(reply))).map_err(|_| Error::Closed)?;
         answer.await.unwrap_or(Err(Error::Closed))
+    }
+}
+
+impl Writer {
+    pub(super) fn is_slow(&self) -> bool {
+        self.is_slow.load(Ordering::Relaxed)
     }
 }
 
@@ -85,13 +103,21 @@ struct Thread {
     epoch: i64,
     begun: u64,
     failed: Option<Error>,
+    is_slow: Arc<AtomicBool>,
 }
 
 impl Thread {
-    fn run(mut self, submitted: &Receiver<Job>) {
-        while let Ok(first) = submitted.recv() {
+    fn run(mut self, submitted: &Receiver<(Moment, Job)>) {
+        loop {
+            // When there is nothing to do, it is not slow.
+            let first = submitted.try_recv().or_else(|_| {
+                self.is_slow.store(false, Ordering::Relaxed);
+                submitted.recv()
+            });
+            let Ok((handed_in, first)) = first else { return self.put_together() };
             let mut jobs = vec![first];
-            jobs.extend(submitted.try_iter().take(MOST_JOBS - 1));
+            jobs.extend(submitted.try_iter().take(MOST_JOBS - 1).map(|(_, job)| job));
+            let count = jobs.len();
             if self.failed.is_some() {
                 jobs.into_iter().for_each(|job| refuse(job, &Error::Closed));
                 continue;
@@ -99,6 +125,15 @@ impl Thread {
             if let Err(error) = self.write(jobs) {
                 self.failed = Some(error);
             }
+            self.is_slow.store(count >= MANY_JOBS && handed_in.elapsed() > LONG, Ordering::Relaxed);
+        }
+    }
+
+    /// Brings what is in the log into the database, so that a folder at rest is one file. Readers are not waited for: where
+    /// one is in the way, the log stays, and nothing is lost.
+    fn put_together(&self) {
+        if self.failed.is_none() {
+            let _ = self.connection.query_row("pragma wal_checkpoint(passive)", [], |_| Ok(()));
         }
     }
 

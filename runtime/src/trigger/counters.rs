@@ -83,7 +83,7 @@ impl Counters {
         let counter = match status {
             StatusCode::UNAUTHORIZED => &self.unverified,
             StatusCode::CONFLICT => &self.conflicts,
-            StatusCode::SERVICE_UNAVAILABLE => &self.unavailable,
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => &self.unavailable,
             _ => &self.faulty,
         };
         counter.fetch_add(1, Ordering::Relaxed);

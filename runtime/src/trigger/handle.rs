@@ -1,6 +1,10 @@
 //! From a request to its answer.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use axum::{extract::Request, response::Response};
 use flow_model::plan::NodeKind;
@@ -27,7 +31,7 @@ use crate::{
 /// What requests are answered with.
 pub(super) struct Desk {
     pub(super) engine: Arc<Engine>,
-    pub(super) table: Table,
+    pub(super) table: RwLock<Arc<Table>>,
     pub(super) setting: Setting,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) reading: Reading,
@@ -50,7 +54,8 @@ pub(super) async fn handle(desk: Arc<Desk>, request: Request) -> Response {
 
 impl Desk {
     async fn answer(&self, request: Request) -> Result<Response, Problem> {
-        let listeners = match self.find(&request)? {
+        let table = Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner));
+        let listeners = match find(&table, &request)? {
             Entry::Probe(probe) => return self.probes.answer(*probe).await,
             Entry::Request(listener) => std::slice::from_ref(listener),
             Entry::Hook(listeners) => listeners,
@@ -80,20 +85,9 @@ impl Desk {
         }
     }
 
-    fn find(&self, request: &Request) -> Result<&Entry, Problem> {
-        let path = request.uri().path();
-        let methods = self.table.at(path).ok_or_else(|| Problem::no_route(path, self.table.names()))?;
-        let method = request.method().as_str();
-        let found = match methods.get(method) {
-            None if request.method() == Method::HEAD => {
-                methods.get("GET").filter(|entry| matches!(entry, Entry::Probe(_)))
-            }
-            found => found,
-        };
-        found.ok_or_else(|| {
-            let methods: Vec<&str> = methods.keys().map(String::as_str).collect();
-            Problem::no_method(method, path, &methods)
-        })
+    /// Answers requests by another table from now on.
+    pub(super) fn serve_from(&self, table: Table) {
+        *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
     }
 
     /// Starts runs, all at once, so that they can be written together. What is on disk stays there when another one is not
@@ -102,6 +96,7 @@ impl Desk {
         let submissions = wanted.into_iter().map(|wanted| {
             self.engine.submit(Submission {
                 flow: wanted.plan.flow.clone(),
+                plan: Some(wanted.plan),
                 trigger: Some(wanted.trigger),
                 payload: wanted.payload,
                 dedupe: wanted.dedupe,
@@ -156,6 +151,20 @@ impl Desk {
     }
 }
 
+fn find<'t>(table: &'t Table, request: &Request) -> Result<&'t Entry, Problem> {
+    let path = request.uri().path();
+    let methods = table.at(path).ok_or_else(|| Problem::no_route(path, table.names()))?;
+    let method = request.method().as_str();
+    let found = match methods.get(method) {
+        None if request.method() == Method::HEAD => methods.get("GET").filter(|entry| matches!(entry, Entry::Probe(_))),
+        found => found,
+    };
+    found.ok_or_else(|| {
+        let methods: Vec<&str> = methods.keys().map(String::as_str).collect();
+        Problem::no_method(method, path, &methods)
+    })
+}
+
 /// Says whether the flow may answer its caller.
 fn responds(wanted: &Wanted) -> bool {
     wanted.plan.graph.node_weights().any(|node| matches!(node.kind, NodeKind::Respond { .. }))
@@ -168,7 +177,10 @@ fn texts(runs: &[RunId]) -> Vec<String> {
 fn refused(error: &SubmitError) -> Problem {
     tracing::error!(%error, "a run was not accepted");
     match error {
-        SubmitError::Busy(_) => Problem::unavailable("too many runs are under way: send it again later"),
+        SubmitError::Busy(_) | SubmitError::Slow => {
+            Problem::unavailable("more comes than the server can carry out: send it again later")
+        }
+        SubmitError::Full { .. } => Problem::too_many("too many runs wait for their turn already: send it again later"),
         SubmitError::DiskFull(_) => Problem::unavailable("the server has no room for more runs: send it again later"),
         SubmitError::Closing => Problem::unavailable("the server is stopping: send it again later"),
         SubmitError::Store(_) => Problem::unavailable("the server can't write runs down: send it again later"),

@@ -107,6 +107,11 @@ impl Problem {
         problem.with_header(header::RETRY_AFTER, HeaderValue::from_static("10"))
     }
 
+    pub(super) fn too_many(message: &str) -> Self {
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many", message);
+        problem.with_header(header::RETRY_AFTER, HeaderValue::from_static("30"))
+    }
+
     pub(super) fn response(self) -> Response {
         let Told { error, message, fields, header } = *self.told;
         let mut body = Map::new();

@@ -39,6 +39,7 @@ pub struct Schedule {
     pub flow: String,
     /// Which of its triggers.
     pub trigger: usize,
+    plan: Arc<Plan>,
     declared: Trigger,
     rhythm: Rhythm,
     catch_up: CatchUp,
@@ -61,7 +62,7 @@ pub fn schedules(plans: &[Arc<Plan>]) -> Result<Vec<Schedule>, Error> {
         for (trigger, declared) in plan.triggers.iter().enumerate() {
             if let Some((rhythm, catch_up)) = Rhythm::of(plan, &declared.kind)? {
                 let (flow, declared) = (plan.flow.clone(), declared.clone());
-                schedules.push(Schedule { flow, trigger, declared, rhythm, catch_up });
+                schedules.push(Schedule { flow, trigger, plan: Arc::clone(plan), declared, rhythm, catch_up });
             }
         }
     }
@@ -88,6 +89,7 @@ impl Schedule {
     fn submission(&self, at: Instant) -> Submission {
         Submission {
             flow: self.flow.clone(),
+            plan: Some(Arc::clone(&self.plan)),
             trigger: Some(self.trigger),
             payload: Value::record([("scheduled_at", Value::Timestamp(at.timestamp()))]),
             dedupe: Some((at.to_string(), WINDOW)),
@@ -125,7 +127,7 @@ pub(super) async fn run(schedule: Schedule, engine: Arc<Engine>, clock: Arc<dyn 
         for at in due.runs {
             match engine.submit(schedule.submission(at)).await {
                 Ok(accepted) => tracing::debug!(flow, %at, run = %accepted.run, "a time has its run"),
-                Err(error @ (SubmitError::Busy(_) | SubmitError::DiskFull(_))) => {
+                Err(error) if error.is_passing() => {
                     tracing::error!(%error, flow, %at, "the run of a schedule was not accepted yet");
                     until = Some(clock.now().after(TRY_AGAIN));
                     break;

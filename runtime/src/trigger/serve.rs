@@ -1,6 +1,9 @@
 //! Who listens, to what, and until when?
 
-use std::{future::Future, sync::Arc};
+use std::{
+    future::Future,
+    sync::{Arc, RwLock},
+};
 
 use axum::{Router, extract::Request};
 use flow_model::plan::Plan;
@@ -14,7 +17,7 @@ use super::{
     probe::Probes,
     received::Reading,
     route::{self, Table},
-    schedule::{self, schedules},
+    schedule::{self, Schedule, schedules},
     server,
 };
 use crate::{
@@ -59,25 +62,26 @@ pub enum Error {
     Halted(store::Error),
 }
 
-/// Starts runs for the triggers of these plans: requests and webhooks that come to `listener`, and schedules. The plans
-/// have to be deployed, and the engine resumed. Returns when `stop` is over and requests under way have their answers, or
-/// when the engine halts; the engine itself is left running.
+/// Starts runs for the triggers of plans: requests and webhooks that come to `listener`, and schedules. The plans have to
+/// be deployed, and the engine resumed. Where others are sent, they hold from then on; what has begun is not touched.
+/// Returns when `stop` is over and requests under way have their answers, or when the engine halts; the engine itself is
+/// left running.
 ///
 /// # Errors
-/// When the plans can't be served together, or the engine halts.
+/// When the first plans can't be served together, or the engine halts.
 pub async fn serve(
     engine: Arc<Engine>,
-    plans: &[Arc<Plan>],
+    mut plans: watch::Receiver<Vec<Arc<Plan>>>,
     listener: TcpListener,
     settings: Settings,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), Error> {
     let Settings { library, env, secrets, clock, limits, public_url, counters, metrics } = settings;
-    let schedules = schedules(plans)?;
+    let first = plans.borrow_and_update().clone();
     let (stopped, stopping) = watch::channel(false);
     let desk = Arc::new(Desk {
         engine: Arc::clone(&engine),
-        table: Table::new(plans)?,
+        table: RwLock::new(Arc::new(Table::new(&first)?)),
         setting: Setting { library, env, secrets },
         clock: Arc::clone(&clock),
         reading: Reading {
@@ -91,22 +95,49 @@ pub async fn serve(
         probes: Probes::new(engine.clone(), clock.clone(), metrics, stopping.clone()),
         stopping,
     });
-    let router = Router::new().fallback(move |request: Request| handle::handle(Arc::clone(&desk), request));
     let runners = Workers::default();
-    for schedule in schedules {
-        runners.spawn(schedule::run(schedule, Arc::clone(&engine), Arc::clone(&clock)));
-    }
+    let run_all = |schedules: Vec<Schedule>| {
+        for schedule in schedules {
+            runners.spawn(schedule::run(schedule, Arc::clone(&engine), Arc::clone(&clock)));
+        }
+    };
+    run_all(schedules(&first)?);
     let mut halted = None;
     let end = async {
-        tokio::select! {
-            () = stop => {}
-            error = engine.halted() => halted = Some(error),
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            tokio::select! {
+                () = &mut stop => break,
+                error = engine.halted() => {
+                    halted = Some(error);
+                    break;
+                }
+                plans = next(&mut plans) => match (Table::new(&plans), schedules(&plans)) {
+                    (Ok(table), Ok(schedules)) => {
+                        runners.abort();
+                        runners.idle().await;
+                        desk.serve_from(table);
+                        run_all(schedules);
+                    }
+                    (Err(error), _) | (_, Err(error)) => tracing::error!(%error, "other plans can't be served"),
+                },
+            }
         }
         runners.abort();
         // Nobody listening any more is no harm: then nobody waits.
         stopped.send(true).ok();
     };
+    let served = Arc::clone(&desk);
+    let router = Router::new().fallback(move |request: Request| handle::handle(Arc::clone(&served), request));
     server::listen(listener, router, limits, end).await;
     runners.idle().await;
     halted.map_or(Ok(()), |error| Err(Error::Halted(error)))
+}
+
+/// Waits for other plans; for ever where none will come.
+async fn next(plans: &mut watch::Receiver<Vec<Arc<Plan>>>) -> Vec<Arc<Plan>> {
+    match plans.changed().await {
+        Ok(()) => plans.borrow_and_update().clone(),
+        Err(_) => std::future::pending().await,
+    }
 }

@@ -36,6 +36,7 @@ fn limited(limit: Option<u32>, per_key: Option<&str>, rate: Option<(u32, u64)>) 
 fn event(key: &str, number: i64) -> Submission {
     Submission {
         flow: "test".into(),
+        plan: None,
         trigger: Some(0),
         payload: Value::record([("key", Value::text(key)), ("n", Value::Int(number))]),
         dedupe: Some((number.to_string(), Millis::seconds(999_999))),

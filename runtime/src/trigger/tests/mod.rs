@@ -4,8 +4,10 @@ mod answer;
 mod delivery;
 mod halted;
 mod hostile;
+mod overload;
 mod plans;
 mod probe;
+mod reload;
 mod route;
 mod schedule;
 
@@ -96,6 +98,7 @@ struct Served {
     address: SocketAddr,
     counters: Arc<Counters>,
     http: Client,
+    plans: watch::Sender<Vec<Arc<Plan>>>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<Result<(), Error>>,
 }
@@ -141,15 +144,16 @@ impl World {
             counters: Arc::clone(&counters),
             metrics: Some(Arc::new(Metrics::new(Arc::clone(&counters), None))),
         };
+        let (others, watched) = watch::channel(plans);
         let (stop, stopped) = oneshot::channel::<()>();
         let served = Arc::clone(&engine);
         let task = tokio::spawn(async move {
             let stop = async {
                 stopped.await.ok();
             };
-            serve(served, &plans, listener, settings, stop).await
+            serve(served, watched, listener, settings, stop).await
         });
-        Served { engine, address, counters, http: Client::new(), stop, task }
+        Served { engine, address, counters, http: Client::new(), plans: others, stop, task }
     }
 }
 
