@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on ends there")]
 
 mod cases;
+mod connectors;
 mod e2e;
 mod examples;
 mod faults;
@@ -10,7 +11,9 @@ mod functions;
 mod imports;
 mod natives;
 mod programs;
+mod query;
 mod reference;
 mod reliability;
+mod seeds;
 mod tested;
 mod tidy;

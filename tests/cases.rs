@@ -194,7 +194,7 @@ fn programs_on_pages_are_what_the_pages_say() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-fn snapshot(path: &Path, source: &str, parts: &[(&str, &str)]) {
+pub(crate) fn snapshot(path: &Path, source: &str, parts: &[(&str, &str)]) {
     let mut text = format!("{source}\n");
     for (title, part) in parts {
         text.push_str(&format!("──── {title}\n{}\n", if part.is_empty() { "none\n" } else { part }));

@@ -53,7 +53,7 @@ pub(crate) fn drawn_of(files: &Files, diagnostics: &[Diagnostic]) -> String {
 }
 
 /// Reads files of the repository.
-struct Repository;
+pub(crate) struct Repository;
 
 impl Loader for Repository {
     fn load(&self, path: &str) -> Result<Vec<u8>, LoadError> {

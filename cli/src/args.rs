@@ -10,7 +10,7 @@ use flow_runtime::sim::faults::{Fault, NoFault};
 pub(crate) use self::runs::{
     DeadLetters, DeadLettersCommand, Journal, JournalCommand, LettersDrop, LettersList, LettersReplay, LettersShow,
     OneLetter, OneRun, Runs, RunsAnswer, RunsCancel, RunsCommand, RunsExport, RunsList, RunsResolve, RunsResume,
-    RunsShow, State,
+    RunsShow, RunsWhy, State,
 };
 use crate::exit;
 
@@ -59,6 +59,7 @@ pub(crate) enum Command {
     Test(Test),
     New(New),
     Import(Import),
+    Connectors(Connectors),
     Secrets(Secrets),
     Lsp(Lsp),
     Explain(Explain),
@@ -205,6 +206,53 @@ pub(crate) struct Environment {
     /// The environment of flow.toml whose settings hold [default: the one that flow.toml names]
     #[arg(long = "env", value_name = "NAME")]
     pub(crate) name: Option<String>,
+}
+
+/// Look at connectors: what they offer, and what each operation needs and does.
+///
+/// The connectors are those that come with Flow and those of the project around the current folder.
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true, disable_help_subcommand = true)]
+pub(crate) struct Connectors {
+    #[command(subcommand)]
+    pub(crate) command: ConnectorsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConnectorsCommand {
+    List(ConnectorsList),
+    Show(ConnectorsShow),
+}
+
+/// List the connectors, each with a line on what it is.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc connectors list
+  flowc connectors list --format json | jq -r '.[].name'")]
+pub(crate) struct ConnectorsList {
+    /// How they are written
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(crate) format: Format,
+}
+
+/// Show what a connector offers, or one of its operations.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc connectors show slack
+  flowc connectors show stripe refunds.create
+  flowc connectors show stripe --format json | jq -r '.operations[].signature'")]
+pub(crate) struct ConnectorsShow {
+    /// The connector
+    #[arg(value_name = "NAME")]
+    pub(crate) connector: String,
+    /// One of its operations
+    #[arg(value_name = "OPERATION")]
+    pub(crate) operation: Option<String>,
+    /// How it is written
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(crate) format: Format,
 }
 
 /// Keep the texts of secrets in an encrypted store.
@@ -419,15 +467,19 @@ pub(crate) enum Results {
     Junit,
 }
 
-/// Make a project: a folder with a program, its tests and a flow.toml.
+/// Make a project, a folder with a program, its tests and a flow.toml; or a connector.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  flowc new orders                  then, in that folder: flowc test, flowc run main.flow")]
+  flowc new orders                  then, in that folder: flowc test, flowc run main.flow
+  flowc new connector shop          writes connectors/shop.flow in the project around the current folder")]
 pub(crate) struct New {
-    /// The folder to make; its last part names the project
+    /// The folder to make; its last part names the project. `connector` makes a connector
     #[arg(value_name = "FOLDER")]
     pub(crate) folder: PathBuf,
+    /// The name of the connector
+    #[arg(value_name = "NAME")]
+    pub(crate) connector: Option<String>,
 }
 
 /// Make a connector from the description of an API.
@@ -436,11 +488,6 @@ pub(crate) struct New {
 /// base URL and how the credential is sent. What could not be carried over is said in its comments. The file is the
 /// project's own from then on: change it where the description is wrong.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  flowc import openapi stripe.json --only 'customers.*' --name stripe
-  flowc import openapi petstore.yaml --output -
-  flowc import discovery drive.v3.json")]
 pub(crate) struct Import {
     #[command(subcommand)]
     pub(crate) from: ImportFrom,
@@ -450,8 +497,16 @@ pub(crate) struct Import {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ImportFrom {
     /// An OpenAPI description: 2.0 (Swagger), 3.0 or 3.1, as JSON or YAML
+    #[command(after_help = "\
+Examples:
+  flowc import openapi stripe.json --only 'customers.*' --name stripe
+  flowc import openapi petstore.yaml --output -")]
     Openapi(ImportArgs),
     /// A discovery document of Google
+    #[command(after_help = "\
+Examples:
+  flowc import discovery drive.v3.json
+  flowc import discovery sheets.v4.json --only 'spreadsheets.*'")]
     Discovery(ImportArgs),
 }
 

@@ -50,6 +50,7 @@ fn perform(command: &Command) -> Result<Exit, Trouble> {
         Command::Test(args) => commands::test::test(args),
         Command::New(args) => commands::new::new(args),
         Command::Import(args) => commands::import::import(args),
+        Command::Connectors(args) => commands::connectors::connectors(args),
         Command::Secrets(args) => commands::secrets::secrets(args),
         Command::Lsp(_) => commands::lsp::lsp(),
         Command::Explain(args) => commands::explain::explain(args),

@@ -16,7 +16,9 @@ mod graph;
 pub mod import;
 mod names;
 pub mod project;
+pub mod query;
 mod read;
+pub mod reference;
 pub mod render;
 mod rules;
 mod schema;
@@ -134,6 +136,18 @@ pub fn check_in(
     catalog: &Catalog,
     loader: &dyn Loader,
 ) -> Checked {
+    examine((project, environment), path, text, catalog, loader, |_, _| {}).0
+}
+
+/// Checks a program, and lets `then` look at what its names mean.
+fn examine<T>(
+    (project, environment): (&Project, Option<&str>),
+    path: &str,
+    text: &[u8],
+    catalog: &Catalog,
+    loader: &dyn Loader,
+    then: impl FnOnce(&names::Names<'_>, &[names::Unit]) -> T,
+) -> (Checked, T) {
     names::begin_suggesting();
     let mut problems = Vec::new();
     let (mut files, units) = names::load(path, text, catalog, loader, &mut problems);
@@ -163,7 +177,8 @@ pub fn check_in(
     let flows = names.flows.iter().filter(|(_, info)| Some(info.ast.name.span.file) == own);
     let flows = flows.map(|(name, _)| name.clone()).collect();
     let connections = names.connections.keys().cloned().collect();
-    Checked { files, diagnostics, program, flows, connections }
+    let looked = then(&names, &units);
+    (Checked { files, diagnostics, program, flows, connections }, looked)
 }
 
 /// Mistakes by file, place and code, each once.

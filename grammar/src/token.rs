@@ -45,7 +45,7 @@ impl Token {
 }
 
 /// Words that begin an item.
-pub(crate) const ITEMS: &[&str] = &[
+pub const ITEMS: &[&str] = &[
     "use",
     "private",
     "const",
@@ -68,7 +68,7 @@ pub(crate) const ITEMS: &[&str] = &[
 ];
 
 /// Words that begin a part of a connector.
-pub(crate) const MEMBERS: &[&str] = &[
+pub const MEMBERS: &[&str] = &[
     "config",
     "http",
     "errors",
@@ -84,11 +84,10 @@ pub(crate) const MEMBERS: &[&str] = &[
 ];
 
 /// Words that begin a statement and nothing else.
-pub(crate) const STATEMENTS: &[&str] =
-    &["let", "step", "return", "fail", "respond", "log", "dead_letter", "sleep", "emit"];
+pub const STATEMENTS: &[&str] = &["let", "step", "return", "fail", "respond", "log", "dead_letter", "sleep", "emit"];
 
 /// Words that begin an expression in braces, which may be a statement.
-pub(crate) const CONTROL: &[&str] = &["if", "match", "for", "parallel", "try", "saga", "race", "repeat"];
+pub const CONTROL: &[&str] = &["if", "match", "for", "parallel", "try", "saga", "race", "repeat"];
 
 /// What closes a bracket.
 pub(crate) fn closer(open: &str) -> &'static str {

@@ -1,33 +1,64 @@
 //! The language server: what an editor shows of a program while it is written.
 //!
-//! In: messages of an editor on standard input, and a [`Loader`] for files that are not open. Out: diagnostics with their
-//! causes, fixes as code actions, and the one layout. A program is checked as `flowc check` does, with open files as they
-//! are in the editor. Left out on purpose: anything that the compiler does not know.
+//! In: messages of an editor on standard input, and a [`Home`] for files that are not open and the projects that programs
+//! belong to. Out: diagnostics with their causes, fixes as code actions, the one layout, and what the compiler knows of a
+//! place ([`flow_compiler::query`]). A program is checked as `flowc check` does, with open files as they are in the editor.
+//! Left out on purpose: anything that the compiler does not know.
 //!
 //! Source: Language Server Protocol 3.17.
 
+mod place;
 mod position;
 
-use std::{collections::BTreeMap, path::PathBuf, str::FromStr as _};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    str::FromStr as _,
+};
 
-use flow_compiler::{Catalog, Checked, LoadError, Loader};
+use flow_compiler::{Catalog, Checked, LoadError, Loader, Project};
 use flow_model::{
     diagnostic::{Diagnostic, Severity},
     span::Span,
 };
 use lsp_server::{Connection, ErrorCode, Message, Notification, Request, Response};
 use lsp_types::{
-    CodeAction, CodeActionKind, CodeActionParams, CodeActionProviderCapability, DiagnosticRelatedInformation,
-    DiagnosticSeverity, DidChangeTextDocumentParams, DidCloseTextDocumentParams, DidOpenTextDocumentParams,
-    DocumentFormattingParams, Location, NumberOrString, OneOf, PublishDiagnosticsParams, ServerCapabilities,
-    TextDocumentSyncCapability, TextDocumentSyncKind, TextEdit, Uri, WorkspaceEdit,
+    CodeAction, CodeActionKind, CodeActionParams, CodeActionProviderCapability, CompletionOptions, CompletionParams,
+    DiagnosticRelatedInformation, DiagnosticSeverity, DidChangeTextDocumentParams, DidCloseTextDocumentParams,
+    DidOpenTextDocumentParams, DocumentFormattingParams, GotoDefinitionParams, HoverParams, HoverProviderCapability,
+    Location, NumberOrString, OneOf, PublishDiagnosticsParams, ServerCapabilities, TextDocumentSyncCapability,
+    TextDocumentSyncKind, TextEdit, Uri, WorkspaceEdit,
     notification::{
         DidChangeTextDocument, DidCloseTextDocument, DidOpenTextDocument, Notification as _, PublishDiagnostics,
     },
-    request::{CodeActionRequest, Formatting, Request as _},
+    request::{CodeActionRequest, Completion, Formatting, GotoDefinition, HoverRequest, Request as _},
 };
 use position::Lines;
 use serde::de::DeserializeOwned;
+
+/// Where the programs of an editor are.
+pub trait Home: Loader {
+    /// What a program at a path is checked with.
+    fn settings(&self, program: &Path) -> Settings;
+}
+
+/// What a program is checked with.
+pub struct Settings {
+    /// The project that it belongs to.
+    pub project: Project,
+    /// The environment of it that is meant.
+    pub environment: Option<String>,
+    /// The connectors that come with Flow and those of the project, and the functions.
+    pub catalog: Catalog,
+}
+
+impl Default for Settings {
+    /// A program of no project.
+    fn default() -> Self {
+        let catalog = Catalog { connectors: flow_stdlib::catalog(), functions: flow_stdlib::functions() };
+        Self { project: Project::default(), environment: None, catalog }
+    }
+}
 
 /// Why the server stopped before the editor asked it to.
 #[derive(Debug, thiserror::Error)]
@@ -47,24 +78,29 @@ pub enum Error {
 ///
 /// # Errors
 /// The editor went away, or does not speak the protocol.
-pub fn serve(disk: &dyn Loader) -> Result<(), Error> {
+pub fn serve(home: &dyn Home) -> Result<(), Error> {
     let (connection, threads) = Connection::stdio();
-    talk(&connection, disk)?;
+    talk(&connection, home)?;
     drop(connection);
     threads.join().map_err(|_| Error::Gone)
 }
 
 /// Serves the editor at the other end of a connection.
-fn talk(connection: &Connection, disk: &dyn Loader) -> Result<(), Error> {
+fn talk(connection: &Connection, home: &dyn Home) -> Result<(), Error> {
     let capabilities = ServerCapabilities {
         text_document_sync: Some(TextDocumentSyncCapability::Kind(TextDocumentSyncKind::FULL)),
         document_formatting_provider: Some(OneOf::Left(true)),
         code_action_provider: Some(CodeActionProviderCapability::Simple(true)),
+        hover_provider: Some(HoverProviderCapability::Simple(true)),
+        definition_provider: Some(OneOf::Left(true)),
+        completion_provider: Some(CompletionOptions {
+            trigger_characters: Some(vec![".".to_owned()]),
+            ..CompletionOptions::default()
+        }),
         ..ServerCapabilities::default()
     };
     connection.initialize(serde_json::to_value(capabilities)?)?;
-    let catalog = Catalog { connectors: flow_stdlib::catalog(), functions: flow_stdlib::functions() };
-    let mut server = Server { connection, catalog, disk, open: BTreeMap::new() };
+    let mut server = Server { connection, home, open: BTreeMap::new() };
     for message in &connection.receiver {
         match message {
             Message::Request(request) => {
@@ -83,8 +119,7 @@ fn talk(connection: &Connection, disk: &dyn Loader) -> Result<(), Error> {
 
 struct Server<'a> {
     connection: &'a Connection,
-    catalog: Catalog,
-    disk: &'a dyn Loader,
+    home: &'a dyn Home,
     /// The text of each open file, by its path.
     open: BTreeMap<PathBuf, (Uri, String)>,
 }
@@ -92,7 +127,7 @@ struct Server<'a> {
 /// Open files as they are in the editor, others from the disk.
 struct Files<'a> {
     open: &'a BTreeMap<PathBuf, (Uri, String)>,
-    disk: &'a dyn Loader,
+    disk: &'a dyn Home,
 }
 
 impl Loader for Files<'_> {
@@ -137,6 +172,14 @@ impl Server<'_> {
             CodeActionRequest::METHOD => {
                 read::<CodeActionParams>(request.params).map(|params| serde_json::to_value(self.actions(&params)))
             }
+            HoverRequest::METHOD => {
+                read::<HoverParams>(request.params).map(|params| serde_json::to_value(self.hover(&params)))
+            }
+            GotoDefinition::METHOD => read::<GotoDefinitionParams>(request.params)
+                .map(|params| serde_json::to_value(self.definition(&params))),
+            Completion::METHOD => {
+                read::<CompletionParams>(request.params).map(|params| serde_json::to_value(self.completion(&params)))
+            }
             other => {
                 let message = format!("`{other}` is not known here");
                 return Response::new_err(id, ErrorCode::MethodNotFound as i32, message);
@@ -164,9 +207,11 @@ impl Server<'_> {
         found.into_iter().try_for_each(|(uri, diagnostics)| self.publish(uri, diagnostics))
     }
 
-    fn check(&self, path: &std::path::Path, text: &str) -> Checked {
-        let files = Files { open: &self.open, disk: self.disk };
-        flow_compiler::check(&path.to_string_lossy(), text.as_bytes(), &self.catalog, &files)
+    fn check(&self, path: &Path, text: &str) -> Checked {
+        let files = Files { open: &self.open, disk: self.home };
+        let Settings { project, environment, catalog } = self.home.settings(path);
+        let (path, environment) = (path.to_string_lossy(), environment.as_deref());
+        flow_compiler::check_in(&project, environment, &path, text.as_bytes(), &catalog, &files)
     }
 
     /// The diagnostics of the file itself, as editors show them.
@@ -269,16 +314,22 @@ fn range(checked: &Checked, span: Span) -> lsp_types::Range {
     Lines::new(text).range(span.start, span.end)
 }
 
-/// The place of a label; connectors that come with Flow have no file that an editor could open.
+/// The place of a label.
 fn location(own: &Uri, checked: &Checked, span: Span) -> Option<Location> {
-    let is_own = checked.files.iter().next().is_some_and(|(file, _)| file == span.file);
+    location_in(own, &checked.files, span)
+}
+
+/// A place in a file of a check; connectors that come with Flow have no file that an editor could open.
+fn location_in(own: &Uri, files: &flow_model::span::Files, span: Span) -> Option<Location> {
+    let source = files.get(span.file)?;
+    let is_own = files.iter().next().is_some_and(|(file, _)| file == span.file);
     let uri = if is_own {
         own.clone()
     } else {
-        let path = std::path::absolute(&checked.files.get(span.file)?.path).ok().filter(|path| path.is_file())?;
+        let path = std::path::absolute(&source.path).ok().filter(|path| path.is_file())?;
         Uri::from_str(url::Url::from_file_path(path).ok()?.as_str()).ok()?
     };
-    Some(Location { uri, range: range(checked, span) })
+    Some(Location { uri, range: Lines::new(&source.text).range(span.start, span.end) })
 }
 
 fn path(uri: &Uri) -> Option<PathBuf> {

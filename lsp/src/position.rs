@@ -22,6 +22,18 @@ impl<'a> Lines<'a> {
         Range { start: self.position(start), end: self.position(end) }
     }
 
+    /// The byte at a place; behind the end of a line it is that end.
+    pub(crate) fn byte(&self, position: Position) -> u32 {
+        let start = self.starts.get(position.line as usize).copied().unwrap_or(self.text.len());
+        let line = self.text.get(start..).unwrap_or_default().lines().next().unwrap_or_default();
+        let mut units = 0;
+        let before = line.chars().take_while(|letter| {
+            units += letter.len_utf16() as u32;
+            units <= position.character
+        });
+        (start + before.map(char::len_utf8).sum::<usize>()) as u32
+    }
+
     /// The place of a byte; one within a character is that of the character.
     fn position(&self, at: u32) -> Position {
         let mut at = (at as usize).min(self.text.len());
@@ -44,5 +56,10 @@ mod tests {
         let lines = Lines::new("a\n\u{1f600}b\n");
         assert_eq!(lines.range(2, 6), Range { start: Position::new(1, 0), end: Position::new(1, 2) });
         assert_eq!(lines.position(99), Position::new(2, 0));
+        for at in [0, 2, 6, 7] {
+            assert_eq!(lines.byte(lines.position(at)), at);
+        }
+        assert_eq!(lines.byte(Position::new(1, 99)), 7);
+        assert_eq!(lines.byte(Position::new(9, 0)), 8);
     }
 }

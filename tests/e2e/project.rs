@@ -142,3 +142,33 @@ fn the_project_says_where_to_listen_and_how_it_is_reached() {
     assert!(notice["listening"].as_str().unwrap().starts_with("http://127.0.0.1:"), "{notice}");
     assert_ne!(notice["listening"], "http://127.0.0.1:4711");
 }
+
+#[test]
+fn connectors_are_shown_and_a_new_one_is_known_to_the_project() {
+    let folder = TempDir::new().unwrap();
+    let flowc = |args: &[&str]| output(flowc().current_dir(folder.path()).args(args));
+    flowc(&["new", "connector", "shop"]).says(0, &["next: flowc check connectors/shop.flow"]);
+    flowc(&["new", "connector", "shop"]).says(2, &["there is something at `connectors/shop.flow` already"]);
+    flowc(&["new", "connector", "Shop"]).says(2, &["`Shop` is no name of a connector"]);
+    flowc(&["check", "connectors/shop.flow"]).says(0, &[]);
+    // The connectors of a folder are those of a project only where there is a flow.toml.
+    fs::write(folder.path().join("flow.toml"), "name = \"x\"\n").unwrap();
+    let listed = flowc(&["connectors", "list"]).says(0, &[]).stdout;
+    assert!(listed.contains("What shop is, in a sentence"), "{listed}");
+    assert!(listed.lines().any(|line| line.starts_with("stripe ")), "{listed}");
+    let shown = flowc(&["connectors", "show", "shop"]).says(0, &[]).stdout;
+    for text in ["items.create(name: String, note: String?) -> shop.Item", "100 per 10s", "items.find"] {
+        assert!(shown.contains(text), "`{text}` is missing in\n{shown}");
+    }
+    let one = flowc(&["connectors", "show", "shop", "items.create"]).says(0, &[]).stdout;
+    for text in ["Create an item.", "in the header Idempotency-Key", "record shop.Item {"] {
+        assert!(one.contains(text), "`{text}` is missing in\n{one}");
+    }
+    let json = flowc(&["connectors", "show", "slack", "--format", "json"]).says(0, &[]).json();
+    assert_eq!(json["operations"][0]["effect"], "create");
+    assert_eq!(json["settings"][0]["default"], "secret(\"slack/bot_token\")");
+    flowc(&["connectors", "show", "slak"]).says(2, &["there is no connector `slak`", "did you mean `slack`?"]);
+    flowc(&["connectors", "show", "slack", "chat.post"]).says(2, &["`slack` has no operation `chat.post`"]);
+    fs::write(folder.path().join("connectors/shop.flow"), "connector shop { htp { base: \"x\" } }\n").unwrap();
+    flowc(&["connectors", "show", "shop"]).says(1, &["the connector `shop` has mistakes"]);
+}

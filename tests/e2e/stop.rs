@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::{
     eventually,
-    process::{Serving, output},
+    process::{Serving, output, run},
     stripe::SUCCEEDED,
     world::{World, deliver, example},
 };

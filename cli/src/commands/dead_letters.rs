@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use flow_model::plan::Plan;
+use flow_model::{plan::Plan, value::Value};
 use flow_runtime::{
     control::Ask,
-    store::{Letter, Letters, WhichLetters},
+    store::{Letter, Letters, Reader, WhichLetters},
 };
 use serde_json::{Value as Json, json};
 
-use super::runs::{at, begun, folder, open};
+use super::runs::{self, at, begun, folder, open};
 use crate::{
     args, asking,
     exit::Exit,
@@ -65,7 +65,9 @@ fn show(args: &args::LettersShow) -> Result<(), Trouble> {
         Trouble::new(Exit::Usage, format!("there is no dead letter {}", args.of.letter))
             .help("`flowc dead-letters list` lists them")
     })?;
-    let value = letter.value.as_ref().map_or(Json::Null, flow_model::value::Value::to_json);
+    let value = letter.value.clone().unwrap_or(Value::Null);
+    let value = if args.reveal { value } else { masked(&reader, &letter, value)? };
+    let value = value.to_json();
     if args.format == args::Format::Json {
         let mut json = as_json(&letter);
         json["value"] = value;
@@ -80,6 +82,13 @@ fn show(args: &args::LettersShow) -> Result<(), Trouble> {
     lines.push(String::new());
     lines.extend(format!("{value:#}").lines().map(|line| format!("  {}", plain(line))));
     ui::print(&(lines.join("\n") + "\n"))
+}
+
+/// What a letter holds, without what is personal.
+fn masked(reader: &Reader, letter: &Letter, value: Value) -> Result<Value, Trouble> {
+    let run = reader.summary(&letter.run).map_err(|error| host::trouble(&error))?;
+    let plan = run.map(|run| runs::plan(reader, &run.plan)).transpose()?.flatten();
+    Ok(runs::masked::letter(value, &letter.place, plan.as_ref()))
 }
 
 /// Members are added, never changed or removed; times are RFC 3339.

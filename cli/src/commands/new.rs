@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 use crate::{
     args,
     exit::Exit,
+    program::{Place, without_dot},
     trouble::{Trouble, said},
     ui::{self, WELL, styled},
 };
@@ -60,6 +61,83 @@ listen = "127.0.0.1:4711"
 unused-use = "deny"
 "#;
 
+/// A connector to begin with. It checks as it stands, and the comments say what to put in the place of what is there.
+const CONNECTOR: &str = r#"/// What NAME is, in a sentence: `flowc connectors list` shows it.
+connector NAME {
+  // What a connection sets. A `Secret` is never written down; its text is looked for under the name that stands here.
+  config {
+    token: Secret<String> = secret("NAME/token")
+  }
+
+  // What all requests have in common. `auth` can also be `none`, `basic(user, password)`, `header("X-Key", config.token)`.
+  // Without `limit`, nothing holds requests back but the answers of the system.
+  http {
+    base:  "https://api.example.com/v1"
+    auth:  bearer(config.token)
+    limit: 100 per 10s
+  }
+
+  // What statuses and answers mean; the first rule that fits decides. `message` is what people read in the history.
+  errors {
+    404 => NotFound, 409 => Conflict, 429 => RateLimited
+    5xx | connection => Unavailable
+    message: body.error?.message
+  }
+
+  // Only the fields that programs need: what the system sends besides is ignored, what is missing is a `Mismatch`.
+  record Item {
+    id:         String
+    name:       String
+    created_at: Timestamp from "createdAt"
+    note:       String?
+  }
+
+  /// Read an item.
+  operation items.get(id: String) -> Item {
+    effect:  read
+    request: GET "/items/{id}"
+  }
+
+  /// List items with a name.
+  operation items.find(name: String, limit: Int = 20) -> List<Item> {
+    effect:  read
+    request: GET "/items" { query: { name, limit } }
+    answer:  body.items
+  }
+
+  /// Create an item.
+  operation items.create(name: String, note: String?) -> Item {
+    // `create` is not repeated, unless the system knows by a key that it has done it: then a lost answer is no problem.
+    effect:  create
+    key:     header("Idempotency-Key")
+    request: POST "/items" { body: { name, note } }
+  }
+
+  /// Delete an item.
+  operation items.delete(id: String) {
+    effect:       idempotent
+    request:      DELETE "/items/{id}"
+    // What is gone already is deleted, too.
+    success_when: status == 404
+  }
+
+  // How a webhook proves where it comes from. Of no use? Leave it out together with the trigger.
+  verification signature(secret: Secret<String>) {
+    hash:   sha256
+    secret: secret
+    header: "X-Signature"
+    signed: "{body}"
+  }
+
+  /// An item was changed: `on NAME.item.changed as item { verify: NAME.signature(secret: secret("NAME/webhook")) }`.
+  trigger item.changed as Item {
+    webhook: body.item
+    when:    body.type == "item.changed"
+    dedupe:  .id
+  }
+}
+"#;
+
 /// What is no part of a project's history.
 const IGNORED: &str = ".flow/\n.env\ngreetings/\n";
 
@@ -69,6 +147,13 @@ const IGNORED: &str = ".flow/\n.env\ngreetings/\n";
 /// There is something at that place, or it can't be written.
 pub(crate) fn new(args: &args::New) -> Result<Exit, Trouble> {
     let folder = &args.folder;
+    if let Some(name) = &args.connector {
+        if folder.as_os_str() != "connector" {
+            return Err(Trouble::new(Exit::Usage, format!("`flowc new {} {name}` says nothing", folder.display()))
+                .help("write `flowc new FOLDER` for a project, `flowc new connector NAME` for a connector"));
+        }
+        return connector(name);
+    }
     let shown = folder.display();
     let is_free = match fs::read_dir(folder) {
         Ok(mut entries) => entries.next().is_none(),
@@ -85,6 +170,30 @@ pub(crate) fn new(args: &args::New) -> Result<Exit, Trouble> {
     ui::print(&format!("{} {shown}\n", styled(WELL, "made")))?;
     let there = if folder.as_os_str() == "." { String::new() } else { format!("cd {shown}, then ") };
     ui::say(&format!("next: {there}flowc test, and flowc run main.flow --input '{{\"name\": \"Ada\"}}'\n"));
+    Ok(Exit::Done)
+}
+
+/// Writes a connector into the first folder with connectors of the project that the current folder belongs to.
+fn connector(name: &str) -> Result<Exit, Trouble> {
+    let is_name = name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_');
+    if !is_name {
+        return Err(Trouble::new(Exit::Usage, format!("`{name}` is no name of a connector"))
+            .help("write it in snake_case: small letters, digits and `_`, a letter first"));
+    }
+    let here = Path::new(".");
+    let place = Place::of(here, &args::Environment { name: None })?;
+    let folder = place.project().connectors.first().map_or("connectors", |folder| folder.value.as_str());
+    let folder = place.folder(here).join(folder);
+    let file = format!("{name}.flow");
+    let path = without_dot(&folder.join(&file)).to_owned();
+    if path.exists() {
+        return Err(Trouble::new(Exit::Usage, format!("there is something at `{}` already", path.display()))
+            .help("choose another name, or change what is there"));
+    }
+    write(&folder, &file, &CONNECTOR.replace("NAME", name))?;
+    ui::print(&format!("{} {}\n", styled(WELL, "made"), path.display()))?;
+    ui::say(&format!("next: flowc check {0}, then `use {name}` in a program\n", path.display()));
     Ok(Exit::Done)
 }
 
@@ -139,6 +248,23 @@ mod tests {
             let report = flow_runtime::sim::run(case, &plan, &library);
             assert!(report.has_passed(), "{}: {:?} {:?}", case.name, report.broken, report.unmet);
         }
+    }
+
+    #[test]
+    fn a_new_connector_checks_and_is_in_good_order() {
+        let text = CONNECTOR.replace("NAME", "shop");
+        let program = "use \"./shop.flow\" { shop }\n\nflow f {\n  on shop.item.changed as item {\n    verify: \
+                       shop.signature(secret: secret(\"shop/webhook\"))\n  }\n  step shop.items.delete(id: item.id)\n}\n";
+        struct Shop(String);
+        impl flow_compiler::Loader for Shop {
+            fn load(&self, _path: &str) -> Result<Vec<u8>, flow_compiler::LoadError> {
+                Ok(self.0.clone().into_bytes())
+            }
+        }
+        let catalog = crate::program::catalog();
+        let checked = flow_compiler::check("main.flow", program.as_bytes(), &catalog, &Shop(text.clone()));
+        assert_eq!(checked.diagnostics, []);
+        assert_eq!(flow_compiler::format(&text), text);
     }
 
     /// The files of a new project.

@@ -2,13 +2,14 @@
 
 mod act;
 mod export;
+pub(super) mod masked;
 mod why;
 
 use std::path::{Path, PathBuf};
 
 pub(super) use self::act::begun;
 
-use flow_model::{failure::Failure, units::Instant};
+use flow_model::{failure::Failure, plan::Plan, units::Instant};
 use flow_runtime::{
     engine::Redo,
     journal::{RunId, StepHistory, StepState},
@@ -126,7 +127,7 @@ fn in_color(state: RunState) -> String {
 fn show(args: &args::RunsShow) -> Result<(), Trouble> {
     let reader = open(&args.of.data, &args.of.program)?;
     let run = find(&reader, &args.of.run)?;
-    let detail = details_of(&reader, &run.id)?;
+    let detail = if args.reveal { all_of(&reader, &run.id)? } else { details_of(&reader, &run.id)? };
     match args.format {
         args::Format::Json => ui::print(&format!("{:#}\n", details(&detail))),
         args::Format::Human => ui::print(&story(&detail)),
@@ -153,7 +154,20 @@ pub(super) fn find(reader: &Reader, part: &str) -> Result<RunSummary, Trouble> {
     }
 }
 
+/// A run without what is personal.
 fn details_of(reader: &Reader, run: &RunId) -> Result<RunDetail, Trouble> {
+    let detail = all_of(reader, run)?;
+    let plan = plan(reader, &detail.summary.plan)?;
+    Ok(masked::masked(detail, plan.as_ref()))
+}
+
+/// The plan with a digest, if it is there and reads.
+pub(super) fn plan(reader: &Reader, digest: &str) -> Result<Option<Plan>, Trouble> {
+    let plan = reader.plan(digest).map_err(|error| host::trouble(&error))?;
+    Ok(plan.and_then(|json| serde_json::from_slice(&json).ok()))
+}
+
+fn all_of(reader: &Reader, run: &RunId) -> Result<RunDetail, Trouble> {
     let detail = reader.run(run).map_err(|error| host::trouble(&error))?;
     detail.ok_or_else(|| Trouble::new(Exit::Usage, format!("there is no run `{run}`")))
 }

@@ -16,7 +16,7 @@ use flow_compiler::Catalog;
 
 pub(crate) use self::{
     disk::Disk,
-    find::{find, main_file, served},
+    find::{find, main_file, served, without_dot},
     flow::choose,
     project::{Place, Places},
 };

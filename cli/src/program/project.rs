@@ -141,9 +141,19 @@ impl Place {
         })
     }
 
+    /// What programs here are checked with.
+    pub(crate) fn settings_for_editor(self) -> flow_lsp::Settings {
+        flow_lsp::Settings { project: self.project, environment: self.environment, catalog: self.catalog }
+    }
+
     /// What the project sets in this environment.
     pub(crate) fn settings(&self) -> Overrides {
         self.project.settings(self.environment.as_deref())
+    }
+
+    /// The connectors of the project and those that come with Flow.
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.catalog
     }
 
     /// What the project says as a whole.

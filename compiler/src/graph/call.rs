@@ -19,6 +19,7 @@ use super::{builder::Chain, lower::Lowering};
 use crate::{
     ast::{self, Arg, ExprKind},
     names::{FlowInfo, Names, walk},
+    query::watch::{self, Meaning},
     types::{Callee, Parameter, Typed, argument_left_out},
 };
 
@@ -119,6 +120,7 @@ impl<'a> Lowering<'a> {
         let ExprKind::Name(name) = &callee.kind else { return None };
         let names = self.el.names;
         let info = names.flows.get(name)?;
+        watch::see(callee.span, || Meaning::Item(name.clone()));
         (names.sees(callee.span.file, name) && !self.el.scope.has(name)).then(|| (name.clone(), info))
     }
 

@@ -111,7 +111,6 @@ test "it works" for f { expect never { a } }
         "`pricing`",
         "`on file`",
         "a trigger with arguments",
-        "`every` in a `for`",
         "`expect never`",
     ];
     let mut expected: Vec<String> = words.iter().map(|word| format!("{word} is not supported yet")).collect();

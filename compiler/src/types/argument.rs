@@ -17,6 +17,7 @@ use super::{Because, Elaborator, Want, name::count, record::listed};
 use crate::{
     ast::{Arg, ExprKind},
     names::similar,
+    query::watch::{self, Meaning},
 };
 
 /// What a parameter takes.
@@ -66,6 +67,23 @@ impl Elaborator<'_> {
         let mut positional = Vec::new();
         let mut understood = true;
         for arg in args {
+            if let Some((name, (param, declared))) = arg
+                .name
+                .as_ref()
+                .zip(arg.name.as_ref().and_then(|name| params.get(&name.text)).map(|param| (param, param.span)))
+            {
+                watch::see(name.span, || Meaning::Field { name: name.text.clone(), ty: param.ty.clone(), declared });
+            }
+            if let ExprKind::Name(name) = &arg.value.kind
+                && arg.name.is_none()
+                && watch::is_asked(name)
+            {
+                let labels: Vec<String> = params.keys().map(|param| format!("{param}: ")).collect();
+                watch::offer(name, || {
+                    let details = params.values().map(|param| param.ty.to_string());
+                    labels.iter().map(String::as_str).zip(details).collect()
+                });
+            }
             let name = match (&arg.name, &arg.value.kind) {
                 (Some(name), _) => Some(name.text.as_str()),
                 (None, ExprKind::Name(name)) if params.contains_key(name) => Some(name.as_str()),

@@ -12,7 +12,10 @@ use flow_model::{
 };
 
 use super::{Because, Binding, Elaborator, Home, Kind, Typed, Want, narrow, pattern::Arms};
-use crate::ast::{self, Block, Ident, Otherwise, Statement, StatementKind, TypeExpr};
+use crate::{
+    ast::{self, Block, Ident, Otherwise, Statement, StatementKind, TypeExpr},
+    query::watch::{self, Meaning},
+};
 
 impl Elaborator<'_> {
     /// Brings a name into scope in a new slot, in the innermost frame.
@@ -27,6 +30,12 @@ impl Elaborator<'_> {
         if name.text == "_" {
             return;
         }
+        watch::see(name.span, || Meaning::Binding {
+            kind: kind.spoken(),
+            name: name.text.clone(),
+            ty: ty.clone(),
+            declared: name.span,
+        });
         let binding = Binding { slot, ty, span: name.span, kind, used: false };
         if let Some(first) = self.scope.bind(&name.text, binding) {
             self.problems.push(
@@ -97,6 +106,8 @@ impl Elaborator<'_> {
         }
         let result = match &block.value {
             Some(value) => self.infer(value, want),
+            // That it can't be left was reported, with what to write.
+            None if leaves(block) => Typed::unknown(),
             None => self.absent(want, value_span(block), NO_VALUE, ADD_VALUE),
         };
         self.close();
@@ -302,6 +313,11 @@ impl Elaborator<'_> {
             .collect();
         Typed::new(Expr::Match { subject: Box::new(value.expr), arms }, ty)
     }
+}
+
+/// Says whether a block ends in `return` or `fail`.
+fn leaves(block: &Block) -> bool {
+    block.statements.last().is_some_and(|last| matches!(last.kind, StatementKind::Return(_) | StatementKind::Fail(_)))
 }
 
 /// What is said of an `if` that has to have a value and may have none.

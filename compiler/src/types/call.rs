@@ -21,6 +21,7 @@ use super::{
 use crate::{
     ast::{self, Arg, ExprKind, Ident, TypeExpr},
     names::{chain, foreign, similar},
+    query::watch::{self, Meaning},
 };
 
 impl Elaborator<'_> {
@@ -171,6 +172,7 @@ impl Elaborator<'_> {
 
     /// A function of the program.
     fn call_function(&mut self, expr: &ast::Expr, name: &str, span: Span, args: &[Arg]) -> Typed {
+        watch::see(span, || Meaning::Item(name.to_owned()));
         let (params, result) = self.function_head(name, span);
         let names = self.names;
         let written = names.functions.get(name).map(|function| function.ast);

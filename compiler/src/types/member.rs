@@ -17,6 +17,7 @@ use super::{Elaborator, Origin, Source, Typed, Want, expect, fit, record::listed
 use crate::{
     ast::{self, ExprKind, Ident},
     names::{chain, foreign, similar},
+    query::watch::{self, Meaning},
 };
 
 /// How many names an operation is looked for behind a connection's.
@@ -115,6 +116,8 @@ impl Elaborator<'_> {
             let ty = field.ty.clone();
             let origin =
                 self.field_span(&value.ty, &name.text).map(|span| Origin { span: *span, source: Source::Field });
+            let declared = origin.map(|origin| origin.span);
+            watch::see(name.span, || Meaning::Field { name: name.text.clone(), ty: ty.clone(), declared });
             let typed = read(value, ty, origin);
             return self.narrowed(typed);
         }
@@ -123,6 +126,7 @@ impl Elaborator<'_> {
             return self.narrowed(typed);
         }
         if let Some(signature) = self.definitions.member(&names.types, &value.ty, &name.text) {
+            watch::see(name.span, || Meaning::Standard(signature.name.clone()));
             if signature.form == Form::Property {
                 return self.property(signature, value, null_safe);
             }
@@ -158,6 +162,10 @@ impl Elaborator<'_> {
 
     fn no_member(&self, value: &Typed, name: &Ident) -> Diagnostic {
         let types = &self.names.types;
+        watch::offer(&name.text, || {
+            let fields = types.fields(&value.ty).into_iter().flatten();
+            fields.map(|(name, field)| (name.as_str(), field.ty.to_string())).collect()
+        });
         let problem = Diagnostic::new(
             Code::E0303,
             format!("`{}` has no member `{}`", value.ty, name.text),

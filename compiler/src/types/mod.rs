@@ -49,6 +49,7 @@ pub(crate) use self::{
 use crate::{
     ast::{self, ExprKind},
     names::Names,
+    query::watch::{self, Meaning},
 };
 
 /// An expression of the plan and its type.
@@ -158,7 +159,14 @@ impl<'a> Elaborator<'a> {
     /// Brings a parameter into scope in the next slot. It is not reported when nothing uses it.
     pub(crate) fn bind(&mut self, name: &ast::Ident, ty: Type) -> Slot {
         let slot = self.scope.fresh();
-        let binding = Binding { slot, ty, span: name.span, kind: Kind::Parameter, used: true };
+        let kind = Kind::Parameter;
+        watch::see(name.span, || Meaning::Binding {
+            kind: kind.spoken(),
+            name: name.text.clone(),
+            ty: ty.clone(),
+            declared: name.span,
+        });
+        let binding = Binding { slot, ty, span: name.span, kind, used: true };
         self.scope.bind(&name.text, binding);
         slot
     }
@@ -183,6 +191,11 @@ impl<'a> Elaborator<'a> {
     /// The type that is written.
     pub(crate) fn written_type(&mut self, written: &ast::TypeExpr) -> Type {
         self.names.ty(written, self.within.as_deref(), &mut self.problems)
+    }
+
+    /// Elaborates an expression whose type is wanted in part.
+    pub(crate) fn typed(&mut self, expr: &ast::Expr, want: Want<'_>) -> Typed {
+        self.infer(expr, want)
     }
 
     /// Elaborates an expression; what is wanted guides it but need not fit yet.

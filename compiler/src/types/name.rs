@@ -14,17 +14,34 @@ use super::{Elaborator, Found, Kind, Origin, Place, Source, Typed, Want, fit};
 use crate::{
     ast::Ident,
     names::{foreign, is_worth_it, similar, unknown},
+    query::watch::{self, Meaning},
 };
 
 impl Elaborator<'_> {
     /// A name that stands for a value.
     pub(super) fn name(&mut self, name: &str, span: Span, want: Want<'_>) -> Typed {
         match self.scope.find(name) {
+            Found::Binding(binding) if matches!(binding.ty, Type::Stream(_)) => {
+                let problem = Diagnostic::new(
+                    Code::E0417,
+                    format!("the stream `{name}` is gone through, and not used as a value"),
+                    span,
+                    format!("of type `{}`", binding.ty),
+                );
+                self.problems.push(problem.label(binding.span, "its pages are fetched as they are needed").help(
+                    format!("write `for x in {name} {{ … }}`, or `step all = {name}.collect(max: 1_000)` for a list"),
+                ));
+                return Typed::unknown();
+            }
             Found::Binding(binding) => {
                 let source = if binding.kind == Kind::Parameter { Source::Parameter } else { Source::Binding };
                 let origin = Origin { span: binding.span, source };
                 let typed = Typed { expr: Expr::Slot(binding.slot), ty: binding.ty.clone(), origin: Some(origin) };
-                return self.narrowed(typed);
+                let (kind, declared) = (binding.kind.spoken(), binding.span);
+                let typed = self.narrowed(typed);
+                let ty = || typed.ty.clone();
+                watch::see(span, || Meaning::Binding { kind, name: name.to_owned(), ty: ty(), declared });
+                return typed;
             }
             Found::Sibling(other, block) => {
                 self.problems.push(
@@ -50,6 +67,9 @@ impl Elaborator<'_> {
         }
         let names = self.names;
         if names.sees(span.file, name) {
+            if names.consts.contains_key(name) || names.functions.contains_key(name) {
+                watch::see(span, || Meaning::Item(name.to_owned()));
+            }
             if names.consts.contains_key(name) {
                 return self.constant(name, span);
             }
@@ -137,6 +157,15 @@ impl Elaborator<'_> {
         }
         // What seems unused may be what was meant.
         self.has_strangers = true;
+        watch::offer(name, || {
+            let bound = self.scope.bindings().map(|(name, binding)| (name, binding.ty.to_string()));
+            let typed = |ty: &Option<Type>| ty.as_ref().map(ToString::to_string).unwrap_or_default();
+            let consts = names.consts.iter().map(|(name, info)| (name.as_str(), typed(&info.ty)));
+            let functions = names.functions.iter().map(|(name, info)| (name.as_str(), typed(&info.result)));
+            let items = consts.chain(functions).filter(|(name, _)| names.sees(span.file, name));
+            let built_in = ["secret", "env"].into_iter().map(|name| (name, String::new()));
+            bound.chain(items).chain(built_in).collect()
+        });
         let seen = names.sees(span.file, name);
         let what = if seen && names.connections.contains_key(name) {
             Some(("a connection", format!("call an operation of it in a step: `step x = {name}.…(…)`")))

@@ -193,6 +193,11 @@ impl Scope {
         self.frames.iter().any(|frame| frame.bindings.contains_key(name))
     }
 
+    /// All bindings, innermost first.
+    pub(crate) fn bindings(&self) -> impl Iterator<Item = (&str, &Binding)> {
+        self.frames.iter().rev().flat_map(|frame| &frame.bindings).map(|(name, binding)| (name.as_str(), binding))
+    }
+
     /// All names that are bound here, innermost first.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.frames.iter().rev().flat_map(|frame| frame.bindings.keys().map(String::as_str))

@@ -16,7 +16,10 @@ use flow_model::{
 use indexmap::IndexMap;
 
 use super::{Elaborator, Parameter, Typed, Want, argument::Callee, fit};
-use crate::ast;
+use crate::{
+    ast,
+    query::watch::{self, Meaning},
+};
 
 /// What type variables stand for.
 type Bound = BTreeMap<String, Type>;
@@ -71,6 +74,7 @@ impl Elaborator<'_> {
         args: &[ast::Arg],
         want: Want<'_>,
     ) -> Typed {
+        watch::see(name.span, || Meaning::Standard(signature.name.clone()));
         let types = &self.names.types;
         let mut bound = Bound::new();
         let mut values = Vec::new();

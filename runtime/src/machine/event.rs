@@ -356,7 +356,7 @@ pub enum Action {
     /// Journal this, before any other action of the same event is carried out.
     Record(Record),
     /// Make an attempt.
-    Perform(Call),
+    Perform(Box<Call>),
     /// Stop an attempt: nobody waits for it.
     Abort(Place),
     /// Report [`Event::Fired`] at that time, not before.
@@ -408,6 +408,8 @@ pub struct Call {
     pub operation: String,
     /// The type of the result, where the operation leaves it to its caller.
     pub result: Option<Type>,
+    /// Where the page of a stream begins that is to be fetched, null for the first; none when no stream is.
+    pub page: Option<Value>,
     /// A value for each parameter.
     pub args: Vec<Value>,
     /// The idempotency key, the same for all attempts.

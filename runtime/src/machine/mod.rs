@@ -22,6 +22,7 @@ mod repeat;
 mod replay;
 mod scope;
 mod step;
+mod stream;
 mod undo;
 
 use std::{

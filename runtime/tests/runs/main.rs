@@ -21,5 +21,6 @@ mod proofs;
 mod random;
 mod reliability;
 mod simulated;
+mod streams;
 mod support;
 mod undo;

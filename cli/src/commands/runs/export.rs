@@ -3,7 +3,7 @@
 use flow_runtime::{journal, store::Reader};
 use serde_json::{Value as Json, json};
 
-use super::{details, details_of, find, open};
+use super::{all_of, details, find, open};
 use crate::{args, exit::Exit, host, trouble::Trouble, ui};
 
 /// The version of the form. Members are added, never changed or removed.
@@ -36,7 +36,7 @@ fn exported(reader: &Reader, run: &flow_runtime::store::RunSummary) -> Result<Js
         .collect();
     Ok(json!({
         "version": VERSION,
-        "run": details(&details_of(reader, &run.id)?),
+        "run": details(&all_of(reader, &run.id)?),
         "plan": plan,
         "journal": entries.iter().map(|entry| json!({ "at": super::at(entry.at), "said": entry.said })).collect::<Vec<_>>(),
         "events": events,

@@ -1,0 +1,185 @@
+//! `flowc connectors`: what do connectors offer?
+
+use std::path::Path;
+
+use flow_compiler::reference::{OperationReference, Parameter, Reference, reference};
+use serde_json::json;
+
+use crate::{
+    args::{self, ConnectorsCommand},
+    exit::Exit,
+    program::Place,
+    suggest::nearest,
+    trouble::Trouble,
+    ui::{self, CARE, HINT, QUIET, STRONG, styled},
+};
+
+/// Lists connectors, or shows one.
+///
+/// # Errors
+/// There is no such connector or operation.
+pub(crate) fn connectors(args: &args::Connectors) -> Result<Exit, Trouble> {
+    let place = Place::of(Path::new("."), &args::Environment { name: None })?;
+    match &args.command {
+        ConnectorsCommand::List(args) => list(&place, args),
+        ConnectorsCommand::Show(args) => show(&place, args),
+    }
+}
+
+fn list(place: &Place, args: &args::ConnectorsList) -> Result<Exit, Trouble> {
+    let catalog = place.catalog();
+    let all: Vec<(String, Option<Reference>)> =
+        catalog.connectors.keys().map(|name| (name.clone(), reference(name, catalog))).collect();
+    match args.format {
+        args::Format::Human => {
+            let widest = all.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+            let row = |(name, found): &(String, Option<Reference>)| {
+                let doc = match found {
+                    Some(found) => found.doc.lines().next().unwrap_or_default().to_owned(),
+                    None => styled(CARE, "has mistakes: `flowc check` tells").to_string(),
+                };
+                format!("{}{}  {doc}\n", styled(STRONG, name), " ".repeat(widest - name.len()))
+            };
+            ui::print(&all.iter().map(row).collect::<String>())?;
+        }
+        args::Format::Json => {
+            let rows: Vec<_> = all
+                .iter()
+                .map(|(name, found)| {
+                    let operations = found.as_ref().map_or(0, |found| found.operations.len());
+                    json!({ "name": name, "doc": found.as_ref().map(|found| &found.doc), "operations": operations })
+                })
+                .collect();
+            ui::print(&format!("{:#}\n", json!(rows)))?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn show(place: &Place, args: &args::ConnectorsShow) -> Result<Exit, Trouble> {
+    let (name, catalog) = (&args.connector, place.catalog());
+    let Some(found) = reference(name, catalog) else {
+        let trouble = match catalog.connectors.get(name) {
+            Some(source) => Trouble::new(Exit::Program, format!("the connector `{name}` has mistakes"))
+                .help(format!("`flowc check {}` tells them", source.path)),
+            None => {
+                let near = nearest(name, catalog.connectors.keys().map(String::as_str));
+                Trouble::new(Exit::Usage, format!("there is no connector `{name}`")).help(match near {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => "`flowc connectors list` lists them".to_owned(),
+                })
+            }
+        };
+        return Err(trouble);
+    };
+    let Some(wanted) = &args.operation else {
+        ui::print(&match args.format {
+            args::Format::Human => human(&found),
+            args::Format::Json => format!("{:#}\n", json!(found)),
+        })?;
+        return Ok(Exit::Done);
+    };
+    let Some(operation) = found.operations.iter().find(|operation| operation.name == *wanted) else {
+        let known = || found.operations.iter().map(|operation| operation.name.as_str());
+        return Err(Trouble::new(Exit::Usage, format!("`{name}` has no operation `{wanted}`")).help(
+            match nearest(wanted, known()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("it has {}", ui::listed(known())),
+            },
+        ));
+    };
+    ui::print(&match args.format {
+        args::Format::Human => one(&found, operation),
+        args::Format::Json => format!("{:#}\n", json!(operation)),
+    })?;
+    Ok(Exit::Done)
+}
+
+fn human(found: &Reference) -> String {
+    let mut text = format!("{}  {}\n", styled(STRONG, &found.name), found.doc);
+    let facts = [
+        ("base", found.base.clone()),
+        ("version", found.version.clone()),
+        ("docs", found.docs.clone()),
+        ("limit", Some(found.limits.join(", "))),
+        ("errors", Some(found.errors.join(", "))),
+    ];
+    for (title, fact) in facts {
+        if let Some(fact) = fact.filter(|fact| !fact.is_empty()) {
+            text.push_str(&format!("  {title:9} {fact}\n"));
+        }
+    }
+    text.push_str(&rows("settings", &found.settings));
+    if !found.operations.is_empty() {
+        text.push_str("\n  operations\n");
+    }
+    for operation in &found.operations {
+        text.push_str(&format!("    {}", signature(operation)));
+        text.push_str(&format!("  {}\n", styled(QUIET, operation.effect)));
+        if let Some(line) = operation.doc.lines().next() {
+            text.push_str(&format!("        {}\n", styled(QUIET, line)));
+        }
+    }
+    if !found.triggers.is_empty() {
+        text.push_str("\n  triggers\n");
+    }
+    for trigger in &found.triggers {
+        text.push_str(&format!("    {} as {}\n", styled(HINT, &trigger.name), trigger.payload));
+    }
+    for verification in &found.verifications {
+        text.push_str(&format!("    verify: {}.{verification}\n", found.name));
+    }
+    text
+}
+
+/// One operation with all that is known of it, and of the types that it gives and takes.
+fn one(found: &Reference, operation: &OperationReference) -> String {
+    let mut text = format!("{}.{}\n", styled(STRONG, &found.name), signature(operation));
+    for line in operation.doc.lines() {
+        text.push_str(&format!("  {line}\n"));
+    }
+    text.push_str(&rows("parameters", &operation.parameters));
+    text.push('\n');
+    for note in operation.notes() {
+        text.push_str(&format!("  {}\n", note.replace('`', "")));
+    }
+    for ty in types_of(found, &operation.signature) {
+        let indented: Vec<String> = ty.lines().map(|line| format!("  {line}")).collect();
+        text.push_str(&format!("\n{}\n", styled(QUIET, indented.join("\n"))));
+    }
+    text
+}
+
+/// The types of the connector that a signature names.
+fn types_of<'r>(found: &'r Reference, signature: &str) -> Vec<&'r str> {
+    let is_named = |ty: &&String| {
+        let name = ty.split([' ', '{']).nth(1).unwrap_or_default();
+        signature
+            .split(|letter: char| !letter.is_alphanumeric() && letter != '_' && letter != '.')
+            .any(|word| word == name)
+    };
+    found.types.iter().filter(is_named).map(String::as_str).collect()
+}
+
+fn signature(operation: &OperationReference) -> String {
+    match operation.signature.strip_prefix(&operation.name) {
+        Some(rest) => format!("{}{rest}", styled(HINT, &operation.name)),
+        None => operation.signature.clone(),
+    }
+}
+
+fn rows(title: &str, parameters: &[Parameter]) -> String {
+    if parameters.is_empty() {
+        return String::new();
+    }
+    let widest = parameters.iter().map(|one| one.name.len()).max().unwrap_or(0);
+    let row = |one: &Parameter| {
+        let absent = match (&one.default, one.required) {
+            (Some(default), _) => format!(" = {default}"),
+            (None, true) => String::new(),
+            (None, false) => format!("  {}", styled(QUIET, "may be left out")),
+        };
+        format!("    {:widest$}  {}{absent}\n", one.name, one.ty)
+    };
+    format!("\n  {title}\n{}", parameters.iter().map(row).collect::<String>())
+}
