@@ -323,7 +323,7 @@ Examples:
 pub(crate) struct LettersShow {
     #[command(flatten)]
     pub(crate) of: OneLetter,
-    /// Show personal data (`@pii`) too
+    /// Show personal data too, which otherwise reads `***`
     #[arg(long)]
     pub(crate) reveal: bool,
     /// How it is written
