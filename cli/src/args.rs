@@ -10,7 +10,11 @@ use flow_runtime::sim::faults::{Fault, NoFault};
 
 pub(crate) use self::{
     connections::{Connect, Connections, ConnectionsCommand, ConnectionsList, ConnectionsTest},
-    runs::{OneRun, Runs, RunsAnswer, RunsCancel, RunsCommand, RunsList, RunsResolve, RunsResume, RunsShow, State},
+    runs::{
+        DeadLetters, DeadLettersCommand, Journal, JournalCommand, LettersDrop, LettersList, LettersReplay, LettersShow,
+        OneLetter, OneRun, Runs, RunsAnswer, RunsCancel, RunsCommand, RunsExport, RunsList, RunsResolve, RunsResume,
+        RunsShow, RunsWhy, State,
+    },
 };
 use crate::exit;
 
@@ -51,6 +55,8 @@ pub(crate) enum Command {
     Run(Run),
     Serve(Serve),
     Runs(Runs),
+    DeadLetters(DeadLetters),
+    Journal(Journal),
     Graph(Graph),
     Facts(Facts),
     Fmt(Fmt),

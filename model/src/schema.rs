@@ -7,6 +7,7 @@
 mod each;
 mod http;
 mod oauth;
+mod page;
 
 use std::collections::BTreeMap;
 
@@ -25,6 +26,7 @@ pub use self::http::{
     Bulk, Challenge, Format, Limit, ListStyle, OperationCall, Part, Signing, Version, Wait, WaitForm, Webhooks,
     webhook_params,
 };
+pub use self::page::{Into, MOST_ITEMS, MOST_PAGES, Page, PageKind};
 
 pub use self::oauth::{
     Algorithm, Assertion, Carry, Grant, OAuth, OAuth1, Pkce, SendClient, Session, SigV4, Signature, TokenAnswer,
@@ -205,6 +207,9 @@ pub struct Operation {
     /// Many inputs in one request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bulk: Option<Bulk>,
+    /// How the pages of a stream are fetched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<Page>,
 }
 
 impl Operation {

@@ -135,7 +135,7 @@ impl Connectors {
         };
         let scope = self.scope(plan, connector, &args, config, vault)?;
         let proof = Proof { auth: &Auth::None, token: None, now: self.clock.now() };
-        let request_made = request::prepare(&scope, http, operation, request, "", proof)?;
+        let request_made = request::prepare(&scope, http, operation, request, None, "", proof)?;
         let redactor = vault.redactor();
         // What reads the answer lives on when the call that wanted the token is gone.
         let (library, env, plan) = (self.library.clone(), Arc::clone(&self.env), Arc::clone(plan));
@@ -272,6 +272,7 @@ impl Connectors {
             connection: connection.to_owned(),
             operation: probe,
             result: None::<Type>,
+            page: None,
             args,
             key: String::new(),
             timeout: TEST,

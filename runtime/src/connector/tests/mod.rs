@@ -6,6 +6,7 @@ mod connecting;
 mod credentials;
 mod faults;
 mod native;
+mod pages;
 mod redirects;
 mod requests;
 mod secrets;
