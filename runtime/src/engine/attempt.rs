@@ -111,7 +111,10 @@ impl Inner {
         let answer = self.perform(plan, &call, self.traceparent(&run, trace, &call)).await;
         drop(leave);
         let answer = self.bounded(answer, &call);
-        watched.outcome = Some(answer.outcome.as_ref().map(drop).map_err(|failure| failure.kind.clone()));
+        // One that is parked has neither a result nor a failure.
+        if answer.parked.is_none() {
+            watched.outcome = Some(answer.outcome.as_ref().map(drop).map_err(|failure| failure.kind.clone()));
+        }
         drop(watched);
         let Attempt { outcome, retry_after, reached, parked } = answer;
         tracing::debug!(%run, flow, %place, attempt, ok = outcome.is_ok(), "attempt ended");
