@@ -277,6 +277,9 @@ async fn a_connection_is_connected_once_and_its_tokens_are_seen_nowhere() {
     assert!(tested.stdout.contains("run `flowc connect sales`"), "{tested:?}");
     let unknown = output(&mut project.command(&["connect", "sale"])).says(2, &["did you mean `sales`?"]);
 
+    let facts = output(&mut project.command(&["facts", "main.flow"])).says(0, &[]);
+    assert!(facts.stdout.contains("reaches {config.login} too"), "{facts:?}");
+
     let connected = project.connect().await.says(0, &["connected `sales`"]);
     let listed_after = output(&mut project.command(&["connections", "list", "--format", "json"])).says(0, &[]);
     let json = listed_after.json();

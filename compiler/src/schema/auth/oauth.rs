@@ -2,13 +2,16 @@
 
 use flow_model::{
     diagnostic::{Code, Diagnostic},
+    expr::Expr,
     schema::{Algorithm, Assertion, Carry, Grant, OAuth, Pkce, SendClient, TokenAnswer},
     units::Millis,
+    value::Value,
 };
 
 use super::{
     super::{
         Context,
+        reach::in_clear,
         request::{self, names_hosts},
         section::{listed, texts, word},
     },
@@ -35,9 +38,13 @@ pub(super) fn oauth(context: &Context<'_, '_>, form: &Form<'_>, problems: &mut V
     };
     let known: Vec<&str> = SHARED.iter().chain(own).copied().collect();
     let named = Named::of(form, &known, must, problems)?;
-    let mut url = |name: &str| match named.get(name) {
-        Some(written) => request::base(context, name, written, problems).map(Some),
-        None => Some(None),
+    let mut url = |name: &str| {
+        let Some(written) = named.get(name) else { return Some(None) };
+        let url = request::base(context, name, written, problems)?;
+        if let Expr::Literal(Value::String(url)) = &url {
+            problems.extend(in_clear(url, written.span));
+        }
+        Some(Some(url))
     };
     let (token, refresh) = (url("token")??, url("refresh")?);
     let (authorize, device) = (url("authorize")?, url("device")?);
