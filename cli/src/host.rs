@@ -7,9 +7,10 @@ use std::{
     sync::Arc,
 };
 
+use flow_model::plan::Plan;
 use flow_runtime::{
     blob::Disk,
-    connector::Connectors,
+    connector::{Connectors, Standing},
     control::{self, Listening},
     egress::{Guard, Networks},
     engine::{Engine, Settings},
@@ -114,6 +115,25 @@ impl Host {
         Connectors::new(self.library.clone(), env, secrets, flow_stdlib::native::native_table())
             .with_guard(self.guard.clone())
             .with_tokens(Arc::new(self.connections.clone()))
+    }
+
+    /// The connections of plans that a person has to connect before calls can be made, each with what to do.
+    pub(crate) fn unconnected(&self, plans: &[Arc<Plan>]) -> BTreeMap<String, String> {
+        let connectors = self.connectors();
+        let mut unconnected = BTreeMap::new();
+        for plan in plans {
+            for name in plan.connections.keys() {
+                let state = match connectors.standing(plan, name) {
+                    Ok(Standing::NotConnected) => "is not connected yet",
+                    Ok(Standing::Ended) => "has to be connected again",
+                    // What is missing otherwise is said where it is needed.
+                    Ok(Standing::Configured(_) | Standing::Connected { .. }) | Err(_) => continue,
+                };
+                unconnected
+                    .insert(name.clone(), format!("the connection `{name}` {state}: run `flowc connect {name}`"));
+            }
+        }
+        unconnected
     }
 
     /// Opens a data folder for running; it is made if it is not there. Nothing runs yet.

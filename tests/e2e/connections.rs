@@ -277,6 +277,9 @@ async fn a_connection_is_connected_once_and_its_tokens_are_seen_nowhere() {
     assert!(tested.stdout.contains("run `flowc connect sales`"), "{tested:?}");
     let unknown = output(&mut project.command(&["connect", "sale"])).says(2, &["did you mean `sales`?"]);
 
+    let input = json!({ "body": { "name": "ada" }, "headers": {}, "query": {} }).to_string();
+    let refused = output(&mut project.command(&["run", "main.flow", "--input", &input]));
+    refused.says(6, &["the connection `sales` is not connected yet: run `flowc connect sales`"]);
     let facts = output(&mut project.command(&["facts", "main.flow"])).says(0, &[]);
     assert!(facts.stdout.contains("reaches {config.login} too"), "{facts:?}");
 
