@@ -124,6 +124,7 @@ impl Live {
             run: run.clone(),
             at: now,
             listening: BTreeSet::new(),
+            steps: BTreeMap::new(),
             machine,
             queued: None,
             trace,
@@ -131,7 +132,8 @@ impl Live {
         let rows = said.into_iter().map(|(at, said)| live.chain.write(&Entry { at, said })).collect();
         let batch = Batch { rows, bus, begun_at: Some(now), ..Batch::new(run, live.standing(), now) };
         let (calls, aborts, wakes) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Turn { batch, calls, aborts, wakes, begins, news: vec![Happening::RunStarted], trace })
+        let (news, ends) = (vec![Happening::RunStarted], BTreeMap::new());
+        Ok(Turn { batch, calls, aborts, wakes, begins, news, trace, ends })
     }
 
     /// Applies events. Calls that are not safe to repeat begin in the same turn when there is a permit for them.
