@@ -63,7 +63,7 @@ fn case_05_a_clock_that_is_set_back_at_the_deadline_of_a_run_does_not_make_it_en
 /// someone has connected again.
 #[test]
 fn case_21_a_step_that_is_parked_waits_and_goes_on_when_it_may() {
-    for operation in ["read", "create"] {
+    for operation in ["read", "send"] {
         let world = World::new(|made| match made.before {
             0..3 => {
                 let refused = Reply::err(ErrorKind::Unauthorized, Reached::Never);
