@@ -8,6 +8,7 @@ mod asked;
 mod bad_input;
 mod bad_webhook;
 mod crash;
+mod large_file;
 mod process;
 mod project;
 mod receipt;

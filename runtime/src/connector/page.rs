@@ -14,6 +14,7 @@ use http::{HeaderMap, header::LINK};
 use url::Url;
 
 use super::answer::{Answer, Reader};
+use crate::header::parameters;
 
 /// What a request says of the page that it fetches.
 pub(super) enum Turn {
@@ -145,11 +146,8 @@ fn targets(header: &str) -> Vec<(&str, bool)> {
             letter == ',' && !quoted
         });
         let (params, others) = end.map_or((after, ""), |end| after.split_at(end));
-        let mut relations = params.split(';').filter_map(|param| {
-            let (name, value) = param.split_once('=')?;
-            name.trim().eq_ignore_ascii_case("rel").then(|| value.trim().trim_matches('"'))
-        });
-        let is_next = relations.next().is_some_and(|relation| {
+        let relation = parameters(params).into_iter().find(|(name, _)| name.eq_ignore_ascii_case("rel"));
+        let is_next = relation.is_some_and(|(_, relation)| {
             relation.split_ascii_whitespace().any(|relation| relation.eq_ignore_ascii_case("next"))
         });
         found.push((target, is_next));

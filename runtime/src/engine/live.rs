@@ -132,7 +132,7 @@ impl Live {
                             let (place, attempt) = (call.place.clone(), call.attempt);
                             events.push_front(Event::Began { place, attempt });
                         }
-                        turn.calls.push((call, permit));
+                        turn.calls.push((*call, permit));
                     }
                     Action::Abort(place) => {
                         turn.calls.retain(|(call, _)| call.place != place);

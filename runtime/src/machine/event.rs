@@ -328,7 +328,7 @@ pub enum Action {
     /// Journal this, before any other action of the same event is carried out.
     Record(Record),
     /// Make an attempt.
-    Perform(Call),
+    Perform(Box<Call>),
     /// Stop an attempt: nobody waits for it.
     Abort(Place),
     /// Report [`Event::Fired`] at that time, not before.

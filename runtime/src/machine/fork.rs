@@ -122,6 +122,8 @@ pub(super) struct Pace {
     pub(super) concurrency: Value,
     /// How long from the beginning of one to that of the next.
     pub(super) every: Option<Value>,
+    /// What a failing item does.
+    pub(super) on_error: ForOnError,
 }
 
 /// A thread that a fork opens.
@@ -163,8 +165,8 @@ impl Machine {
         items: Value,
         stream: Option<&[Stage]>,
         pace: &Pace,
-        on_error: ForOnError,
     ) -> Result<Went, Failure> {
+        let on_error = pace.on_error;
         let keeps = on_error == ForOnError::Collect || self.has_slot(node);
         let source = match stream {
             None => Source::List(list("for", items)?),

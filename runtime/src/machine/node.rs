@@ -55,8 +55,8 @@ impl Machine {
                 let items = self.value(thread, node, items)?;
                 let concurrency = self.value(thread, node, concurrency)?;
                 let every = every.as_ref().map(|every| self.value(thread, node, every)).transpose()?;
-                let pace = Pace { concurrency, every };
-                self.open_for(thread, node, *item, items, stream.as_deref(), &pace, *on_error)
+                let pace = Pace { concurrency, every, on_error: *on_error };
+                self.open_for(thread, node, *item, items, stream.as_deref(), &pace)
                     .map_err(|failure| self.fault(thread, node, failure))
             }
             NodeKind::Try { .. } => Ok(self.open(thread, node, 0, Role::Guarded(node))),

@@ -132,7 +132,7 @@ impl Machine {
             operation: step.operation.clone(),
             repeat,
         });
-        self.actions.push(Action::Perform(self.call(&place, &call)));
+        self.actions.push(Action::Perform(Box::new(self.call(&place, &call))));
         self.wait(thread, place, Pending::Call(call));
         Ok(Went::Nowhere)
     }
@@ -156,7 +156,7 @@ impl Machine {
             CallState { thread, node, attempt, since, args, key, repeat, progress, doubt, stage, looks, cause, page };
         let Step { connection, operation, .. } = step;
         self.record(Record::Scheduled { place: place.clone(), connection, operation, repeat });
-        self.actions.push(Action::Perform(self.call(&place, &call)));
+        self.actions.push(Action::Perform(Box::new(self.call(&place, &call))));
         self.pending.insert(place, Pending::Call(call));
     }
 
@@ -367,7 +367,7 @@ impl Machine {
 
     /// The turn of an attempt has come that was held.
     pub(super) fn ask_again(&mut self, place: &Place, call: CallState) {
-        self.actions.push(Action::Perform(self.call(place, &call)));
+        self.actions.push(Action::Perform(Box::new(self.call(place, &call))));
         self.pending.insert(place.clone(), Pending::Call(call));
     }
 
@@ -416,7 +416,7 @@ impl Machine {
     pub(super) fn perform_again(&mut self, place: &Place, mut call: CallState) {
         call.attempt += 1;
         call.progress = Progress::Waiting;
-        self.actions.push(Action::Perform(self.call(place, &call)));
+        self.actions.push(Action::Perform(Box::new(self.call(place, &call))));
         self.pending.insert(place.clone(), Pending::Call(call));
     }
 

@@ -261,7 +261,7 @@ impl<'a> World<'a> {
                     let called = self.runs.iter().position(|called| called.id == run);
                     self.told.extend(called.map(|called| (called, Event::Cancelled { reason })));
                 }
-                Action::Perform(call) if goes_on => self.due.push_back((run, call)),
+                Action::Perform(call) if goes_on => self.due.push_back((run, *call)),
                 Action::Abort(place) if goes_on => {
                     self.due.retain(|(of, call)| *of != run || call.place != place);
                 }
