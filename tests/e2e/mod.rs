@@ -9,6 +9,7 @@ mod bad_input;
 mod bad_webhook;
 mod crash;
 mod large_file;
+mod personal;
 mod process;
 mod project;
 mod receipt;

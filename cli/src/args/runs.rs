@@ -26,7 +26,7 @@ pub(crate) enum RunsCommand {
 Examples:
   flowc runs why T7U8V
   flowc runs why T7U8V --format json | jq '.waits[].for'")]
-    Why(RunsShow),
+    Why(RunsWhy),
     Resume(RunsResume),
     /// Stop a run, and undo what it has done
     ///
@@ -117,6 +117,18 @@ Examples:
   flowc runs show T7U8V receipt.flow         the beginning or the end of an id is enough
   flowc runs show T7U8V --format json | jq '.steps[] | select(.state == \"failed\")'")]
 pub(crate) struct RunsShow {
+    #[command(flatten)]
+    pub(crate) of: OneRun,
+    /// How it is written
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(crate) format: Format,
+    /// Show personal data too, which otherwise reads `***`
+    #[arg(long)]
+    pub(crate) reveal: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunsWhy {
     #[command(flatten)]
     pub(crate) of: OneRun,
     /// How it is written

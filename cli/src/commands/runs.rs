@@ -1,11 +1,12 @@
 //! `flowc runs`: what has run, what is running, and what came of it?
 
 mod act;
+mod masked;
 mod why;
 
 use std::path::{Path, PathBuf};
 
-use flow_model::{failure::Failure, units::Instant};
+use flow_model::{failure::Failure, plan::Plan, units::Instant};
 use flow_runtime::{
     journal::{RunId, StepHistory, StepState},
     machine::{Outcome, Verdict},
@@ -119,7 +120,7 @@ fn in_color(state: RunState) -> String {
 fn show(args: &args::RunsShow) -> Result<(), Trouble> {
     let reader = open(&args.of.data, &args.of.program)?;
     let run = find(&reader, &args.of.run)?;
-    let detail = details_of(&reader, &run.id)?;
+    let detail = if args.reveal { all_of(&reader, &run.id)? } else { details_of(&reader, &run.id)? };
     match args.format {
         args::Format::Json => ui::print(&format!("{:#}\n", details(&detail))),
         args::Format::Human => ui::print(&story(&detail)),
@@ -146,7 +147,15 @@ pub(super) fn find(reader: &Reader, part: &str) -> Result<RunSummary, Trouble> {
     }
 }
 
+/// A run without what is personal.
 fn details_of(reader: &Reader, run: &RunId) -> Result<RunDetail, Trouble> {
+    let detail = all_of(reader, run)?;
+    let plan = reader.plan(&detail.summary.plan).map_err(|error| host::trouble(&error))?;
+    let plan: Option<Plan> = plan.and_then(|json| serde_json::from_slice(&json).ok());
+    Ok(masked::masked(detail, plan.as_ref()))
+}
+
+fn all_of(reader: &Reader, run: &RunId) -> Result<RunDetail, Trouble> {
     let detail = reader.run(run).map_err(|error| host::trouble(&error))?;
     detail.ok_or_else(|| Trouble::new(Exit::Usage, format!("there is no run `{run}`")))
 }

@@ -254,6 +254,7 @@ impl Lowering<'_> {
                 let help = match other {
                     Type::Map(_) => "go through its `.entries()`",
                     Type::Json => "convert it first: `… as List<T>`",
+                    Type::Int => "count with `List.range(0, …)`",
                     _ => "give a list",
                 };
                 self.el.problems.push(

@@ -273,6 +273,7 @@ fn call(
             None
         }
         (None, Some(_)) => Some(Call::Native),
+        (None, None) if section.is_meant("request") || section.is_meant("native") => None,
         (None, None) => {
             let help = "write `request: GET \"/path\"`, or `native` where it is carried out by code";
             problems.push(super::section::missing(what, "request", written.name.span(), help));

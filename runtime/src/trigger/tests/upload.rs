@@ -53,14 +53,16 @@ async fn a_form_brings_texts_and_files() {
     let fields = [("title", Type::String), ("doc", Type::File), ("more", Type::List(Box::new(Type::File)))];
     let fields = fields.into_iter().map(|(name, ty)| (name.to_owned(), Field::of(ty))).collect();
     let (_folder, _, served) = fresh(vec![returning(Type::Record(fields))]).await;
-    let part = |head: &str, content: &str| format!("--b\r\nContent-Disposition: form-data; {head}\r\n\r\n{content}\r\n");
+    let part =
+        |head: &str, content: &str| format!("--b\r\nContent-Disposition: form-data; {head}\r\n\r\n{content}\r\n");
     let whole = part("name=title", "Bill")
         + &part("name=doc; filename=a.pdf", "%PDF")
         + &part("name=\"more[]\"; filename=b.csv", "a,b")
         + "--b--\r\n";
     let post = |body: String| served.post("/up", body).header("content-type", "multipart/form-data; boundary=b");
     let value = returned(&served, post(whole.clone())).await;
-    let file = |content: &str, name: &str, ty: &str| Value::File(File::with_content(content.as_bytes(), name, ty).into());
+    let file =
+        |content: &str, name: &str, ty: &str| Value::File(File::with_content(content.as_bytes(), name, ty).into());
     assert_eq!(value.get("title"), Some(&Value::text("Bill")));
     assert_eq!(value.get("doc"), Some(&file("%PDF", "a.pdf", "application/pdf")));
     assert_eq!(value.get("more"), Some(&Value::List(vec![file("a,b", "b.csv", "text/csv")])));
