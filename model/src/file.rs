@@ -57,6 +57,12 @@ impl File {
         Self { content: None, ..self.clone() }
     }
 
+    /// The same bytes under another name.
+    #[must_use]
+    pub fn named(&self, name: impl Into<String>, mime_type: impl Into<String>) -> Self {
+        Self { name: name.into(), mime_type: mime_type.into(), ..self.clone() }
+    }
+
     /// A part of the file: so many bytes from the given one, as far as there are any.
     #[must_use]
     pub fn part(&self, from: u64, most: u64) -> Self {
@@ -238,7 +244,7 @@ mod tests {
     #[test]
     fn files_are_the_same_when_all_that_is_known_is() {
         let bill = File::new(Sha256::of(b"a"), 1, "a.txt", "text/plain");
-        assert_ne!(bill, File { name: "b.txt".to_owned(), ..bill.clone() });
+        assert_ne!(bill, bill.named("b.txt", "text/plain"));
         assert_eq!(serde_json::from_str::<File>(&serde_json::to_string(&bill).unwrap()).unwrap(), bill);
         let whole = File::with_content(b"a".as_slice(), "a.txt", "text/plain");
         assert_eq!(whole, bill, "where the bytes are does not matter");

@@ -75,9 +75,9 @@ async fn a_large_file_goes_from_http_to_s3_in_little_memory() {
     let serving = Serving::start(&mut command);
     let idle = memory(&serving, "VmRSS");
 
-    let client = reqwest::Client::new();
-    let answer = client.post(format!("{}/copy", serving.address)).json(&json!({ "name": "film.mp4" })).send().await;
-    let accepted: serde_json::Value = answer.unwrap().json().await.unwrap();
+    let body = json!({ "name": "film.mp4" }).to_string();
+    let answer = reqwest::Client::new().post(format!("{}/copy", serving.address)).body(body).send().await.unwrap();
+    let accepted: serde_json::Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
     let id = accepted["run"].as_str().unwrap().to_owned();
     let mut shown = run(&world.data(), &id);
     for _ in 0..LOOKS as usize + 40 * mebibytes {

@@ -52,7 +52,7 @@ pub(super) const FUNCTIONS: &[StandardFunction] = &[
                 (Value::Null, flow_model::file::ANY_MEDIA_TYPE) => file.mime_type.clone(),
                 _ => media_type(args, 2, &name)?,
             };
-            Ok(Value::File(Arc::new(File { name, mime_type, ..file.clone() })))
+            Ok(Value::File(Arc::new(file.named(name, mime_type))))
         },
     ),
     entry(

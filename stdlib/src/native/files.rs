@@ -90,7 +90,7 @@ impl NativeOperation for Open {
         loop {
             let (chunk, rest) = blocking(move || {
                 let mut chunk = Vec::with_capacity(CHUNK);
-                let read = file.by_ref().take(CHUNK as u64).read_to_end(&mut chunk);
+                let read = io::Read::by_ref(&mut file).take(CHUNK as u64).read_to_end(&mut chunk);
                 read.map_err(|error| Failure::new(ErrorKind::Unavailable, error.to_string()))?;
                 Ok((chunk, file))
             })

@@ -20,8 +20,8 @@ fn returning(body: Type) -> Arc<Plan> {
 async fn returned(served: &Served, request: RequestBuilder) -> Value {
     let (status, body) = sent(request).await;
     assert_eq!(status, StatusCode::ACCEPTED, "{body}");
-    let run = served.runs().await.into_iter().next().unwrap();
-    match served.engine.outcome(&run.id).await.unwrap().outcome {
+    let run = body["run"].as_str().unwrap().parse().unwrap();
+    match served.engine.outcome(&run).await.unwrap().outcome {
         Some(Outcome::Completed(value)) => value,
         other => panic!("{other:?}"),
     }
