@@ -14,5 +14,6 @@ mod programs;
 mod query;
 mod reference;
 mod reliability;
+mod seeds;
 mod tested;
 mod tidy;

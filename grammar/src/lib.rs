@@ -10,6 +10,7 @@
 mod attempt;
 mod balance;
 mod build;
+mod habit;
 mod kind;
 mod parser;
 mod patch;
@@ -25,7 +26,7 @@ mod tree;
 mod units;
 
 pub use kind::Kind;
-pub use problem::{Edit, Problem, ProblemKind, dump};
+pub use problem::{Edit, Habit, Problem, ProblemKind, dump};
 pub use token::{CONTROL, ITEMS, MEMBERS, STATEMENTS};
 pub use tree::{Node, Tree};
 
@@ -43,6 +44,7 @@ pub fn read(text: &str) -> (Tree, Vec<Problem>) {
         return (Tree { entries: vec![build::file(0)] }, Vec::new());
     };
     let mut scanned = scan::scan(text);
+    habit::habits(text, &mut scanned);
     let groups = balance::balance(text, &mut scanned);
     let mut reading = repair::read(text, &scanned, groups);
     let mut entries = vec![build::file(length)];

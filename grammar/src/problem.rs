@@ -93,8 +93,35 @@ pub enum ProblemKind {
     Direction(u32),
     /// A character that means nothing here.
     Character,
+    /// What another language has, and Flow writes in another way.
+    Habit(Habit),
     /// The parser gave up: a construct took more work than a text of its length may.
     TooComplex,
+}
+
+/// What people write who come from another language, with what it is in Flow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Habit {
+    /// `f"…"`
+    Prefix,
+    /// `String[]`, and the list.
+    Array(String),
+    /// `[x for x in xs]`, and the calls of the list.
+    Comprehension(String),
+    /// `note?: String`, and the field.
+    Optional(String),
+    /// `type Lead = { … }`, and the name.
+    Alias(String),
+    /// `lambda x:`, and the head of the function.
+    Lambda(String),
+    /// `switch x { case … }`, and what is told apart.
+    Switch(String),
+    /// `const limit`, and what has no value.
+    NoValue(String),
+    /// `catch (e) { … }`, and the name.
+    Catch(String),
+    /// `$json.x`
+    Dollar,
 }
 
 /// Problems as text for snapshots: a line for each.

@@ -193,6 +193,9 @@ pub enum NodeKind {
         every: Option<Expr>,
         /// What a failing item does.
         on_error: ForOnError,
+        /// What the items of a stream go through on their way; then `items` is the slot of the step that gives it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stream: Option<Vec<Stage>>,
     },
     /// `try`, or `catch` and `optional` of a step: region 0 is the body, region `1 + i` belongs to arm `i`.
     Try {
@@ -425,6 +428,28 @@ impl Backoff {
                 let doubled = 1u64.checked_shl(attempt.saturating_sub(1)).unwrap_or(u64::MAX);
                 Millis(first.0.saturating_mul(doubled)).min(*most)
             }
+        }
+    }
+}
+
+/// What the items of a stream go through, one by one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Stage {
+    /// `.filter(x -> …)`: those for which it does not hold are left out.
+    Filter(Slot, Expr),
+    /// `.map(x -> …)`: this in their place.
+    Map(Slot, Expr),
+    /// `.take(n)`: no more than so many; what follows is not fetched.
+    Take(Expr),
+    /// `.collect(max: n)`: more than so many are a failure.
+    Most(Expr),
+}
+
+impl Stage {
+    /// Its expression.
+    pub fn expr(&self) -> &Expr {
+        match self {
+            Self::Filter(_, expr) | Self::Map(_, expr) | Self::Take(expr) | Self::Most(expr) => expr,
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod each;
 mod http;
+mod page;
 
 use std::collections::BTreeMap;
 
@@ -24,6 +25,7 @@ pub use self::http::{
     Bulk, Challenge, Format, Limit, ListStyle, OperationCall, Part, Signing, Version, Wait, WaitForm, Webhooks,
     webhook_params,
 };
+pub use self::page::{Into, MOST_ITEMS, MOST_PAGES, Page, PageKind};
 
 /// A connector.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -192,6 +194,9 @@ pub struct Operation {
     /// Many inputs in one request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bulk: Option<Bulk>,
+    /// How the pages of a stream are fetched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<Page>,
 }
 
 impl Operation {

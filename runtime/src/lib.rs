@@ -11,6 +11,7 @@ pub mod control;
 pub mod egress;
 pub mod engine;
 pub mod eval;
+mod header;
 pub mod journal;
 pub mod machine;
 pub mod observe;

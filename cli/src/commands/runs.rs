@@ -1,12 +1,17 @@
 //! `flowc runs`: what has run, what is running, and what came of it?
 
 mod act;
+mod export;
+pub(super) mod masked;
 mod why;
 
 use std::path::{Path, PathBuf};
 
-use flow_model::{failure::Failure, units::Instant};
+pub(super) use self::act::begun;
+
+use flow_model::{failure::Failure, plan::Plan, units::Instant};
 use flow_runtime::{
+    engine::Redo,
     journal::{RunId, StepHistory, StepState},
     machine::{Outcome, Verdict},
     store::{self, Filter, Reader, RunDetail, RunState, RunSummary},
@@ -43,6 +48,9 @@ pub(crate) fn runs(args: &args::Runs) -> Result<Exit, Trouble> {
         args::RunsCommand::Approve(args) => return act::answer(args, Verdict::Approved),
         args::RunsCommand::Reject(args) => return act::answer(args, Verdict::Refused),
         args::RunsCommand::Resolve(args) => return act::resolve(args),
+        args::RunsCommand::Retry(args) => return act::again(&args.of, Redo::Retry),
+        args::RunsCommand::Replay(args) => return act::again(&args.of, Redo::Replay { from: args.from.clone() }),
+        args::RunsCommand::Export(args) => export::export(args)?,
     }
     Ok(Exit::Done)
 }
@@ -51,7 +59,7 @@ pub(super) fn open(data: &args::Data, program: &Path) -> Result<Reader, Trouble>
     store::read(&folder(data, program)?).map_err(|error| host::trouble(&error))
 }
 
-fn folder(data: &args::Data, program: &Path) -> Result<PathBuf, Trouble> {
+pub(super) fn folder(data: &args::Data, program: &Path) -> Result<PathBuf, Trouble> {
     Ok(program::Place::of(program, &data.environment)?.data_folder(data, program))
 }
 
@@ -119,7 +127,7 @@ fn in_color(state: RunState) -> String {
 fn show(args: &args::RunsShow) -> Result<(), Trouble> {
     let reader = open(&args.of.data, &args.of.program)?;
     let run = find(&reader, &args.of.run)?;
-    let detail = details_of(&reader, &run.id)?;
+    let detail = if args.reveal { all_of(&reader, &run.id)? } else { details_of(&reader, &run.id)? };
     match args.format {
         args::Format::Json => ui::print(&format!("{:#}\n", details(&detail))),
         args::Format::Human => ui::print(&story(&detail)),
@@ -146,7 +154,20 @@ pub(super) fn find(reader: &Reader, part: &str) -> Result<RunSummary, Trouble> {
     }
 }
 
+/// A run without what is personal.
 fn details_of(reader: &Reader, run: &RunId) -> Result<RunDetail, Trouble> {
+    let detail = all_of(reader, run)?;
+    let plan = plan(reader, &detail.summary.plan)?;
+    Ok(masked::masked(detail, plan.as_ref()))
+}
+
+/// The plan with a digest, if it is there and reads.
+pub(super) fn plan(reader: &Reader, digest: &str) -> Result<Option<Plan>, Trouble> {
+    let plan = reader.plan(digest).map_err(|error| host::trouble(&error))?;
+    Ok(plan.and_then(|json| serde_json::from_slice(&json).ok()))
+}
+
+fn all_of(reader: &Reader, run: &RunId) -> Result<RunDetail, Trouble> {
     let detail = reader.run(run).map_err(|error| host::trouble(&error))?;
     detail.ok_or_else(|| Trouble::new(Exit::Usage, format!("there is no run `{run}`")))
 }
@@ -223,7 +244,7 @@ pub(super) fn failure(failure: &Failure) -> Json {
     failure.to_value().to_json()
 }
 
-fn at(instant: Instant) -> Json {
+pub(super) fn at(instant: Instant) -> Json {
     Json::String(instant.to_string())
 }
 

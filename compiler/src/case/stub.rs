@@ -114,6 +114,11 @@ impl Checker<'_> {
                     .and_then(|spans| spans.result);
                 let because =
                     span.map(|span| Because { span, text: format!("`{connection}.{operation}` returns `{result}`") });
+                // A stub of a stream gives all its items.
+                let result = match result {
+                    Type::Stream(item) => Type::List(item),
+                    other => other,
+                };
                 let want = Want { ty: Some(&result), because: because.as_ref() };
                 Some(AnswerKind::Returns(self.el.check(value, want).expr))
             }

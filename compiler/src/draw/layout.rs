@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use flow_model::{
     expr::{Expr, Pattern, Slot},
-    plan::{CatchArm, ForOnError, Node, NodeKind, ParallelOnError, Plan, Trigger, TriggerKind},
+    plan::{CatchArm, ForOnError, Node, NodeKind, ParallelOnError, Plan, Stage, Trigger, TriggerKind},
     value::Value,
 };
 use petgraph::graph::NodeIndex;
@@ -280,9 +280,17 @@ impl Painter<'_> {
                 }
                 self.frame(title, inner, exits, out, items)
             }
-            NodeKind::For { item, items: list, concurrency, every, on_error, .. } => {
+            NodeKind::For { item, items: list, concurrency, every, on_error, stream, .. } => {
                 let name = self.slots.get(item).cloned().unwrap_or_else(|| "item".to_owned());
                 let mut title = format!("for {name} in {}", text(list));
+                for stage in stream.iter().flatten() {
+                    title.push_str(&match stage {
+                        Stage::Filter(..) => ".filter(…)".to_owned(),
+                        Stage::Map(..) => ".map(…)".to_owned(),
+                        Stage::Take(count) => format!(".take({})", text(count)),
+                        Stage::Most(most) => format!(".collect(max: {})", text(most)),
+                    });
+                }
                 if !matches!(concurrency, Expr::Literal(Value::Int(1))) {
                     title.push_str(&format!(" concurrency {}", text(concurrency)));
                 }

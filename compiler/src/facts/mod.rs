@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 
 use flow_model::{
     expr::{Expr, TextPart},
-    plan::{NodeKind, Plan, Retry, SourceMap},
-    schema::{Connector, Limit, Rate},
+    plan::{NodeKind, Plan, Retry, SourceMap, Step},
+    schema::{Connector, Limit, Operation, Rate},
     value::Value,
 };
 pub use formula::Formula;
@@ -182,21 +182,12 @@ impl Count<'_> {
             })
         };
         match &content.kind {
+            // The pages of a stream are fetched where it is gone through.
+            NodeKind::Step(step) if self.operation(step).is_some_and(|operation| operation.page.is_some()) => {
+                Uses::new()
+            }
             NodeKind::Step(step) => {
-                let repeatable = self
-                    .plan
-                    .connections
-                    .get(&step.connection)
-                    .and_then(|connection| self.plan.connectors.get(&connection.connector))
-                    .and_then(|connector| connector.operations.get(&step.operation))
-                    .is_some_and(|operation| operation.is_retriable());
-                let standard = if repeatable { Retry::standard() } else { Retry::none() };
-                let times = step.policy.retry.as_ref().unwrap_or(&standard).times;
-                let once = Use {
-                    operations: vec![step.operation.clone()],
-                    calls: Formula::number(1),
-                    attempts: Formula::number(u64::from(times) + 1),
-                };
+                let once = self.once(step);
                 // An undo runs only when the run does not go on, which the formula does not know: its calls count too.
                 let undo = sum(&mut regions(1));
                 let mut uses = Uses::from([(Callee::Connection(step.connection.clone()), once)]);
@@ -222,6 +213,20 @@ impl Count<'_> {
                 };
                 multiplied(self.region(self.plan.region(node, 0)), &size)
             }
+            NodeKind::For { items, stream: Some(_), .. } => {
+                let name = words(items, &self.sources.slots);
+                let mut uses = multiplied(self.region(self.plan.region(node, 0)), &Formula::size(name.clone()));
+                let gives = self.plan.graph.node_weights().find_map(|node| match &node.kind {
+                    NodeKind::Step(step) if step.slot.map(Expr::Slot).as_ref() == Some(items) => Some(step),
+                    _ => None,
+                });
+                if let Some(step) = gives {
+                    let page = Uses::from([(Callee::Connection(step.connection.clone()), self.once(step))]);
+                    let pages = multiplied(page, &Formula::size(format!("{name}.pages")));
+                    join(&mut uses, pages, |left, right| left.plus(right));
+                }
+                uses
+            }
             NodeKind::For { items, .. } | NodeKind::First { items, .. } => {
                 let size = match items {
                     Expr::List(parts) => Formula::number(parts.len() as u64),
@@ -245,6 +250,25 @@ impl Count<'_> {
                 let once = Use { operations: Vec::new(), calls: Formula::number(1), attempts: Formula::number(1) };
                 Uses::from([(Callee::Flow(flow.clone()), once)])
             }
+        }
+    }
+}
+
+impl Count<'_> {
+    fn operation(&self, step: &Step) -> Option<&Operation> {
+        let connection = self.plan.connections.get(&step.connection)?;
+        self.plan.connectors.get(&connection.connector)?.operations.get(&step.operation)
+    }
+
+    /// One call, with how often it is tried.
+    fn once(&self, step: &Step) -> Use {
+        let repeatable = self.operation(step).is_some_and(Operation::is_retriable);
+        let standard = if repeatable { Retry::standard() } else { Retry::none() };
+        let times = step.policy.retry.as_ref().unwrap_or(&standard).times;
+        Use {
+            operations: vec![step.operation.clone()],
+            calls: Formula::number(1),
+            attempts: Formula::number(u64::from(times) + 1),
         }
     }
 }

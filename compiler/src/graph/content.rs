@@ -11,7 +11,7 @@ use std::{
 use flow_model::{
     expr::{Ambient, Expr, ListPart, Pattern, RecordPart, TextPart},
     failure::ErrorKind,
-    plan::{NodeKind, Plan, Trigger, TriggerKind},
+    plan::{NodeKind, Plan, Stage, Trigger, TriggerKind},
     schema::{Connector, Operation, VerifyCall, WebhookTrigger},
     ty::{Field, Type, TypeDef, Types},
     value::Value,
@@ -258,8 +258,9 @@ impl<'a> Needs<'a> {
                     guard.iter().for_each(|guard| self.expr(guard));
                 }
             }
-            NodeKind::For { items, concurrency, every, .. } => {
-                [items, concurrency].into_iter().chain(every).for_each(|value| self.expr(value));
+            NodeKind::For { items, concurrency, every, stream, .. } => {
+                let stages = stream.iter().flatten().map(Stage::expr);
+                [items, concurrency].into_iter().chain(every).chain(stages).for_each(|value| self.expr(value));
             }
             NodeKind::Try { arms, .. } => {
                 for arm in arms {

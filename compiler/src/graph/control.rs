@@ -19,6 +19,7 @@ use super::{
     builder::Chain,
     failure::{Raised, failure_type},
     lower::{Ends, Goal, Lowering, Region, has_effect},
+    stream::Flowing,
 };
 use crate::{
     ast::{self, Block, ExprKind, For, Ident, Statement, StatementKind},
@@ -186,9 +187,16 @@ impl Lowering<'_> {
         name: Option<&str>,
     ) -> (Type, Ends) {
         let node = self.builder.reserve(chain, name.unwrap_or(&each.item.text), span);
-        let items = self.el.check(&each.items, Want::default());
-        let items = self.el.non_null(items, &each.items, "`for` needs a list");
-        let item_type = self.item_type("for", &items, each.items.span);
+        let flowing = self.flowing(&each.items);
+        let (items, item_type, stream) = match flowing {
+            Some(Flowing { slot, item, stages }) => (Expr::Slot(slot), item, Some(stages)),
+            None => {
+                let items = self.el.check(&each.items, Want::default());
+                let items = self.el.non_null(items, &each.items, "`for` needs a list");
+                let item_type = self.item_type("for", &items, each.items.span);
+                (items.expr, item_type, None)
+            }
+        };
         let concurrency = self.concurrency(each.concurrency.as_ref());
         let every = each.every.as_ref().map(|every| self.el.check(every, Want::of(&Type::Duration)).expr);
         let mode = self.for_on_error(each.on_error.as_ref());
@@ -213,7 +221,7 @@ impl Lowering<'_> {
         self.builder.leave();
         self.el.close();
         self.builder.region(node, 0, region.chain);
-        self.builder.set(node, NodeKind::For { slot, item, items: items.expr, concurrency, every, on_error });
+        self.builder.set(node, NodeKind::For { slot, item, items, concurrency, every, on_error, stream });
         let list = |ty: Type| Type::List(Box::new(ty));
         let ty = match on_error {
             _ if mode.is_none() => Type::Unknown,
@@ -240,12 +248,13 @@ impl Lowering<'_> {
 
     pub(super) fn item_type(&mut self, word: &str, items: &Typed, span: Span) -> Type {
         match &items.ty {
-            Type::List(item) | Type::Stream(item) => (**item).clone(),
+            Type::List(item) => (**item).clone(),
             Type::Unknown | Type::Never => Type::Unknown,
             other => {
                 let help = match other {
                     Type::Map(_) => "go through its `.entries()`",
                     Type::Json => "convert it first: `… as List<T>`",
+                    Type::Int => "count with `List.range(0, …)`",
                     _ => "give a list",
                 };
                 self.el.problems.push(

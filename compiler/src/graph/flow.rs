@@ -50,6 +50,7 @@ pub(super) fn lower(
         signatures,
         sagas: Vec::new(),
         firsts: 0,
+        streams: Default::default(),
         deadline: None,
     };
     lowering.el.has_gaps = has_gaps;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flow_model::{
     diagnostic::{Code, Diagnostic, Edit},
-    expr::Expr,
+    expr::{Expr, Slot},
     failure::ErrorKind,
     plan::NodeKind,
     span::Span,
@@ -104,6 +104,8 @@ pub(super) struct Lowering<'a> {
     pub sagas: Vec<Span>,
     /// How many `first`s are around.
     pub firsts: u32,
+    /// What fetching the pages of a stream can end with, by the stream's slot.
+    pub streams: BTreeMap<Slot, Vec<ErrorKind>>,
     /// When a run must have ended.
     pub deadline: Option<Deadline>,
 }

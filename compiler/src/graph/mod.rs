@@ -19,6 +19,7 @@ mod policy;
 mod saga;
 mod schedule;
 mod step;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod trigger;

@@ -52,6 +52,8 @@ enum Called<'a, 's> {
     Operation(Box<Target<'a>>, &'s [Arg]),
     Flow(String, &'a FlowInfo<'a>, Span, &'s [Arg]),
     Wait(&'s ast::Wait),
+    /// `contacts.collect(max: 500)`
+    Collect,
     Approve(Span, &'s [Arg]),
 }
 
@@ -67,15 +69,19 @@ impl<'a> Lowering<'a> {
             Called::Flow(name, ..) => name.clone(),
             Called::Wait(wait) => format!("wait {}", wait.event.text()),
             Called::Approve(..) => "approve".to_owned(),
+            Called::Collect => "collect".to_owned(),
         };
         let guarded = match &called {
             Called::Operation(target, _) => target.span,
             Called::Flow(_, _, span, _) | Called::Approve(span, _) => *span,
             Called::Wait(wait) => wait.span,
+            Called::Collect => step.call.span,
         };
         let node_name = step.name.as_ref().map_or(what, |name| name.text.clone());
         let has_arms = step.catch.is_some() || step.optional.is_some();
-        if !has_arms {
+        let gives_stream =
+            matches!(&called, Called::Operation(target, _) if matches!(target.operation.result, Type::Stream(_)));
+        if !has_arms || gives_stream {
             let typed = self.call_and_else(chain, step, &called, &node_name);
             self.bind_result(chain, step, typed, &node_name);
             return Ends::Falls;
@@ -137,6 +143,11 @@ impl<'a> Lowering<'a> {
             return Some(Called::Approve(callee.span, args));
         }
         self.no_waiting(step);
+        if self.is_collect(&step.call) {
+            let help = "leave it out: pages are fetched by the policy of the step that gives the stream";
+            self.only_operations(step, "`collect`", help, "leave it out: to read changes nothing");
+            return Some(Called::Collect);
+        }
         let called = match self.called_flow(callee) {
             Some((name, info)) => {
                 let help = "leave it out: the steps of the flow have their own policies";
@@ -227,9 +238,11 @@ impl<'a> Lowering<'a> {
             }
             Called::Flow(name, info, span, args) => self.run(chain, step, *span, (name, info), args, node_name),
             Called::Wait(wait) => self.wait(chain, step, wait, node_name),
+            Called::Collect => self.collect(chain, step, node_name),
             Called::Approve(span, args) => self.approve(chain, step, *span, args, node_name),
         };
         match &step.otherwise {
+            _ if matches!(typed.ty, Type::Stream(_)) => typed,
             None => typed,
             Some(otherwise) => {
                 let want = Want::default();
@@ -313,11 +326,17 @@ impl<'a> Lowering<'a> {
             kinds.retain(|kind| *kind != ErrorKind::Interrupted);
             kinds.extend((self.firsts > 0 && operation.effect != Effect::Read).then_some(ErrorKind::Interrupted));
         }
-        for kind in kinds {
-            self.raise(kind, target.span);
+        let gives_stream = matches!(operation.result, Type::Stream(_));
+        if gives_stream {
+            self.only_gives(step);
+        } else {
+            kinds.iter().for_each(|kind| self.raise(kind.clone(), target.span));
         }
         self.used.entry(target.connection.clone()).or_default().insert(target.name.clone());
         let slot = self.el.scope.fresh();
+        if gives_stream {
+            self.streams.insert(slot, kinds);
+        }
         let call = plan::Step {
             slot: Some(slot),
             connection: target.connection.clone(),

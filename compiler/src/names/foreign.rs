@@ -57,6 +57,7 @@ pub(crate) fn ty(name: &str) -> Option<&'static str> {
         "Array" | "array" | "list" | "Vec" | "Seq" => "write `List<T>`",
         "dict" | "Dict" | "Record" | "HashMap" | "Object<string>" => "write `Map<T>`: its keys are strings",
         "datetime" | "DateTime" | "Datetime" | "Instant" => "write `Timestamp`, or `Date` for a day",
+        "Optional" | "Option" | "Maybe" | "Nullable" => "write `T?`: the type with a `?` may be null",
         "void" | "None" | "Unit" => "leave the result out",
         _ => return None,
     })

@@ -327,6 +327,7 @@ fn connector<'a>(
             undo: None,
             visible_after: None,
             bulk: None,
+            page: None,
         };
         schema.operations.insert(full.clone(), operation);
         operations.insert(full, spans);

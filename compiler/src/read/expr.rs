@@ -10,6 +10,7 @@ use flow_model::{
     diagnostic::{Code, Diagnostic},
     expr::{BinaryOp, UnaryOp},
     span::Span,
+    value::Value,
 };
 
 use super::{DEPTH, Reader, literal::Sign};
@@ -106,6 +107,9 @@ impl Reader<'_> {
         let Some((op, level)) = operator(self.text_of(node)) else { return left };
         // `??` takes its right side first, the others their left.
         let right = self.climb(parts, if level == COALESCE { level } else { level + 1 }, whole);
+        // `a || "none"` was read as `a ?? "none"`.
+        let is_default = self.text_of(node) == "||" && is_value(&right);
+        let op = if is_default { BinaryOp::Coalesce } else { op };
         if level == COMPARISON
             && let Some(next) = parts.peek().filter(|next| next.kind() == Kind::Operator)
             && let Some((_, COMPARISON)) = operator(self.text_of(*next))
@@ -334,6 +338,15 @@ fn number(operand: Node<'_>) -> Option<Node<'_>> {
     let first = parts.next()?;
     let is_number = matches!(first.kind(), Kind::Number | Kind::Money | Kind::Duration);
     (is_number && parts.next().is_none()).then_some(first)
+}
+
+/// Says whether an expression is a value that is no condition, as it is written.
+fn is_value(expr: &ast::Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Text(_) | ExprKind::List(_) | ExprKind::Record(_) => true,
+        ExprKind::Literal(value) => !matches!(value, Value::Bool(_) | Value::Null),
+        _ => false,
+    }
 }
 
 /// The meaning of an operator and how tightly it binds. Those of other languages were reported and mean what they mean

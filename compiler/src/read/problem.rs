@@ -1,6 +1,6 @@
 //! What the parser could not read, in words: what is wrong, what is there, what to do.
 
-use flow_grammar::{Problem, ProblemKind};
+use flow_grammar::{Habit, Problem, ProblemKind};
 use flow_model::{
     diagnostic::{Code, Diagnostic, Edit},
     span::{FileId, Span},
@@ -86,6 +86,7 @@ pub(super) fn diagnostic(problem: &Problem, file: FileId) -> Diagnostic {
         | ProblemKind::Invisible(_)
         | ProblemKind::Direction(_)
         | ProblemKind::Character => character(problem),
+        ProblemKind::Habit(known) => habit(known, &problem.found),
     };
     let span = Span::new(file, problem.start, problem.end);
     let diagnostic = Diagnostic::new(code, message, span, label).help(help.clone());
@@ -138,6 +139,7 @@ fn unexpected(problem: &Problem) -> Words {
             "the arm for all other values is `_ => …`".to_owned()
         }
         "else" => "`else` follows the `}` of an `if`, or the value of a `let` or a `step`".to_owned(),
+        "is" => "compare with `==` and `!=`: `x == null`".to_owned(),
         "catch" => "`catch` follows the call of a `step`, or the `}` of a `try`".to_owned(),
         _ if problem.expected == ["`catch`"] => {
             "after `try { … }` write `catch { Kind => … }`, or leave `try` out".to_owned()
@@ -166,11 +168,70 @@ fn instead(found: &str, meant: &str) -> Words {
             words("a function written in place has `->`", "`->` belongs here", "write `x -> value`; `=>` is for arms")
         }
         (":" | "->", "=>") => words("an arm is written with `=>`", "`=>` belongs here", "write `pattern => value`"),
+        ("||", "??") => words(
+            "`||` gives no other value in Flow",
+            "`??` belongs here",
+            "write `a ?? b`: the value of `b` where `a` is null",
+        ),
         ("->", ".") => words("a member is read with `.`", "`.` belongs here", "write `a.b`"),
         _ => words(
             format!("`{found}` is written `{meant}` in Flow"),
             format!("`{meant}` belongs here"),
             format!("write `{meant}`"),
+        ),
+    }
+}
+
+/// What another language has.
+fn habit(habit: &Habit, found: &str) -> Words {
+    match habit {
+        Habit::Prefix => words(
+            "texts need no letter before them to take insertions",
+            "means nothing here",
+            "leave it out: each text takes insertions, `\"Hello {name}\"`",
+        ),
+        Habit::Array(list) => {
+            words("a list is not written with `[]` in Flow", "a type with `[]`", format!("write `{list}`"))
+        }
+        Habit::Comprehension(calls) => words(
+            "a list is not made with `for` within `[…]`",
+            "makes a list in the way of Python",
+            format!("write `{}`", shortened(calls)),
+        ),
+        Habit::Optional(field) => words(
+            "what may be missing is said by the type",
+            "stands after the name",
+            format!("write `{field}`: it is null when it is left out"),
+        ),
+        Habit::Alias(name) => {
+            words("a type with fields is a `record`", "Flow has no `type`", format!("write `record {name} {{ … }}`"))
+        }
+        Habit::Lambda(head) => {
+            words("a function written in place has no `lambda`", "is written with `->`", format!("write `{head} …`"))
+        }
+        Habit::Switch(subject) => words(
+            "`switch` is written `match` in Flow",
+            "`match` belongs here",
+            format!("write `match {subject} {{ 1 => …  2 | 3 => …  _ => … }}`: the first arm that fits is the value"),
+        ),
+        Habit::NoValue(name) => words(
+            format!("the constant `{}` has no value", name.split(':').next().unwrap_or(name).trim()),
+            "nothing follows its name",
+            format!("write `const {name} = …`"),
+        ),
+        Habit::Catch(name) => words(
+            "`catch` has arms, one for each kind of failure",
+            "names the failure of all kinds",
+            format!("write `catch {{ Unavailable | Timeout as {name} => …  _ as {name} => … }}`"),
+        ),
+        Habit::Dollar => words(
+            format!(
+                "`{}` is nothing in Flow: there is no implied item",
+                shortened(found.trim_matches(['{', '}', ' ']))
+            ),
+            "comes from which step?",
+            "name what it is read from: the payload (`on … as event`, then `event.email`) or a step (`step order = …`, \
+             then `order.email`)",
         ),
     }
 }
@@ -210,7 +271,19 @@ fn unknown_word(found: &str, meant: Option<&str>) -> Words {
             format!("did you mean `{meant}`?"),
             format!("write `{meant}`"),
         ),
-        None => words(format!("`{found}` begins no item"), "not expected here", items()),
+        None => words(
+            format!("`{found}` begins no item"),
+            "not expected here",
+            match found.as_str() {
+                "import" | "from" | "require" | "include" => {
+                    "write `use connector`, or `use \"./file.flow\" { name }` for what another file declares".to_owned()
+                }
+                "export" | "public" | "private" | "static" | "async" | "abstract" | "final" => {
+                    "leave it out".to_owned()
+                }
+                _ => items(),
+            },
+        ),
     }
 }
 
@@ -247,7 +320,7 @@ fn statement(problem: &Problem) -> Words {
         ProblemKind::Endless => words(
             "there is no loop with a condition in Flow",
             "would loop without a bound",
-            "go through a list: `for item in items { … }`",
+            "go through a list: `for item in items { … }`; to ask until something holds: `repeat every 10s up to 30 times until done { … }`",
         ),
         ProblemKind::Minus => words(
             "`-` belongs to the number after it here",

@@ -89,7 +89,9 @@ impl Search<'_> {
         let operation: Vec<&str> = operation.iter().map(|part| part.text.as_str()).collect();
         let connector = self.names.connectors.get(&connection.connector)?;
         let declared = connector.schema.operations.get(&operation.join("."))?;
-        (declared.effect == Effect::Read).then(|| Read { step, called: path.text() })
+        // The pages of a stream are fetched later, where it is gone through.
+        let reads = declared.effect == Effect::Read && declared.page.is_none();
+        reads.then(|| Read { step, called: path.text() })
     }
 
     fn tell(&mut self, group: &[Read<'_>]) {

@@ -13,6 +13,7 @@ mod errors;
 mod http;
 mod limit;
 mod operation;
+mod page;
 mod policy;
 mod reach;
 mod reference;

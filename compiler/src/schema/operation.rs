@@ -13,7 +13,7 @@ use flow_model::{
 };
 
 use super::{
-    Context, Section, Template, body, bulk, errors,
+    Context, Section, Template, body, bulk, errors, page,
     reference::{operation_call, wrong},
     request::{self, Params, header_problem, is_token},
     section::{fixed_text, form, texts, word, wrong_value},
@@ -25,7 +25,7 @@ use crate::{
     types::{holds_secret, secret},
 };
 
-const PROPERTIES: [&str; 14] = [
+const PROPERTIES: [&str; 15] = [
     "effect",
     "key",
     "request",
@@ -35,6 +35,7 @@ const PROPERTIES: [&str; 14] = [
     "success_when",
     "null_when",
     "bulk",
+    "page",
     "undo",
     "cost",
     "visible_after",
@@ -86,6 +87,7 @@ pub(super) fn operation(
     if let Some(bulk) = section.expr("bulk", problems) {
         operation.bulk = bulk::bulk(context, &operation, bulk, problems);
     }
+    operation.page = page::page(context, &section, &operation, written, problems);
     operation.cost = section.expr("cost", problems).map(|cost| {
         let mut template = Template::new(context, &written.params, &operation.params);
         let cost = template.expr(cost, Some(&Type::Int)).expr;
@@ -271,6 +273,7 @@ fn call(
             None
         }
         (None, Some(_)) => Some(Call::Native),
+        (None, None) if section.is_meant("request") || section.is_meant("native") => None,
         (None, None) => {
             let help = "write `request: GET \"/path\"`, or `native` where it is carried out by code";
             problems.push(super::section::missing(what, "request", written.name.span(), help));
@@ -290,14 +293,6 @@ fn call(
                     .label(info.span, "has no section `http`")
                     .help("add `http { base: \"https://…\", auth: … }`"),
                 );
-            }
-            if let (Type::Stream(_), Some(result)) = (&operation.result, &written.result) {
-                problems.push(wrong_value(
-                    "result",
-                    result.span,
-                    "a request gives one answer",
-                    "name the type of one answer, such as `List<…>`",
-                ));
             }
             request::unused(what, property, params, problems);
             let request: Option<Request> = request::request(context, what, property, params, problems);

@@ -3,7 +3,7 @@
 //! In: the properties as written and those that the section knows. Out: each property by name; unknown, repeated and
 //! missing ones are reported, and values that are not of the kind that a property takes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use flow_model::{
     diagnostic::{Code, Diagnostic},
@@ -22,6 +22,8 @@ pub(super) struct Section<'a> {
     /// Where that is declared: its name there.
     span: Span,
     found: BTreeMap<&'a str, &'a Property>,
+    /// Properties that one with a wrong name stands for.
+    meant: BTreeSet<String>,
 }
 
 impl<'a> Section<'a> {
@@ -34,6 +36,7 @@ impl<'a> Section<'a> {
         problems: &mut Vec<Diagnostic>,
     ) -> Self {
         let mut found: BTreeMap<&'a str, &'a Property> = BTreeMap::new();
+        let mut meant = BTreeSet::new();
         for property in properties {
             let name = property.name.text.as_str();
             if name.is_empty() {
@@ -41,13 +44,19 @@ impl<'a> Section<'a> {
             }
             if !known.contains(&name) {
                 problems.push(unknown_property(&property.name, &what, known));
+                meant.extend(similar(name, known.iter().copied()).map(str::to_owned));
             } else if let Some(first) = found.get(name) {
                 problems.push(repeated("property", &property.name, first.name.span));
             } else {
                 found.insert(name, property);
             }
         }
-        Self { what, span, found }
+        Self { what, span, found, meant }
+    }
+
+    /// Says whether a property with a wrong name, which was reported, stands for this one.
+    pub(super) fn is_meant(&self, name: &str) -> bool {
+        self.meant.contains(name)
     }
 
     /// The property of that name, if it is there.
@@ -58,7 +67,7 @@ impl<'a> Section<'a> {
     /// The property of that name; reported when it is not there.
     pub(super) fn require(&self, name: &str, help: &str, problems: &mut Vec<Diagnostic>) -> Option<&'a Property> {
         let found = self.get(name);
-        if found.is_none() {
+        if found.is_none() && !self.is_meant(name) {
             problems.push(missing(&self.what, name, self.span, help));
         }
         found

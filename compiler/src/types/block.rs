@@ -106,6 +106,8 @@ impl Elaborator<'_> {
         }
         let result = match &block.value {
             Some(value) => self.infer(value, want),
+            // That it can't be left was reported, with what to write.
+            None if leaves(block) => Typed::unknown(),
             None => self.absent(want, value_span(block), NO_VALUE, ADD_VALUE),
         };
         self.close();
@@ -311,6 +313,11 @@ impl Elaborator<'_> {
             .collect();
         Typed::new(Expr::Match { subject: Box::new(value.expr), arms }, ty)
     }
+}
+
+/// Says whether a block ends in `return` or `fail`.
+fn leaves(block: &Block) -> bool {
+    block.statements.last().is_some_and(|last| matches!(last.kind, StatementKind::Return(_) | StatementKind::Fail(_)))
 }
 
 /// What is said of an `if` that has to have a value and may have none.

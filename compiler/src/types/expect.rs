@@ -227,6 +227,11 @@ impl Elaborator<'_> {
                 Expr::Literal(value @ (Value::Int(_) | Value::Decimal(_) | Value::Bool(_))) => {
                     Some(format!("write it as text: \"{value}\""))
                 }
+                _ if matches!(from, Type::Record(_) | Type::List(_) | Type::Map(_))
+                    || matches!(from, Type::Named(name) if matches!(types.get(name), Some(TypeDef::Record(_)))) =>
+                {
+                    Some("take the part that is meant; `Json.text(value: …)` writes all of it".to_owned())
+                }
                 _ => Some("insert it into a text: \"{…}\"".to_owned()),
             },
             (Type::Int | Type::Decimal, Type::Money(_)) => Some("write the currency: `5.00 EUR`".to_owned()),

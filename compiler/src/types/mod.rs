@@ -193,6 +193,11 @@ impl<'a> Elaborator<'a> {
         self.names.ty(written, self.within.as_deref(), &mut self.problems)
     }
 
+    /// Elaborates an expression whose type is wanted in part.
+    pub(crate) fn typed(&mut self, expr: &ast::Expr, want: Want<'_>) -> Typed {
+        self.infer(expr, want)
+    }
+
     /// Elaborates an expression; what is wanted guides it but need not fit yet.
     fn infer(&mut self, expr: &ast::Expr, want: Want<'_>) -> Typed {
         match &expr.kind {

@@ -21,6 +21,18 @@ impl Elaborator<'_> {
     /// A name that stands for a value.
     pub(super) fn name(&mut self, name: &str, span: Span, want: Want<'_>) -> Typed {
         match self.scope.find(name) {
+            Found::Binding(binding) if matches!(binding.ty, Type::Stream(_)) => {
+                let problem = Diagnostic::new(
+                    Code::E0417,
+                    format!("the stream `{name}` is gone through, and not used as a value"),
+                    span,
+                    format!("of type `{}`", binding.ty),
+                );
+                self.problems.push(problem.label(binding.span, "its pages are fetched as they are needed").help(
+                    format!("write `for x in {name} {{ … }}`, or `step all = {name}.collect(max: 1_000)` for a list"),
+                ));
+                return Typed::unknown();
+            }
             Found::Binding(binding) => {
                 let source = if binding.kind == Kind::Parameter { Source::Parameter } else { Source::Binding };
                 let origin = Origin { span: binding.span, source };

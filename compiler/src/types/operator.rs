@@ -4,7 +4,7 @@
 //! keep their currency; times and durations add up. Text is put together by insertion, not by `+`.
 
 use flow_model::{
-    diagnostic::{Code, Diagnostic},
+    diagnostic::{Code, Diagnostic, Edit},
     expr::{BinaryOp, Expr, UnaryOp},
     span::Span,
     ty::Type,
@@ -12,7 +12,7 @@ use flow_model::{
 };
 
 use super::{Elaborator, Typed, Want, expect, fit, narrow};
-use crate::ast;
+use crate::ast::{self, ExprKind};
 
 impl Elaborator<'_> {
     /// `not a`, `-a`
@@ -98,12 +98,40 @@ impl Elaborator<'_> {
 
     /// `and`, `or`: what the left side shows is known on the right.
     fn connective(&mut self, op: BinaryOp, left: &ast::Expr, right: &ast::Expr) -> Typed {
+        if op == BinaryOp::Or
+            && let Some(value) = self.meant_default(left, right)
+        {
+            return value;
+        }
         let left = self.condition(left);
         self.scope.push();
         self.scope.learn(narrow::present(&left, op == BinaryOp::And));
         let right = self.condition(right);
         self.scope.pop();
         Typed::new(Expr::Binary(op, Box::new(left), Box::new(right)), Type::Bool)
+    }
+
+    /// `a or "none"`, as other languages give another value for what is null: read as `a ?? "none"`.
+    fn meant_default(&mut self, left: &ast::Expr, right: &ast::Expr) -> Option<Typed> {
+        let is_value = match &right.kind {
+            ExprKind::Text(_) | ExprKind::List(_) | ExprKind::Record(_) => true,
+            ExprKind::Literal(value) => !matches!(value, Value::Bool(_) | Value::Null),
+            _ => false,
+        };
+        if !is_value {
+            return None;
+        }
+        let place = Span { start: left.span.end, end: right.span.start, ..left.span };
+        let edit = Edit { span: place, text: " ?? ".to_owned() };
+        self.problems.push(
+            Diagnostic::new(Code::E0301, "`or` joins two conditions", right.span, "no condition")
+                .help("write `a ?? b` for another value where `a` is null")
+                .fix("write `??`", vec![edit]),
+        );
+        let before = self.problems.len();
+        let value = self.coalesce(left, right, Want::default());
+        self.problems.truncate(before);
+        Some(value)
     }
 
     /// `a ?? b`

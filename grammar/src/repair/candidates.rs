@@ -265,7 +265,7 @@ impl Place<'_, '_> {
         if self.is_word(start) && start <= at && at <= start + 3 {
             let word = self.text(start);
             let near = other_language(word).or_else(|| nearest(word, self.keywords()));
-            if let Some(near) = near.filter(|near| *near != word) {
+            if let Some(near) = near.filter(|near| *near != word && word != "async") {
                 self.replace(start, near, ProblemKind::UnknownWord(Some(near.to_owned())), at.max(start + 1));
             }
         }

@@ -2,7 +2,7 @@
 
 use super::{Scanner, TokenKind};
 use crate::{
-    problem::{Edit, ProblemKind},
+    problem::{Edit, Habit, ProblemKind},
     token::{ITEMS, MEMBERS},
 };
 
@@ -16,7 +16,11 @@ impl Scanner<'_> {
         } else if rest.starts_with("&&") {
             (2, "and")
         } else if rest.starts_with("||") {
-            (2, "or")
+            // Before a literal it gives a value for what is null or empty.
+            let after = rest.get(2..).unwrap_or_default().trim_start();
+            let is_value =
+                after.starts_with(|letter: char| matches!(letter, '"' | '\'' | '[' | '{') || letter.is_ascii_digit());
+            (2, if is_value { "??" } else { "or" })
         } else if rest.starts_with('!') && !rest.starts_with("!=") {
             (1, "not ")
         } else if rest.starts_with(';') {
@@ -45,6 +49,22 @@ impl Scanner<'_> {
         true
     }
 
+    /// `$json.x`: how tools with nodes name what came from the node before. Says whether there was one.
+    fn node_value(&mut self) -> bool {
+        let rest = self.rest();
+        let after = rest.get(1..).unwrap_or_default();
+        if !after.starts_with(|letter: char| letter.is_ascii_alphabetic()) {
+            return false;
+        }
+        let part = |letter: char| letter == '_' || letter == '.' || letter.is_ascii_alphanumeric();
+        let length = 1 + after.find(|letter| !part(letter)).unwrap_or(after.len());
+        let (start, end) = (self.at as u32, (self.at + length) as u32);
+        self.report(start, end, ProblemKind::Habit(Habit::Dollar));
+        self.replace(start, end, super::HOLE);
+        self.push(TokenKind::Word, length);
+        true
+    }
+
     /// A character that no token begins with. It is read as space.
     pub(super) fn strange(&mut self, letter: char) {
         // A byte that is no text was replaced by this and has been reported.
@@ -58,6 +78,9 @@ impl Scanner<'_> {
             self.report(start, start + 3, ProblemKind::Character);
             self.replace(start, start + 3, super::HOLE);
             self.push(TokenKind::Word, 3);
+            return;
+        }
+        if letter == '$' && self.node_value() {
             return;
         }
         let class = class(letter);

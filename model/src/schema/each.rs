@@ -48,6 +48,7 @@ impl Operation {
     pub fn each_expr<'e>(&'e self, visit: Visit<'_, 'e>) {
         self.cost.iter().for_each(&mut *visit);
         self.undo.iter().for_each(|call| call.each_expr(visit));
+        self.page.iter().for_each(|page| page.each_expr(visit));
         if let Some(bulk) = &self.bulk {
             visit(&bulk.each);
             bulk.value.iter().chain(&bulk.error).for_each(&mut *visit);

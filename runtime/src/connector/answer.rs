@@ -234,7 +234,17 @@ impl Reader<'_> {
         }
     }
 
-    fn eval(&self, expr: &Expr, answer: &Answer, body: &Value) -> Result<Value, Failure> {
+    /// The body as expressions over an answer see it; null when it can't be read.
+    pub(super) fn seen(&self, answer: &Answer, format: Format) -> Value {
+        match content(answer, format) {
+            Content::Json(json) => boundary::decode(&json, &Type::Json, &self.connector.types).unwrap_or(Value::Null),
+            Content::Table(value) => value,
+            Content::Text(text) => Value::text(text),
+            Content::Empty | Content::Binary | Content::Unreadable(_) => Value::Null,
+        }
+    }
+
+    pub(super) fn eval(&self, expr: &Expr, answer: &Answer, body: &Value) -> Result<Value, Failure> {
         let ambient = |ambient| {
             Some(match ambient {
                 Ambient::Config => self.config.clone(),

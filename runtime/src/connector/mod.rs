@@ -11,6 +11,7 @@ mod gate;
 mod http;
 mod multipart;
 mod native;
+mod page;
 mod perform;
 mod redirect;
 mod request;
@@ -51,6 +52,8 @@ pub struct Invocation {
     pub operation: String,
     /// The type of the result, where the operation leaves it to its caller.
     pub result: Option<Type>,
+    /// Where the page of a stream begins that is to be fetched, null for the first; none when no stream is.
+    pub page: Option<Value>,
     /// A value for each parameter, in declared order.
     pub args: Vec<Value>,
     /// The idempotency key: the same for all attempts of the step.

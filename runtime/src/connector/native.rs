@@ -39,6 +39,7 @@ pub struct NativeCall<'a> {
     pub(super) args: &'a IndexMap<String, Value>,
     pub(super) secrets: &'a BTreeMap<String, SecretText>,
     pub(super) blobs: &'a dyn Blobs,
+    pub(super) page: Option<&'a Value>,
     pub(super) key: &'a str,
     pub(super) timeout: Millis,
     pub(super) guard: &'a Guard,
@@ -118,6 +119,17 @@ impl<'a> NativeCall<'a> {
     /// When they are not there, or can't be read.
     pub async fn read(&self, file: &File) -> Result<BlobReader, blob::Error> {
         self.blobs.open(file.sha256, Part::ALL).await
+    }
+
+    /// Where the page of a stream begins that is to be fetched: what the page before gave as `next`; null for the first.
+    /// The result of the call is then [`page`](Self::page_of).
+    pub fn cursor(&self) -> &'a Value {
+        self.page.unwrap_or(&Value::Null)
+    }
+
+    /// The result of a call that fetches a page: its items, and where the next one begins, null after the last.
+    pub fn page_of(items: Vec<Value>, next: Value) -> Value {
+        Value::record([("items", Value::List(items)), ("next", next)])
     }
 
     /// The idempotency key: the same for all attempts of the step.

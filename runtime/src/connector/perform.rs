@@ -23,6 +23,7 @@ use super::{
     config,
     gate::{Gates, Leaving},
     http::{Clients, Lost},
+    page::{self, Fetched},
     request::{self, Prepared},
     template::Scope,
     vault::Vault,
@@ -207,6 +208,17 @@ impl Connectors {
             Some((connector, operation)) => Found { connector, operation, ..found },
             None => found,
         };
+        if let (Some(page), Type::Stream(item)) = (&found.operation.page, &found.operation.result) {
+            let operation = Operation { result: Type::List(item.clone()), ..found.operation.clone() };
+            let found = Found { operation: &operation, ..found };
+            return match &found.operation.call {
+                Call::Native => self.native(invocation, found, config, vault).await.into(),
+                Call::Http(request) => {
+                    let request = Request { answer: page.items.clone(), ..(**request).clone() };
+                    self.http(invocation, found, &request, config, vault).await
+                }
+            };
+        }
         match (&found.operation.call, &found.operation.bulk) {
             (Call::Native, _) => self.native(invocation, found, config, vault).await.into(),
             (Call::Http(request), None) => self.http(invocation, found, request, config, vault).await,
@@ -244,6 +256,7 @@ impl Connectors {
             prepared.headers.entry(TRACEPARENT).or_insert(traceparent);
         }
         let repeatable = found.operation.is_repeatable();
+        let url = prepared.url.clone();
         match self.clients.send(prepared, repeatable, invocation.timeout, &vault.redactor()).await {
             Ok(answer) => {
                 let reader = Reader {
@@ -254,7 +267,13 @@ impl Connectors {
                     config: Value::Record(config),
                     args: Frame::of(invocation.args.iter().cloned()),
                 };
-                let (outcome, reached) = reader.judge(found.operation, request, &answer);
+                let (mut outcome, reached) = reader.judge(found.operation, request, &answer);
+                if let (Some(page), Some(begins), Ok(Value::List(items))) =
+                    (&found.operation.page, &invocation.page, &outcome)
+                {
+                    let fetched = Fetched { page, begins, items, url: &url, format: request.format };
+                    outcome = page::whole(&reader, &answer, &fetched);
+                }
                 let (declared, now) = (reader.declared(&answer, request.format), self.clock.now());
                 let asked = || wait::asked(answer.status, &answer.headers, &declared, now);
                 let retry_after = if outcome.is_err() { asked() } else { None };
@@ -375,7 +394,8 @@ impl Connectors {
             config: vault.reveal(Value::Record(config.clone()))?,
             args: Frame::of(revealed),
         };
-        request::prepare(&scope, http, found.operation, request, &invocation.key)
+        let turn = found.operation.page.as_ref().zip(invocation.page.as_ref());
+        request::prepare(&scope, http, found.operation, request, turn, &invocation.key)
     }
 
     async fn native(
@@ -404,7 +424,8 @@ impl Connectors {
         };
         let (secrets, timeout) = (vault.found(), invocation.timeout);
         let (blobs, key, guard) = (&*self.blobs, &*invocation.key, &self.guard);
-        let call = NativeCall { config: &config, args: &args, secrets: &secrets, blobs, key, timeout, guard };
+        let page = invocation.page.as_ref();
+        let call = NativeCall { config: &config, args: &args, secrets: &secrets, blobs, page, key, timeout, guard };
         let guarded = AssertUnwindSafe(code.call(call)).catch_unwind();
         let result = match tokio::time::timeout(timeout.duration(), guarded).await {
             Ok(Ok(Ok(value))) => typed(found, value).map_err(NativeFailure::from),
@@ -430,6 +451,13 @@ impl Connectors {
 /// Reads what native code returned as the declared result.
 fn typed(found: Found<'_>, value: Value) -> Result<Value, Failure> {
     let ty = &found.operation.result;
+    if found.operation.page.is_some() {
+        let items = value.get("items").cloned().unwrap_or(Value::Null);
+        let next = value.get("next").cloned().unwrap_or(Value::Null);
+        let alone = Operation { page: None, ..found.operation.clone() };
+        let items = typed(Found { operation: &alone, ..found }, items)?;
+        return Ok(Value::record([("items", items), ("next", next)]));
+    }
     if *ty == Type::Null {
         return Ok(Value::Null);
     }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use flow_model::{
     expr::Expr,
     failure::{ErrorKind, Failure},
-    schema::{Auth, Body, Http, KeySource, Operation, Part, Request},
+    schema::{Auth, Body, Http, KeySource, Operation, Page, Part, Request},
     value::Value,
 };
 use http::{
@@ -19,6 +19,7 @@ use super::{
     config::{BASE_URL, SANDBOX},
     form,
     multipart::{self, Piece},
+    page::Turn,
     template::{Scope, base_url},
     xml,
 };
@@ -44,6 +45,7 @@ pub(super) fn prepare(
     http: &Http,
     operation: &Operation,
     request: &Request,
+    turn: Option<(&Page, &Value)>,
     key: &str,
 ) -> Result<Prepared, Failure> {
     let method = Method::from_bytes(request.method.as_bytes())
@@ -54,15 +56,21 @@ pub(super) fn prepare(
         _ => scope.base(&http.base)?,
     };
     let mut url = base.clone();
-    if request.whole_url {
-        url = given_url(scope, http, &request.path, &base)?;
+    let turn = turn.map(|(page, begins)| Turn::of(page, begins)).transpose()?;
+    let next = turn.as_ref().and_then(Turn::url);
+    if let Some(next) = next {
+        url = given_url(http, next, &base)?;
+    } else if request.whole_url {
+        url = given_url(http, &scope.value(&request.path)?.to_string(), &base)?;
     } else {
         url.set_path(&format!("{}{}", base.path().trim_end_matches('/'), scope.path(&request.path)?));
     }
     let is_ours = url.origin() == base.origin();
 
     let mut query = Vec::new();
-    for (name, expr) in http.query.iter().filter(|_| is_ours).chain(&request.query) {
+    // The URL of a next page has its query.
+    let own = request.query.iter().filter(|_| next.is_none());
+    for (name, expr) in http.query.iter().filter(|_| is_ours && next.is_none()).chain(own) {
         let style = request.lists.get(name).copied().unwrap_or_default();
         query.extend(form::query(name, &scope.value(expr)?, style));
     }
@@ -73,11 +81,19 @@ pub(super) fn prepare(
         }
     }
     let mut body = self::body(scope, &request.body)?;
+    match &turn {
+        Some(Turn::Query(name, value)) => {
+            query.retain(|(known, _)| known != name);
+            query.push((name.clone(), value.to_string()));
+        }
+        Some(Turn::Body(name, value)) => body.insert(name, value.clone())?,
+        Some(Turn::Url(_) | Turn::First) | None => {}
+    }
     match &operation.key {
         Some(KeySource::Header(name)) => {
             headers.insert(header_name(name)?, header_value(name, key)?);
         }
-        Some(KeySource::Field(name)) => body.insert(name, key)?,
+        Some(KeySource::Field(name)) => body.insert(name, Value::text(key))?,
         Some(KeySource::Native | KeySource::Lookup(_)) | None => {}
     }
     if is_ours {
@@ -90,7 +106,7 @@ pub(super) fn prepare(
     if let Some(media_type) = media_type {
         headers.entry(CONTENT_TYPE).or_insert(header_value("Content-Type", &media_type)?);
     }
-    if url.origin() != base.origin() && !request.whole_url {
+    if url.origin() != base.origin() && !request.whole_url && next.is_none() {
         return Err(invalid("the request would leave for another host than the connection's"));
     }
     let hosts = base.host_str().map(str::to_owned).into_iter().chain(http.hosts.iter().cloned()).collect();
@@ -98,9 +114,8 @@ pub(super) fn prepare(
 }
 
 /// A whole URL that a system gave out: `https`, or `http` where the base is, and of a host that the connector names.
-fn given_url(scope: &Scope<'_>, http: &Http, expr: &Expr, base: &Url) -> Result<Url, Failure> {
-    let text = scope.value(expr)?.to_string();
-    let url = Url::parse(&text).map_err(|error| invalid(format!("the URL of the request does not read: {error}")))?;
+fn given_url(http: &Http, text: &str, base: &Url) -> Result<Url, Failure> {
+    let url = Url::parse(text).map_err(|error| invalid(format!("the URL of the request does not read: {error}")))?;
     let plain = url.username().is_empty() && url.password().is_none();
     let is_safe = url.scheme() == "https" || url.scheme() == base.scheme();
     if !plain || !matches!(url.scheme(), "http" | "https") || !is_safe {
@@ -196,17 +211,17 @@ fn piece(scope: &Scope<'_>, name: &str, part: &Part, pieces: &mut Vec<Piece>) ->
 }
 
 impl Content {
-    /// Puts the idempotency key into a field.
-    fn insert(&mut self, name: &str, key: &str) -> Result<(), Failure> {
+    /// Puts a value into a field: the idempotency key, or where a page begins.
+    fn insert(&mut self, name: &str, value: Value) -> Result<(), Failure> {
         if matches!(self, Self::None) {
             *self = Self::Json(Value::Record(IndexMap::new()));
         }
         match self {
             Self::Json(Value::Record(fields)) | Self::Form(Value::Record(fields)) => {
-                fields.insert(name.to_owned(), Value::text(key));
+                fields.insert(name.to_owned(), value);
                 Ok(())
             }
-            _ => Err(invalid(format!("the body has no fields, so the key can't be its field `{name}`"))),
+            _ => Err(invalid(format!("the body has no fields, so nothing can be its field `{name}`"))),
         }
     }
 

@@ -243,6 +243,7 @@ fn invocation(plan: Arc<Plan>, call: &Call) -> Invocation {
         connection: call.connection.clone(),
         operation: call.operation.clone(),
         result: call.result.clone(),
+        page: call.page.clone(),
         args: call.args.clone(),
         key: call.key.clone(),
         timeout: call.timeout,

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use crate::chance::Chance;
 use flow_model::{
     expr::{Ambient, Expr, ListPart, RecordPart, TextPart},
-    plan::{NodeKind, Plan},
+    plan::{NodeKind, Plan, Stage},
 };
 
 /// The names, in order.
@@ -53,8 +53,9 @@ fn each_of_node(kind: &NodeKind, visit: &mut dyn FnMut(&Expr)) {
             visit(subject);
             arms.iter().filter_map(|(_, guard)| guard.as_ref()).for_each(visit);
         }
-        NodeKind::For { items, concurrency, every, .. } => {
-            [items, concurrency].into_iter().chain(every).for_each(visit);
+        NodeKind::For { items, concurrency, every, stream, .. } => {
+            let stages = stream.iter().flatten().map(Stage::expr);
+            [items, concurrency].into_iter().chain(every).chain(stages).for_each(visit);
         }
         NodeKind::Try { arms, .. } => arms.iter().filter_map(|arm| arm.guard.as_ref()).for_each(visit),
         NodeKind::Yield(value) | NodeKind::Return(value) | NodeKind::Sleep(value) | NodeKind::Log(value) => {

@@ -8,13 +8,15 @@ use std::collections::BTreeMap;
 use flow_model::{
     expr::{Expr, Slot},
     failure::{ErrorKind, Failure},
-    plan::{ForOnError, ParallelOnError},
+    plan::{ForOnError, ParallelOnError, Stage},
     units::{Instant, Millis},
     value::Value,
 };
 use petgraph::graph::NodeIndex;
 
-use super::{ForkId, Machine, Place, Raised, Record, Region, Role, SagaId, Then, Thread, ThreadId, Waits, Went};
+use super::{
+    ForkId, Machine, Place, Raised, Record, Region, Role, SagaId, Then, Thread, ThreadId, Waits, Went, stream::Pages,
+};
 use crate::eval::Slots as _;
 
 /// Threads that were opened together, and the one that waits for them.
@@ -34,8 +36,11 @@ pub(super) enum ForkKind {
     Parallel(ParallelOnError),
     For {
         item: Slot,
-        items: Vec<Value>,
+        source: Source,
+        /// How many items have begun.
         next: usize,
+        /// Whether anyone sees the values of the items.
+        keeps: bool,
         concurrency: usize,
         /// The least time between the beginnings of two items, and when the next one may begin.
         every: Millis,
@@ -66,12 +71,59 @@ pub(super) enum ForkKind {
     },
 }
 
+/// Where the items of a `for` come from.
+#[derive(Debug)]
+pub(super) enum Source {
+    List(Vec<Value>),
+    /// A stream; with the items that have begun, where those that fail are told.
+    Stream(Box<Pages>, Option<Vec<Value>>),
+}
+
+impl Source {
+    /// The stream, if it is one.
+    pub(super) fn stream(&mut self) -> Option<&mut Pages> {
+        match self {
+            Self::List(_) => None,
+            Self::Stream(pages, _) => Some(pages),
+        }
+    }
+
+    /// The item after so many, if it is there.
+    fn next(&mut self, begun: usize) -> Option<Value> {
+        match self {
+            Self::List(items) => items.get(begun).cloned(),
+            Self::Stream(pages, kept) => {
+                let item = pages.pop()?;
+                if let Some(kept) = kept {
+                    kept.push(item.clone());
+                }
+                Some(item)
+            }
+        }
+    }
+
+    /// Says whether an item may still come that is not there.
+    fn is_fetching(&self) -> bool {
+        matches!(self, Self::Stream(pages, _) if pages.is_fetching())
+    }
+
+    /// All items.
+    fn into_items(self) -> Vec<Value> {
+        match self {
+            Self::List(items) => items,
+            Self::Stream(_, kept) => kept.unwrap_or_default(),
+        }
+    }
+}
+
 /// How fast a `for` goes through its items.
 pub(super) struct Pace {
     /// How many at the same time.
     pub(super) concurrency: Value,
     /// How long from the beginning of one to that of the next.
     pub(super) every: Option<Value>,
+    /// What a failing item does.
+    pub(super) on_error: ForOnError,
 }
 
 /// A thread that a fork opens.
@@ -111,10 +163,18 @@ impl Machine {
         node: NodeIndex,
         item: Slot,
         items: Value,
+        stream: Option<&[Stage]>,
         pace: &Pace,
-        on_error: ForOnError,
     ) -> Result<Went, Failure> {
-        let items = list("for", items)?;
+        let on_error = pace.on_error;
+        let keeps = on_error == ForOnError::Collect || self.has_slot(node);
+        let source = match stream {
+            None => Source::List(list("for", items)?),
+            Some(stages) => {
+                let kept = (on_error == ForOnError::Collect).then(Vec::new);
+                Source::Stream(Box::new(self.pages(owner, &items, stages)?), kept)
+            }
+        };
         let concurrency = match &pace.concurrency {
             Value::Int(count @ 1..) => usize::try_from(*count).unwrap_or(usize::MAX),
             other => {
@@ -131,7 +191,7 @@ impl Machine {
             }
         };
         let not_before = self.now;
-        let kind = ForkKind::For { item, items, next: 0, concurrency, every, not_before, on_error };
+        let kind = ForkKind::For { item, source, next: 0, keeps, concurrency, every, not_before, on_error };
         let fork = self.open_fork(owner, node, kind);
         self.open_items(fork);
         self.join(fork);
@@ -179,15 +239,15 @@ impl Machine {
     }
 
     /// Opens threads for items until as many are under way as may be.
-    fn open_items(&mut self, id: ForkId) {
+    pub(super) fn open_items(&mut self, id: ForkId) {
         while let Some(fork) = self.forks.get_mut(&id) {
-            let ForkKind::For { item, items, next, concurrency, every, not_before, .. } = &mut fork.kind else {
+            let ForkKind::For { item, source, next, concurrency, every, not_before, .. } = &mut fork.kind else {
                 return;
             };
             if fork.running.len() >= *concurrency {
                 return;
             }
-            let Some(value) = items.get(*next).cloned() else { return };
+            let Some(value) = source.next(*next) else { return self.fetch(id) };
             let (index, slot) = (*next, *item);
             *next += 1;
             let begins = self.now.max(*not_before);
@@ -220,31 +280,38 @@ impl Machine {
             ForkKind::Parallel(ParallelOnError::Stop) | ForkKind::For { on_error: ForOnError::Stop, .. }
         );
         let skips = matches!(fork.kind, ForkKind::For { on_error: ForOnError::Skip, .. });
+        let keeps = !matches!(fork.kind, ForkKind::For { keeps: false, .. });
         match result {
             Err(raised) if stops => return self.break_off(id, Then::Raise(raised)),
             Err(raised) => {
                 fork.first.get_or_insert_with(|| raised.clone());
-                fork.done.insert(index, Err(raised.clone()));
+                if keeps {
+                    fork.done.insert(index, Err(raised.clone()));
+                }
                 if skips {
                     self.record(Record::PassedOver { place: raised.place, failure: raised.failure });
                 }
             }
-            Ok(value) => {
+            Ok(value) if keeps => {
                 fork.done.insert(index, Ok(value));
             }
+            Ok(_) => {}
         }
         self.open_items(id);
         self.join(id);
     }
 
     /// Lets the owner go on when no thread is left.
-    fn join(&mut self, id: ForkId) {
-        if self.forks.get(&id).is_none_or(|fork| !fork.running.is_empty()) {
+    pub(super) fn join(&mut self, id: ForkId) {
+        let waits = |fork: &Fork| {
+            !fork.running.is_empty() || matches!(&fork.kind, ForkKind::For { source, .. } if source.is_fetching())
+        };
+        if self.forks.get(&id).is_none_or(waits) {
             return;
         }
         let Some(fork) = self.forks.remove(&id) else { return };
         let value = match fork.kind {
-            ForkKind::For { on_error: ForOnError::Collect, items, .. } => collected(items, fork.done),
+            ForkKind::For { on_error: ForOnError::Collect, source, .. } => collected(source.into_items(), fork.done),
             ForkKind::For { .. } => Value::List(fork.done.into_values().filter_map(Result::ok).collect()),
             _ => match fork.first {
                 Some(raised) => return self.raise_at(fork.owner, raised.place, raised.failure),

@@ -51,12 +51,12 @@ impl Machine {
                 Ok(self.open(thread, node, region, Role::Part(node)))
             }
             NodeKind::Parallel { on_error, regions } => Ok(self.open_parallel(thread, node, *on_error, *regions)),
-            NodeKind::For { item, items, concurrency, every, on_error, .. } => {
+            NodeKind::For { item, items, concurrency, every, on_error, stream, .. } => {
                 let items = self.value(thread, node, items)?;
                 let concurrency = self.value(thread, node, concurrency)?;
                 let every = every.as_ref().map(|every| self.value(thread, node, every)).transpose()?;
-                let pace = Pace { concurrency, every };
-                self.open_for(thread, node, *item, items, &pace, *on_error)
+                let pace = Pace { concurrency, every, on_error: *on_error };
+                self.open_for(thread, node, *item, items, stream.as_deref(), &pace)
                     .map_err(|failure| self.fault(thread, node, failure))
             }
             NodeKind::Try { .. } => Ok(self.open(thread, node, 0, Role::Guarded(node))),
@@ -166,9 +166,20 @@ impl Machine {
         }
     }
 
+    /// Says whether the plan has a slot for the value of a node.
+    pub(super) fn has_slot(&self, node: NodeIndex) -> bool {
+        self.slot_of(node).is_some()
+    }
+
     /// Binds the value of a node, where the plan has a slot for it.
     pub(super) fn set_result(&mut self, thread: ThreadId, node: NodeIndex, value: Value) {
-        let slot = match self.plan.graph.node_weight(node).map(|node| &node.kind) {
+        if let Some(slot) = self.slot_of(node) {
+            self.scope_of(thread).set(slot, value);
+        }
+    }
+
+    fn slot_of(&self, node: NodeIndex) -> Option<Slot> {
+        match self.plan.graph.node_weight(node).map(|node| &node.kind) {
             Some(
                 NodeKind::If { slot, .. }
                 | NodeKind::Match { slot, .. }
@@ -184,9 +195,6 @@ impl Machine {
             ) => *slot,
             Some(NodeKind::Step(step)) => step.slot,
             _ => None,
-        };
-        if let Some(slot) = slot {
-            self.scope_of(thread).set(slot, value);
         }
     }
 

@@ -17,7 +17,8 @@ use flow_model::{
 use petgraph::graph::NodeIndex;
 
 use super::{
-    Action, Call, Decision, Machine, Place, Progress, Raised, Record, Repeat, ThreadId, Went, pending::Pending,
+    Action, Call, Decision, ForkId, Machine, Place, Progress, Raised, Record, Repeat, ThreadId, Went, pending::Pending,
+    stream,
 };
 use crate::{
     connector::Reached,
@@ -48,6 +49,8 @@ pub(super) struct CallState {
     looks: u32,
     /// Why an earlier attempt failed of which it is looked what it did.
     cause: Option<Failure>,
+    /// The loop that it fetches a page for, and where that begins.
+    page: Option<(ForkId, Value)>,
 }
 
 /// What an attempt does.
@@ -98,8 +101,13 @@ impl Machine {
     pub(super) fn schedule(&mut self, thread: ThreadId, node: NodeIndex, step: &Step) -> Result<Went, Box<Raised>> {
         let place = self.place(thread, node);
         let args = step.args.iter().map(|arg| self.value(thread, node, arg)).collect::<Result<Vec<_>, _>>()?;
+        if self.operation(step).is_some_and(|operation| operation.page.is_some()) {
+            self.set_result(thread, node, stream::origin(node, args));
+            self.pass(thread);
+            return Ok(Went::On);
+        }
         let key = match &step.key {
-            None => place.key(&self.run),
+            None => place.key(&self.keys),
             Some(key) => match self.value(thread, node, key)? {
                 Value::Null => {
                     let failure = Failure::new(ErrorKind::Invalid, "the idempotency key is null");
@@ -115,23 +123,48 @@ impl Machine {
         let progress = Progress::Waiting;
         let (attempt, since, doubt) = (1, self.now, Doubt::None);
         let (stage, looks, cause) = (Stage::Call, 0, None);
-        let call = CallState { thread, node, attempt, since, args, key, repeat, progress, doubt, stage, looks, cause };
+        let page = None;
+        let call =
+            CallState { thread, node, attempt, since, args, key, repeat, progress, doubt, stage, looks, cause, page };
         self.record(Record::Scheduled {
             place: place.clone(),
             connection: step.connection.clone(),
             operation: step.operation.clone(),
             repeat,
         });
-        self.actions.push(Action::Perform(self.call(&place, &call)));
+        self.actions.push(Action::Perform(Box::new(self.call(&place, &call))));
         self.wait(thread, place, Pending::Call(call));
         Ok(Went::Nowhere)
+    }
+
+    /// Asks for a page of a stream, which a step gives and a loop goes through.
+    pub(super) fn schedule_page(
+        &mut self,
+        fork: ForkId,
+        thread: ThreadId,
+        node: NodeIndex,
+        place: Place,
+        args: Vec<Value>,
+        begins: Value,
+    ) {
+        let Some(step) = self.step_of(node).cloned() else { return };
+        let repeat = self.repeat(&step).unwrap_or(Repeat::Safe);
+        let (attempt, since, doubt, progress) = (1, self.now, Doubt::None, Progress::Waiting);
+        let (stage, looks, cause, key) = (Stage::Call, 0, None, place.key(&self.run));
+        let page = Some((fork, begins));
+        let call =
+            CallState { thread, node, attempt, since, args, key, repeat, progress, doubt, stage, looks, cause, page };
+        let Step { connection, operation, .. } = step;
+        self.record(Record::Scheduled { place: place.clone(), connection, operation, repeat });
+        self.actions.push(Action::Perform(Box::new(self.call(&place, &call))));
+        self.pending.insert(place, Pending::Call(call));
     }
 
     fn repeat(&self, step: &Step) -> Option<Repeat> {
         self.operation(step).map(|operation| if operation.is_repeatable() { Repeat::Safe } else { Repeat::Unsafe })
     }
 
-    fn operation(&self, step: &Step) -> Option<&Operation> {
+    pub(super) fn operation(&self, step: &Step) -> Option<&Operation> {
         let connection = self.plan.connections.get(&step.connection)?;
         self.plan.connectors.get(&connection.connector)?.operations.get(&step.operation)
     }
@@ -154,6 +187,7 @@ impl Machine {
                 Stage::Look(operation, _) => operation.clone(),
             },
             result: step.and_then(|step| step.result.clone()).filter(|_| call.stage == Stage::Call),
+            page: call.page.as_ref().map(|(_, begins)| begins.clone()),
             args: match &call.stage {
                 Stage::Call => call.args.clone(),
                 Stage::Look(_, args) => args.clone(),
@@ -195,7 +229,10 @@ impl Machine {
             call.doubt = Doubt::Some;
         }
         match outcome {
-            Ok(value) => self.succeed(&call, value.clone()),
+            Ok(value) => match call.page {
+                Some((fork, _)) => self.page_came(fork, place.clone(), value),
+                None => self.succeed(&call, value.clone()),
+            },
             Err(failure) if call.repeat == Repeat::Unsafe && hints.reached == Reached::Perhaps => {
                 self.look(place, call, failure.clone(), "no answer came back, so what the call did is not known");
             }
@@ -330,7 +367,7 @@ impl Machine {
 
     /// The turn of an attempt has come that was held.
     pub(super) fn ask_again(&mut self, place: &Place, call: CallState) {
-        self.actions.push(Action::Perform(self.call(place, &call)));
+        self.actions.push(Action::Perform(Box::new(self.call(place, &call))));
         self.pending.insert(place.clone(), Pending::Call(call));
     }
 
@@ -342,7 +379,10 @@ impl Machine {
 
     fn fail_step(&mut self, place: &Place, call: &CallState, failure: Failure) {
         self.record(Record::StepFailed { place: place.clone(), failure: failure.clone() });
-        self.raise_at(call.thread, place.clone(), failure);
+        match call.page {
+            Some((fork, _)) => self.page_failed(fork, Raised { failure, place: place.clone() }),
+            None => self.raise_at(call.thread, place.clone(), failure),
+        }
     }
 
     /// Ends a step whose outcome is not known with `Interrupted`, if the program deals with that; otherwise the step
@@ -376,7 +416,7 @@ impl Machine {
     pub(super) fn perform_again(&mut self, place: &Place, mut call: CallState) {
         call.attempt += 1;
         call.progress = Progress::Waiting;
-        self.actions.push(Action::Perform(self.call(place, &call)));
+        self.actions.push(Action::Perform(Box::new(self.call(place, &call))));
         self.pending.insert(place.clone(), Pending::Call(call));
     }
 

@@ -260,6 +260,11 @@ impl Machine {
                 return;
             }
             ForkKind::Race { sagas } => remains.sagas.extend(sagas.into_iter().flatten()),
+            ForkKind::For { mut source, .. } => {
+                if let Some(place) = source.stream().and_then(super::stream::Pages::take_fetching) {
+                    self.drop_pending(&place);
+                }
+            }
             _ => {}
         }
         for thread in fork.running.into_values() {

@@ -31,7 +31,7 @@ const DEEPEST: usize = 8;
 ///
 /// # Errors
 /// There is no such run.
-pub(super) fn why(args: &args::RunsShow) -> Result<Exit, Trouble> {
+pub(super) fn why(args: &args::RunsWhy) -> Result<Exit, Trouble> {
     let reader = open(&args.of.data, &args.of.program)?;
     let run = find(&reader, &args.of.run)?;
     let detail = details_of(&reader, &run.id)?;

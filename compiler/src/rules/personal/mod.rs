@@ -14,7 +14,7 @@ use flow_model::{
     diagnostic::{Code, Diagnostic},
     expr::{Expr, Slot, TextPart},
     failure::ErrorKind,
-    plan::{ForOnError, NodeKind, Plan, SourceMap, Step},
+    plan::{ForOnError, NodeKind, Plan, SourceMap, Stage, Step},
     span::Span,
     ty::{Field, Type},
 };
@@ -146,8 +146,16 @@ impl Walk<'_, '_> {
             NodeKind::Parallel { regions, .. } => {
                 self.regions(plan, node, *regions);
             }
-            NodeKind::For { slot, item, items, on_error, .. } => {
-                let each = self.value(items).item();
+            NodeKind::For { slot, item, items, on_error, stream, .. } => {
+                let mut each = self.value(items).item();
+                for stage in stream.iter().flatten() {
+                    if let Stage::Map(slot, _) | Stage::Filter(slot, _) = stage {
+                        self.slots.insert(*slot, each.clone());
+                    }
+                    if let Stage::Map(_, to) = stage {
+                        each = self.value(to);
+                    }
+                }
                 self.slots.insert(*item, each.clone());
                 let value = Shape::list_of(self.regions(plan, node, 1));
                 let value = match on_error {

@@ -3,6 +3,7 @@
 mod answers;
 mod faults;
 mod native;
+mod pages;
 mod redirects;
 mod requests;
 mod secrets;

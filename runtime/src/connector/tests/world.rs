@@ -125,6 +125,7 @@ pub(super) fn operation(params: IndexMap<String, Field>, result: Type, effect: E
         undo,
         visible_after,
         bulk,
+        page: None,
     }
 }
 
@@ -223,6 +224,7 @@ impl World {
             connection: "sales".into(),
             operation: "op".into(),
             result: None,
+            page: None,
             args,
             key: "key-1".into(),
             timeout: self.timeout,

@@ -46,6 +46,14 @@ impl World<'_> {
         };
         if run == 0 {
             self.report.reached.insert(call.place.path.clone());
+            // The step that gives a stream is reached when a page of it is fetched.
+            let gives = plan.graph.node_weights().filter(|node| {
+                let called = (&call.connection, &call.operation);
+                matches!(&node.kind, NodeKind::Step(step) if (&step.connection, &step.operation) == called)
+            });
+            if call.page.is_some() {
+                self.report.reached.extend(gives.map(|node| node.path.clone()));
+            }
         }
         let line = self.line(run, Some(&call.place));
         self.say(line.clone(), What::Call(number - 1));
@@ -161,12 +169,17 @@ impl World<'_> {
                 ));
             }
         };
-        Ok(match kind {
+        let outcome = match kind {
             Some(AnswerKind::Returns(value)) => self.eval(&value),
             Some(AnswerKind::Fails(kind)) => Err(self.failure(kind, call)),
             Some(AnswerKind::Schema) | None => Ok(operation.map_or(Value::Null, |operation| {
                 sample(call.result.as_ref().unwrap_or(&operation.result), &plan.types)
             })),
+        };
+        // A test answers with the whole stream, which is one page.
+        Ok(match &call.page {
+            Some(_) => outcome.map(|items| Value::record([("items", items), ("next", Value::Null)])),
+            None => outcome,
         })
     }
 

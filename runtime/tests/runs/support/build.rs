@@ -45,6 +45,7 @@ pub(crate) fn plan(params: &[&str], body: Vec<Stmt>) -> Plan {
         undo: None,
         visible_after: None,
         bulk: None,
+        page: None,
     };
     let connector = Connector {
         name: "world".into(),
@@ -213,6 +214,7 @@ pub(crate) fn each(
         concurrency: int(concurrency),
         every: None,
         on_error,
+        stream: None,
     };
     stmt(path, kind, vec![body])
 }

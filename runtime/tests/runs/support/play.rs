@@ -59,6 +59,7 @@ impl Play {
             env: BTreeMap::new(),
             seed: None,
             trace: None,
+            again: None,
         }));
         play
     }
@@ -70,8 +71,8 @@ impl Play {
             match action {
                 Action::Record(record) => self.said.push((self.now, Said::Record(record))),
                 Action::Perform(call) => {
-                    self.open.insert(call.place.clone(), call.clone());
-                    self.asked.push(call);
+                    self.open.insert(call.place.clone(), (*call).clone());
+                    self.asked.push(*call);
                 }
                 Action::Abort(place) => {
                     self.open.remove(&place);

@@ -280,6 +280,7 @@ fn plan(url: &str) -> Plan {
         undo: None,
         visible_after: None,
         bulk: None,
+        page: None,
     };
     let object = [("bucket", text.clone()), ("key", text.clone())];
     let put = [object.as_slice(), &[("body", Field::of(Type::Bytes)), ("content_type", maybe_text.clone())]].concat();
@@ -344,7 +345,17 @@ async fn a_step_reaches_the_server_with_the_settings_of_its_connection() {
         let (plan, timeout) = (Arc::clone(&plan), Millis::seconds(30));
         let (connection, operation, key) = ("archive".to_owned(), operation.to_owned(), "k".to_owned());
         connectors
-            .perform(Invocation { plan, connection, operation, result: None, args, key, timeout, traceparent: None })
+            .perform(Invocation {
+                plan,
+                connection,
+                operation,
+                result: None,
+                page: None,
+                args,
+                key,
+                timeout,
+                traceparent: None,
+            })
             .await
     };
     let name = || vec![Value::text("receipts"), Value::text("a.txt")];

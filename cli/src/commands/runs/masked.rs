@@ -1,0 +1,64 @@
+//! What of a run do people see who need no names?
+//!
+//! In: a run with its values, and the plan that it is pinned to. Out: the same without what is marked `@pii`: the result,
+//! the answer, the fields of an error and dead letters read `***` there. What `log` wrote was masked before it was kept.
+
+use flow_model::{
+    failure::Failure,
+    mask::Mask,
+    plan::{NodeKind, Plan},
+    value::Value,
+};
+use flow_runtime::{
+    machine::{Outcome, Place},
+    store::RunDetail,
+};
+
+/// Hides what is personal. Without the plan nobody knows what is, so every value is hidden.
+pub(super) fn masked(mut detail: RunDetail, plan: Option<&Plan>) -> RunDetail {
+    let kept = |path: &str| match plan {
+        Some(plan) => plan.personal.get(path).cloned().unwrap_or_default(),
+        None => Mask::all(),
+    };
+    detail.summary.outcome = detail.summary.outcome.map(|outcome| match outcome {
+        Outcome::Completed(value) => Outcome::Completed(result(plan).apply(value)),
+        Outcome::Failed { failure, place } => {
+            let mask = place.as_ref().map(|place| kept(&place.path)).unwrap_or_default();
+            Outcome::Failed { failure: hidden(failure, &mask), place }
+        }
+        Outcome::Cancelled { reason } => Outcome::Cancelled { reason },
+    });
+    if let Some(answer) = &mut detail.summary.answer {
+        answer.body = answer.body.take().map(|body| answered(plan).apply(body));
+    }
+    for left in &mut detail.dead_letters {
+        left.value = letter(std::mem::replace(&mut left.value, Value::Null), &left.place, plan);
+    }
+    detail
+}
+
+/// What a dead letter of a run holds, without what is personal.
+pub(in crate::commands) fn letter(value: Value, place: &Place, plan: Option<&Plan>) -> Value {
+    match plan {
+        Some(plan) => plan.personal.get(&place.path).cloned().unwrap_or_default().apply(value),
+        None => Mask::all().apply(value),
+    }
+}
+
+fn result(plan: Option<&Plan>) -> Mask {
+    plan.map_or_else(Mask::all, Plan::personal_result)
+}
+
+/// What is personal in any of the answers that the flow may give.
+fn answered(plan: Option<&Plan>) -> Mask {
+    let Some(plan) = plan else { return Mask::all() };
+    let answers = plan.graph.node_weights().filter(|node| matches!(node.kind, NodeKind::Respond { .. }));
+    answers.filter_map(|node| plan.personal.get(&node.path)).fold(Mask::default(), Mask::join)
+}
+
+fn hidden(failure: Failure, mask: &Mask) -> Failure {
+    match mask.apply(Value::Record(failure.fields)) {
+        Value::Record(fields) => Failure { fields, ..failure },
+        _ => Failure { fields: Default::default(), ..failure },
+    }
+}

@@ -1,0 +1,58 @@
+//! What is marked `@pii` is kept for the run and hidden from people who look at it, unless they ask for it.
+
+use std::fs;
+
+use serde_json::{Value as Json, json};
+use tempfile::TempDir;
+
+use super::process::{flowc, output, runs};
+
+const PROGRAM: &str = r#"
+record Lead { name: String, email: Email @pii }
+
+error Refused { email: Email @pii, why: String }
+
+flow take(lead: Lead, refuse: Bool = false) fails Refused {
+  dead_letter later { lead, number: 7 }
+  if refuse {
+    fail Refused(email: lead.email, why: "no")
+  }
+  return { number: 7, mail: lead.email }
+}
+"#;
+
+/// Runs the flow in a folder, and shows the run that it made.
+fn shown(refuse: bool, more: &[&str]) -> Json {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("main.flow"), PROGRAM).unwrap();
+    let input = json!({ "lead": { "name": "Ada", "email": "ada@example.com" }, "refuse": refuse }).to_string();
+    output(flowc().current_dir(folder.path()).args(["run", "main.flow", "--input", &input]));
+    let data = folder.path().join(".flow");
+    let id = runs(&data)[0]["id"].as_str().unwrap().to_owned();
+    let mut command = flowc();
+    command.args(["runs", "show", &id, "--format", "json", "--data"]).arg(&data).args(more);
+    output(&mut command).says(0, &[]).json()
+}
+
+#[test]
+fn results_and_dead_letters_are_shown_without_personal_data() {
+    let run = shown(false, &[]);
+    assert_eq!(run["result"], json!({ "number": 7, "mail": "***" }));
+    let letter = json!({ "lead": { "name": "Ada", "email": "***" }, "number": 7 });
+    assert_eq!(run["dead_letters"][0]["value"], letter);
+    assert!(!run.to_string().contains("ada@"), "{run:#}");
+}
+
+#[test]
+fn errors_are_shown_without_personal_data() {
+    let run = shown(true, &[]);
+    assert_eq!((&run["failure"]["email"], &run["failure"]["why"]), (&json!("***"), &json!("no")));
+    assert!(!run.to_string().contains("ada@"), "{run:#}");
+}
+
+#[test]
+fn who_asks_for_it_sees_all() {
+    let run = shown(false, &["--reveal"]);
+    assert_eq!(run["result"]["mail"], "ada@example.com");
+    assert_eq!(run["dead_letters"][0]["value"]["lead"]["email"], "ada@example.com");
+}
