@@ -9,6 +9,7 @@ mod asked;
 mod bad_input;
 mod bad_webhook;
 mod crash;
+mod custom_connector;
 mod personal;
 mod process;
 mod project;
