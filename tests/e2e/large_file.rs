@@ -4,7 +4,11 @@
 //! as much; without it, the file is of some 40 MiB.
 #![cfg(target_os = "linux")]
 
-use std::{fs, io::Read as _, process::Command};
+use std::{
+    fs,
+    io::{self, Read as _, Write as _},
+    process::Command,
+};
 
 use axum::{
     Router,
@@ -93,7 +97,7 @@ async fn a_large_file_goes_from_http_to_s3_in_little_memory() {
     let more = peak.saturating_sub(idle) / 1024;
     let report = format!("{mebibytes} MiB: {} MiB at rest, {} MiB at most, {more} MiB more", idle / 1024, peak / 1024);
     assert!(more < MOST_MIB, "{report}");
-    println!("{report}");
+    writeln!(io::stderr(), "{report}").unwrap();
 
     let mut expected = sha2::Sha256::new();
     (0..mebibytes).for_each(|number| expected.update(chunk(number)));
