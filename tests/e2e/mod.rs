@@ -10,6 +10,8 @@ mod bad_input;
 mod bad_webhook;
 mod connections;
 mod crash;
+mod custom_connector;
+mod large_file;
 mod personal;
 mod process;
 mod project;

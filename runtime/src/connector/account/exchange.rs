@@ -20,13 +20,14 @@ use url::{
 use super::{
     super::{
         answer::{Answer, AnswerBody, shorten},
-        http::{Clients, Lost},
+        http::{Clients, Files, Lost},
         request::Prepared,
         sign::jwt,
     },
     server::{Server, times},
 };
 use crate::{
+    blob::Memory,
     egress::is_named,
     secret::{Redactor, SecretText},
 };
@@ -113,7 +114,9 @@ pub(super) async fn ask(
     now: Instant,
 ) -> Result<(Answer, Redactor), Refusal> {
     let (prepared, redactor) = prepared(server, url, form, now).map_err(Refusal::said)?;
-    match clients.send(prepared, false, PATIENCE, &redactor).await {
+    let nothing = Memory::new();
+    let files = Files { blobs: &nothing, keeps: false };
+    match clients.send(prepared, false, PATIENCE, &redactor, files).await {
         Ok(answer) => Ok((answer, redactor)),
         Err(Lost { failure, .. }) if failure.kind == ErrorKind::Forbidden => Err(Refusal::Denied(failure)),
         Err(Lost { failure, .. }) => Err(Refusal::Away(redactor.text(&failure.message))),
@@ -170,14 +173,14 @@ fn prepared(server: &Server, url: &Url, form: &[(&str, &str)], now: Instant) -> 
     }
     let (method, url, hosts) = (Method::POST, url.clone(), Vec::new());
     // No host is named, so that no redirect is followed: the request holds what gives access.
-    Ok((Prepared { method, url, headers, body: body.finish().into(), hosts }, redactor))
+    Ok((Prepared { method, url, headers, body: body.finish().into_bytes().into(), hosts }, redactor))
 }
 
 /// The fields of an answer: JSON, or a form as some servers write it.
 pub(super) fn fields(answer: &Answer) -> Map<String, Json> {
     let bytes = match &answer.body {
         AnswerBody::Whole(bytes) => bytes.as_slice(),
-        AnswerBody::TooLarge(_) | AnswerBody::Broken => &[],
+        AnswerBody::Kept(_) | AnswerBody::TooLarge(_) | AnswerBody::Broken => &[],
     };
     match parse(bytes, Limits::default()) {
         Ok(Json::Object(fields)) => fields,

@@ -13,13 +13,14 @@ use url::Url;
 use super::{
     super::{
         answer::Answer,
-        http::{Clients, Lost},
+        http::{Clients, Files, Lost},
         request::Prepared,
         sign::jwt,
     },
     exchange::{Given, Refusal},
 };
 use crate::{
+    blob::Memory,
     connector::account::exchange::PATIENCE,
     secret::{Redactor, SecretText},
 };
@@ -141,7 +142,9 @@ pub(in super::super) struct Login {
 impl Login {
     /// Logs in.
     pub(super) async fn log_in(&self, clients: &Clients, now: Instant) -> Result<Given, Refusal> {
-        let answer = match clients.send(self.request.clone(), false, PATIENCE, &self.redactor).await {
+        let nothing = Memory::new();
+        let files = Files { blobs: &nothing, keeps: false };
+        let answer = match clients.send(self.request.clone(), false, PATIENCE, &self.redactor, files).await {
             Ok(answer) => answer,
             Err(Lost { failure, .. }) if failure.kind == ErrorKind::Forbidden => return Err(Refusal::Denied(failure)),
             Err(Lost { failure, .. }) => return Err(Refusal::Away(self.redactor.text(&failure.message))),

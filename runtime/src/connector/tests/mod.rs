@@ -5,6 +5,7 @@ mod answers;
 mod connecting;
 mod credentials;
 mod faults;
+mod files;
 mod native;
 mod pages;
 mod redirects;
