@@ -141,7 +141,7 @@ impl Search<'_> {
 
     /// `on: every 15m`, `on every "15m"`, `on webhook "/leads"`
     pub(super) fn trigger(&self, at: usize) -> Option<(Found, usize)> {
-        if !self.is_first(at) || self.token(at)?.indent == 0 {
+        if !self.is_first(at) || self.depth.get() == 0 {
             return None;
         }
         if self.text(at + 1) == ":" && self.touch(at) {

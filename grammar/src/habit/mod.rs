@@ -8,6 +8,8 @@ mod item;
 mod statement;
 mod value;
 
+use std::cell::Cell;
+
 use crate::{
     patch,
     problem::{Edit, Habit, Problem, ProblemKind},
@@ -23,7 +25,7 @@ const MOST: usize = 200;
 
 /// Finds habits of other languages and repairs them.
 pub(crate) fn habits(source: &str, scan: &mut Scan) {
-    let found = Search { source, tokens: &scan.tokens }.all();
+    let found = Search { source, tokens: &scan.tokens, depth: Cell::new(0) }.all();
     let mut told = Vec::new();
     for (mut problem, edits) in found {
         let is_node = problem.kind == ProblemKind::Habit(Habit::Dollar);
@@ -87,6 +89,8 @@ fn join(problems: &mut Vec<Problem>) {
 struct Search<'s> {
     source: &'s str,
     tokens: &'s [Token],
+    /// How many brackets are open at the token that is looked at.
+    depth: Cell<usize>,
 }
 
 type Found = (Problem, Vec<Edit>);
@@ -95,7 +99,10 @@ impl Search<'_> {
     fn all(&self) -> Vec<Found> {
         let mut found = Vec::new();
         let mut next = 0;
-        for at in 0..self.tokens.len() {
+        let mut depth = 0usize;
+        for (at, token) in self.tokens.iter().enumerate() {
+            self.depth.set(depth);
+            depth = if opens(*token) { depth + 1 } else { depth.saturating_sub(usize::from(closes(*token))) };
             if at < next {
                 continue;
             }

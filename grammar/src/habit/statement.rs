@@ -50,7 +50,7 @@ impl Search<'_> {
     /// `let { name, email } = lead`, `let Int x = 1`, `let x == 1`, `const x = 1` in a flow
     pub(super) fn binding(&self, at: usize) -> Option<(Found, usize)> {
         let is_constant = self.text(at) == "const";
-        if !self.is_first(at) || (is_constant && self.token(at)?.indent == 0) {
+        if !self.is_first(at) || (is_constant && self.depth.get() == 0) {
             return None;
         }
         if matches!(self.text(at + 1), "{" | "[") {
