@@ -62,7 +62,7 @@ pub enum Grant {
         device: Expr,
     },
     /// `jwt_bearer`: a claim that the connection signs (RFC 7523, section 2.1).
-    JwtBearer(Assertion),
+    JwtBearer(Box<Assertion>),
 }
 
 impl Grant {

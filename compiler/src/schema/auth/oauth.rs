@@ -75,7 +75,7 @@ pub(super) fn oauth(context: &Context<'_, '_>, form: &Form<'_>, problems: &mut V
             Grant::AuthorizationCode { authorize: authorize?, params, pkce }
         }
         "device_code" => Grant::DeviceCode { device: device? },
-        "jwt_bearer" => Grant::JwtBearer(assertion(context, &named, problems)?),
+        "jwt_bearer" => Grant::JwtBearer(Box::new(assertion(context, &named, problems)?)),
         _ => Grant::ClientCredentials,
     };
     Some(OAuth { grant, token, refresh, id, secret, send, scopes, separator, params, answer, carry })

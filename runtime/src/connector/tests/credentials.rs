@@ -67,7 +67,7 @@ async fn a_signed_claim_brings_a_token_for_as_long_as_the_server_says() {
         claims: vec![("scope".to_owned(), text("read write"))],
         lasts: Millis::seconds(180),
     };
-    let mut world = world(&api, &login.url, Grant::JwtBearer(claim.clone()));
+    let mut world = world(&api, &login.url, Grant::JwtBearer(Box::new(claim.clone())));
     let Auth::OAuth(oauth) = &mut world.http().auth else { panic!() };
     (oauth.id, oauth.secret, oauth.scopes, oauth.params) = (None, None, Vec::new(), Vec::new());
     let clock = Arc::new(Hand(Mutex::new(1_700_000_000_500)));
@@ -94,7 +94,7 @@ async fn a_signed_claim_brings_a_token_for_as_long_as_the_server_says() {
     for (key, issuer) in [(file.as_str(), Some("svc@example.com")), ("canary-no-key", None), (PEM, None)] {
         let login = super::accounts::login().await;
         let claim = Assertion { issuer: None, key: text(key), key_id: None, ..claim.clone() };
-        let mut world = super::accounts::world(&api, &login.url, Grant::JwtBearer(claim));
+        let mut world = super::accounts::world(&api, &login.url, Grant::JwtBearer(Box::new(claim)));
         let Auth::OAuth(oauth) = &mut world.http().auth else { panic!() };
         (oauth.id, oauth.secret) = (None, None);
         let attempt = world.call(vec![]).await;
