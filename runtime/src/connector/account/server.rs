@@ -129,13 +129,16 @@ pub(super) fn times(now: Instant, lasts: Millis) -> [(String, Json); 2] {
     [("iat".to_owned(), seconds(now)), ("exp".to_owned(), seconds(now.after(lasts)))]
 }
 
+/// Finds in the answer to a login what further requests carry.
+pub(in super::super) type ReadToken = Arc<dyn Fn(&Answer) -> Result<String, Failure> + Send + Sync>;
+
 /// An operation that logs in.
 #[derive(Clone)]
 pub(in super::super) struct Login {
     pub(in super::super) request: Prepared,
     pub(in super::super) redactor: Redactor,
     /// Finds what further requests carry in the answer.
-    pub(in super::super) read: Arc<dyn Fn(&Answer) -> Result<String, Failure> + Send + Sync>,
+    pub(in super::super) read: ReadToken,
     pub(in super::super) lasts: Option<Millis>,
 }
 

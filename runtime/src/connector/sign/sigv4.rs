@@ -135,7 +135,8 @@ mod tests {
     fn the_vectors_of_the_vendor_come_out() {
         let form = "application/x-www-form-urlencoded";
         let unreserved = "-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-        let cases: &[(&str, Method, String, &[(&'static str, &str)], &str, &str)] = &[
+        type Case<'a> = (&'a str, Method, String, &'a [(&'static str, &'a str)], &'a str, &'a str);
+        let cases: &[Case<'_>] = &[
             (
                 "get-vanilla",
                 Method::GET,

@@ -32,16 +32,19 @@ fn pairs(text: &str) -> BTreeMap<String, String> {
     form_urlencoded::parse(text.as_bytes()).into_owned().collect()
 }
 
+/// Where the browser goes back, and the challenge, by code.
+type Begun = BTreeMap<String, (String, Option<String>)>;
+
 /// A server that gives `code-1` to who comes to `/authorize`, and takes it once, from who has begun.
 struct Authority {
     server: Server,
     /// What was asked for, by code: where the browser goes back, and the challenge.
-    begun: Arc<Mutex<BTreeMap<String, (String, Option<String>)>>>,
+    begun: Arc<Mutex<Begun>>,
 }
 
 impl Authority {
     async fn new() -> Self {
-        let begun: Arc<Mutex<BTreeMap<String, (String, Option<String>)>>> = Arc::default();
+        let begun = Arc::<Mutex<Begun>>::default();
         let codes = Arc::clone(&begun);
         let server = Server::scripted(move |seen| token(seen, &codes)).await;
         Self { server, begun }
@@ -60,7 +63,7 @@ impl Authority {
     }
 }
 
-fn token(seen: &Seen, codes: &Mutex<BTreeMap<String, (String, Option<String>)>>) -> Response {
+fn token(seen: &Seen, codes: &Mutex<Begun>) -> Response {
     let form = pairs(&seen.body);
     let refused = |error: &str| answer(400, &json!({ "error": error }));
     if form.get("grant_type").map(String::as_str) != Some("authorization_code") {
