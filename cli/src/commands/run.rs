@@ -47,7 +47,7 @@ pub(crate) fn run(args: &args::Run) -> Result<Exit, Trouble> {
     needs.add_without_triggers(&plan);
     called.iter().for_each(|plan| needs.add_without_triggers(plan));
     needs.check(&host)?;
-    let all: Vec<Arc<Plan>> = called.iter().map(|plan| Plan::clone(plan)).chain([plan.clone()]).map(Arc::new).collect();
+    let all: Vec<Arc<Plan>> = called.iter().copied().cloned().chain([plan.clone()]).map(Arc::new).collect();
     if let Some(told) = host.unconnected(&all).into_values().next() {
         return Err(Trouble::new(Exit::Environment, told));
     }
