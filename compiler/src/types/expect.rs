@@ -244,6 +244,12 @@ impl Elaborator<'_> {
                 Some("take `.to_minor()`: the amount in the currency's minor unit, such as cents".to_owned())
             }
             (Type::Money(_), Type::Decimal) => Some("take its `.amount`".to_owned()),
+            (from, Type::Bool) if fit::is_text(types, from) => Some("ask whether it is empty: `… != \"\"`".to_owned()),
+            (Type::Int | Type::Decimal, Type::Bool) => Some("compare it: `… > 0`".to_owned()),
+            (from, Type::Function(params, _)) if !matches!(from, Type::Function(..)) => Some(match params.len() {
+                1 => "write a function: `x -> …`".to_owned(),
+                _ => "write a function: `(a, b) -> …`".to_owned(),
+            }),
             (Type::Stream(_), Type::List(_)) => Some("go through it with `for`".to_owned()),
             (from, Type::List(item)) if fit::fit(types, from, item).is_some() => {
                 Some("put it into a list: `[…]`".to_owned())
