@@ -11,6 +11,7 @@ mod bad_webhook;
 mod crash;
 mod custom_connector;
 mod large_file;
+mod opening;
 mod personal;
 mod process;
 mod project;
