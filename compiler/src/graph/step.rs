@@ -369,7 +369,12 @@ impl<'a> Lowering<'a> {
     fn key(&mut self, target: &Target<'_>, arg: &Arg) -> Option<Expr> {
         if target.operation.key.is_none() || target.operation.lookup().is_some() {
             let spans = target.info.operations.get(&target.name);
-            let (why, help) = if target.operation.is_repeatable() {
+            let (why, help) = if target.operation.call == Call::Body {
+                (
+                    "has a body, whose steps have keys of their own",
+                    "leave it out; its connector may declare a parameter, and give that as the `key` of a step in the body",
+                )
+            } else if target.operation.is_repeatable() {
                 ("is safe to repeat by itself", "leave it out: calling it again changes nothing more")
             } else if target.operation.lookup().is_some() {
                 ("looks for what an earlier call did", "leave it out: it is found again without a key")
