@@ -195,6 +195,8 @@ impl Count<'_> {
             NodeKind::Step(step) if self.operation(step).is_some_and(|operation| operation.page.is_some()) => {
                 Uses::new()
             }
+            // What its body calls is called, and then what takes it back.
+            NodeKind::Step(_) if self.plan.body(node).is_some() => sum(&mut regions(2)),
             NodeKind::Step(step) => {
                 let once = self.once(step);
                 // An undo runs only when the run does not go on, which the formula does not know: its calls count too.

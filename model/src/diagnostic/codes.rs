@@ -134,6 +134,7 @@ codes! {
     E0524 "graphql-query" Error "a GraphQL query is fixed text",
     E0526 "challenge" Error "the handshake can't be answered",
     E0527 "page-form" Error "pages can't be fetched like this",
+    E0528 "operation-body" Error "an operation can't do this in its body",
     E0530 "unknown-setting" Error "the connector has no such setting",
     E0531 "missing-setting" Error "the connection lacks a setting",
     E0601 "unsafe-retry" Error "a call is retried that is not safe to repeat",
