@@ -29,6 +29,10 @@ const WORK: usize = 24 * 1024 * 1024;
 /// What an edit counts as, in bytes.
 const COST_OF_EDIT: usize = 64;
 
+/// Repairs of a piece, one after the other, that may leave the parser no further than it has been: one that opens a
+/// bracket may let it stop before the place where it stood. More of them go round in circles.
+const BACK: usize = 4;
+
 /// Bytes from which on a text is read in pieces from the start.
 const LONG: usize = 256 * 1024;
 
@@ -170,13 +174,21 @@ impl Repairer<'_> {
     fn piece(&mut self, piece: Piece, all: &[Edit]) {
         let mut edits = piece.edits(all).to_vec();
         let mut outcome = self.parse(piece, &edits);
+        let (mut furthest, mut back) = (None, 0);
         loop {
             match outcome {
                 Outcome::Done(mut entries) => {
                     self.entries.append(&mut entries);
                     return;
                 }
-                Outcome::Stops(at, failure) => (outcome, edits) = self.mend(piece, edits, at, &failure),
+                Outcome::Stops(at, failure) => {
+                    back = if furthest < Some(at) { 0 } else { back + 1 };
+                    furthest = furthest.max(Some(at));
+                    (outcome, edits) = match back {
+                        ..=BACK => self.mend(piece, edits, at, &failure),
+                        _ => self.give_up(piece, at, &failure),
+                    };
+                }
             }
         }
     }
@@ -215,8 +227,7 @@ impl Repairer<'_> {
                     Outcome::Done(_) => usize::MAX,
                     Outcome::Stops(at, _) => *at,
                 };
-                // Each mistake that is mended brings the parser further, so that there is an end.
-                if reached > candidate.beyond.max(at) && self.is_settled(&candidate, at, reached) {
+                if reached > candidate.beyond && self.is_settled(&candidate, at, reached) {
                     return self.accept(piece, candidate, at, failure, outcome, tried);
                 }
                 // A hole that lets the parser at least reach what follows is kept for when none does better.

@@ -1,20 +1,20 @@
 //! A run in memory: its machine, and the end of its journal.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
 
 use flow_model::{plan::Plan, units::Instant};
 
-use super::{Happening, RunId, RunState, attempt::Leave};
+use super::{Happening, RunId, RunState, StepEnd, attempt::Leave};
 use crate::{
     eval::Library,
     journal::{self, Chain, Entry, Row},
     machine::{
-        self, Action, Awaited, Call, Child, Event, Machine, Outcome, Place, Progress, Record, Repeat, Response, Said,
-        Start, Status,
+        self, Action, Again, Awaited, Call, Child, Event, Machine, Outcome, Place, Progress, Record, Repeat, Response,
+        Said, Start, Status, Taken,
     },
     observe::Trace,
     store::{Batch, Bus, DeadLetter, NO_ROOM, NewRun, Standing},
@@ -29,8 +29,17 @@ pub(super) struct Live {
     at: Instant,
     /// Where it waits for events.
     listening: BTreeSet<Place>,
+    /// Steps that are not over.
+    steps: BTreeMap<Place, Open>,
     /// With what it begins, when it has not yet.
     pub(super) queued: Option<Start>,
+}
+
+/// A step that is not over.
+struct Open {
+    connection: String,
+    operation: String,
+    began: Instant,
 }
 
 /// What follows from some events: to be written, then to be carried out.
@@ -45,6 +54,8 @@ pub(super) struct Turn {
     pub(super) news: Vec<Happening>,
     /// The trace of the run.
     pub(super) trace: Trace,
+    /// How steps have ended, other than with a result.
+    ends: BTreeMap<Place, StepEnd>,
 }
 
 /// Why a run can't go on.
@@ -58,6 +69,10 @@ pub(super) enum Broken {
     Plan(String),
     #[error("the interpreter broke down: {0}")]
     Panicked(String),
+    #[error("what it takes over can't be read: {0}")]
+    Again(String),
+    #[error(transparent)]
+    Unfit(#[from] machine::Unfit),
 }
 
 impl Live {
@@ -66,7 +81,8 @@ impl Live {
         let machine = Machine::new(run.as_str(), plan, library);
         let (at, listening) = (Instant(i64::MIN), BTreeSet::new());
         let trace = Trace::of(&run, None);
-        Self { machine, chain: Chain::new(run.clone()), run, trace, at, listening, queued: None }
+        let (chain, steps) = (Chain::new(run.clone()), BTreeMap::new());
+        Self { machine, chain, run, trace, at, listening, steps, queued: None }
     }
 
     /// A run as its journal gives it.
@@ -81,7 +97,43 @@ impl Live {
         let said = entries.iter().map(|entry| (entry.at, &entry.said));
         let machine = guarded(|| machine::replay(run.as_str(), plan, library, said))??;
         let listening = listening(&machine);
-        Ok(Self { machine, run, trace, chain, at, listening, queued: None })
+        let mut steps: BTreeMap<Place, Open> = entries.iter().filter_map(opened).collect();
+        steps.retain(|place, _| machine.waits_at(place));
+        Ok(Self { machine, run, trace, chain, at, listening, steps, queued: None })
+    }
+
+    /// The first turn of a run that does again what another did. Nothing leaves in it.
+    pub(super) fn again(
+        run: RunId,
+        plan: Arc<Plan>,
+        library: Library,
+        entries: &[Entry],
+        again: Again,
+        now: Instant,
+    ) -> Result<Turn, Broken> {
+        let entries = entries.iter().map(|entry| (entry.at, &entry.said));
+        let Taken { machine, said, begins } = guarded(|| machine::again(run.as_str(), plan, library, entries, again))??;
+        let listening = machine.awaited().into_iter().filter_map(|(place, what)| match what {
+            Awaited::Event(event) => Some(Bus::Listen { place, event }),
+            _ => None,
+        });
+        let bus = listening.collect();
+        let trace = Trace::of(&run, None);
+        let mut live = Self {
+            chain: Chain::new(run.clone()),
+            run: run.clone(),
+            at: now,
+            listening: BTreeSet::new(),
+            steps: BTreeMap::new(),
+            machine,
+            queued: None,
+            trace,
+        };
+        let rows = said.into_iter().map(|(at, said)| live.chain.write(&Entry { at, said })).collect();
+        let batch = Batch { rows, bus, begun_at: Some(now), ..Batch::new(run, live.standing(), now) };
+        let (calls, aborts, wakes) = (Vec::new(), Vec::new(), Vec::new());
+        let (news, ends) = (vec![Happening::RunStarted], BTreeMap::new());
+        Ok(Turn { batch, calls, aborts, wakes, begins, news, trace, ends })
     }
 
     /// Applies events. Calls that are not safe to repeat begin in the same turn when there is a permit for them.
@@ -104,6 +156,7 @@ impl Live {
             begins: Vec::new(),
             news: Vec::new(),
             trace: self.trace,
+            ends: BTreeMap::new(),
         };
         let mut events = VecDeque::from(events);
         while let Some(event) = events.pop_front() {
@@ -118,6 +171,7 @@ impl Live {
                 match action {
                     Action::Record(record) => {
                         turn.note(&record, &self.run, self.at);
+                        self.steps.extend(open(&record, self.at));
                         if let Record::Listens { place, .. } = &record {
                             self.listening.insert(place.clone());
                         }
@@ -147,6 +201,7 @@ impl Live {
             }
             self.stop_listening(&mut turn);
         }
+        self.close(&mut turn);
         turn.batch.standing = self.standing();
         turn.trace = self.trace;
         Ok(turn)
@@ -162,6 +217,16 @@ impl Live {
             turn.batch.bus.push(Bus::Stop(place.clone()));
         }
         self.listening = listens;
+    }
+
+    /// Tells of the steps that are over.
+    fn close(&mut self, turn: &mut Turn) {
+        let over: Vec<Place> = self.steps.keys().filter(|place| !self.machine.waits_at(place)).cloned().collect();
+        for place in over {
+            let Some(Open { connection, operation, began }) = self.steps.remove(&place) else { continue };
+            let ended = turn.ends.remove(&place).unwrap_or(StepEnd::Completed);
+            turn.news.push(Happening::StepOver { place, connection, operation, began, ended });
+        }
     }
 
     fn write(&mut self, turn: &mut Turn, said: Said) {
@@ -237,6 +302,12 @@ impl Turn {
                 let (place, connection, operation) = (place.clone(), connection.clone(), operation.clone());
                 return self.news.push(Happening::StepStarted { place, connection, operation });
             }
+            Record::StepFailed { place, failure } => {
+                self.ends.insert(place.clone(), StepEnd::Failed(failure.kind.clone()));
+            }
+            Record::Dropped { place } => {
+                self.ends.insert(place.clone(), StepEnd::Dropped);
+            }
             Record::Responded(response) => self.batch.answer = Some(Response::clone(response)),
             Record::DeadLettered { place, queue, value } => self.batch.dead_letters.push(DeadLetter {
                 run: run.clone(),
@@ -255,6 +326,24 @@ impl Turn {
             _ => {}
         }
         self.news.push(Happening::Concluded(record.clone()));
+    }
+}
+
+/// The step that a record opens.
+fn open(record: &Record, at: Instant) -> Option<(Place, Open)> {
+    match record {
+        Record::Scheduled { place, connection, operation, .. } => {
+            let (connection, operation) = (connection.clone(), operation.clone());
+            Some((place.clone(), Open { connection, operation, began: at }))
+        }
+        _ => None,
+    }
+}
+
+fn opened(entry: &Entry) -> Option<(Place, Open)> {
+    match &entry.said {
+        Said::Record(record) => open(record, entry.at),
+        Said::Event(_) => None,
     }
 }
 

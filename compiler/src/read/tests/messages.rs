@@ -112,7 +112,7 @@ fn statements() {
     assert_said("flow f {\n  log \"a\"\n  on every 1m\n}", &["3:3 the triggers of a flow stand before its statements"]);
     assert_said("flow f {\n  let a = b -1\n  log \"a\"\n}", &["2:13 `-` belongs to the number after it here"]);
     assert_said("const a = f(b -1)", &["1:15 `-` belongs to the number after it here"]);
-    assert_said("const a = match b {\n  1 => 2\n  else => 3\n}", &["3:3 expected a pattern, `,` or `}`, found `else`"]);
+    assert_said("const a = match b {\n  1 => 2\n  else => 3\n}", &["3:3 an arm is written `pattern => value`"]);
     assert_said("const a = 1 < 2 < 3", &["1:17 comparisons can't be chained"]);
 }
 

@@ -15,7 +15,8 @@ use flow_model::{
     case::{Case, Given},
     expr::{Ambient, Expr},
     failure::{ErrorKind, Failure},
-    plan::{Function, NodeKind, Plan},
+    plan::{Function, Node, NodeKind, Plan},
+    schema::Call as CallForm,
     ty::Types,
     units::{Instant, Millis},
     value::Value,
@@ -169,6 +170,7 @@ impl<'a> World<'a> {
             env: BTreeMap::new(),
             seed: Some(SEED.to_owned()),
             trace: None,
+            again: None,
         };
         self.say(None, What::Said("the run begins".to_owned()));
         self.begin("test".to_owned(), Arc::clone(&self.plan), None, start.clone())?;
@@ -253,8 +255,7 @@ impl<'a> World<'a> {
                     let Some(plan) = self.plans.iter().find(|plan| plan.digest() == child.digest).cloned() else {
                         return Err(format!("the flow `{}` is called, and its plan is not given", child.flow));
                     };
-                    let start =
-                        Start { trigger: None, payload: child.params, env: BTreeMap::new(), seed: None, trace: None };
+                    let start = Start { payload: child.params, ..Start::default() };
                     let parent = Some((run, child.place));
                     if goes_on {
                         self.begin(child.run, plan, parent, start)?;
@@ -431,12 +432,22 @@ fn own<V: Clone>((name, value): (&String, &V)) -> (String, V) {
     (name.clone(), value.clone())
 }
 
+/// The paths of the steps that the author has written: not those in the bodies of operations.
 fn steps(plan: &Plan) -> BTreeSet<String> {
-    plan.graph
-        .node_weights()
-        .filter(|node| matches!(node.kind, NodeKind::Step(_)))
-        .map(|node| node.path.clone())
-        .collect()
+    let graph = &plan.graph;
+    let of_bodies: Vec<String> = graph
+        .node_indices()
+        .filter_map(|node| match graph.node_weight(node)? {
+            Node { path, kind: NodeKind::Step(step) } => {
+                let called = answer::operation(plan, &step.connection, &step.operation)?;
+                (called.call == CallForm::Body).then(|| format!("{path}/"))
+            }
+            _ => None,
+        })
+        .collect();
+    let steps = graph.node_weights().filter(|node| matches!(node.kind, NodeKind::Step(_)));
+    let written = steps.filter(|node| !of_bodies.iter().any(|body| node.path.starts_with(body)));
+    written.map(|node| node.path.clone()).collect()
 }
 
 /// The branches of a plan in which something is done.
