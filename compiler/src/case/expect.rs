@@ -193,7 +193,7 @@ impl Checker<'_> {
             let value = Expr::Ambient(Ambient::Item);
             let is_plain = match declared.call {
                 Call::Http(_) => graph::wire(types, name, field, value.clone()) == value,
-                Call::Native => true,
+                Call::Native | Call::Body => true,
             };
             (name.clone(), Field::of(if is_plain { field.ty.clone() } else { Type::Json }))
         };
