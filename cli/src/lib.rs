@@ -6,6 +6,7 @@
 mod args;
 mod asking;
 mod commands;
+mod contract;
 mod environment;
 mod exit;
 mod host;
