@@ -1,11 +1,11 @@
 //! Builds the request of an operation from its declaration.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use bytes::Bytes;
 use flow_model::{
     expr::Expr,
     failure::{ErrorKind, Failure},
-    schema::{Auth, Body, Http, KeySource, Operation, Page, Part, Request},
+    schema::{Auth, Body, Carry, Http, KeySource, Operation, Page, Part, Request},
+    units::Instant,
     value::Value,
 };
 use http::{
@@ -16,10 +16,13 @@ use indexmap::IndexMap;
 use url::Url;
 
 use super::{
+    account::Token,
     config::{BASE_URL, SANDBOX},
     form,
     multipart::{self, Piece},
     page::Turn,
+    payload::Payload,
+    sign::{oauth1, sigv4},
     template::{Scope, base_url},
     xml,
 };
@@ -31,9 +34,19 @@ pub(super) struct Prepared {
     pub(super) method: Method,
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
+    pub(super) body: Payload,
     /// The hosts that it may be sent on to: the connection's, and those that its connector names.
     pub(super) hosts: Vec<String>,
+}
+
+/// What requests carry to prove who makes them.
+#[derive(Clone, Copy)]
+pub(super) struct Proof<'a> {
+    pub(super) auth: &'a Auth,
+    /// The token that a server has given out, where one does.
+    pub(super) token: Option<&'a Token>,
+    /// When it is made.
+    pub(super) now: Instant,
 }
 
 /// Builds the request.
@@ -47,13 +60,20 @@ pub(super) fn prepare(
     request: &Request,
     turn: Option<(&Page, &Value)>,
     key: &str,
+    proof: Proof<'_>,
 ) -> Result<Prepared, Failure> {
     let method = Method::from_bytes(request.method.as_bytes())
         .map_err(|_| invalid(format!("`{}` is no method of HTTP", request.method)))?;
     let base = match (scope.config.get(BASE_URL), scope.config.get(SANDBOX), &http.sandbox) {
         (Some(Value::String(replaced)), ..) => base_url(replaced)?,
         (_, Some(Value::Bool(true)), Some(sandbox)) => scope.base(sandbox)?,
-        _ => scope.base(&http.base)?,
+        _ => {
+            let base = scope.base(&http.base)?;
+            match proof.token.and_then(|token| token.base.as_deref()) {
+                Some(own) => at_account(&base, own)?,
+                None => base,
+            }
+        }
     };
     let mut url = base.clone();
     let turn = turn.map(|(page, begins)| Turn::of(page, begins)).transpose()?;
@@ -97,7 +117,7 @@ pub(super) fn prepare(
         Some(KeySource::Native | KeySource::Lookup(_)) | None => {}
     }
     if is_ours {
-        authorize(scope, &http.auth, &mut headers, &mut query)?;
+        authorize(scope, proof, &mut headers, &mut query)?;
     }
     if !query.is_empty() {
         url.query_pairs_mut().extend_pairs(query);
@@ -109,8 +129,19 @@ pub(super) fn prepare(
     if url.origin() != base.origin() && !request.whole_url && next.is_none() {
         return Err(invalid("the request would leave for another host than the connection's"));
     }
+    if is_ours {
+        sign(scope, proof, (&method, &mut url), &mut headers, &body)?;
+    }
     let hosts = base.host_str().map(str::to_owned).into_iter().chain(http.hosts.iter().cloned()).collect();
-    Ok(Prepared { method, url, headers, body: body.into(), hosts })
+    Ok(Prepared { method, url, headers, body, hosts })
+}
+
+/// The base at the host of the account.
+fn at_account(base: &Url, own: &str) -> Result<Url, Failure> {
+    let mut own = base_url(own)?;
+    let path = format!("{}{}", own.path().trim_end_matches('/'), base.path());
+    own.set_path(&path);
+    Ok(own)
 }
 
 /// A whole URL that a system gave out: `https`, or `http` where the base is, and of a host that the connector names.
@@ -134,7 +165,7 @@ enum Content {
     None,
     Json(Value),
     Form(Value),
-    Raw(Vec<u8>, String),
+    Raw(Payload, String),
     Multipart(Vec<Piece>),
     Xml(String),
 }
@@ -166,11 +197,12 @@ fn body(scope: &Scope<'_>, body: &Body) -> Result<Content, Failure> {
     })
 }
 
-fn bytes(value: Value) -> Vec<u8> {
+fn bytes(value: Value) -> Payload {
     match value {
-        Value::Bytes(bytes) => bytes.to_vec(),
-        Value::Null => Vec::new(),
-        other => other.to_string().into_bytes(),
+        Value::File(file) => (*file).clone().into(),
+        Value::Bytes(bytes) => bytes.to_vec().into(),
+        Value::Null => Payload::default(),
+        other => other.to_string().into_bytes().into(),
     }
 }
 
@@ -180,7 +212,7 @@ fn piece(scope: &Scope<'_>, name: &str, part: &Part, pieces: &mut Vec<Piece>) ->
     let plain = |content| Piece { name: name.to_owned(), file: None, media_type: None, content };
     match part {
         Part::Json(expr) => {
-            let content = scope.body(expr)?.to_json().to_string().into_bytes();
+            let content = scope.body(expr)?.to_json().to_string().into_bytes().into();
             pieces.push(Piece { media_type: Some("application/json".to_owned()), ..plain(content) });
         }
         Part::Value(expr) => {
@@ -191,19 +223,28 @@ fn piece(scope: &Scope<'_>, name: &str, part: &Part, pieces: &mut Vec<Piece>) ->
             for item in items.into_iter().filter(|item| *item != Value::Null) {
                 pieces.push(match item {
                     Value::Bytes(content) => {
-                        Piece { file: Some(name.to_owned()), media_type: binary(), ..plain(content.to_vec()) }
+                        Piece { file: Some(name.to_owned()), media_type: binary(), ..plain(content.to_vec().into()) }
                     }
-                    other => plain(other.to_string().into_bytes()),
+                    Value::File(file) => Piece {
+                        file: Some(file.name.clone()),
+                        media_type: Some(file.mime_type.clone()),
+                        ..plain((*file).clone().into())
+                    },
+                    other => plain(other.to_string().into_bytes().into()),
                 });
             }
         }
         Part::File { content, name: file, media_type } => {
             let text = |expr: &Option<Expr>| expr.as_ref().map_or(Ok(None), |expr| scope.text(expr));
-            let content = match scope.value(content)? {
+            let (content, own) = match scope.value(content)? {
                 Value::Null => return Ok(()),
-                content => bytes(content),
+                Value::File(file) => {
+                    let own = (file.name.clone(), Some(file.mime_type.clone()));
+                    (bytes(Value::File(file)), own)
+                }
+                content => (bytes(content), (name.to_owned(), binary())),
             };
-            let (file, media_type) = (text(file)?.or_else(|| Some(name.to_owned())), text(media_type)?.or_else(binary));
+            let (file, media_type) = (text(file)?.or(Some(own.0)), text(media_type)?.or(own.1));
             pieces.push(Piece { file, media_type, ..plain(content) });
         }
     }
@@ -225,19 +266,19 @@ impl Content {
         }
     }
 
-    fn written(self, key: &str) -> Result<(Option<String>, Vec<u8>), Failure> {
+    fn written(self, key: &str) -> Result<(Option<String>, Payload), Failure> {
         Ok(match self {
-            Self::None => (None, Vec::new()),
-            Self::Json(value) => (Some("application/json".to_owned()), value.to_json().to_string().into_bytes()),
+            Self::None => (None, Payload::default()),
+            Self::Json(value) => (Some("application/json".to_owned()), value.to_json().to_string().into_bytes().into()),
             Self::Form(value) => {
                 let text =
                     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form::pairs(&value)).finish();
-                (Some("application/x-www-form-urlencoded".to_owned()), text.into_bytes())
+                (Some("application/x-www-form-urlencoded".to_owned()), text.into_bytes().into())
             }
-            Self::Raw(bytes, media_type) => (Some(media_type), bytes),
-            Self::Xml(text) => (Some("application/xml; charset=utf-8".to_owned()), text.into_bytes()),
+            Self::Raw(content, media_type) => (Some(media_type), content),
+            Self::Xml(text) => (Some("application/xml; charset=utf-8".to_owned()), text.into_bytes().into()),
             Self::Multipart(pieces) => {
-                let (media_type, body) = multipart::write(&pieces, key)?;
+                let (media_type, body) = multipart::write(pieces, key)?;
                 (Some(media_type), body)
             }
         })
@@ -246,7 +287,7 @@ impl Content {
 
 fn authorize(
     scope: &Scope<'_>,
-    auth: &Auth,
+    proof: Proof<'_>,
     headers: &mut HeaderMap,
     query: &mut Vec<(String, String)>,
 ) -> Result<(), Failure> {
@@ -254,9 +295,16 @@ fn authorize(
         let text = scope.text(expr)?.filter(|text| !text.is_empty());
         text.ok_or_else(|| Failure::new(ErrorKind::Unauthorized, "the connection has no credential"))
     };
-    let (name, text) = match auth {
-        Auth::None => return Ok(()),
+    let carried = |carry: &Carry| {
+        let token = proof.token.ok_or_else(|| Failure::new(ErrorKind::Unauthorized, "the connection has no token"))?;
+        Ok::<_, Failure>((header_name(&carry.header)?, format!("{}{}", carry.prefix, token.text.reveal())))
+    };
+    let (name, text) = match proof.auth {
+        // Signatures are made when the request is whole.
+        Auth::None | Auth::OAuth1(_) | Auth::SigV4(_) => return Ok(()),
         Auth::Bearer(token) => (AUTHORIZATION, format!("Bearer {}", credential(token)?)),
+        Auth::OAuth(oauth) => carried(&oauth.carry)?,
+        Auth::Session(session) => carried(&session.carry)?,
         Auth::Basic(user, password) => {
             let pair =
                 format!("{}:{}", scope.text(user)?.unwrap_or_default(), scope.text(password)?.unwrap_or_default());
@@ -271,6 +319,62 @@ fn authorize(
     let mut value = header_value(name.as_str(), &text)?;
     value.set_sensitive(true);
     headers.insert(name, value);
+    Ok(())
+}
+
+/// Signs a request that is whole.
+fn sign(
+    scope: &Scope<'_>,
+    proof: Proof<'_>,
+    (method, url): (&Method, &mut Url),
+    headers: &mut HeaderMap,
+    body: &Payload,
+) -> Result<(), Failure> {
+    let text = |expr: &Expr| Ok::<_, Failure>(scope.text(expr)?.unwrap_or_default());
+    let optional = |expr: &Option<Expr>| expr.as_ref().map(text).transpose();
+    match proof.auth {
+        Auth::OAuth1(declared) => {
+            let (consumer_key, consumer_secret) = (text(&declared.consumer_key)?, text(&declared.consumer_secret)?);
+            let (token, token_secret) = (optional(&declared.token)?, optional(&declared.token_secret)?);
+            let realm = optional(&declared.realm)?;
+            let keys = oauth1::Keys {
+                consumer_key: &consumer_key,
+                consumer_secret: &consumer_secret,
+                token: token.as_deref().unwrap_or_default(),
+                token_secret: token_secret.as_deref().unwrap_or_default(),
+                signature: declared.signature,
+                realm: realm.as_deref(),
+            };
+            let is_form = headers
+                .get(CONTENT_TYPE)
+                .and_then(|media_type| media_type.to_str().ok())
+                .is_some_and(|media_type| media_type.starts_with("application/x-www-form-urlencoded"));
+            let form: Vec<u8> = body.in_memory().flat_map(|bytes| bytes.iter().copied()).collect();
+            let signed = oauth1::Signed { method, url, form: Some(form.as_slice()).filter(|_| is_form) };
+            let nonce = hex::encode(rand::random::<[u8; 16]>());
+            let header = oauth1::authorization(&keys, &signed, proof.now, &nonce);
+            let mut value = header_value("Authorization", &header)?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        Auth::SigV4(declared) => {
+            let (id, secret) = (text(&declared.access_key_id)?, text(&declared.secret_access_key)?);
+            let (region, session_token) = (text(&declared.region)?, optional(&declared.session_token)?);
+            let key = sigv4::Key {
+                access_key_id: &id,
+                secret_access_key: &secret,
+                session_token: session_token.as_deref().filter(|token| !token.is_empty()),
+                region: &region,
+                service: &declared.service,
+            };
+            let unfit = |_| invalid("the id or the region of the key holds a character that a header can't");
+            let digest = body
+                .sha256()
+                .ok_or_else(|| invalid("a request that is signed with SigV4 holds one whole file, or none"))?;
+            sigv4::sign(&key, method, url, headers, &digest, proof.now).map_err(unfit)?;
+        }
+        _ => {}
+    }
     Ok(())
 }
 

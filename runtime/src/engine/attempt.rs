@@ -17,7 +17,8 @@ use super::{
     drive::{Message, Stage},
 };
 use crate::{
-    connector::{Admission, Asking, Attempt, Invocation, Pass, Reached},
+    blob,
+    connector::{Admission, Asking, Attempt, Invocation, Parked, Pass, Reached},
     machine::{Call, Event, Repeat},
     observe::{Attempted, Ending, Trace},
 };
@@ -110,12 +111,19 @@ impl Inner {
         self.tell(&run, &flow, trace, began, Happening::AttemptStarted { place: place.clone(), attempt });
         let answer = self.perform(plan, &call, self.traceparent(&run, trace, &call)).await;
         drop(leave);
-        let answer = self.bounded(answer, &call);
-        watched.outcome = Some(answer.outcome.as_ref().map(drop).map_err(|failure| failure.kind.clone()));
+        let answer = self.bounded(self.settled(answer).await, &call);
+        // One that is parked has neither a result nor a failure.
+        if answer.parked.is_none() {
+            watched.outcome = Some(answer.outcome.as_ref().map(drop).map_err(|failure| failure.kind.clone()));
+        }
         drop(watched);
-        let Attempt { outcome, retry_after, reached } = answer;
+        let Attempt { outcome, retry_after, reached, parked } = answer;
         tracing::debug!(%run, flow, %place, attempt, ok = outcome.is_ok(), "attempt ended");
         self.land(&run, &call);
+        if let Some(Parked { because, again }) = parked {
+            let until = self.settings.clock.now().after(again);
+            return self.post(&run, Message::Event(Event::Held { place, attempt, until, because }));
+        }
         let draw = self.settings.chance.draw() as u32;
         self.post(&run, Message::Event(Event::Attempted { place, attempt, outcome, reached, retry_after, draw }));
     }
@@ -173,6 +181,7 @@ impl Inner {
             outcome: Err(Failure::new(kind, message)),
             retry_after: None,
             reached: Reached::Perhaps,
+            parked: None,
         };
         tokio::select! {
             biased;
@@ -187,6 +196,13 @@ impl Inner {
                 unknown(ErrorKind::Timeout, format!("no answer within {}", call.timeout))
             }
         }
+    }
+
+    /// Keeps the bytes of large files that came as values.
+    async fn settled(&self, attempt: Attempt) -> Attempt {
+        let Ok(value) = attempt.outcome else { return attempt };
+        let outcome = blob::settle(&*self.settings.blobs, value).await.map_err(Failure::from);
+        Attempt { outcome, ..attempt }
     }
 
     /// Refuses a result that is too large for the journal.
