@@ -16,13 +16,13 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header::CONTENT_TYPE},
 };
 use flow_compiler::{
-    Catalog, LoadError, Loader, Project, check,
+    Catalog, LoadError, Loader, check,
     reference::{OperationReference, Reference},
 };
 use flow_model::{
     boundary::Decoder,
     failure::Failure,
-    plan::{Node, Plan},
+    plan::{NodeKind, Plan},
     ty::Type,
     units::Millis,
     value::Value,
@@ -283,8 +283,8 @@ fn arguments(pair: &Pair, plan: &Plan) -> Result<(Vec<Value>, Option<Type>), Str
         .map_err(|mismatch| format!("the arguments do not fit: {mismatch}"))?;
     let Value::Record(given) = given else { return Err("the arguments are no record".to_owned()) };
     let mut frame = Frame::of(plan.params.keys().map(|name| given.get(name).cloned().unwrap_or(Value::Null)));
-    let call = plan.graph.node_weights().find_map(|node| match node {
-        Node::Step(step) => Some((&step.args, step.result.clone())),
+    let call = plan.graph.node_weights().find_map(|node| match &node.kind {
+        NodeKind::Step(step) => Some((&step.args, step.result.clone())),
         _ => None,
     });
     let Some((args, result)) = call else { return Err("the call has no step".to_owned()) };
