@@ -51,7 +51,8 @@ fn test(place: &Place, args: &args::ConnectorsTest) -> Result<Exit, Trouble> {
             if let (Some(spec), Some(sent)) = (&spec, &replayed.sent) {
                 wrong.extend(spec.objections(base, sent, replayed.media_type.as_deref()));
             }
-            let (mark, count) = if wrong.is_empty() { (styled(WELL, "✓"), &mut passed) } else { (styled(WRONG, "✗"), &mut failed) };
+            let (mark, count) =
+                if wrong.is_empty() { (styled(WELL, "✓"), &mut passed) } else { (styled(WRONG, "✗"), &mut failed) };
             *count += 1;
             ui::print(&format!("  {mark} {}  {}\n", ui::plain(&pair.about), styled(QUIET, &pair.operation)))?;
             for line in wrong {
@@ -60,7 +61,8 @@ fn test(place: &Place, args: &args::ConnectorsTest) -> Result<Exit, Trouble> {
         }
     }
     let total = ui::count(passed + failed, "pair");
-    let line = if failed == 0 { format!("{total} as recorded") } else { format!("{failed} of {total} not as recorded") };
+    let line =
+        if failed == 0 { format!("{total} as recorded") } else { format!("{failed} of {total} not as recorded") };
     ui::say(&format!("{line}\n"));
     Ok(if failed == 0 { Exit::Done } else { Exit::Program })
 }

@@ -95,7 +95,8 @@ pub(crate) async fn replay(pair: &Pair, connector: &Reference, catalog: &Catalog
         return Replayed::not(format!("`{}` has no operation `{}`{hint}", connector.name, pair.operation));
     };
     if operation.native {
-        let message = format!("`{}` is carried out by code, and sends no request that could be recorded", operation.name);
+        let message =
+            format!("`{}` is carried out by code, and sends no request that could be recorded", operation.name);
         return Replayed::not(message);
     }
     let arrived = Arc::new(Mutex::new(Vec::new()));
@@ -188,7 +189,8 @@ fn invocation(
     let program = program(pair, operation, connector, address)?;
     let checked = check("replay.flow", program.as_bytes(), catalog, &NoFiles);
     let Some(plan) = checked.program.and_then(|program| program.plans.into_values().next()) else {
-        let mistake = checked.diagnostics.iter().find(|mistake| mistake.severity() == flow_model::diagnostic::Severity::Error);
+        let mistake =
+            checked.diagnostics.iter().find(|mistake| mistake.severity() == flow_model::diagnostic::Severity::Error);
         let told = mistake.map_or_else(String::new, |mistake| {
             let help = mistake.help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
             format!("{}{help}", mistake.message)
@@ -210,7 +212,12 @@ fn invocation(
     })
 }
 
-fn program(pair: &Pair, operation: &OperationReference, connector: &Reference, address: &str) -> Result<String, String> {
+fn program(
+    pair: &Pair,
+    operation: &OperationReference,
+    connector: &Reference,
+    address: &str,
+) -> Result<String, String> {
     let mut settings = vec![format!("base_url: {}", literal(&Json::String(address.to_owned())))];
     for name in pair.settings.keys() {
         if !connector.settings.iter().any(|setting| setting.name == *name) {
@@ -260,8 +267,10 @@ fn literal(value: &Json) -> String {
         }
         Json::Array(items) => format!("[{}]", items.iter().map(literal).collect::<Vec<_>>().join(", ")),
         Json::Object(fields) => {
-            let fields: Vec<String> =
-                fields.iter().map(|(name, value)| format!("{}: {}", literal(&Json::String(name.clone())), literal(value))).collect();
+            let fields: Vec<String> = fields
+                .iter()
+                .map(|(name, value)| format!("{}: {}", literal(&Json::String(name.clone())), literal(value)))
+                .collect();
             format!("{{ {} }}", fields.join(", "))
         }
         other => other.to_string(),
@@ -302,9 +311,10 @@ fn sent(arrived: &Arrived) -> Result<Sent, String> {
     for (name, value) in url::form_urlencoded::parse(arrived.uri.query().unwrap_or_default().as_bytes()) {
         join(&mut query, &name, Json::String(value.into_owned()));
     }
-    let headers = arrived.headers.iter().map(|(name, value)| {
-        (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
-    });
+    let headers = arrived
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
     let media_type = header(&arrived.headers, CONTENT_TYPE.as_str()).unwrap_or_default();
     Ok(Sent {
         method: arrived.method.to_string(),
@@ -384,7 +394,8 @@ fn requests_differ(expected: &Sent, sent: &Sent) -> Vec<String> {
         Json::String(_) | Json::Array(_) => value.clone(),
         other => Json::String(other.to_string()),
     };
-    let query: BTreeMap<String, Json> = expected.query.iter().map(|(name, value)| (name.clone(), text(value))).collect();
+    let query: BTreeMap<String, Json> =
+        expected.query.iter().map(|(name, value)| (name.clone(), text(value))).collect();
     if query != sent.query {
         let shown = |query: &BTreeMap<String, Json>| serde_json::json!(query).to_string();
         wrong.push(format!("the query is {}, and {} is recorded", shown(&sent.query), shown(&query)));
@@ -398,9 +409,8 @@ fn requests_differ(expected: &Sent, sent: &Sent) -> Vec<String> {
     }
     // A field too many is a mistake in a request, so here all of it counts.
     let both_ways = |expected: &Json, actual: &Json| {
-        differs(expected, actual, "").or_else(|| {
-            differs(actual, expected, "").map(|_| format!("{actual} is sent, and {expected} is recorded"))
-        })
+        differs(expected, actual, "")
+            .or_else(|| differs(actual, expected, "").map(|_| format!("{actual} is sent, and {expected} is recorded")))
     };
     match (&expected.body, &sent.body) {
         (None, None) => {}
@@ -416,9 +426,10 @@ fn requests_differ(expected: &Sent, sent: &Sent) -> Vec<String> {
 /// What of the outcome is otherwise than recorded.
 fn outcomes_differ(pair: &Pair, outcome: &Result<Value, Failure>) -> Vec<String> {
     match (outcome, &pair.result, &pair.fails) {
-        (Ok(value), Some(expected), None) => {
-            differs(expected, &value.to_json(), "").map(|difference| format!("in the result {difference}")).into_iter().collect()
-        }
+        (Ok(value), Some(expected), None) => differs(expected, &value.to_json(), "")
+            .map(|difference| format!("in the result {difference}"))
+            .into_iter()
+            .collect(),
         (Ok(value), _, Some(fails)) => {
             vec![format!("the result is {}, and the failure `{}` is recorded", value.to_json(), fails.kind)]
         }

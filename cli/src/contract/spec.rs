@@ -110,9 +110,9 @@ impl Spec {
         }
         for (sent, value) in &sent.query {
             let plain = sent.split('[').next().unwrap_or_default();
-            let Some(parameter) =
-                declared.iter().find(|parameter| [sent.as_str(), plain].contains(&name(parameter)) || name(parameter) == format!("{plain}[]"))
-            else {
+            let Some(parameter) = declared.iter().find(|parameter| {
+                [sent.as_str(), plain].contains(&name(parameter)) || name(parameter) == format!("{plain}[]")
+            }) else {
                 objections.push(format!("the description knows no parameter `{sent}` of the query"));
                 continue;
             };
@@ -290,7 +290,8 @@ impl Spec {
                 Json::Array(items.iter().map(typed).collect())
             }
             Json::String(text) => {
-                let number = (types.contains("integer") || types.contains("number")).then(|| text.parse::<serde_json::Number>().ok());
+                let number = (types.contains("integer") || types.contains("number"))
+                    .then(|| text.parse::<serde_json::Number>().ok());
                 match number.flatten() {
                     Some(number) => Json::Number(number),
                     None if types.contains("boolean") && text == "true" => Json::Bool(true),
@@ -314,7 +315,9 @@ impl Spec {
         // What OpenAPI 2.0 says of a parameter besides its schema is no part of a schema.
         let mut own = schema.clone();
         if let Json::Object(fields) = &mut own {
-            fields.retain(|name, _| !["in", "name", "required", "description", "example", "examples"].contains(&name.as_str()));
+            fields.retain(|name, _| {
+                !["in", "name", "required", "description", "example", "examples"].contains(&name.as_str())
+            });
         }
         self.validate(&own, &self.typed(value, schema, 0), what).into_iter().next()
     }
@@ -331,7 +334,11 @@ impl Spec {
         };
         let told = |error: jsonschema::ValidationError<'_>| {
             let place = error.instance_path().to_string();
-            let place = if place.is_empty() { String::new() } else { format!(" at `{}`", place.trim_start_matches('/').replace('/', ".")) };
+            let place = if place.is_empty() {
+                String::new()
+            } else {
+                format!(" at `{}`", place.trim_start_matches('/').replace('/', "."))
+            };
             format!("{what}{place} breaks its schema: {error}")
         };
         validator.iter_errors(value).take(5).map(told).collect()
@@ -498,7 +505,8 @@ mod tests {
         }
         let order = json!({ "lines": [{ "quantity": "2", "colour": "red" }], "sku_": 1 });
         let told = objections(&sent("POST", "/orders", Some(order)), "application/json");
-        for text in ["no field `lines[0].colour`", "no field `sku_`", "at `lines.0.quantity`", "\"sku\" is a required"] {
+        for text in ["no field `lines[0].colour`", "no field `sku_`", "at `lines.0.quantity`", "\"sku\" is a required"]
+        {
             assert!(told.contains(text), "`{text}`: {told}");
         }
         assert_eq!(
