@@ -522,7 +522,51 @@ pub struct Trigger {
     pub at_most: Option<Rate>,
     /// `within:`: the deadline of the run.
     pub within: Option<Millis>,
+    /// `batch:` or `debounce:`: one run for several events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gather: Option<Gather>,
 }
+
+impl Trigger {
+    /// The type of what the body sees: the payload, or with `batch:` a list of them.
+    pub fn bound(&self) -> Type {
+        match &self.gather {
+            Some(Gather { keep: Keep::All { .. }, .. }) => Type::List(Box::new(self.payload.clone())),
+            _ => self.payload.clone(),
+        }
+    }
+}
+
+/// How several events become one run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Gather {
+    /// Which of them it sees, and when it begins.
+    pub keep: Keep,
+    /// For each value of this expression, when there is one.
+    pub per: Option<Expr>,
+}
+
+/// Which of several events a run sees, and when it begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Keep {
+    /// `debounce: 30s`, `debounce: 30s or 10m`: the latest, when no other has come for a while.
+    Latest {
+        /// The while.
+        quiet: Millis,
+        /// How long after the first it begins at the latest.
+        most: Option<Millis>,
+    },
+    /// `batch: 100 or 5s`: all, when they are so many.
+    All {
+        /// So many.
+        most: u32,
+        /// How long after the first it begins at the latest.
+        within: Millis,
+    },
+}
+
+/// How many events a batch may have.
+pub const MOST_GATHERED: u32 = 1000;
 
 /// How a repeated event is known.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

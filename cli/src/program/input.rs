@@ -19,7 +19,7 @@ use flow_model::{
     value::Value,
 };
 use flow_runtime::{
-    engine::Submission,
+    engine::{Share, Submission},
     eval::{Environment, Evaluator, Frame, Library},
 };
 use serde_json::{Map, Value as Json};
@@ -66,6 +66,7 @@ impl Start<'_> {
                 body_digest: None,
                 trace: None,
                 notes: std::collections::BTreeMap::new(),
+                share: Share::Whole,
             }),
         }
     }
@@ -114,10 +115,6 @@ impl Start<'_> {
     }
 
     fn payload(&self, trigger: &Trigger, input: Option<Json>) -> Result<Value, Trouble> {
-        let mismatch = |mismatch: Mismatch| {
-            let what = format!("the input is no payload of `{}`: {mismatch}", name(trigger));
-            Trouble::new(Exit::Usage, what)
-        };
         let Some(json) = input else {
             return match &trigger.kind {
                 TriggerKind::Every(_) | TriggerKind::Cron { .. } => {
@@ -129,11 +126,28 @@ impl Start<'_> {
                 }
             };
         };
+        match json {
+            Json::Array(items) if trigger.bound() != trigger.payload => {
+                items.into_iter().map(|item| self.one_payload(trigger, &item)).collect::<Result<_, _>>().map(Value::List)
+            }
+            _ if trigger.bound() != trigger.payload => {
+                Err(Trouble::new(Exit::Usage, format!("`{}` is started by a batch", self.plan.flow))
+                    .help("give a list of what comes with each event: `--input '[{ … }]'`"))
+            }
+            json => self.one_payload(trigger, &json),
+        }
+    }
+
+    fn one_payload(&self, trigger: &Trigger, json: &Json) -> Result<Value, Trouble> {
+        let mismatch = |mismatch: Mismatch| {
+            let what = format!("the input is no payload of `{}`: {mismatch}", name(trigger));
+            Trouble::new(Exit::Usage, what)
+        };
         let mut types = self.plan.types.clone();
         match &trigger.kind {
             TriggerKind::Http { method, path, body, .. } => {
                 let ty = body.as_ref().unwrap_or(&Type::Json);
-                let body = self.decoder(&types, &|decoder| decoder.json(&json, ty)).map_err(mismatch)?;
+                let body = self.decoder(&types, &|decoder| decoder.json(json, ty)).map_err(mismatch)?;
                 let none = || Value::Record(indexmap::IndexMap::new());
                 Ok(Value::record([
                     ("body", body),
@@ -147,10 +161,10 @@ impl Start<'_> {
                 let connection = self.plan.connections.get(connection);
                 let connector = connection.and_then(|connection| self.plan.connectors.get(&connection.connector));
                 types.0.extend(connector.into_iter().flat_map(|connector| connector.types.0.clone()));
-                self.decoder(&types, &|decoder| decoder.json(&json, &trigger.payload)).map_err(mismatch)
+                self.decoder(&types, &|decoder| decoder.json(json, &trigger.payload)).map_err(mismatch)
             }
             TriggerKind::Every(_) | TriggerKind::Cron { .. } | TriggerKind::Event { .. } => {
-                self.decoder(&types, &|decoder| decoder.json(&json, &trigger.payload)).map_err(mismatch)
+                self.decoder(&types, &|decoder| decoder.json(json, &trigger.payload)).map_err(mismatch)
             }
         }
     }

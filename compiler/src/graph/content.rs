@@ -220,6 +220,9 @@ impl<'a> Needs<'a> {
         if let Some(per) = trigger.concurrency.as_ref().and_then(|concurrency| concurrency.per.as_ref()) {
             self.expr(per);
         }
+        if let Some(per) = trigger.gather.as_ref().and_then(|gather| gather.per.as_ref()) {
+            self.expr(per);
+        }
         match &trigger.kind {
             TriggerKind::Http { body, verify, .. } => {
                 body.iter().for_each(|body| self.ty(body));

@@ -13,6 +13,7 @@ mod deadline;
 mod event;
 mod failure;
 mod flow;
+mod gather;
 mod lower;
 mod once;
 mod policy;

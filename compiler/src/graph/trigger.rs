@@ -32,9 +32,9 @@ const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
 const COMMON: [&str; 3] = ["concurrency", "at_most", "within"];
 const CRON: [&str; 4] = ["catch_up", "concurrency", "at_most", "within"];
-const EVENT: [&str; 4] = ["dedupe", "concurrency", "at_most", "within"];
-const HTTP: [&str; 6] = ["body", "verify", "dedupe", "concurrency", "at_most", "within"];
-const WEBHOOK: [&str; 5] = ["verify", "dedupe", "concurrency", "at_most", "within"];
+const EVENT: [&str; 6] = ["dedupe", "concurrency", "at_most", "batch", "debounce", "within"];
+const HTTP: [&str; 8] = ["body", "verify", "dedupe", "concurrency", "at_most", "batch", "debounce", "within"];
+const WEBHOOK: [&str; 7] = ["verify", "dedupe", "concurrency", "at_most", "batch", "debounce", "within"];
 
 /// A trigger whose payload may be bound.
 struct Bound<'w> {
@@ -125,6 +125,7 @@ impl Lowering<'_> {
         self.el.ambient(Ambient::Item, payload.clone());
         let dedupe = clauses.get("dedupe").and_then(|clause| self.dedupe(clause)).or(own_dedupe);
         let concurrency = clauses.get("concurrency").and_then(|clause| self.limit_of_runs(clause));
+        let gather = self.gather(&clauses);
         self.el.forget(Ambient::Item);
         self.el.scope.pop();
         let at_most = clauses.get("at_most").and_then(|clause| self.at_most(clause));
@@ -141,7 +142,11 @@ impl Lowering<'_> {
         if dedupe.is_none() && says_all && !clauses.contains_key("dedupe") {
             self.no_dedupe(written);
         }
-        Some((Trigger { kind, bind: slot, payload: payload.clone(), dedupe, concurrency, at_most, within }, payload))
+        let trigger = Trigger { kind, bind: slot, payload, dedupe, concurrency, at_most, within, gather };
+        // What is written wrong may be meant as a batch.
+        let is_broken = trigger.gather.is_none() && clauses.contains_key("batch");
+        let bound = if is_broken { Type::Unknown } else { trigger.bound() };
+        Some((trigger, bound))
     }
 
     /// `on http POST "/leads"`
@@ -402,15 +407,18 @@ impl Lowering<'_> {
                 return None;
             }
         };
-        let per = per.map(|per| {
-            let typed = self.el.check(per, Want::default());
-            if holds_secret(&self.el.names.types, &typed.ty) {
-                self.secret(per.span, "a secret can't be a key");
-            }
-            self.el.non_null_or(typed, per, "each run needs a key", "add what holds then: `… ?? other`").expr
-        });
+        let per = per.map(|per| self.key_of_runs(per));
         let limit = self.count(count)?;
         Some(Concurrency { limit, per })
+    }
+
+    /// What tells runs apart that are counted or gathered each for themselves.
+    pub(super) fn key_of_runs(&mut self, per: &ast::Expr) -> Expr {
+        let typed = self.el.check(per, Want::default());
+        if holds_secret(&self.el.names.types, &typed.ty) {
+            self.secret(per.span, "a secret can't be a key");
+        }
+        self.el.non_null_or(typed, per, "each run needs a key", "add what holds then: `… ?? other`").expr
     }
 
     /// `at_most: 100 per 1m`
@@ -457,7 +465,7 @@ impl Lowering<'_> {
     }
 
     /// A duration that is known before the flow runs.
-    fn fixed_duration(&mut self, written: &ast::Expr) -> Option<Millis> {
+    pub(super) fn fixed_duration(&mut self, written: &ast::Expr) -> Option<Millis> {
         let typed = self.el.check(written, Want::of(&Type::Duration));
         match typed.expr {
             Expr::Literal(Value::Duration(millis)) if millis.0 > 0 => Some(millis),

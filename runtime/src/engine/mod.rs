@@ -15,6 +15,7 @@ mod deploy;
 mod drive;
 mod env;
 mod gate;
+mod gather;
 mod live;
 mod notes;
 mod pinned;
@@ -41,7 +42,7 @@ use self::{
 pub use self::{
     progress::{Happening, Progress},
     settings::{Limits, Settings},
-    submit::{Accepted, Newness, Submission, SubmitError, started_by},
+    submit::{Accepted, Newness, Share, Submission, SubmitError, started_by},
     wait::{Answer, ControlError},
 };
 pub use crate::{
@@ -49,7 +50,7 @@ pub use crate::{
     store::{Filter, RunDetail, RunState, RunSummary},
 };
 use crate::{
-    store::{Begun, Error, Sqlite, Store},
+    store::{Begun, Error, Gathered, Sqlite, Store},
     timer::Timers,
     worker::Workers,
 };
@@ -94,6 +95,8 @@ struct State {
     cells: HashMap<RunId, Cell>,
     /// Runs that wait for room.
     gates: gate::Gates,
+    /// Runs that events are gathered for.
+    gathering: HashMap<RunId, gather::Gathering>,
 }
 
 impl Engine {
@@ -145,7 +148,10 @@ impl Engine {
                     if run.mail > 0 {
                         inner.post(&run.run, drive::Message::Mail);
                     }
-                    if run.gate.is_none() {
+                    if let Some(until) = run.gathers {
+                        let gathered = Gathered { run: run.run.clone(), until: Some(until) };
+                        inner.gathered(gathered, run.gate.clone());
+                    } else if run.gate.is_none() {
                         inner.post(&run.run, drive::Message::Begin);
                     }
                 }

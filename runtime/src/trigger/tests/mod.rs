@@ -2,6 +2,7 @@
 
 mod answer;
 mod delivery;
+mod gather;
 mod halted;
 mod hostile;
 mod overload;
