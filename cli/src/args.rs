@@ -8,7 +8,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum, builder::styling};
 use flow_runtime::sim::faults::{Fault, NoFault};
 
 pub(crate) use self::runs::{
-    OneRun, Runs, RunsAnswer, RunsCancel, RunsCommand, RunsList, RunsResolve, RunsResume, RunsShow, RunsWhy, State,
+    DeadLetters, DeadLettersCommand, Journal, JournalCommand, LettersDrop, LettersList, LettersReplay, LettersShow,
+    OneLetter, OneRun, Runs, RunsAnswer, RunsCancel, RunsCommand, RunsExport, RunsList, RunsResolve, RunsResume,
+    RunsShow, RunsWhy, State,
 };
 use crate::exit;
 
@@ -49,6 +51,8 @@ pub(crate) enum Command {
     Run(Run),
     Serve(Serve),
     Runs(Runs),
+    DeadLetters(DeadLetters),
+    Journal(Journal),
     Graph(Graph),
     Facts(Facts),
     Fmt(Fmt),

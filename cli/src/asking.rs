@@ -3,8 +3,9 @@
 //! Where a process works on the folder, it is asked and does it. Otherwise the folder is opened here, what is asked is
 //! written down without anything leaving, and a later `flowc serve` or `flowc runs resume` carries it out.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
+use flow_model::plan::Plan;
 use flow_runtime::{
     control::{self, Ask, Fault, Refusal, Told, Unreachable},
     store,
@@ -38,11 +39,11 @@ pub(crate) enum Doer {
     Us,
 }
 
-/// Asks, and waits until it is done.
+/// Asks, and waits until it is done. Where nobody is there to be asked, runs may be begun of these plans.
 ///
 /// # Errors
 /// It can't be done, or the data folder can't be used.
-pub(crate) fn ask(data: &args::Data, program: &Path, ask: &Ask) -> Result<Answered, Trouble> {
+pub(crate) fn ask(data: &args::Data, program: &Path, ask: &Ask, plans: &[Arc<Plan>]) -> Result<Answered, Trouble> {
     let place = program::Place::of(program, &data.environment)?;
     let folder = place.data_folder(data, program);
     let mut locked = None;
@@ -60,6 +61,9 @@ pub(crate) fn ask(data: &args::Data, program: &Path, ask: &Ask) -> Result<Answer
             Ok(engine) => {
                 engine.hold();
                 let told = host::block_on(async {
+                    for plan in plans {
+                        engine.deploy(Arc::clone(plan)).await.map_err(|error| host::trouble(&error))?;
+                    }
                     let told = control::perform(&engine, ask.clone()).await;
                     engine.shutdown().await;
                     told.map_err(refused)

@@ -42,6 +42,8 @@ fn perform(command: &Command) -> Result<Exit, Trouble> {
         Command::Run(args) => commands::run::run(args),
         Command::Serve(args) => commands::serve::serve(args),
         Command::Runs(args) => commands::runs::runs(args),
+        Command::Journal(args) => commands::journal::journal(args),
+        Command::DeadLetters(args) => commands::dead_letters::dead_letters(args),
         Command::Graph(args) => commands::graph::graph(args),
         Command::Facts(args) => commands::facts::facts(args),
         Command::Fmt(args) => commands::fmt::fmt(args),

@@ -4,10 +4,13 @@
 //! and gives up after a bounded number of looks.
 #![expect(clippy::unwrap_used, reason = "what the tests share fails as the tests do")]
 
+mod again;
 mod asked;
 mod bad_input;
 mod bad_webhook;
 mod crash;
+mod custom_connector;
+mod large_file;
 mod personal;
 mod process;
 mod project;

@@ -49,6 +49,9 @@ Examples:
   flowc runs reject T7U8V --by jenny --note 'paid out already'")]
     Reject(RunsAnswer),
     Resolve(RunsResolve),
+    Retry(RunsRetry),
+    Replay(RunsReplay),
+    Export(RunsExport),
 }
 
 /// Which run.
@@ -204,4 +207,188 @@ pub(crate) struct RunsResolve {
     /// Let the step count as failed, for this reason
     #[arg(long, value_name = "TEXT")]
     pub(crate) fail: Option<String>,
+}
+
+/// Call the step again at which a run failed, and go on from there.
+///
+/// A new run does it; the one that failed stays as it is. What went well is kept and not done again. The call has the
+/// idempotency key that it had, so that the system that is called takes no effect twice.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc runs list --state failed
+  flowc runs retry T7U8V")]
+pub(crate) struct RunsRetry {
+    #[command(flatten)]
+    pub(crate) of: OneRun,
+}
+
+/// Do again what a run did, from the beginning or from a step on, as something new.
+///
+/// A new run does it, with the program and the input of the other. With `--from`, results of the steps that do not follow
+/// from that step are kept. Calls have idempotency keys of their own, so they take effect again: to let a call that failed
+/// be made once more, use `flowc runs retry`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc runs replay T7U8V
+  flowc runs replay T7U8V --from invoice
+  flowc runs replay T7U8V --from 'lines/orders.execute[3]'   the fourth item of a `for`")]
+pub(crate) struct RunsReplay {
+    #[command(flatten)]
+    pub(crate) of: OneRun,
+    /// The step, as `flowc runs show` names it
+    #[arg(long, value_name = "STEP")]
+    pub(crate) from: Option<String>,
+}
+
+/// Write all that is known of a run as JSON: its plan, its journal, its events and dead letters.
+///
+/// The journal holds what steps gave and what the run was started with, so the text may hold personal data. Secrets are in
+/// no journal.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc runs export T7U8V > run.json
+  flowc runs export T7U8V | jq '.journal[].said'")]
+pub(crate) struct RunsExport {
+    #[command(flatten)]
+    pub(crate) of: OneRun,
+}
+
+/// Look at what could not be delivered, and deal with it.
+///
+/// `dead_letter QUEUE { … }` in a flow keeps something for later, with the run that it comes from. A letter is open until it
+/// is replayed or dropped.
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true, disable_help_subcommand = true)]
+pub(crate) struct DeadLetters {
+    #[command(subcommand)]
+    pub(crate) command: DeadLettersCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeadLettersCommand {
+    List(LettersList),
+    Show(LettersShow),
+    Replay(LettersReplay),
+    Drop(LettersDrop),
+}
+
+/// List dead letters, newest first, without what they hold.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc dead-letters list
+  flowc dead-letters list --queue crm_backlog --format json | jq '.[].id'")]
+pub(crate) struct LettersList {
+    /// The program, or its folder
+    #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
+    pub(crate) program: PathBuf,
+    /// Only those in this queue
+    #[arg(long, value_name = "NAME")]
+    pub(crate) queue: Option<String>,
+    /// Also those that are dealt with
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// How many at most
+    #[arg(long, value_name = "N", default_value = "50")]
+    pub(crate) limit: usize,
+    /// How they are written
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) data: Data,
+}
+
+/// Which dead letter.
+#[derive(Debug, Args)]
+pub(crate) struct OneLetter {
+    /// Its number
+    #[arg(value_name = "NUMBER")]
+    pub(crate) letter: i64,
+    /// The program, or its folder
+    #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
+    pub(crate) program: PathBuf,
+    #[command(flatten)]
+    pub(crate) data: Data,
+}
+
+/// Show a dead letter with what it holds.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc dead-letters show 12
+  flowc dead-letters show 12 --format json | jq .value")]
+pub(crate) struct LettersShow {
+    #[command(flatten)]
+    pub(crate) of: OneLetter,
+    /// Show personal data too, which otherwise reads `***`
+    #[arg(long)]
+    pub(crate) reveal: bool,
+    /// How it is written
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(crate) format: Format,
+}
+
+/// Start a run for a dead letter, and close it.
+///
+/// With `--flow`, what the letter holds becomes the parameters of that flow. Without, the run that left it is done again
+/// from its beginning, as `flowc runs replay` does it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc dead-letters replay 12
+  flowc dead-letters replay 12 orders.flow --flow add_to_crm")]
+pub(crate) struct LettersReplay {
+    #[command(flatten)]
+    pub(crate) of: OneLetter,
+    /// The flow that takes what the letter holds
+    #[arg(long, value_name = "NAME")]
+    pub(crate) flow: Option<String>,
+}
+
+/// Close a dead letter without doing anything about it. It stays in `list --all`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc dead-letters drop 12")]
+pub(crate) struct LettersDrop {
+    #[command(flatten)]
+    pub(crate) of: OneLetter,
+}
+
+/// Look after the journal, which holds all runs.
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true, disable_help_subcommand = true)]
+pub(crate) struct Journal {
+    #[command(subcommand)]
+    pub(crate) command: JournalCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum JournalCommand {
+    Verify(JournalVerify),
+}
+
+/// Check that every run's journal is what was written.
+///
+/// Each entry has a number and a checksum over itself and the entries before it. Runs whose journal or plan is damaged are
+/// named; a server goes on with all others. Nothing is changed, and `flowc serve` may be using the data folder.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc journal verify
+  flowc journal verify --data /var/lib/flow --format json | jq '.damaged[].run'
+
+Exits with 0 when all is well, 6 when something is damaged.")]
+pub(crate) struct JournalVerify {
+    /// The program, or its folder
+    #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
+    pub(crate) program: PathBuf,
+    /// How it is written
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) data: Data,
 }

@@ -2,11 +2,13 @@
 
 pub(crate) mod check;
 pub(crate) mod connectors;
+pub(crate) mod dead_letters;
 pub(crate) mod explain;
 pub(crate) mod facts;
 pub(crate) mod fmt;
 pub(crate) mod graph;
 pub(crate) mod import;
+pub(crate) mod journal;
 pub(crate) mod lsp;
 pub(crate) mod new;
 mod reload;

@@ -1,13 +1,17 @@
 //! `flowc runs`: what has run, what is running, and what came of it?
 
 mod act;
-mod masked;
+mod export;
+pub(super) mod masked;
 mod why;
 
 use std::path::{Path, PathBuf};
 
+pub(super) use self::act::begun;
+
 use flow_model::{failure::Failure, plan::Plan, units::Instant};
 use flow_runtime::{
+    engine::Redo,
     journal::{RunId, StepHistory, StepState},
     machine::{Outcome, Verdict},
     store::{self, Filter, Reader, RunDetail, RunState, RunSummary},
@@ -44,6 +48,9 @@ pub(crate) fn runs(args: &args::Runs) -> Result<Exit, Trouble> {
         args::RunsCommand::Approve(args) => return act::answer(args, Verdict::Approved),
         args::RunsCommand::Reject(args) => return act::answer(args, Verdict::Refused),
         args::RunsCommand::Resolve(args) => return act::resolve(args),
+        args::RunsCommand::Retry(args) => return act::again(&args.of, Redo::Retry),
+        args::RunsCommand::Replay(args) => return act::again(&args.of, Redo::Replay { from: args.from.clone() }),
+        args::RunsCommand::Export(args) => export::export(args)?,
     }
     Ok(Exit::Done)
 }
@@ -52,7 +59,7 @@ pub(super) fn open(data: &args::Data, program: &Path) -> Result<Reader, Trouble>
     store::read(&folder(data, program)?).map_err(|error| host::trouble(&error))
 }
 
-fn folder(data: &args::Data, program: &Path) -> Result<PathBuf, Trouble> {
+pub(super) fn folder(data: &args::Data, program: &Path) -> Result<PathBuf, Trouble> {
     Ok(program::Place::of(program, &data.environment)?.data_folder(data, program))
 }
 
@@ -150,9 +157,14 @@ pub(super) fn find(reader: &Reader, part: &str) -> Result<RunSummary, Trouble> {
 /// A run without what is personal.
 fn details_of(reader: &Reader, run: &RunId) -> Result<RunDetail, Trouble> {
     let detail = all_of(reader, run)?;
-    let plan = reader.plan(&detail.summary.plan).map_err(|error| host::trouble(&error))?;
-    let plan: Option<Plan> = plan.and_then(|json| serde_json::from_slice(&json).ok());
+    let plan = plan(reader, &detail.summary.plan)?;
     Ok(masked::masked(detail, plan.as_ref()))
+}
+
+/// The plan with a digest, if it is there and reads.
+pub(super) fn plan(reader: &Reader, digest: &str) -> Result<Option<Plan>, Trouble> {
+    let plan = reader.plan(digest).map_err(|error| host::trouble(&error))?;
+    Ok(plan.and_then(|json| serde_json::from_slice(&json).ok()))
 }
 
 fn all_of(reader: &Reader, run: &RunId) -> Result<RunDetail, Trouble> {
@@ -232,7 +244,7 @@ pub(super) fn failure(failure: &Failure) -> Json {
     failure.to_value().to_json()
 }
 
-fn at(instant: Instant) -> Json {
+pub(super) fn at(instant: Instant) -> Json {
     Json::String(instant.to_string())
 }
 

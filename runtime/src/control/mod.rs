@@ -17,9 +17,9 @@ use serde_json::Value as Json;
 
 pub use self::line::{FILE, Listening, Unreachable, ask, listen};
 use crate::{
-    engine::{ControlError, Engine, RunDetail, RunId, RunState},
+    engine::{ControlError, Engine, Redo, RedoError, RunDetail, RunId, RunState, SubmitError},
     journal::{Wait, Why},
-    machine::{Decision, Place, Verdict},
+    machine::{Decision, Place, Unfit, Verdict},
     store::Error,
 };
 
@@ -58,6 +58,25 @@ pub enum Ask {
         /// What is decided.
         how: How,
     },
+    /// A run that does again what another did.
+    Again {
+        /// The other run.
+        run: RunId,
+        /// What is done again.
+        redo: Redo,
+    },
+    /// A run for a dead letter.
+    Redeliver {
+        /// The dead letter.
+        letter: i64,
+        /// The flow that takes it; otherwise the run that left it is done again.
+        flow: Option<String>,
+    },
+    /// That nothing more is done about a dead letter.
+    DropLetter {
+        /// The dead letter.
+        letter: i64,
+    },
 }
 
 /// What is decided about a step whose outcome is not known.
@@ -89,6 +108,13 @@ pub enum Told {
         /// Why, in words.
         reason: Option<String>,
     },
+    /// A run is on disk that begins.
+    Begun {
+        /// The run.
+        run: RunId,
+    },
+    /// The dead letter is put away.
+    Dropped,
 }
 
 /// Why it was not done.
@@ -128,8 +154,31 @@ impl From<ControlError> for Refusal {
     fn from(error: ControlError) -> Self {
         match error {
             ControlError::Store(error) => error.into(),
+            ControlError::Stuck { .. } => {
+                Self::asked(error.to_string()).help("`flowc journal verify` tells what to do about damage")
+            }
             other => Self::asked(other.to_string()),
         }
+    }
+}
+
+impl From<RedoError> for Refusal {
+    fn from(error: RedoError) -> Self {
+        let help = match &error {
+            RedoError::Store(error) | RedoError::Refused(SubmitError::Store(error)) => return error.clone().into(),
+            RedoError::Open { .. } => Some("wait until it is over, or end it with `flowc runs cancel`".to_owned()),
+            RedoError::Well { run, state: RunState::Cancelled } | RedoError::NoStep(run) => {
+                Some(format!("to do it all again as something new: `flowc runs replay {run}`"))
+            }
+            RedoError::Unfit(Unfit::Undone(place)) => {
+                Some(format!("begin at that step or before it: `flowc runs replay --from {place}`"))
+            }
+            RedoError::Unfit(Unfit::NotReached(_)) => Some("`flowc runs show` lists its steps".to_owned()),
+            RedoError::Refused(SubmitError::UnknownFlow(_)) => Some("it has to be a flow that is served".to_owned()),
+            RedoError::NoLetter(_) => Some("`flowc dead-letters list` lists them".to_owned()),
+            _ => None,
+        };
+        help.into_iter().fold(Self::asked(error.to_string()), Self::help)
     }
 }
 
@@ -165,6 +214,12 @@ pub async fn perform(engine: &Engine, ask: Ask) -> Result<Told, Refusal> {
             let plan = plan.ok_or_else(|| Refusal::asked(format!("the plan of run {run} is not there")))?;
             engine.resolve(&run, place.clone(), decision(&plan, &place, how)?).await?;
             stands(engine, &run, Some(&place)).await
+        }
+        Ask::Again { run, redo } => Ok(Told::Begun { run: engine.again(&run, redo).await? }),
+        Ask::Redeliver { letter, flow } => Ok(Told::Begun { run: engine.redeliver(letter, flow).await? }),
+        Ask::DropLetter { letter } => {
+            engine.drop_letter(letter).await?;
+            Ok(Told::Dropped)
         }
     }
 }

@@ -163,7 +163,11 @@ impl Inner {
     }
 
     async fn add_child(&self, run: &RunId, turn: &mut Turn, child: Child) -> Result<(), Error> {
-        let Child { place, run: id, flow, digest, params } = child;
+        let Child { place, run: id, flow, digest, params, again } = child;
+        let again = match again {
+            Some(called) => self.called_again(&called).await?,
+            None => None,
+        };
         let plan = match self.plan_with(&digest).await {
             Ok(plan) => Ok(plan),
             Err(Stop::Store(error)) => return Err(error),
@@ -180,6 +184,7 @@ impl Inner {
                     env: self.env_of(&names),
                     seed,
                     trace: self.handed_on(run, turn),
+                    again,
                 };
                 let new = NewRun {
                     flow,
@@ -271,7 +276,14 @@ impl Inner {
                     plan: digest.clone(),
                     trigger: Some(words),
                     dedupe,
-                    queued: Some(Start { trigger: Some(index), payload, env, seed, trace: self.handed_on(run, turn) }),
+                    queued: Some(Start {
+                        trigger: Some(index),
+                        payload,
+                        env,
+                        seed,
+                        trace: self.handed_on(run, turn),
+                        again: None,
+                    }),
                     gate,
                     parent: None,
                     notes: Vec::new(),

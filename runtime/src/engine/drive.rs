@@ -14,10 +14,13 @@ use super::{
     live::{Broken, Live, Turn},
 };
 use crate::{
-    machine::{Call, Event, Place, Repeat},
+    machine::{Call, Event, Place, Repeat, Start},
     observe::Trace,
     store::{Batch, Committed, Done, Error, Standing},
 };
+
+/// What the reason of a run begins with that is set aside.
+pub(super) const STUCK: &str = "the run can't go on: ";
 
 /// What a run waits for in the engine.
 #[derive(Default)]
@@ -213,8 +216,15 @@ impl Inner {
                         live.queued = self.store.start(run).await?;
                     }
                     let start = live.queued.take().filter(|_| live.machine.outcome().is_none());
-                    if !events.iter().any(|event| matches!(event, Event::Cancelled { .. })) {
-                        events.extend(start.map(Event::Started));
+                    let is_cancelled = events.iter().any(|event| matches!(event, Event::Cancelled { .. }));
+                    match start.filter(|_| !is_cancelled) {
+                        Some(Start { again: Some(again), .. }) => {
+                            self.take_over(run, &live, again).await?;
+                            let (taken, lost) = self.take_up(run, &messages).await?;
+                            live = taken;
+                            events.extend(lost);
+                        }
+                        start => events.extend(start.map(Event::Started)),
                     }
                 }
                 Message::Mail => {
@@ -423,7 +433,7 @@ impl Inner {
             Ok(_) => {}
             Err(error) => return self.halt(error),
         }
-        let reason = Some(format!("the run can't go on: {broken}"));
+        let reason = Some(format!("{STUCK}{broken}"));
         let standing = Standing { state: RunState::NeedsDecision, reason, wake_at: None, outcome: None };
         let batch = Batch::new(run.clone(), standing, self.settings.clock.now());
         match self.store.commit(batch).await {

@@ -13,8 +13,8 @@ use crate::{
     eval::Library,
     journal::{self, Chain, Entry, Row},
     machine::{
-        self, Action, Awaited, Call, Child, Event, Machine, Outcome, Place, Progress, Record, Repeat, Response, Said,
-        Start, Status,
+        self, Action, Again, Awaited, Call, Child, Event, Machine, Outcome, Place, Progress, Record, Repeat, Response,
+        Said, Start, Status, Taken,
     },
     observe::Trace,
     store::{Batch, Bus, DeadLetter, NO_ROOM, NewRun, Standing},
@@ -58,6 +58,10 @@ pub(super) enum Broken {
     Plan(String),
     #[error("the interpreter broke down: {0}")]
     Panicked(String),
+    #[error("what it takes over can't be read: {0}")]
+    Again(String),
+    #[error(transparent)]
+    Unfit(#[from] machine::Unfit),
 }
 
 impl Live {
@@ -82,6 +86,38 @@ impl Live {
         let machine = guarded(|| machine::replay(run.as_str(), plan, library, said))??;
         let listening = listening(&machine);
         Ok(Self { machine, run, trace, chain, at, listening, queued: None })
+    }
+
+    /// The first turn of a run that does again what another did. Nothing leaves in it.
+    pub(super) fn again(
+        run: RunId,
+        plan: Arc<Plan>,
+        library: Library,
+        entries: &[Entry],
+        again: Again,
+        now: Instant,
+    ) -> Result<Turn, Broken> {
+        let entries = entries.iter().map(|entry| (entry.at, &entry.said));
+        let Taken { machine, said, begins } = guarded(|| machine::again(run.as_str(), plan, library, entries, again))??;
+        let listening = machine.awaited().into_iter().filter_map(|(place, what)| match what {
+            Awaited::Event(event) => Some(Bus::Listen { place, event }),
+            _ => None,
+        });
+        let bus = listening.collect();
+        let trace = Trace::of(&run, None);
+        let mut live = Self {
+            chain: Chain::new(run.clone()),
+            run: run.clone(),
+            at: now,
+            listening: BTreeSet::new(),
+            machine,
+            queued: None,
+            trace,
+        };
+        let rows = said.into_iter().map(|(at, said)| live.chain.write(&Entry { at, said })).collect();
+        let batch = Batch { rows, bus, begun_at: Some(now), ..Batch::new(run, live.standing(), now) };
+        let (calls, aborts, wakes) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Turn { batch, calls, aborts, wakes, begins, news: vec![Happening::RunStarted], trace })
     }
 
     /// Applies events. Calls that are not safe to repeat begin in the same turn when there is a permit for them.

@@ -9,6 +9,7 @@
 //! When a write fails, the engine halts: nothing is acknowledged or performed any more, and the process has to start again
 //! from what is on disk.
 
+mod again;
 mod attempt;
 mod begin;
 mod deploy;
@@ -35,15 +36,16 @@ use std::{
 use flow_model::plan::Plan;
 use tokio::sync::{Semaphore, broadcast};
 
-use self::{
-    deploy::Deployed,
-    drive::{Cell, Due},
-};
 pub use self::{
+    again::{Redo, RedoError},
     progress::{Happening, Progress},
     settings::{Limits, Settings},
     submit::{Accepted, Newness, Share, Submission, SubmitError, started_by},
     wait::{Answer, ControlError},
+};
+use self::{
+    deploy::Deployed,
+    drive::{Cell, Due},
 };
 pub use crate::{
     journal::RunId,

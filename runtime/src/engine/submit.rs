@@ -19,6 +19,7 @@ use super::{
     notes,
 };
 use crate::{
+    blob,
     machine::{Event, Start},
     observe::Trace,
     store::{Batch, Committed, Dedupe, Done, Error, GATHERS, NO_ROOM, NewRun, SameBody, Standing},
@@ -155,8 +156,8 @@ impl Engine {
 
 impl Inner {
     /// Says whether a run can be accepted at all.
-    fn check_room(&self) -> Result<(), SubmitError> {
-        if self.is_closing() {
+    pub(super) fn check_room(&self) -> Result<(), SubmitError> {
+        if self.is_shut() {
             return Err(SubmitError::Closing);
         }
         self.halted.check()?;
@@ -175,6 +176,7 @@ impl Inner {
 
     async fn accept(self: Arc<Self>, submission: Submission) -> Result<Accepted, SubmitError> {
         let Submission { flow, plan, trigger, payload, dedupe, body_digest, notes, trace, share } = submission;
+        let payload = blob::settle(&*self.settings.blobs, payload).await.map_err(Error::from)?;
         let deployed = self.state().deployed.get(&flow).cloned();
         let Deployed { digest, plan, env, draws } = match (deployed, plan) {
             (Some(deployed), None) => deployed,
@@ -209,7 +211,14 @@ impl Inner {
         let new = NewRun { flow, plan: digest, trigger: words, dedupe, queued: None, gate, parent: None, notes, gather };
         // What nobody keeps is not written down.
         let trace = trace.filter(|trace| self.settings.observer.samples(trace).is_some());
-        let start = Start { trigger, payload, env: set, seed: draws.then(|| env::seed(&*self.settings.chance)), trace };
+        let start = Start {
+            trigger,
+            payload,
+            env: set,
+            seed: draws.then(|| env::seed(&*self.settings.chance)),
+            trace,
+            again: None,
+        };
         if new.gather.is_some() {
             return self.accept_into(&run, NewRun { queued: Some(start), ..new }, now).await;
         }
@@ -220,7 +229,9 @@ impl Inner {
         }
         let entry = new.gate.as_ref().map(|gate| self.state().gates.enter(&run, gate, now));
         if let (Some(Entry::Waits(ticket)), Some(gate)) = (entry, new.gate.clone()) {
-            if let Some(known) = self.let_wait(&run, NewRun { queued: Some(start), ..new }, now).await? {
+            if let Some(known) =
+                self.let_wait(&run, self.waiting(&run, NewRun { queued: Some(start), ..new }, now)).await?
+            {
                 return Ok(known);
             }
             self.state().gates.queue(&run, &gate, ticket);
@@ -280,18 +291,17 @@ impl Inner {
         Ok(Accepted { run: run.clone(), is_new: Newness::New })
     }
 
-    /// Puts a run on disk that waits for room; returns the run of its event, if that is known.
-    async fn let_wait(
-        self: &Arc<Self>,
-        run: &RunId,
-        new: NewRun,
-        now: Instant,
-    ) -> Result<Option<Accepted>, SubmitError> {
+    /// The batch of a run that waits for room.
+    pub(super) fn waiting(&self, run: &RunId, new: NewRun, now: Instant) -> Batch {
         let reason = Some(NO_ROOM.to_owned());
         let standing = Standing { state: RunState::Waiting, reason, wake_at: None, outcome: None };
-        let flow = new.flow.clone();
-        let trace = Trace::of(run, new.queued.as_ref().and_then(|start| start.trace));
-        let batch = Batch { new: Some(new), ..Batch::new(run.clone(), standing, now) };
+        Batch { new: Some(new), ..Batch::new(run.clone(), standing, now) }
+    }
+
+    /// Puts a run on disk that waits for room; returns the run of its event, if that is known.
+    pub(super) async fn let_wait(self: &Arc<Self>, run: &RunId, batch: Batch) -> Result<Option<Accepted>, SubmitError> {
+        let trace = Trace::of(run, batch.new.as_ref().and_then(|new| new.queued.as_ref()?.trace));
+        let (flow, now) = (batch.new.as_ref().map(|new| new.flow.clone()).unwrap_or_default(), batch.at);
         if let Err(known) = self.commit_new(batch).await? {
             return Ok(Some(known));
         }

@@ -7,7 +7,10 @@ use std::{
 
 use tokio::sync::{Notify, oneshot};
 
-use super::{Engine, RunId, RunState, RunSummary, drive::Message};
+use super::{
+    Engine, RunId, RunState, RunSummary,
+    drive::{Message, STUCK},
+};
 use crate::{
     machine::{Decision, Event, Place, Response, Verdict},
     store::Error,
@@ -49,6 +52,14 @@ pub enum ControlError {
     Ending {
         /// The run.
         run: RunId,
+    },
+    /// The run can't be brought into memory.
+    #[error("run {run} can't be told anything: {why}")]
+    Stuck {
+        /// The run.
+        run: RunId,
+        /// Why.
+        why: String,
     },
     /// Nothing is asked at that place.
     #[error("run {run} asks for no approval at `{place}`")]
@@ -93,8 +104,7 @@ impl Engine {
         if self.ask(run, Event::Cancelled { reason: reason.into() }).await {
             return Ok(());
         }
-        self.unfinished(run).await?;
-        self.inner.halted.check()?;
+        self.deaf(run).await?;
         if self.inner.is_shut() {
             return Err(Error::Closed.into());
         }
@@ -117,8 +127,7 @@ impl Engine {
         if self.ask(run, Event::Decided { place: place.clone(), verdict, by, note }).await {
             return Ok(());
         }
-        self.unfinished(run).await?;
-        self.inner.halted.check()?;
+        self.deaf(run).await?;
         Err(ControlError::Unasked { run: run.clone(), place })
     }
 
@@ -131,8 +140,7 @@ impl Engine {
         if self.ask(run, Event::Resolved { place: place.clone(), decision }).await {
             return Ok(());
         }
-        self.unfinished(run).await?;
-        self.inner.halted.check()?;
+        self.deaf(run).await?;
         Err(ControlError::Decided { run: run.clone(), place })
     }
 
@@ -146,6 +154,17 @@ impl Engine {
     /// Waits until the engine halts because a write failed. The process should then end.
     pub async fn halted(&self) -> Error {
         self.inner.halted.wait().await
+    }
+
+    /// Why a run that is not over did not take what it was asked for, where that has nothing to do with what it was.
+    async fn deaf(&self, run: &RunId) -> Result<(), ControlError> {
+        self.unfinished(run).await?;
+        self.inner.halted.check()?;
+        let reason = self.inner.store.summary(run).await?.and_then(|summary| summary.reason).unwrap_or_default();
+        match reason.strip_prefix(STUCK) {
+            Some(why) => Err(ControlError::Stuck { run: run.clone(), why: why.to_owned() }),
+            None => Ok(()),
+        }
     }
 
     async fn unfinished(&self, run: &RunId) -> Result<(), ControlError> {

@@ -36,6 +36,7 @@ impl Machine {
             flow: flow.to_owned(),
             digest: digest.to_owned(),
             params: Value::Record(given),
+            again: self.called.get(&place.to_string()).cloned(),
         }));
         self.wait(thread, place, Pending::Child { thread, node, flow: flow.to_owned(), run });
         Ok(Went::Nowhere)

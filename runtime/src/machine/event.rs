@@ -138,6 +138,34 @@ pub struct Start {
     /// Random letters, drawn by the host, of which `uuid()` and `random()` are made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<String>,
+    /// That it does again what another run did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<Again>,
+}
+
+impl Default for Start {
+    /// Without a trigger and a payload.
+    fn default() -> Self {
+        Self { trigger: None, payload: Value::Null, env: BTreeMap::new(), seed: None, trace: None, again: None }
+    }
+}
+
+/// That a run does again what another run did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Again {
+    /// The other run.
+    pub run: String,
+    /// From which step on; what the other run did besides that and what followed from it is kept.
+    pub from: String,
+    /// The run whose idempotency keys its calls have, so that what took effect there takes none again. Without one it has
+    /// its own, and all calls are new ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<String>,
+    /// When it began.
+    pub at: Instant,
+    /// The runs that the other run called, by place: where one is called again with the same keys, it does the same.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub called: BTreeMap<String, String>,
 }
 
 /// What is to be done about a step whose outcome is not known.
@@ -363,6 +391,8 @@ pub struct Child {
     pub digest: String,
     /// The record of its parameters.
     pub params: Value,
+    /// The run whose doings it does again with the same keys.
+    pub again: Option<String>,
 }
 
 /// An attempt to be made.

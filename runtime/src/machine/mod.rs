@@ -7,6 +7,7 @@
 //!
 //! Left out on purpose: how calls are made, timers kept and journals written (see [`crate::engine`]).
 
+mod again;
 mod bus;
 mod child;
 mod choice;
@@ -39,7 +40,8 @@ use flow_model::{
 use petgraph::graph::NodeIndex;
 
 pub use self::{
-    event::{Action, Call, Child, Decision, Event, Outcome, Progress, Record, Repeat, Response, Start, Verdict},
+    again::{Taken, Unfit, again},
+    event::{Action, Again, Call, Child, Decision, Event, Outcome, Progress, Record, Repeat, Response, Start, Verdict},
     pending::{Awaited, Status},
     place::Place,
     replay::{Diverged, Said, replay},
@@ -62,6 +64,10 @@ pub const VERSION: u32 = 1;
 #[derive(Debug)]
 pub struct Machine {
     run: String,
+    /// What the idempotency keys of its calls are made of: its id, or that of the run whose doings it does again.
+    keys: String,
+    /// Runs that are called again, by place.
+    called: BTreeMap<String, String>,
     plan: Arc<Plan>,
     library: Library,
     env: BTreeMap<String, String>,
@@ -148,8 +154,11 @@ enum Went {
 impl Machine {
     /// A run that nothing has happened to.
     pub fn new(run: impl Into<String>, plan: Arc<Plan>, library: Library) -> Self {
+        let run = run.into();
         Self {
-            run: run.into(),
+            keys: run.clone(),
+            called: BTreeMap::new(),
+            run,
             plan,
             library,
             env: BTreeMap::new(),
@@ -253,7 +262,12 @@ impl Machine {
         self.seed = start.seed.clone().unwrap_or_else(|| self.run.clone());
         let scope = self.scopes.open(None);
         let trigger = start.trigger.and_then(|index| plan.triggers.get(index));
-        self.deadline = trigger.and_then(|trigger| trigger.within).map(|within| self.now.after(within));
+        let begun = start.again.as_ref().map_or(self.now, |again| again.at);
+        self.deadline = trigger.and_then(|trigger| trigger.within).map(|within| begun.after(within));
+        if let Some(Again { keys: Some(keys), called, .. }) = &start.again {
+            self.keys.clone_from(keys);
+            self.called.clone_from(called);
+        }
         if let Some(slot) = trigger.and_then(|trigger| trigger.bind) {
             self.scopes.view(scope).set(slot, start.payload.clone());
         }

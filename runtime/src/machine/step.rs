@@ -107,7 +107,7 @@ impl Machine {
             return Ok(Went::On);
         }
         let key = match &step.key {
-            None => place.key(&self.run),
+            None => place.key(&self.keys),
             Some(key) => match self.value(thread, node, key)? {
                 Value::Null => {
                     let failure = Failure::new(ErrorKind::Invalid, "the idempotency key is null");

@@ -25,7 +25,7 @@ use crate::{
     chance::Seeded,
     journal::{Row, RunId},
     machine::{Event, Start},
-    store::{Batch, Committed, Error, Filter, Note, RunDetail, RunSummary, Store, Unfinished},
+    store::{Batch, Committed, Error, Filter, Letter, Letters, Note, RunDetail, RunSummary, Store, Unfinished},
     timer::Clock as _,
 };
 
@@ -187,6 +187,18 @@ impl Store for Disk {
 
     async fn list(&self, filter: Filter) -> Result<Vec<RunSummary>, Error> {
         self.operate(self.inner.list(filter)).await
+    }
+
+    async fn letter(&self, id: i64) -> Result<Option<Letter>, Error> {
+        self.operate(self.inner.letter(id)).await
+    }
+
+    async fn letters(&self, which: Letters) -> Result<Vec<Letter>, Error> {
+        self.operate(self.inner.letters(which)).await
+    }
+
+    async fn settle(&self, id: i64, how: String) -> Result<(), Error> {
+        self.operate(self.inner.settle(id, how)).await
     }
 
     async fn unfinished(&self) -> Result<Vec<Unfinished>, Error> {

@@ -10,6 +10,7 @@ mod read;
 mod schema;
 mod sqlite;
 mod told;
+mod verify;
 mod write;
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr, sync::Arc};
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     read::{Reader, read},
     sqlite::Sqlite,
+    verify::{Kept, Verified},
 };
 use crate::{
     journal::{Damage, History, Row, RunId},
@@ -128,6 +130,8 @@ pub struct Batch {
     pub read: Vec<i64>,
     /// No more events are gathered for it, if that time has come; then nothing else is written.
     pub closes: bool,
+    /// Dead letters that are dealt with by it, and how.
+    pub settles: Vec<(i64, String)>,
     /// When it began, if that is in this turn.
     pub begun_at: Option<Instant>,
     /// The time of the turn.
@@ -149,6 +153,7 @@ impl Batch {
             mail: Vec::new(),
             read: Vec::new(),
             closes: false,
+            settles: Vec::new(),
             begun_at: None,
             at,
         }
@@ -292,6 +297,47 @@ pub struct DeadLetter {
     pub value: Value,
     /// When.
     pub at: Instant,
+}
+
+/// A dead letter as it lies in the store.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Letter {
+    /// Its number.
+    pub id: i64,
+    /// The run that left it.
+    pub run: RunId,
+    /// Its flow.
+    pub flow: String,
+    /// Where.
+    pub place: Place,
+    /// The queue.
+    pub queue: String,
+    /// When.
+    pub at: Instant,
+    /// What was kept; not in lists.
+    pub value: Option<Value>,
+    /// What became of it, if something did.
+    pub settled: Option<String>,
+}
+
+/// Which dead letters to list: newest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Letters {
+    /// In one queue.
+    pub queue: Option<String>,
+    /// Whether those are left out that are dealt with.
+    pub which: WhichLetters,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// Whether dead letters are listed that are dealt with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhichLetters {
+    /// They are not.
+    Open,
+    /// They are.
+    All,
 }
 
 /// An event that a run has emitted.
@@ -528,6 +574,15 @@ pub trait Store: Send + Sync {
 
     /// Runs, newest first, without their results and answers.
     async fn list(&self, filter: Filter) -> Result<Vec<RunSummary>, Error>;
+
+    /// A dead letter, with what was kept.
+    async fn letter(&self, id: i64) -> Result<Option<Letter>, Error>;
+
+    /// Dead letters, newest first, without what was kept.
+    async fn letters(&self, which: Letters) -> Result<Vec<Letter>, Error>;
+
+    /// Writes what became of a dead letter, unless something has. Durable when it returns.
+    async fn settle(&self, id: i64, how: String) -> Result<(), Error>;
 
     /// Runs that are not over, in the order in which they were accepted.
     async fn unfinished(&self) -> Result<Vec<Unfinished>, Error>;

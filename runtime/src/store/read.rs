@@ -1,7 +1,7 @@
 //! What is in the store?
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -9,8 +9,12 @@ use std::{
 use flow_model::{units::Instant, value::Value};
 use rusqlite::{Connection, OptionalExtension as _, ToSql, types::Type};
 use serde::de::DeserializeOwned;
+use sha2::{Digest as _, Sha256};
 
-use super::{Begun, DeadLetter, Emitted, Error, Filter, RunDetail, RunState, RunSummary, Unfinished, schema};
+use super::{
+    Begun, DeadLetter, Emitted, Error, Filter, Letter, Letters, RunDetail, RunState, RunSummary, Unfinished,
+    WhichLetters, schema, verify::Kept,
+};
 use crate::{
     journal::{self, History, Row, RunId},
     machine::{Event, Start},
@@ -22,6 +26,11 @@ const SUMMARY: &str =
 /// The same without what may be large.
 const LISTED: &str =
     "select id, flow, plan, started_by, state, reason, started_at, ended_at, wake_at, null, null from runs";
+
+/// A dead letter without what was kept, and where it comes from.
+const LETTER: &str =
+    "select letter.id, letter.run, coalesce(runs.flow, ''), letter.place, letter.queue, letter.at, letter.settled";
+const LETTERS: &str = "from dead_letters letter left join runs on runs.id = letter.run";
 
 /// How many runs are named where several fit.
 const MOST_NAMED: u32 = 10;
@@ -140,6 +149,36 @@ impl Reader {
         Ok(letters.collect::<Result<_, _>>()?)
     }
 
+    /// A dead letter, with what was kept.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub fn letter(&self, id: i64) -> Result<Option<Letter>, Error> {
+        let connection = self.lock();
+        let mut statement =
+            connection.prepare_cached(&format!("{LETTER}, letter.value {LETTERS} where letter.id = ?"))?;
+        let found = statement.query_row([id], |row| Ok(Letter { value: Some(json(row, 7)?), ..letter(row)? }));
+        Ok(found.optional()?)
+    }
+
+    /// Dead letters, newest first, without what was kept.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub fn letters(&self, which: &Letters) -> Result<Vec<Letter>, Error> {
+        let connection = self.lock();
+        let open = match which.which {
+            WhichLetters::Open => "letter.settled is null",
+            WhichLetters::All => "true",
+        };
+        let mut statement = connection.prepare_cached(&format!(
+            "{LETTER} {LETTERS} where {open} and (?1 is null or letter.queue = ?1) order by letter.id desc limit ?2"
+        ))?;
+        let limit = i64::try_from(which.limit).unwrap_or(i64::MAX);
+        let letters = statement.query_map(rusqlite::params![which.queue, limit], letter)?;
+        Ok(letters.collect::<Result<_, _>>()?)
+    }
+
     /// The journal of a run, as it is stored.
     ///
     /// # Errors
@@ -237,6 +276,40 @@ impl Reader {
         Ok(begun.collect::<Result<_, _>>()?)
     }
 
+    /// What SQLite says of its own pages, where that is not well.
+    pub(super) fn pages(&self) -> Result<Vec<String>, Error> {
+        let connection = self.lock();
+        let mut statement = connection.prepare("pragma quick_check(20)")?;
+        let said = statement.query_map([], |row| row.get::<_, String>(0))?;
+        Ok(said.filter(|line| line.as_ref().map_or(true, |line| line != "ok")).collect::<Result<_, _>>()?)
+    }
+
+    /// The digests of the plans that are what their digest says.
+    pub(super) fn plans_that_are_as_written(&self) -> Result<BTreeSet<String>, Error> {
+        let connection = self.lock();
+        let mut statement = connection.prepare("select digest, plan from plans")?;
+        let plans = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
+        let mut kept = BTreeSet::new();
+        for plan in plans {
+            let (digest, plan) = plan?;
+            if hex::encode(Sha256::digest(&plan)) == digest {
+                kept.insert(digest);
+            }
+        }
+        Ok(kept)
+    }
+
+    /// Some runs after one, in the order of their ids.
+    pub(super) fn kept_after(&self, run: Option<&RunId>) -> Result<Vec<Kept>, Error> {
+        let connection = self.lock();
+        let mut statement =
+            connection.prepare_cached("select id, flow, state, plan from runs where id > ? order by id limit 1000")?;
+        let runs = statement.query_map([run.map_or("", RunId::as_str)], |row| {
+            Ok(Kept { run: parsed(row, 0)?, flow: row.get(1)?, state: parsed(row, 2)?, plan: row.get(3)? })
+        })?;
+        Ok(runs.collect::<Result<_, _>>()?)
+    }
+
     /// The events that a run has emitted, oldest first.
     ///
     /// # Errors
@@ -256,6 +329,19 @@ impl Reader {
         })?;
         Ok(events.collect::<Result<_, _>>()?)
     }
+}
+
+fn letter(row: &rusqlite::Row<'_>) -> rusqlite::Result<Letter> {
+    Ok(Letter {
+        id: row.get(0)?,
+        run: parsed(row, 1)?,
+        flow: row.get(2)?,
+        place: json(row, 3)?,
+        queue: row.get(4)?,
+        at: Instant(row.get(5)?),
+        value: None,
+        settled: row.get(6)?,
+    })
 }
 
 fn summary(row: &rusqlite::Row<'_>) -> rusqlite::Result<RunSummary> {

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use flow_model::units::Instant;
 
 use super::{
-    Batch, Committed, Error, Filter, Note, Reader, RunDetail, RunState, RunSummary, Store, Unfinished,
+    Batch, Committed, Error, Filter, Letter, Letters, Note, Reader, RunDetail, RunState, RunSummary, Store, Unfinished,
     lock::Lock,
     read, schema,
     write::{Job, Writer},
@@ -115,6 +115,18 @@ impl Store for Sqlite {
 
     async fn list(&self, filter: Filter) -> Result<Vec<RunSummary>, Error> {
         self.reading(move |reader| reader.list(&filter)).await
+    }
+
+    async fn letter(&self, id: i64) -> Result<Option<Letter>, Error> {
+        self.reading(move |reader| reader.letter(id)).await
+    }
+
+    async fn letters(&self, which: Letters) -> Result<Vec<Letter>, Error> {
+        self.reading(move |reader| reader.letters(&which)).await
+    }
+
+    async fn settle(&self, id: i64, how: String) -> Result<(), Error> {
+        self.writer.submit(|reply| Job::Settle { id, how, reply }).await
     }
 
     async fn unfinished(&self) -> Result<Vec<Unfinished>, Error> {

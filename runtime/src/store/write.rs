@@ -37,6 +37,7 @@ type Reply<T> = oneshot::Sender<Result<T, Error>>;
 pub(super) enum Job {
     Plan { digest: String, flow: String, plan: Vec<u8>, reply: Reply<()> },
     Notes { notes: Vec<Note>, reply: Reply<()> },
+    Settle { id: i64, how: String, reply: Reply<()> },
     Batch { batch: Box<Batch>, reply: Reply<Committed> },
 }
 
@@ -113,7 +114,7 @@ impl Thread {
                 self.is_slow.store(false, Ordering::Relaxed);
                 submitted.recv()
             });
-            let Ok((handed_in, first)) = first else { return };
+            let Ok((handed_in, first)) = first else { return self.put_together() };
             let mut jobs = vec![first];
             jobs.extend(submitted.try_iter().take(MOST_JOBS - 1).map(|(_, job)| job));
             let count = jobs.len();
@@ -125,6 +126,14 @@ impl Thread {
                 self.failed = Some(error);
             }
             self.is_slow.store(count >= MANY_JOBS && handed_in.elapsed() > LONG, Ordering::Relaxed);
+        }
+    }
+
+    /// Brings what is in the log into the database, so that a folder at rest is one file. Readers are not waited for: where
+    /// one is in the way, the log stays, and nothing is lost.
+    fn put_together(&self) {
+        if self.failed.is_none() {
+            let _ = self.connection.query_row("pragma wal_checkpoint(passive)", [], |_| Ok(()));
         }
     }
 
@@ -170,6 +179,10 @@ impl Thread {
                         done.push(Finished::Plain(reply));
                         keep(&transaction, &notes)?;
                     }
+                    Job::Settle { id, how, reply } => {
+                        done.push(Finished::Plain(reply));
+                        settle(&transaction, id, &how)?;
+                    }
                     Job::Batch { batch, reply } => {
                         done.push(Finished::Batch(reply, Committed::Done(Done::default())));
                         let committed = write(&transaction, &batch)?;
@@ -196,7 +209,7 @@ impl Thread {
 
 fn refuse(job: Job, error: &Error) {
     match job {
-        Job::Plan { reply, .. } | Job::Notes { reply, .. } => {
+        Job::Plan { reply, .. } | Job::Notes { reply, .. } | Job::Settle { reply, .. } => {
             let _ = reply.send(Err(error.clone()));
         }
         Job::Batch { reply, .. } => {
@@ -233,6 +246,9 @@ fn write(transaction: &Transaction<'_>, batch: &Batch) -> Result<Committed, Erro
         transaction
             .prepare_cached("insert into dead_letters (run, place, queue, value, at) values (?, ?, ?, ?, ?)")?
             .execute(params![run, text(&letter.place), letter.queue, text(&letter.value), letter.at.0])?;
+    }
+    for (letter, how) in &batch.settles {
+        settle(transaction, *letter, how)?;
     }
     let mut done = Done::default();
     for (begun, new) in &batch.begins {
@@ -274,6 +290,14 @@ fn keep(transaction: &Transaction<'_>, notes: &[Note]) -> Result<(), Error> {
             .prepare_cached("insert or replace into notes (scope, key, text) values (?, ?, ?)")?
             .execute(params![note.scope, note.key, note.text])?;
     }
+    Ok(())
+}
+
+/// Writes what became of a dead letter, unless something has.
+fn settle(transaction: &Transaction<'_>, letter: i64, how: &str) -> Result<(), Error> {
+    transaction
+        .prepare_cached("update dead_letters set settled = ? where id = ? and settled is null")?
+        .execute(params![how, letter])?;
     Ok(())
 }
 

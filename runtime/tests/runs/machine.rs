@@ -461,6 +461,7 @@ fn the_deadline_ends_the_run() {
         env: [].into(),
         seed: None,
         trace: None,
+        again: None,
     }));
     let deadline = play.machine.deadline().unwrap();
     assert_eq!(deadline.since(play.now), Millis::seconds(10));
@@ -482,6 +483,7 @@ fn a_run_sees_the_environment_that_it_began_with() {
         env,
         seed: None,
         trace: None,
+        again: None,
     }));
     assert_eq!(play.value(), Value::text("eu"));
 }
@@ -500,7 +502,14 @@ fn what_a_run_has_seen_is_in_its_journal_and_seen_again() {
     let mut play = Play::new(plan(&[], body));
     let start = |seed: &str| {
         let seed = Some(seed.to_owned());
-        flow_runtime::machine::Start { trigger: None, payload: Value::Null, env: [].into(), seed, trace: None }
+        flow_runtime::machine::Start {
+            trigger: None,
+            payload: Value::Null,
+            env: [].into(),
+            seed,
+            trace: None,
+            again: None,
+        }
     };
     play.apply(Event::Started(start("5eed")));
     play.fire();

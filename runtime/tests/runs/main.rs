@@ -5,6 +5,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test says what failed by where it stopped")]
 
+mod again;
 mod ask;
 mod cases;
 mod conformance;

@@ -48,7 +48,8 @@ fn seen(machine: &Machine) -> Seen {
 fn run_wildly(plan: &Arc<Plan>, rng: &mut Rng) -> (Play, Vec<(usize, Seen)>) {
     let mut play = Play::of(Arc::clone(plan));
     let mut after = Vec::new();
-    let start = Start { trigger: None, payload: Value::Null, env: BTreeMap::new(), seed: None, trace: None };
+    let start =
+        Start { trigger: None, payload: Value::Null, env: BTreeMap::new(), seed: None, trace: None, again: None };
     play.apply(Event::Started(start));
     after.push((play.said.len(), seen(&play.machine)));
     for _ in 0..400 {

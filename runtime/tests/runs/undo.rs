@@ -267,6 +267,7 @@ fn the_deadline_undoes_what_was_done() {
         env: [].into(),
         seed: None,
         trace: None,
+        again: None,
     }));
     play.ok("a", 1);
     play.now = play.machine.deadline().unwrap();

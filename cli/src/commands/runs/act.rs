@@ -1,8 +1,10 @@
 //! `flowc runs cancel|approve|reject|resolve`: what people want of a run.
 
+use std::path::Path;
+
 use flow_runtime::{
     control::{Ask, How, Told},
-    engine::RunState,
+    engine::{Redo, RunState},
     machine::Verdict,
     store::RunSummary,
 };
@@ -73,8 +75,36 @@ pub(super) fn resolve(args: &args::RunsResolve) -> Result<Exit, Trouble> {
     tell(&format!("{} {said}", at(&run, &answered)), &run, &args.of, &answered)
 }
 
+/// Begins a run that does again what another did.
+///
+/// # Errors
+/// There is no such run, or it can't be done again.
+pub(super) fn again(of: &args::OneRun, redo: Redo) -> Result<Exit, Trouble> {
+    let run = find(&open(&of.data, &of.program)?, &of.run)?;
+    let answered = ask(of, &Ask::Again { run: run.id.clone(), redo })?;
+    begun(&answered, &open_folder(of)?)
+}
+
+/// Says which run has begun.
+///
+/// # Errors
+/// The output can't be written.
+pub(in crate::commands) fn begun(answered: &Answered, data: &Path) -> Result<Exit, Trouble> {
+    let Told::Begun { run } = &answered.told else { return Ok(Exit::Done) };
+    let next = match answered.by {
+        Doer::Other => format!("{} {}", styled(QUIET, "to see what comes of it:"), command("show", run, data)),
+        Doer::Us => format!(
+            "{} {}",
+            styled(QUIET, "nobody serves the data folder; to let the run go on:"),
+            styled(HINT, command("resume", run, data))
+        ),
+    };
+    ui::print(&format!("run {} begins\n  {next}\n", styled(STRONG, run)))?;
+    Ok(Exit::Done)
+}
+
 fn ask(of: &args::OneRun, ask: &Ask) -> Result<Answered, Trouble> {
-    asking::ask(&of.data, &of.program, ask)
+    asking::ask(&of.data, &of.program, ask, &[])
 }
 
 /// The step and the run that something was about.

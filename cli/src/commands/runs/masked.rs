@@ -9,7 +9,10 @@ use flow_model::{
     plan::{NodeKind, Plan},
     value::Value,
 };
-use flow_runtime::{machine::Outcome, store::RunDetail};
+use flow_runtime::{
+    machine::{Outcome, Place},
+    store::RunDetail,
+};
 
 /// Hides what is personal. Without the plan nobody knows what is, so every value is hidden.
 pub(super) fn masked(mut detail: RunDetail, plan: Option<&Plan>) -> RunDetail {
@@ -28,10 +31,18 @@ pub(super) fn masked(mut detail: RunDetail, plan: Option<&Plan>) -> RunDetail {
     if let Some(answer) = &mut detail.summary.answer {
         answer.body = answer.body.take().map(|body| answered(plan).apply(body));
     }
-    for letter in &mut detail.dead_letters {
-        letter.value = kept(&letter.place.path).apply(std::mem::replace(&mut letter.value, Value::Null));
+    for left in &mut detail.dead_letters {
+        left.value = letter(std::mem::replace(&mut left.value, Value::Null), &left.place, plan);
     }
     detail
+}
+
+/// What a dead letter of a run holds, without what is personal.
+pub(in crate::commands) fn letter(value: Value, place: &Place, plan: Option<&Plan>) -> Value {
+    match plan {
+        Some(plan) => plan.personal.get(&place.path).cloned().unwrap_or_default().apply(value),
+        None => Mask::all().apply(value),
+    }
 }
 
 fn result(plan: Option<&Plan>) -> Mask {

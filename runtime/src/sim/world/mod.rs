@@ -166,6 +166,7 @@ impl<'a> World<'a> {
             env: BTreeMap::new(),
             seed: Some(SEED.to_owned()),
             trace: None,
+            again: None,
         };
         self.say(None, What::Said("the run begins".to_owned()));
         self.begin("test".to_owned(), Arc::clone(&self.plan), None, start.clone())?;
@@ -247,8 +248,7 @@ impl<'a> World<'a> {
                     let Some(plan) = self.plans.iter().find(|plan| plan.digest() == child.digest).cloned() else {
                         return Err(format!("the flow `{}` is called, and its plan is not given", child.flow));
                     };
-                    let start =
-                        Start { trigger: None, payload: child.params, env: BTreeMap::new(), seed: None, trace: None };
+                    let start = Start { payload: child.params, ..Start::default() };
                     let parent = Some((run, child.place));
                     if goes_on {
                         self.begin(child.run, plan, parent, start)?;

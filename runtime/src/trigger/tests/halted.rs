@@ -10,7 +10,7 @@ use crate::{
     engine::{RunDetail, RunId},
     journal::Row,
     machine::{Event, Start},
-    store::{self, Batch, Committed, Note, Sqlite, Store, Unfinished},
+    store::{self, Batch, Committed, Letter, Letters, Note, Sqlite, Store, Unfinished},
 };
 use plans::{http, plan, text};
 
@@ -71,6 +71,18 @@ impl Store for Failing {
 
     async fn list(&self, filter: Filter) -> Result<Vec<RunSummary>, store::Error> {
         self.inner.list(filter).await
+    }
+
+    async fn letter(&self, id: i64) -> Result<Option<Letter>, store::Error> {
+        self.inner.letter(id).await
+    }
+
+    async fn letters(&self, which: Letters) -> Result<Vec<Letter>, store::Error> {
+        self.inner.letters(which).await
+    }
+
+    async fn settle(&self, id: i64, how: String) -> Result<(), store::Error> {
+        self.inner.settle(id, how).await
     }
 
     async fn unfinished(&self) -> Result<Vec<Unfinished>, store::Error> {

@@ -11,6 +11,7 @@ mod probe;
 mod reload;
 mod route;
 mod schedule;
+mod upload;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -59,6 +59,7 @@ impl Play {
             env: BTreeMap::new(),
             seed: None,
             trace: None,
+            again: None,
         }));
         play
     }
