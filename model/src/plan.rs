@@ -509,7 +509,7 @@ pub struct Trigger {
     /// The kind with its own settings.
     pub kind: TriggerKind,
     /// Takes the payload: for `http`, the record `{ body, headers, query, method, path }`; for `every` and `cron`,
-    /// `{ scheduled_at }`; for `event`, the event.
+    /// `{ scheduled_at }`; for `event`, the event; for `file`, the record `{ path, modified_at, file }`.
     pub bind: Option<Slot>,
     /// The type of the payload.
     pub payload: Type,
@@ -619,6 +619,12 @@ pub enum TriggerKind {
         zone: String,
         /// What becomes of times that passed while nothing ran.
         catch_up: CatchUp,
+    },
+    /// `on file "inbox/*.csv"`
+    File {
+        /// Which files: `*`, `?` and `**` stand for parts of names, one character and folders. Below the project's folder,
+        /// unless it begins with `/`.
+        pattern: String,
     },
     /// `on event customer.created`, `on event customer.*`
     Event {

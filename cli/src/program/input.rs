@@ -120,16 +120,21 @@ impl Start<'_> {
                 TriggerKind::Every(_) | TriggerKind::Cron { .. } => {
                     Ok(Value::record([("scheduled_at", Value::Timestamp(self.now.timestamp()))]))
                 }
-                TriggerKind::Http { .. } | TriggerKind::Webhook { .. } | TriggerKind::Event { .. } => {
+                TriggerKind::Http { .. }
+                | TriggerKind::Webhook { .. }
+                | TriggerKind::Event { .. }
+                | TriggerKind::File { .. } => {
                     Err(Trouble::new(Exit::Usage, format!("`{}` is started by `{}`", self.plan.flow, name(trigger)))
                         .help("give what comes with it, for example `--input @event.json`"))
                 }
             };
         };
         match json {
-            Json::Array(items) if trigger.bound() != trigger.payload => {
-                items.into_iter().map(|item| self.one_payload(trigger, &item)).collect::<Result<_, _>>().map(Value::List)
-            }
+            Json::Array(items) if trigger.bound() != trigger.payload => items
+                .into_iter()
+                .map(|item| self.one_payload(trigger, &item))
+                .collect::<Result<_, _>>()
+                .map(Value::List),
             _ if trigger.bound() != trigger.payload => {
                 Err(Trouble::new(Exit::Usage, format!("`{}` is started by a batch", self.plan.flow))
                     .help("give a list of what comes with each event: `--input '[{ … }]'`"))
@@ -163,6 +168,11 @@ impl Start<'_> {
                 types.0.extend(connector.into_iter().flat_map(|connector| connector.types.0.clone()));
                 self.decoder(&types, &|decoder| decoder.json(json, &trigger.payload)).map_err(mismatch)
             }
+            TriggerKind::File { pattern } => Err(Trouble::new(
+                Exit::Usage,
+                format!("`{}` is started by files, and no input stands for one", self.plan.flow),
+            )
+            .help(format!("run `flowc serve`, and put a file where `{pattern}` means it"))),
             TriggerKind::Every(_) | TriggerKind::Cron { .. } | TriggerKind::Event { .. } => {
                 self.decoder(&types, &|decoder| decoder.json(json, &trigger.payload)).map_err(mismatch)
             }
@@ -209,6 +219,7 @@ pub(crate) fn name(trigger: &Trigger) -> String {
         TriggerKind::Every(every) => format!("every {every}"),
         TriggerKind::Webhook { connection, trigger, .. } => format!("{connection}.{trigger}"),
         TriggerKind::Cron { line, zone, .. } => format!("cron {line} in {zone}"),
+        TriggerKind::File { pattern } => format!("file {pattern}"),
         TriggerKind::Event { events, pattern } => match pattern {
             Some(pattern) => format!("event {pattern}"),
             None => format!("event {}", events.join(", ")),

@@ -195,7 +195,9 @@ fn expected_of_one(trigger: &Trigger) -> Type {
             let at = Timestamp::from_second(SCHEDULED_AT).expect("2026 is within the range of timestamps");
             vec![("scheduled_at", Value::Timestamp(at))]
         }
-        TriggerKind::Webhook { .. } | TriggerKind::Event { .. } => return trigger.payload.clone(),
+        TriggerKind::Webhook { .. } | TriggerKind::Event { .. } | TriggerKind::File { .. } => {
+            return trigger.payload.clone();
+        }
     };
     let mut fields = fields.clone();
     for (name, value) in defaults {

@@ -232,7 +232,7 @@ impl<'a> Needs<'a> {
             TriggerKind::Event { events, .. } => {
                 events.iter().for_each(|event| self.ty(&Type::Named(event.clone())));
             }
-            TriggerKind::Every(_) | TriggerKind::Cron { .. } => {}
+            TriggerKind::Every(_) | TriggerKind::Cron { .. } | TriggerKind::File { .. } => {}
         }
     }
 

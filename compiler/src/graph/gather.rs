@@ -83,7 +83,9 @@ impl Lowering<'_> {
             self.el.problems.push(
                 Diagnostic::new(Code::E0411, message, per.span, "each event of the batch may have another")
                     .label(batch.span, "gathered here")
-                    .help("write `concurrency: 1` without `per`; `batch: 100 or 5s per key` gathers each key for itself"),
+                    .help(
+                        "write `concurrency: 1` without `per`; `batch: 100 or 5s per key` gathers each key for itself",
+                    ),
             );
         }
     }

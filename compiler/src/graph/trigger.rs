@@ -32,9 +32,19 @@ const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
 const COMMON: [&str; 3] = ["concurrency", "at_most", "within"];
 const CRON: [&str; 4] = ["catch_up", "concurrency", "at_most", "within"];
+const FILE: [&str; 4] = ["concurrency", "at_most", "batch", "within"];
 const EVENT: [&str; 6] = ["dedupe", "concurrency", "at_most", "batch", "debounce", "within"];
 const HTTP: [&str; 8] = ["body", "verify", "dedupe", "concurrency", "at_most", "batch", "debounce", "within"];
 const WEBHOOK: [&str; 7] = ["verify", "dedupe", "concurrency", "at_most", "batch", "debounce", "within"];
+
+/// What comes with a file.
+fn file_payload() -> Type {
+    Type::Record(IndexMap::from([
+        ("path".to_owned(), Field::of(Type::String)),
+        ("modified_at".to_owned(), Field::of(Type::Timestamp)),
+        ("file".to_owned(), Field::of(Type::File)),
+    ]))
+}
 
 /// A trigger whose payload may be bound.
 struct Bound<'w> {
@@ -112,6 +122,7 @@ impl Lowering<'_> {
             TriggerSource::Cron { line, zone } => {
                 (self.cron(line, zone.as_ref()), schedule::payload(), None, CRON.as_slice())
             }
+            TriggerSource::File(pattern) => (self.on_file(pattern), file_payload(), None, FILE.as_slice()),
             TriggerSource::Event(path) => self.on_event(path)?,
             TriggerSource::Connection(path) => self.webhook(written, path)?,
         };
@@ -228,6 +239,28 @@ impl Lowering<'_> {
             None => Millis::seconds(1),
         };
         (TriggerKind::Every(millis), schedule::payload(), None, &COMMON)
+    }
+
+    /// `on file "inbox/*.csv"`
+    fn on_file(&mut self, pattern: &Ident) -> TriggerKind {
+        let text = &pattern.text;
+        let wrong = if text.trim().is_empty() || text.ends_with('/') {
+            Some(("this names no file", "write which files: `on file \"inbox/*.csv\"`"))
+        } else if text.split('/').any(|part| part == "..") {
+            Some(("a path goes down alone", "leave `..` out: paths are below the project's folder, or begin with `/`"))
+        } else if text.contains('\\') {
+            Some(("folders are apart by `/`", "write `inbox/*.csv`, on every system"))
+        } else if text.split('/').any(|part| part.contains("**") && part != "**") {
+            Some(("`**` stands for whole folders", "write `inbox/**/*.csv`, or one `*` for a part of a name"))
+        } else if text.chars().any(|c| matches!(c, '[' | ']' | '{' | '}')) {
+            Some(("only `*`, `?` and `**` stand for others", "write a trigger for each kind of file"))
+        } else {
+            None
+        };
+        if let Some((message, help)) = wrong {
+            self.el.problems.push(Diagnostic::new(Code::E0411, message, pattern.span, "these files").help(help));
+        }
+        TriggerKind::File { pattern: text.clone() }
     }
 
     /// `on event customer.created`, `on event customer.*`
@@ -490,7 +523,9 @@ impl Lowering<'_> {
     fn verify(&mut self, written: &ast::Trigger, clauses: &BTreeMap<&str, &TriggerClause>, kind: &mut TriggerKind) {
         let verify: &mut Option<VerifyCall> = match kind {
             TriggerKind::Http { verify, .. } | TriggerKind::Webhook { verify, .. } => verify,
-            TriggerKind::Every(_) | TriggerKind::Cron { .. } | TriggerKind::Event { .. } => return,
+            TriggerKind::Every(_) | TriggerKind::Cron { .. } | TriggerKind::Event { .. } | TriggerKind::File { .. } => {
+                return;
+            }
         };
         let Some(clause) = clauses.get("verify") else {
             let is_named_wrong = written.clauses.iter().any(|clause| similar(&clause.name.text, ["verify"]).is_some());
@@ -523,7 +558,9 @@ impl Lowering<'_> {
         let head = match &written.source {
             TriggerSource::Http { path, .. } => Span { start: written.span.start, ..path.span },
             TriggerSource::Connection(path) => Span { start: written.span.start, ..path.span() },
-            TriggerSource::Every(_) | TriggerSource::Cron { .. } | TriggerSource::Event(_) => written.span,
+            TriggerSource::Every(_) | TriggerSource::Cron { .. } | TriggerSource::Event(_) | TriggerSource::File(_) => {
+                written.span
+            }
         };
         let mut problem =
             Diagnostic::new(Code::E0603, "nobody checks who sends this webhook", head, "anyone can start the flow");
@@ -555,7 +592,8 @@ impl Lowering<'_> {
             TriggerSource::Http { .. }
             | TriggerSource::Every(_)
             | TriggerSource::Cron { .. }
-            | TriggerSource::Event(_) => return,
+            | TriggerSource::Event(_)
+            | TriggerSource::File(_) => return,
         };
         let name = written.bind.as_ref().map_or(own, |name| name.text.as_str());
         let bind =

@@ -47,14 +47,15 @@ use self::{
     deploy::Deployed,
     drive::{Cell, Due},
 };
-pub use crate::{
-    journal::RunId,
-    store::{Filter, RunDetail, RunState, RunSummary},
-};
 use crate::{
+    blob::Blobs,
     store::{Begun, Error, Gathered, Sqlite, Store},
     timer::Timers,
     worker::Workers,
+};
+pub use crate::{
+    journal::RunId,
+    store::{Filter, RunDetail, RunState, RunSummary},
 };
 
 /// How many runs are brought into memory at the same time.
@@ -175,6 +176,11 @@ impl Engine {
     /// called once, within a tokio runtime, and not beside [`Engine::resume`], which does the same.
     pub fn watch(&self) {
         self.inner.watch.spawn(Arc::clone(&self.inner).watch_timers());
+    }
+
+    /// Where the bytes of files lie.
+    pub(crate) fn blobs(&self) -> Arc<dyn Blobs> {
+        Arc::clone(&self.inner.settings.blobs)
     }
 
     /// How many runs that are not over stand how.

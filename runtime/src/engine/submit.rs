@@ -63,7 +63,17 @@ impl Submission {
         let notes = BTreeMap::new();
         let flow = flow.into();
         let share = Share::Whole;
-        Self { flow, plan: None, trigger: None, payload: params, dedupe: None, body_digest: None, notes, trace: None, share }
+        Self {
+            flow,
+            plan: None,
+            trigger: None,
+            payload: params,
+            dedupe: None,
+            body_digest: None,
+            notes,
+            trace: None,
+            share,
+        }
     }
 }
 
@@ -208,7 +218,8 @@ impl Inner {
         let now = self.settings.clock.now();
         let chance = &self.settings.chance;
         let run = RunId::new(now, u128::from(chance.draw()) << 64 | u128::from(chance.draw()));
-        let new = NewRun { flow, plan: digest, trigger: words, dedupe, queued: None, gate, parent: None, notes, gather };
+        let new =
+            NewRun { flow, plan: digest, trigger: words, dedupe, queued: None, gate, parent: None, notes, gather };
         // What nobody keeps is not written down.
         let trace = trace.filter(|trace| self.settings.observer.samples(trace).is_some());
         let start = Start {
@@ -358,6 +369,7 @@ pub fn started_by(trigger: &Trigger) -> String {
         TriggerKind::Every(every) => format!("every {every}"),
         TriggerKind::Webhook { connection, trigger, .. } => format!("{connection}.{trigger}"),
         TriggerKind::Cron { line, zone, .. } => format!("cron {line} in {zone}"),
+        TriggerKind::File { pattern } => format!("file {pattern}"),
         TriggerKind::Event { events, pattern } => match pattern {
             Some(pattern) => format!("event {pattern}"),
             None => format!("event {}", events.join(", ")),

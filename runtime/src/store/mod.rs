@@ -238,7 +238,7 @@ pub struct Note {
     pub scope: String,
     /// The key.
     pub key: String,
-    /// What is kept.
+    /// What is kept; with an empty text, the key is forgotten.
     pub text: String,
 }
 

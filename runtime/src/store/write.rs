@@ -286,6 +286,12 @@ fn write(transaction: &Transaction<'_>, batch: &Batch) -> Result<Committed, Erro
 
 fn keep(transaction: &Transaction<'_>, notes: &[Note]) -> Result<(), Error> {
     for note in notes {
+        if note.text.is_empty() {
+            transaction
+                .prepare_cached("delete from notes where scope = ? and key = ?")?
+                .execute(params![note.scope, note.key])?;
+            continue;
+        }
         transaction
             .prepare_cached("insert or replace into notes (scope, key, text) values (?, ?, ?)")?
             .execute(params![note.scope, note.key, note.text])?;
