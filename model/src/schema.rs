@@ -6,6 +6,7 @@
 
 mod each;
 mod http;
+mod oauth;
 mod page;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,10 @@ pub use self::http::{
     webhook_params,
 };
 pub use self::page::{Into, MOST_ITEMS, MOST_PAGES, Page, PageKind};
+
+pub use self::oauth::{
+    Algorithm, Assertion, Carry, Grant, OAuth, OAuth1, Pkce, SendClient, Session, SigV4, Signature, TokenAnswer,
+};
 
 /// A connector.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -123,6 +128,14 @@ pub enum Auth {
     Header(String, Expr),
     /// A query parameter of that name.
     Query(String, Expr),
+    /// With a token that a server gives out.
+    OAuth(Box<OAuth>),
+    /// With what an operation that logs in has answered.
+    Session(Box<Session>),
+    /// Signed with the secrets of OAuth 1.0a.
+    OAuth1(Box<OAuth1>),
+    /// Signed as Amazon Web Services ask for.
+    SigV4(Box<SigV4>),
 }
 
 /// What statuses and answers mean. Rules are tried in order and the first that fits decides; then statuses below 400

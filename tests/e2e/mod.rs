@@ -8,6 +8,7 @@ mod again;
 mod asked;
 mod bad_input;
 mod bad_webhook;
+mod connections;
 mod crash;
 mod custom_connector;
 mod large_file;

@@ -44,6 +44,10 @@ fn human(facts: &Facts) -> String {
     for (name, connection) in &facts.connections {
         let host = connection.host.as_deref().map(|host| format!(" at {host}")).unwrap_or_default();
         text.push_str(&format!("  calls     {name}: {}{host}\n", connection.connector));
+        if !connection.more_hosts.is_empty() {
+            let hosts = format!("reaches {} too", connection.more_hosts.join(", "));
+            text.push_str(&format!("              {}\n", styled(QUIET, hosts)));
+        }
         for operation in &connection.operations {
             text.push_str(&format!("              {operation}\n"));
         }
@@ -106,6 +110,7 @@ fn machine(facts: &Facts) -> Json {
                 "name": name,
                 "connector": connection.connector,
                 "host": connection.host,
+                "more_hosts": connection.more_hosts,
                 "operations": connection.operations,
                 "scopes": connection.scopes,
                 "calls": connection.calls.to_string(),

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use flow_model::{
     expr::{Expr, TextPart},
     plan::{NodeKind, Plan, Retry, SourceMap, Step},
-    schema::{Connector, Limit, Operation, Rate},
+    schema::{Auth, Connector, Grant, Limit, Operation, Rate},
     value::Value,
 };
 pub use formula::Formula;
@@ -51,6 +51,8 @@ pub struct ConnectionFacts {
     pub connector: String,
     /// The host that its requests go to, `{…}` where configuration decides; none for native connectors.
     pub host: Option<String>,
+    /// Other hosts that it reaches, sorted: those that give out its tokens, and those that its connector names.
+    pub more_hosts: Vec<String>,
     /// The operations, sorted.
     pub operations: Vec<String>,
     /// OAuth scopes that these need, sorted.
@@ -97,6 +99,7 @@ pub fn facts(plan: &Plan, sources: &SourceMap) -> Facts {
             let facts = ConnectionFacts {
                 connector: connection.connector.clone(),
                 host: host(connector, connection.config.get("base_url")),
+                more_hosts: more_hosts(connector),
                 operations: Vec::new(),
                 scopes: Vec::new(),
                 calls: Formula::default(),
@@ -307,6 +310,21 @@ pub(crate) fn host(connector: &Connector, base_url: Option<&Expr>) -> Option<Str
         }
         Some(expr) => url_host(expr),
     }
+}
+
+fn more_hosts(connector: &Connector) -> Vec<String> {
+    let Some(http) = &connector.http else { return Vec::new() };
+    let mut hosts = http.hosts.clone();
+    if let Auth::OAuth(oauth) = &http.auth {
+        let device = match &oauth.grant {
+            Grant::DeviceCode { device } => Some(device),
+            _ => None,
+        };
+        hosts.extend([Some(&oauth.token), oauth.refresh.as_ref(), device].into_iter().flatten().filter_map(url_host));
+    }
+    hosts.sort();
+    hosts.dedup();
+    hosts
 }
 
 fn url_host(base: &Expr) -> Option<String> {

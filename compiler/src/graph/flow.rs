@@ -182,9 +182,14 @@ impl Lowering<'_> {
     /// The type of what the flow returns, checked against what it declares.
     fn result(&mut self, info: &FlowInfo<'_>, ends: Ends) -> Type {
         if let Some(declared) = &info.result {
+            let written = info.ast;
+            // A value that should have been returned was told.
+            let is_told = self.el.problems.last().is_some_and(|last| {
+                last.code == Code::E0413
+                    && written.body.value.as_ref().is_some_and(|value| last.labels.iter().any(|l| l.span == value.span))
+            });
             let falls = ends == Ends::Falls && !declared.is_nullable() && !self.el.has_gaps;
-            if falls {
-                let written = info.ast;
+            if falls && !is_told {
                 let end = Span { start: written.body.span.end.saturating_sub(1), ..written.body.span };
                 let mut problem = Diagnostic::new(
                     Code::E0408,

@@ -3,6 +3,7 @@
 //! In: the names of a program. Out: the plan and the source map of each flow, and all problems of constants, functions
 //! and flows. A plan is complete in itself; of a flow with errors there is none.
 
+mod account;
 mod attempts;
 mod binding;
 mod builder;
@@ -26,6 +27,7 @@ mod tests;
 mod trigger;
 
 pub(crate) use self::{
+    account::accounts,
     content::{referred, secrets},
     failure::of_operation,
     step::wire,

@@ -7,7 +7,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    api::{Answer, Auth, Body, Media, Operation, Param, Place, Style},
+    api::{Answer, Body, Media, Operation, Param, Place, Style},
+    auth::Auth,
     document::Document,
     ty::{Field, Ty, Types},
     word,
@@ -151,7 +152,7 @@ pub(super) fn call<'a>(
             Place::Header => {
                 let lower = param.name.to_ascii_lowercase();
                 let is_own = OWN_HEADERS.contains(&lower.as_str())
-                    || (lower == "token" && matches!(auth, Auth::Bearer))
+                    || (lower == "token" && matches!(auth, Auth::Bearer | Auth::OAuth(_)))
                     || matches!(auth, Auth::Header(name) if name.eq_ignore_ascii_case(&lower));
                 if KEYS.contains(&lower.as_str()) {
                     if effect == Effect::Create {

@@ -7,6 +7,7 @@
 //! Left out on purpose: files and network; references to other documents lead nowhere.
 
 mod api;
+mod auth;
 mod call;
 mod discovery;
 mod document;

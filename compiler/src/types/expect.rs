@@ -204,6 +204,9 @@ impl Elaborator<'_> {
         let found = typed.ty.non_null();
         match (found, wanted.non_null()) {
             (Type::Json, to) => Some(format!("convert it: `… as {to}`, which is null where it does not fit")),
+            (from, to @ Type::Text(_)) if fit::is_text(types, from) => Some(format!(
+                "write the query in its place, with what varies in `{{…}}`; where it is made before, say what it is: `let query: {to} = \"…\"`"
+            )),
             (
                 Type::String,
                 to @ (Type::Email | Type::Url | Type::Uuid | Type::Timestamp | Type::Date | Type::Zoned),

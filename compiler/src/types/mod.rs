@@ -14,6 +14,7 @@ mod exhaustive;
 mod expect;
 mod fit;
 mod fixture;
+mod insertion;
 mod known;
 mod literal;
 mod member;

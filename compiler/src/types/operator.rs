@@ -301,7 +301,9 @@ impl Elaborator<'_> {
         if !ordered {
             let message = format!("`{}` has no order for these", op.symbol());
             let help = match (a, b) {
-                (Type::Money(_), Type::Money(_)) => Some("amounts in two currencies have no order".to_owned()),
+                (Type::Money(_), Type::Money(_)) => {
+                    Some("they may be in two currencies: convert one first, at a rate that you choose".to_owned())
+                }
                 (a, b) => unlike_help(a, b),
             };
             self.report_types(op_span, &message, (left.span, a), (right.span, b), help);

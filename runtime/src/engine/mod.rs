@@ -38,7 +38,7 @@ use tokio::sync::{Semaphore, broadcast};
 
 pub use self::{
     again::{Redo, RedoError},
-    progress::{Happening, Progress},
+    progress::{Happening, Progress, StepEnd},
     settings::{Limits, Settings},
     submit::{Accepted, Newness, Share, Submission, SubmitError, started_by},
     wait::{Answer, ControlError},
