@@ -214,9 +214,11 @@ pub struct Operation {
 
 impl Operation {
     /// Says whether a call may be repeated at once without doing more than once what it does: it only reads, does the same
-    /// when done again, or takes a key. A [`KeySource::Lookup`] lets it be repeated too, but not without looking first.
+    /// when done again, or takes a key. A [`KeySource::Lookup`] lets it be repeated too, but not without looking first. One
+    /// with a body is no call: each of those that it makes is safe by itself, and in a test it is what its stub says.
     pub fn is_repeatable(&self) -> bool {
         matches!(self.effect, Effect::Read | Effect::Idempotent)
+            || self.call == Call::Body
             || self.key.as_ref().is_some_and(|key| !matches!(key, KeySource::Lookup(_)))
     }
 
@@ -268,6 +270,8 @@ pub enum Call {
     Http(Box<Request>),
     /// Rust behind the native trait.
     Native,
+    /// Steps on other operations of the connector, which the plan of the caller holds as region 1 of the step.
+    Body,
 }
 
 /// An HTTP request and how its answer is read.

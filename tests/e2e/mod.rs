@@ -12,6 +12,7 @@ mod connections;
 mod crash;
 mod custom_connector;
 mod large_file;
+mod opening;
 mod personal;
 mod process;
 mod project;

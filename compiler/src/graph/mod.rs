@@ -6,6 +6,7 @@
 mod account;
 mod attempts;
 mod binding;
+mod body;
 mod builder;
 mod call;
 mod content;
@@ -76,6 +77,7 @@ pub(crate) fn plans(
         }
         found.append(&mut own);
     }
+    found.append(&mut body::bodies(names, definitions, &signatures, has_gaps));
     found.append(&mut rules::across_flows(names));
     if has_gaps {
         found.retain(|problem| problem.severity() == Severity::Error);

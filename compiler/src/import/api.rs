@@ -117,6 +117,8 @@ pub(super) struct Body<'a> {
 pub(super) struct Answer<'a> {
     pub(super) media: Media<'a>,
     pub(super) schema: Option<&'a Value>,
+    /// Whether it has the header `Link`.
+    pub(super) links: bool,
 }
 
 /// Reads a description.
@@ -376,12 +378,19 @@ impl<'a> Reader<'a> {
             return Some(Answer {
                 media: media.or_else(|| medias.first().copied()).unwrap_or(Media::Json),
                 schema: Some(schema),
+                links: has_links(response),
             });
         }
         let content = response.get("content")?.as_object()?;
         let (media, value) = choose(content)?;
-        Some(Answer { media, schema: value.get("schema") })
+        Some(Answer { media, schema: value.get("schema"), links: has_links(response) })
     }
+}
+
+/// Says whether a response has the header `Link`.
+fn has_links(response: &Value) -> bool {
+    let headers = response.get("headers").and_then(Value::as_object);
+    headers.is_some_and(|headers| headers.keys().any(|name| name.eq_ignore_ascii_case("link")))
 }
 
 /// A base from a URL with variables in braces.

@@ -10,6 +10,7 @@ use super::{
     api::{Answer, Body, Media, Operation, Param, Place, Style},
     auth::Auth,
     document::Document,
+    page::Pages,
     ty::{Field, Ty, Types},
     word,
 };
@@ -81,6 +82,10 @@ pub(super) struct Call {
     /// The properties of the request: `query` with its entries, `body`, …
     pub(super) parts: Vec<(&'static str, Part)>,
     pub(super) format: Option<&'static str>,
+    /// Whether answers have the header `Link`.
+    pub(super) links: bool,
+    /// How its pages follow each other, where it has some.
+    pub(super) pages: Option<Pages>,
     pub(super) scopes: Vec<String>,
     pub(super) deprecated: bool,
     pub(super) lost: Vec<String>,
@@ -126,6 +131,8 @@ pub(super) fn call<'a>(
         path: String::new(),
         parts: Vec::new(),
         format: None,
+        links: operation.answer.as_ref().is_some_and(|answer| answer.links),
+        pages: None,
         scopes: operation.scopes.iter().map(|scope| (*scope).to_owned()).collect(),
         deprecated: operation.deprecated,
         lost: Vec::new(),

@@ -272,7 +272,10 @@ fn inner(of: &Ty) -> String {
 
 fn operation(out: &mut Out, call: &Call) {
     out.doc(&call.doc);
-    let result = call.result.as_ref().map(|result| format!(" -> {}", ty(result))).unwrap_or_default();
+    let result = match &call.pages {
+        Some(pages) => format!(" -> Stream<{}>", ty(&pages.item)),
+        None => call.result.as_ref().map(|result| format!(" -> {}", ty(result))).unwrap_or_default(),
+    };
     if call.params.iter().any(|param| !param.doc.is_empty()) {
         out.line(&format!("operation {}(", call.name));
         for param in &call.params {
@@ -304,6 +307,9 @@ fn operation(out: &mut Out, call: &Call) {
         request.push_str(&format!(" {{ {} }}", parts.collect::<Vec<_>>().join(", ")));
     }
     out.line(&request);
+    if let Some(pages) = &call.pages {
+        out.line(&format!("page: {}", pages.form));
+    }
     if let Some(format) = call.format {
         out.line(&format!("format: {format}"));
     }

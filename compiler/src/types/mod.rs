@@ -146,6 +146,16 @@ impl<'a> Elaborator<'a> {
         self
     }
 
+    /// Goes on in the declaration of a connector, or out of it; gives where it was before.
+    pub(crate) fn move_to(&mut self, connector: Option<String>) -> Option<String> {
+        std::mem::replace(&mut self.within, connector)
+    }
+
+    /// The connector whose declaration the expressions are part of.
+    pub(crate) fn connector(&self) -> Option<&str> {
+        self.within.as_deref()
+    }
+
     /// Gives a meaning to `config`, `body`, `status`, `headers` or `query`, and with [`Ambient::Item`] to what is
     /// implied before `.member`.
     pub(crate) fn ambient(&mut self, which: Ambient, ty: Type) {

@@ -222,6 +222,7 @@ impl Connectors {
             let found = Found { operation: &operation, ..found };
             return match &found.operation.call {
                 Call::Native => self.native(invocation, found, config, vault).await.into(),
+                Call::Body => never(no_call(invocation)).into(),
                 Call::Http(request) => {
                     let request = Request { answer: page.items.clone(), ..(**request).clone() };
                     self.http(invocation, found, &request, config, vault).await
@@ -230,6 +231,7 @@ impl Connectors {
         }
         match (&found.operation.call, &found.operation.bulk) {
             (Call::Native, _) => self.native(invocation, found, config, vault).await.into(),
+            (Call::Body, _) => never(no_call(invocation)).into(),
             (Call::Http(request), None) => self.http(invocation, found, request, config, vault).await,
             (Call::Http(request), Some(bulk)) => self.bulk(invocation, found, request, bulk, config, vault).await,
         }
@@ -507,6 +509,11 @@ fn lost_kind(connector: &Connector, kind: ErrorKind) -> ErrorKind {
         Some((_, declared)) if kind == ErrorKind::Unavailable => declared.clone(),
         _ => kind,
     }
+}
+
+/// What has a body is carried out step by step, and never called as a whole.
+fn no_call(invocation: &Invocation) -> Failure {
+    invalid(format!("`{}` has a body, which the plan lacks", invocation.operation))
 }
 
 pub(super) fn never(failure: Failure) -> Attempt {
