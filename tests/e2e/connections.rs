@@ -277,7 +277,7 @@ async fn a_connection_is_connected_once_and_its_tokens_are_seen_nowhere() {
     assert!(tested.stdout.contains("run `flowc connect sales`"), "{tested:?}");
     let unknown = output(&mut project.command(&["connect", "sale"])).says(2, &["did you mean `sales`?"]);
 
-    let input = json!({ "body": { "name": "ada" }, "headers": {}, "query": {} }).to_string();
+    let input = json!({ "name": "ada" }).to_string();
     let refused = output(&mut project.command(&["run", "main.flow", "--input", &input]));
     refused.says(6, &["the connection `sales` is not connected yet: run `flowc connect sales`"]);
     let facts = output(&mut project.command(&["facts", "main.flow"])).says(0, &[]);
@@ -295,7 +295,7 @@ async fn a_connection_is_connected_once_and_its_tokens_are_seen_nowhere() {
     let mut shown = vec![listed, tested, unknown, connected, listed_after, tested_after];
     for name in ["ada", "bob"] {
         project.vendor.expire();
-        let input = json!({ "body": { "name": name }, "headers": {}, "query": {} }).to_string();
+        let input = json!({ "name": name }).to_string();
         let mut command = project.command(&["run", "main.flow", "--input", &input]);
         shown.push(output(command.env("FLOW_LOG", "trace")).says(0, &["completed"]));
     }

@@ -347,7 +347,10 @@ impl Elaborator<'_> {
                 "write the unit: `30s`, `5m`, `2h`".to_owned()
             }
             (_, Type::Json, _) | (_, _, Type::Json) => "convert the `Json` first: `(… as Int) ?? 0`".to_owned(),
-            _ => return None,
+            (_, a, b) if is_text(a) && is_text(b) => {
+                "text has functions: `.replace(from, to)`, `.slice(from, to)`, `.repeat(n)`; to compute, `.to_decimal()`".to_owned()
+            }
+            _ => format!("`{}` computes with numbers, and with amounts, times and durations where that has a meaning", op.symbol()),
         })
     }
 
@@ -384,10 +387,8 @@ impl Elaborator<'_> {
         let problem = Diagnostic::new(Code::E0309, message, op_span, "this operator")
             .label(left.0, format!("of type `{}`", left.1))
             .label(right.0, format!("of type `{}`", right.1));
-        self.problems.push(match help {
-            Some(help) => problem.help(help),
-            None => problem,
-        });
+        let help = help.unwrap_or_else(|| "make both sides of one type".to_owned());
+        self.problems.push(problem.help(help));
     }
 }
 

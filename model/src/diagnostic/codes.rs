@@ -158,6 +158,7 @@ codes! {
     W0403 "unused-stub" Warning "the stub answers nothing",
     W0404 "test-expects-nothing" Warning "the test expects nothing",
     W0405 "needless-sequence" Warning "steps wait for each other without need",
+    W0406 "unbounded-calls" Warning "a loop makes as many calls as a stream has items",
     W0601 "deprecated-operation" Warning "the operation should no longer be used",
     W0602 "no-dedupe" Warning "a repeated delivery starts a second run",
     W0603 "create-without-undo" Warning "a failed saga leaves something behind",
