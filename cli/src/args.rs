@@ -2,6 +2,7 @@
 
 mod connections;
 mod runs;
+mod webhooks;
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -15,6 +16,7 @@ pub(crate) use self::{
         OneLetter, OneRun, Runs, RunsAnswer, RunsCancel, RunsCommand, RunsExport, RunsList, RunsResolve, RunsResume,
         RunsShow, RunsWhy, State,
     },
+    webhooks::{Webhooks, WebhooksCommand, WebhooksList},
 };
 use crate::exit;
 
@@ -66,6 +68,7 @@ pub(crate) enum Command {
     Connect(Connect),
     Connections(Connections),
     Connectors(Connectors),
+    Webhooks(Webhooks),
     Secrets(Secrets),
     Lsp(Lsp),
     Explain(Explain),
