@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 use super::Error;
 
 /// The version of the tables.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 
 /// The database's name in the data folder.
 pub(super) const FILE: &str = "journal.sqlite";
@@ -106,6 +106,23 @@ alter table dead_letters add column settled text;
 create index dead_letters_open on dead_letters (id) where settled is null;
 ";
 
+/// What version 5 adds: runs that several events are gathered for, and those events.
+const FIFTH: &str = "
+create table gatherings (
+    scope text not null,
+    key text not null,
+    run text not null,
+    until integer not null,
+    at_latest integer,
+    count integer not null,
+    bytes integer not null,
+    primary key (scope, key)
+) strict, without rowid;
+create index gatherings_by_run on gatherings (run);
+create table gathered (id integer primary key, run text not null, payload text not null) strict;
+create index gathered_by_run on gathered (run);
+";
+
 /// Opens the database for writing, and makes it where there is none. Commits are on disk when they return: see "PRAGMA
 /// synchronous" in SQLite's documentation, where WAL with FULL syncs the log at each commit.
 pub(super) fn open(folder: &Path) -> Result<Connection, Error> {
@@ -119,7 +136,7 @@ pub(super) fn open(folder: &Path) -> Result<Connection, Error> {
     known(found)?;
     if found < VERSION {
         let transaction = connection.transaction()?;
-        for (version, tables) in [(1, TABLES), (2, SECOND), (3, THIRD), (4, FOURTH)] {
+        for (version, tables) in [(1, TABLES), (2, SECOND), (3, THIRD), (4, FOURTH), (5, FIFTH)] {
             if found < version {
                 transaction.execute_batch(tables)?;
             }
