@@ -84,6 +84,8 @@ pub(super) enum Due {
     Deadline(RunId),
     /// A gate, by its scope: runs that wait may begin.
     Gate(String),
+    /// Look for runs that wake soon.
+    Horizon,
 }
 
 impl Inner {
@@ -114,6 +116,11 @@ impl Inner {
                 Due::Place(run, place) => self.post(&run, Message::Event(Event::Fired { place })),
                 Due::Deadline(run) => self.post(&run, Message::Event(Event::Expired)),
                 Due::Gate(_) => self.open_gates(),
+                Due::Horizon => {
+                    if let Err(error) = self.look_ahead().await {
+                        return self.halt(error);
+                    }
+                }
             }
         }
     }
@@ -168,6 +175,9 @@ impl Inner {
             _ => true,
         };
         if parks {
+            if let Some(at) = standing.wake_at {
+                self.sleeps(run, live, at);
+            }
             state.cells.remove(run);
         }
     }

@@ -1,16 +1,19 @@
 //! The store for one machine: a SQLite database in a folder.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
+    time::SystemTime,
 };
 
 use async_trait::async_trait;
-use flow_model::units::Instant;
+use flow_model::{file::Sha256, units::Instant};
 
 use super::{
-    Batch, Committed, Error, Filter, Letter, Letters, Note, Reader, RunDetail, RunState, RunSummary, Store, Unfinished,
+    Batch, Committed, Error, Expiry, Filter, Letter, Letters, Note, Reader, RunDetail, RunState, RunSummary, Store,
+    Tidied, Unfinished,
+    large::Large,
     lock::Lock,
     read, schema,
     write::{Job, Writer},
@@ -45,7 +48,7 @@ impl Sqlite {
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(folder).map_err(fail)?;
         let lock = Lock::take(folder)?;
-        let writer = Writer::start(schema::open(folder)?)?;
+        let writer = Writer::start(schema::open(folder)?, Large::new(folder))?;
         let reader = Arc::new(read::read(folder)?);
         Ok(Self { folder: folder.to_owned(), reader, writer, _lock: lock })
     }
@@ -129,8 +132,40 @@ impl Store for Sqlite {
         self.writer.submit(|reply| Job::Settle { id, how, reply }).await
     }
 
-    async fn unfinished(&self) -> Result<Vec<Unfinished>, Error> {
-        self.reading(Reader::unfinished).await
+    async fn awake(&self, until: Instant) -> Result<Vec<Unfinished>, Error> {
+        self.reading(move |reader| reader.awake(until)).await
+    }
+
+    async fn due(&self, after: Instant, until: Instant) -> Result<Vec<(Instant, RunId)>, Error> {
+        self.reading(move |reader| reader.due(after, until)).await
+    }
+
+    async fn next_due(&self, after: Instant) -> Result<Option<Instant>, Error> {
+        self.reading(move |reader| reader.next_due(after)).await
+    }
+
+    async fn gated(&self) -> Result<Vec<Unfinished>, Error> {
+        self.reading(Reader::gated).await
+    }
+
+    async fn pinned(&self) -> Result<BTreeSet<String>, Error> {
+        self.reading(Reader::pinned).await
+    }
+
+    async fn plans(&self) -> Result<BTreeSet<String>, Error> {
+        self.reading(Reader::plans).await
+    }
+
+    async fn expire(&self, expiry: Expiry) -> Result<u64, Error> {
+        self.writer.submit(|reply| Job::Expire { expiry, reply }).await
+    }
+
+    async fn tidy(&self, plans: BTreeSet<String>, written_before: SystemTime) -> Result<Tidied, Error> {
+        self.writer.submit(|reply| Job::Tidy { plans, written_before, reply }).await
+    }
+
+    async fn unnamed(&self, blobs: Vec<Sha256>) -> Result<Vec<Sha256>, Error> {
+        self.reading(move |reader| reader.unnamed(blobs)).await
     }
 
     async fn standing(&self) -> Result<BTreeMap<RunState, u64>, Error> {
