@@ -8,9 +8,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum, builder::styling};
 use flow_runtime::sim::faults::{Fault, NoFault};
 
 pub(crate) use self::runs::{
-    DeadLetters, DeadLettersCommand, Journal, JournalCommand, LettersDrop, LettersList, LettersReplay, LettersShow,
-    OneLetter, OneRun, Runs, RunsAnswer, RunsCancel, RunsCommand, RunsExport, RunsList, RunsResolve, RunsResume,
-    RunsShow, RunsWhy, State,
+    DeadLetters, DeadLettersCommand, Journal, JournalCommand, JournalCompact, JournalVerify, LettersDrop, LettersList,
+    LettersReplay, LettersShow, OneLetter, OneRun, Runs, RunsAnswer, RunsCancel, RunsCommand, RunsExport, RunsList,
+    RunsResolve, RunsResume, RunsShow, RunsWhy, State,
 };
 use crate::exit;
 

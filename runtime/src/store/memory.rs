@@ -14,7 +14,7 @@ use flow_model::{file::Sha256, units::Instant};
 
 use super::{
     Batch, Begun, Bus, Committed, DeadLetter, Dedupe, Done, Error, Expiry, Filter, Gate, Letter, Letters, NO_ROOM,
-    NewRun, Note, RunDetail, RunState, RunSummary, SameBody, Store, Tidied, Unfinished, WhichLetters, refers,
+    NewRun, Note, RunDetail, RunState, RunSummary, SameBody, Store, Tidied, Unfinished, WhichLetters, large::refers,
     write::text,
 };
 use crate::{
@@ -37,7 +37,6 @@ struct Tables {
     waits: BTreeMap<(String, RunId, String), Place>,
     mail: BTreeMap<i64, (RunId, Event)>,
     accepted: u64,
-    numbers: i64,
 }
 
 /// A run.
@@ -81,8 +80,7 @@ impl Tables {
             return duplicate;
         }
         for letter in batch.dead_letters {
-            self.numbers += 1;
-            self.letters.insert(self.numbers, (letter, None));
+            self.letters.insert(next(&self.letters), (letter, None));
         }
         for (letter, how) in batch.settles {
             self.settle(letter, how);
@@ -208,8 +206,7 @@ impl Tables {
         if self.runs.get(run).is_none_or(|run| run.summary.ended_at.is_some()) {
             return;
         }
-        self.numbers += 1;
-        self.mail.insert(self.numbers, (run.clone(), event));
+        self.mail.insert(next(&self.mail), (run.clone(), event));
         if !done.mailed.contains(run) {
             done.mailed.push(run.clone());
         }
@@ -270,6 +267,11 @@ impl Tables {
         }) || self.letters.values().any(|(letter, _)| of(text(&letter.value)))
             || self.mail.values().any(|(_, event)| of(text(event)))
     }
+}
+
+/// The number of the next row, as SQLite gives it.
+fn next<T>(table: &BTreeMap<i64, T>) -> i64 {
+    table.keys().next_back().map_or(1, |last| last + 1)
 }
 
 #[async_trait]

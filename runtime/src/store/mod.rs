@@ -33,11 +33,10 @@ use flow_model::{
 };
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::large::refers;
 pub use self::{
     memory::Memory,
     read::{Reader, read},
-    sqlite::Sqlite,
+    sqlite::{Sizes, Sqlite, compact},
     verify::{Kept, Verified},
 };
 use crate::{

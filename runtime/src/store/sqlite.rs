@@ -62,6 +62,32 @@ impl Sqlite {
     }
 }
 
+/// How large the database of a folder was, and is now, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// What it was.
+    pub before: u64,
+    /// What it is.
+    pub after: u64,
+}
+
+/// Writes the database of a folder anew, as small as it can be. That needs as much room on the disk again.
+///
+/// # Errors
+/// When another process uses the folder, or it can't be written.
+pub fn compact(folder: &Path) -> Result<Sizes, Error> {
+    let _lock = Lock::take(folder)?;
+    let connection = schema::open(folder)?;
+    let put_together = || connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()));
+    let size = || std::fs::metadata(folder.join(schema::FILE)).map_or(0, |file| file.len());
+    put_together()?;
+    let before = size();
+    // From then on, room that becomes free can be given back bit by bit.
+    connection.execute_batch("pragma auto_vacuum = incremental; vacuum;")?;
+    put_together()?;
+    Ok(Sizes { before, after: size() })
+}
+
 #[async_trait]
 impl Store for Sqlite {
     async fn add_plan(&self, digest: String, flow: String, plan: Vec<u8>) -> Result<(), Error> {

@@ -21,6 +21,7 @@ mod proofs;
 mod random;
 mod reliability;
 mod simulated;
+mod store;
 mod streams;
 mod support;
 mod undo;
