@@ -435,6 +435,8 @@ impl Store for Memory {
         spent.truncate(expiry.most);
         for (_, run) in &spent {
             tables.runs.remove(run);
+            tables.waits.retain(|(_, of, _), _| of != run);
+            tables.mail.retain(|_, (to, _)| to != run);
             tables.letters.retain(|_, (letter, _)| letter.run != *run);
         }
         Ok(spent.len() as u64)

@@ -7,6 +7,7 @@
 
 mod again;
 mod ask;
+mod asleep;
 mod cases;
 mod conformance;
 mod control;
