@@ -26,6 +26,10 @@ use crate::{
 /// of garbage takes.
 const WORK: usize = 24 * 1024 * 1024;
 
+/// Repairs of a piece, one after the other, that may leave the parser no further than it has been: one that opens a
+/// bracket may let it stop before the place where it stood. More of them go round in circles.
+const BACK: usize = 4;
+
 /// Bytes from which on a text is read in pieces from the start.
 const LONG: usize = 256 * 1024;
 
@@ -167,13 +171,21 @@ impl Repairer<'_> {
     fn piece(&mut self, piece: Piece, all: &[Edit]) {
         let mut edits = piece.edits(all).to_vec();
         let mut outcome = self.parse(piece, &edits);
+        let (mut furthest, mut back) = (None, 0);
         loop {
             match outcome {
                 Outcome::Done(mut entries) => {
                     self.entries.append(&mut entries);
                     return;
                 }
-                Outcome::Stops(at, failure) => (outcome, edits) = self.mend(piece, edits, at, &failure),
+                Outcome::Stops(at, failure) => {
+                    back = if furthest < Some(at) { 0 } else { back + 1 };
+                    furthest = furthest.max(Some(at));
+                    (outcome, edits) = match back {
+                        ..=BACK => self.mend(piece, edits, at, &failure),
+                        _ => self.give_up(piece, at, &failure),
+                    };
+                }
             }
         }
     }

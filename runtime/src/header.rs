@@ -1,5 +1,24 @@
 //! What do the parameters of a header say: `attachment; filename="a.txt"`?
 
+use percent_encoding::percent_decode_str;
+
+/// The name in a `Content-Disposition`: that of `filename*` (RFC 8187) before that of `filename`.
+pub(crate) fn filename(disposition: &str) -> Option<String> {
+    let (mut extended, mut simple) = (None, None);
+    for (name, value) in parameters(disposition) {
+        if name.eq_ignore_ascii_case("filename*") {
+            let mut parts = value.splitn(3, '\'');
+            let (charset, _, encoded) = (parts.next(), parts.next(), parts.next());
+            if charset.is_some_and(|charset| charset.eq_ignore_ascii_case("utf-8")) {
+                extended = encoded.and_then(|text| Some(percent_decode_str(text).decode_utf8().ok()?.into_owned()));
+            }
+        } else if name.eq_ignore_ascii_case("filename") {
+            simple = Some(value);
+        }
+    }
+    extended.or(simple)
+}
+
 /// The parameters of a header's value: `attachment; filename="a;b.txt"` has one. In quotes, `\` stands before what is meant
 /// as it is (RFC 9110, section 5.6.4).
 pub(crate) fn parameters(text: &str) -> Vec<(String, String)> {

@@ -9,6 +9,8 @@ mod asked;
 mod bad_input;
 mod bad_webhook;
 mod crash;
+mod custom_connector;
+mod large_file;
 mod personal;
 mod process;
 mod project;

@@ -119,6 +119,11 @@ impl Serving {
         self.child.wait().expect("flowc can be waited for");
     }
 
+    /// Its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal: `TERM`, `INT`.
     pub(crate) fn signal(&self, name: &str) {
         signal(self.child.id(), name);

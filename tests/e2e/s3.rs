@@ -1,7 +1,7 @@
 //! A real S3 server: it verifies signatures (SigV4) and keeps objects as files. Each request that it answers is counted.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
 
@@ -52,6 +52,11 @@ impl S3 {
     /// The text of an object, if there is one.
     pub(crate) fn object(&self, bucket: &str, key: &str) -> Option<String> {
         std::fs::read_to_string(self.folder.path().join(bucket).join(key)).ok()
+    }
+
+    /// The file that holds an object.
+    pub(crate) fn path(&self, bucket: &str, key: &str) -> PathBuf {
+        self.folder.path().join(bucket).join(key)
     }
 
     /// The keys of the objects in a bucket, sorted.

@@ -24,10 +24,12 @@ pub(crate) enum Fit {
     Json,
     /// Its UTF-8.
     Bytes,
+    /// A file with these bytes, or with the UTF-8 of this text.
+    File,
 }
 
 impl Fit {
-    /// Says whether it is the same value in another form. Escaped text and bytes are something else.
+    /// Says whether it is the same value in another form. Escaped text, bytes and files are something else.
     fn keeps_meaning(self) -> bool {
         matches!(self, Self::Same | Self::Decimal | Self::Json)
     }
@@ -54,6 +56,14 @@ pub(crate) fn apply(fit: Fit, expr: Expr, from: &Type) -> Expr {
         (Fit::Decimal, expr) => Expr::Convert(Box::new(expr), Type::Decimal),
         (Fit::Escaped(language), expr) => Expr::Text { parts: vec![TextPart::Insert(expr)], language: Some(language) },
         (Fit::Bytes, expr) => Expr::Call("String.to_bytes".to_owned(), vec![expr]),
+        (Fit::File, expr) => {
+            let (function, name) = match from.non_null() {
+                Type::Bytes => ("Bytes.to_file", "file"),
+                _ => ("String.to_file", "file.txt"),
+            };
+            let name = Expr::Literal(Value::text(name));
+            Expr::Call(function.to_owned(), vec![expr, name, Expr::Literal(Value::Null)])
+        }
         (Fit::Json, expr) => Expr::Wire(Box::new(expr), from.clone()),
     }
 }
@@ -142,7 +152,7 @@ impl Fitting<'_> {
             (Type::Null, Type::Optional(_) | Type::Json) => Some(Fit::Same),
             (Type::Optional(from), Type::Optional(to)) => match deeper(from, to)? {
                 // A null stays a null where the conversion is of the inner value alone.
-                Fit::Escaped(_) | Fit::Bytes => None,
+                Fit::Escaped(_) | Fit::Bytes | Fit::File => None,
                 fit => Some(fit),
             },
             (_, Type::Optional(to)) => deeper(from, to),
@@ -151,6 +161,7 @@ impl Fitting<'_> {
             (Type::Int, Type::Decimal) => Some(Fit::Decimal),
             (Type::Money(_), Type::Money(_)) => Some(Fit::Same),
             (from, Type::Bytes) if is_text(self.types, from) => Some(Fit::Bytes),
+            (from, Type::File) if *from == Type::Bytes || is_text(self.types, from) => Some(Fit::File),
             (from, Type::String) if is_text(self.types, from) => Some(Fit::Same),
             (from, Type::Text(language)) if is_text(self.types, from) => Some(Fit::Escaped(*language)),
             (from, Type::OneOf(allowed)) => {
@@ -295,6 +306,9 @@ mod tests {
         assert_eq!(fits(&named("Event"), &Type::Json), Some(Fit::Json));
         assert_eq!(fits(&Type::Secret(Box::new(Type::String)), &Type::Json), None);
         assert_eq!(fits(&Type::Json, &Type::String), None);
+        assert_eq!(fits(&Type::Bytes, &Type::File.optional()), Some(Fit::File));
+        assert_eq!(fits(&Type::File, &Type::Bytes), None);
+        assert_eq!(fits(&Type::List(Box::new(Type::String)), &Type::List(Box::new(Type::File))), None);
         assert_eq!(fits(&Type::List(Box::new(Type::Never)), &Type::List(Box::new(Type::Int))), Some(Fit::Same));
     }
 
@@ -307,6 +321,7 @@ mod tests {
         assert_eq!(joined(&Type::Email, &Type::Url).as_deref(), Some("String"));
         assert_eq!(joined(&Type::Int, &Type::String), None);
         assert_eq!(joined(&Type::String, &Type::Bytes), None);
+        assert_eq!(joined(&Type::String, &Type::File), None);
         let one = Type::OneOf(vec!["a".into()]);
         assert_eq!(joined(&one, &Type::OneOf(vec!["b".into()])).as_deref(), Some("\"a\" | \"b\""));
         assert_eq!(joined(&Type::Never, &named("Point")).as_deref(), Some("Point"));

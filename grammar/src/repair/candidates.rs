@@ -388,7 +388,8 @@ impl Place<'_, '_> {
     fn keyword(&mut self) {
         let at = self.at;
         let is_member = self.keywords() == MEMBERS;
-        if self.start != at || !self.is_word(at) || !(self.group == 0 || is_member) {
+        let is_keyword = ITEMS.contains(&self.text(at)) || MEMBERS.contains(&self.text(at));
+        if self.start != at || !self.is_word(at) || is_keyword || !(self.group == 0 || is_member) {
             return;
         }
         let is_type = self.text(at).starts_with(|letter: char| letter.is_ascii_uppercase());

@@ -10,6 +10,7 @@ use super::{Mismatch, bounds::within, constant, number, raw::Raw, shorten, text}
 use crate::{
     expr::Expr,
     failure::Failure,
+    file::{File, media_type_of, plain_name},
     ty::{Field, Format, Type, TypeDef, Types},
     value::{Money, Value},
 };
@@ -163,7 +164,8 @@ impl<'a> Decoder<'a> {
                 Some(TypeDef::Union { on, cases }) => self.union(raw, on, cases),
                 None => Err(raw.not(&format!("of type `{name}`, which is not declared"))),
             },
-            Type::Never | Type::File | Type::Secret(_) | Type::Function(..) => {
+            Type::File => file(raw),
+            Type::Never | Type::Secret(_) | Type::Function(..) => {
                 Err(raw.not(&format!("of type `{ty}`, which JSON can't hold")))
             }
         }
@@ -278,6 +280,32 @@ impl<'a> Decoder<'a> {
         }
         Ok(value)
     }
+}
+
+/// A file in JSON: its `name`, and its bytes as `text` or in `base64`; a `mime_type` where the name does not say it.
+fn file(raw: Raw<'_>) -> Result<Value, Mismatch> {
+    const EXPECTED: &str = "a file such as {\"name\": \"a.txt\", \"text\": \"…\"}";
+    if raw.entries().is_none() {
+        return Err(raw.not(EXPECTED));
+    }
+    let text = |name: &str| match raw.get(name) {
+        Some(field) if !field.is_null() => match field.text() {
+            Some(text) => Ok(Some(text.to_owned())),
+            None => Err(field.not("a string").below(name)),
+        },
+        _ => Ok(None),
+    };
+    let Some(name) = text("name")? else { return Err(Mismatch::here(EXPECTED, "a record without `name`")) };
+    let name = plain_name(&name);
+    let content = match (text("text")?, text("base64")?) {
+        (Some(text), None) => text.into_bytes(),
+        (None, Some(base64)) => {
+            STANDARD.decode(base64).map_err(|_| Mismatch::here("bytes in base64", "another text").below("base64"))?
+        }
+        _ => return Err(Mismatch::here(EXPECTED, "a record without `text` or `base64`")),
+    };
+    let mime_type = text("mime_type")?.unwrap_or_else(|| media_type_of(&name).to_owned());
+    Ok(Value::File(File::with_content(content, name, mime_type).into()))
 }
 
 fn exact_integer(number: &Decimal) -> Option<i64> {

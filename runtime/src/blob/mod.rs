@@ -14,7 +14,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use flow_model::{
     failure::{ErrorKind, Failure},
-    file::Sha256,
+    file::{File, Sha256},
+    value::Value,
 };
 
 pub use self::{disk::Disk, memory::Memory, reader::BlobReader};
@@ -139,6 +140,38 @@ pub trait BlobWriter: Send {
     async fn finish(self: Box<Self>) -> Result<Blob, Error>;
 }
 
+/// From how many bytes on a file that came as a value is kept where files lie.
+const LARGE: usize = 16 << 10;
+
+/// Keeps the bytes of large files that came as values, so that the value is small whatever their size.
+///
+/// # Errors
+/// When the disk can't be written.
+pub async fn settle(blobs: &dyn Blobs, mut value: Value) -> Result<Value, Error> {
+    let mut large = Vec::new();
+    each_file(&mut value, &mut |file| {
+        let content = file.content().filter(|content| content.len() >= LARGE).map(Arc::clone);
+        if let Some(content) = content {
+            *file = Arc::new(file.without_content());
+            large.push(content);
+        }
+    });
+    for content in large {
+        keep(blobs, Bytes::from_owner(content)).await?;
+    }
+    Ok(value)
+}
+
+/// Goes through the files of a value.
+fn each_file(value: &mut Value, see: &mut dyn FnMut(&mut Arc<File>)) {
+    match value {
+        Value::File(file) => see(file),
+        Value::List(items) => items.iter_mut().for_each(|item| each_file(item, see)),
+        Value::Record(fields) => fields.values_mut().for_each(|field| each_file(field, see)),
+        _ => {}
+    }
+}
+
 /// Keeps bytes that are in memory.
 ///
 /// # Errors
@@ -147,6 +180,18 @@ pub async fn keep(blobs: &dyn Blobs, bytes: Bytes) -> Result<Blob, Error> {
     let mut writer = blobs.create().await?;
     writer.write(bytes).await?;
     writer.finish().await
+}
+
+/// Reads the bytes of a file, or of the part of one that it is, wherever they are.
+///
+/// # Errors
+/// When they are not there, or the disk can't be read.
+pub async fn open(blobs: &dyn Blobs, file: &File) -> Result<BlobReader, Error> {
+    match (file.content(), file.from) {
+        (Some(content), _) => Ok(BlobReader::of_bytes(Bytes::from_owner(Arc::clone(content)), None)),
+        (None, None) => blobs.open(file.sha256, Part::ALL).await,
+        (None, Some(from)) => blobs.open(file.sha256, Part { from, most: Some(file.size) }).await,
+    }
 }
 
 /// Reads all bytes into memory.

@@ -47,6 +47,31 @@ async fn bytes_read_back_as_chunks_as_a_stream_and_as_a_reader() {
 }
 
 #[tokio::test]
+async fn large_files_of_a_value_are_kept_and_small_ones_stay_with_it() {
+    let (_folder, places) = places();
+    for blobs in places {
+        let (small, large) = (bytes(100), bytes(100_000));
+        let file = |content: &[u8]| File::with_content(content, "a.bin", "application/octet-stream");
+        let value = Value::record([
+            ("small", Value::File(file(&small).into())),
+            ("large", Value::List(vec![Value::record([("file", Value::File(file(&large).into()))])])),
+        ]);
+        let settled = settle(&*blobs, value.clone()).await.unwrap();
+        assert_eq!(settled, value);
+        assert!(serde_json::to_vec(&settled).unwrap().len() < 1000);
+        assert_eq!(blobs.list(None, 10).await.unwrap(), [Sha256::of(&large)]);
+        for (whole, content) in [(file(&small), &small), (file(&large).without_content(), &large)] {
+            let chunks: Vec<_> =
+                open(&*blobs, &whole).await.unwrap().map(|chunk| chunk.unwrap().to_vec()).collect().await;
+            assert!(chunks.concat() == *content);
+            let part: Vec<_> =
+                open(&*blobs, &whole.part(10, 50)).await.unwrap().map(|chunk| chunk.unwrap().to_vec()).collect().await;
+            assert_eq!(part.concat(), content[10..60]);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_part_is_read_alone() {
     let (_folder, places) = places();
     for blobs in places {

@@ -1,9 +1,12 @@
 //! What an answer means: a result of the declared type, or a failure of a kind.
 
+use std::sync::Arc;
+
 use flow_model::{
     boundary::{self, Decoder, Limits, Mismatch},
     expr::{Ambient, Expr},
     failure::{ErrorKind, Failure},
+    file::File,
     plan::Plan,
     schema::{Body, Connector, ErrorCondition, Format, Operation, Request, Wait, WaitForm},
     ty::{Type, TypeDef},
@@ -31,6 +34,8 @@ pub(super) struct Answer {
 pub(super) enum AnswerBody {
     /// All of it.
     Whole(Vec<u8>),
+    /// Kept as a file.
+    Kept(File),
     /// Longer than what is read into memory, by this limit.
     TooLarge(u64),
     /// The connection broke before its end; only of answers whose status says enough.
@@ -205,6 +210,7 @@ impl Reader<'_> {
         match &answer.body {
             AnswerBody::TooLarge(most) => return Err(format!("it is longer than {most} bytes")),
             AnswerBody::Broken => return Err("it broke off".to_owned()),
+            AnswerBody::Kept(file) => return Ok(Value::File(Arc::new(file.clone()))),
             AnswerBody::Whole(bytes) if *ty == Type::Bytes && request.answer.is_none() => {
                 return Ok(Value::Bytes(bytes.as_slice().into()));
             }
@@ -315,6 +321,9 @@ fn graphql_error(body: &Value) -> Option<String> {
 }
 
 fn content(answer: &Answer, format: Format) -> Content {
+    if let AnswerBody::Kept(_) = &answer.body {
+        return Content::Binary;
+    }
     let AnswerBody::Whole(bytes) = &answer.body else {
         return Content::Unreadable("it has no readable body".to_owned());
     };

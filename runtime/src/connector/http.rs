@@ -7,16 +7,20 @@ use flow_model::{
     failure::{ErrorKind, Failure},
     units::Millis,
 };
+use http::header::CONTENT_LENGTH;
 use reqwest::{Client, ClientBuilder, Response, redirect, retry};
 use tokio::time::{Instant, timeout_at};
+use url::Url;
 
 use super::{
     Reached,
     answer::{Answer, AnswerBody},
+    kept::keep,
     redirect::{Stop, Trail, host},
     request::Prepared,
 };
 use crate::{
+    blob::Blobs,
     egress::{Guard, Refused},
     secret::Redactor,
 };
@@ -83,17 +87,18 @@ impl Clients {
         repeatable: bool,
         timeout: Millis,
         secrets: &Redactor,
+        files: Files<'_>,
     ) -> Result<Answer, Lost> {
         let client = if repeatable { &self.kept } else { &self.fresh };
         let limit = Limit { deadline: Instant::now() + timeout.duration(), timeout };
         let (mut request, mut trail) = (prepared, Trail::default());
         loop {
-            let exchanged = self.exchange(client, &request, limit).await;
+            let exchanged = self.exchange(client, &request, limit, files.blobs).await;
             let response = exchanged.map_err(|lost| lost.after(&trail))?;
             match trail.next(&request, response.status(), response.headers(), &self.guard, secrets) {
                 Ok(Some(next)) => request = next,
                 Ok(None) => {
-                    let answer = self.answer(response, &host(&request.url), limit).await;
+                    let answer = self.answer(response, &request.url, limit, files).await;
                     return answer.map(|answer| Answer { acted: trail.acted(), ..answer });
                 }
                 Err(stop) => return Err(stopped(&stop).after(&trail)),
@@ -102,20 +107,30 @@ impl Clients {
     }
 
     /// Sends one request, and waits for the head of the answer.
-    async fn exchange(&self, client: &Client, prepared: &Prepared, limit: Limit) -> Result<Response, Lost> {
+    async fn exchange(
+        &self,
+        client: &Client,
+        prepared: &Prepared,
+        limit: Limit,
+        blobs: &dyn Blobs,
+    ) -> Result<Response, Lost> {
         let host = host(&prepared.url);
         if let Err(refused) = self.guard.url(&prepared.url) {
             return Err(denied(&refused));
         }
-        let request = client
-            .request(prepared.method.clone(), prepared.url.clone())
-            .headers(prepared.headers.clone())
-            .body(prepared.body.clone())
-            .build()
-            .map_err(|error| Lost {
-                failure: Failure::new(ErrorKind::Invalid, format!("the request can't be built: {}", cause(error))),
-                reached: Reached::Never,
-            })?;
+        let body = prepared.body.body(blobs).await;
+        let body = body.map_err(|failure| Lost { failure, reached: Reached::Never })?;
+        let mut headers = prepared.headers.clone();
+        if let Some(length) = prepared.body.length() {
+            headers.insert(CONTENT_LENGTH, length.into());
+        }
+        let request =
+            client.request(prepared.method.clone(), prepared.url.clone()).headers(headers).body(body).build().map_err(
+                |error| Lost {
+                    failure: Failure::new(ErrorKind::Invalid, format!("the request can't be built: {}", cause(error))),
+                    reached: Reached::Never,
+                },
+            )?;
         match timeout_at(limit.deadline, client.execute(request)).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(lost(&host, error)),
@@ -123,8 +138,15 @@ impl Clients {
         }
     }
 
-    async fn answer(&self, response: Response, host: &str, limit: Limit) -> Result<Answer, Lost> {
+    async fn answer(&self, response: Response, url: &Url, limit: Limit, files: Files<'_>) -> Result<Answer, Lost> {
         let (status, headers) = (response.status(), response.headers().clone());
+        let host = &host(url);
+        if files.keeps && status.is_success() {
+            let kept = timeout_at(limit.deadline, keep(response, url, host, files.blobs)).await;
+            let file = kept.unwrap_or_else(|_| Err(limit.passed(host)));
+            let file = file.map_err(|failure| Lost { failure, reached: Reached::Perhaps })?;
+            return Ok(Answer { status, headers, body: AnswerBody::Kept(file), acted: false });
+        }
         let body = match timeout_at(limit.deadline, self.read(response)).await {
             Ok(Ok(body)) => body,
             // The status of a refusal says enough; that of a success does not, for the result is lost.
@@ -153,6 +175,13 @@ impl Clients {
         }
         Ok(AnswerBody::Whole(bytes))
     }
+}
+
+/// Where the bytes of files lie, and whether a success is kept there.
+#[derive(Clone, Copy)]
+pub(super) struct Files<'a> {
+    pub(super) blobs: &'a dyn Blobs,
+    pub(super) keeps: bool,
 }
 
 fn client(idle_connections: usize, guard: &Guard) -> Client {
@@ -219,7 +248,7 @@ fn refusal(error: &reqwest::Error) -> Option<&Refused> {
 }
 
 /// The innermost cause in words: the outer ones say only that a request failed, and would show its URL.
-fn cause(error: reqwest::Error) -> String {
+pub(super) fn cause(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut words = error.to_string();
     let mut source = error.source();

@@ -3,12 +3,12 @@
 //! The declaration in Flow stays the schema: arguments were checked against it, and what comes back is read as the
 //! declared result, field by field under its JSON names.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use flow_model::{
     failure::{ErrorKind, Failure},
-    file::File,
+    file::{ANY_MEDIA_TYPE, File},
     units::Millis,
     value::Value,
 };
@@ -16,7 +16,7 @@ use indexmap::IndexMap;
 
 use super::Reached;
 use crate::{
-    blob::{self, BlobReader, Blobs, Part},
+    blob::{self, BlobReader, Blobs},
     egress::Guard,
     secret::SecretText,
 };
@@ -94,13 +94,15 @@ impl<'a> NativeCall<'a> {
         }
     }
 
-    /// An argument that is a file.
+    /// An argument that is a file, or bytes or text (UTF-8) in the place of one.
     ///
     /// # Errors
     /// `Invalid` when it is something else.
-    pub fn file(&self, name: &str) -> Result<&'a File, Failure> {
+    pub fn file(&self, name: &str) -> Result<Cow<'a, File>, Failure> {
         match self.arg(name) {
-            Value::File(file) => Ok(file),
+            Value::File(file) => Ok(Cow::Borrowed(file)),
+            Value::Bytes(bytes) => Ok(Cow::Owned(File::with_content(Arc::clone(bytes), "file", ANY_MEDIA_TYPE))),
+            Value::String(text) => Ok(Cow::Owned(File::with_content(text.as_bytes(), "file.txt", "text/plain"))),
             other => {
                 Err(Failure::new(ErrorKind::Invalid, format!("`{name}` should be a file and is {}", other.kind())))
             }
@@ -118,7 +120,7 @@ impl<'a> NativeCall<'a> {
     /// # Errors
     /// When they are not there, or can't be read.
     pub async fn read(&self, file: &File) -> Result<BlobReader, blob::Error> {
-        self.blobs.open(file.sha256, Part::ALL).await
+        blob::open(self.blobs, file).await
     }
 
     /// Where the page of a stream begins that is to be fetched: what the page before gave as `next`; null for the first.

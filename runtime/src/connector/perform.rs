@@ -22,7 +22,7 @@ use super::{
     answer::{Reader, shorten},
     config,
     gate::{Gates, Leaving},
-    http::{Clients, Lost},
+    http::{Clients, Files, Lost},
     page::{self, Fetched},
     request::{self, Prepared},
     template::Scope,
@@ -257,7 +257,9 @@ impl Connectors {
         }
         let repeatable = found.operation.is_repeatable();
         let url = prepared.url.clone();
-        match self.clients.send(prepared, repeatable, invocation.timeout, &vault.redactor()).await {
+        let keeps = *found.operation.result.non_null() == Type::File && request.answer.is_none();
+        let files = Files { blobs: &*self.blobs, keeps };
+        match self.clients.send(prepared, repeatable, invocation.timeout, &vault.redactor(), files).await {
             Ok(answer) => {
                 let reader = Reader {
                     library: &self.library,

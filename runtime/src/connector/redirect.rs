@@ -15,7 +15,7 @@ use http::{
 };
 use url::Url;
 
-use super::request::Prepared;
+use super::{payload::Payload, request::Prepared};
 use crate::{
     egress::{Guard, Refused, is_named},
     secret::Redactor,
@@ -102,14 +102,16 @@ impl Trail {
         }
         let mut next = Prepared { method, url, ..sent.clone() };
         if turned {
-            next.body = bytes::Bytes::new();
+            next.body = Payload::default();
             for name in [CONTENT_TYPE, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LOCATION] {
                 next.headers.remove(name);
             }
         }
         if next.url.origin() != sent.url.origin() {
             leave_behind(&mut next.headers, secrets);
-            if secrets.holds(next.url.as_str()) || secrets.holds(&String::from_utf8_lossy(&next.body)) {
+            if secrets.holds(next.url.as_str())
+                || next.body.in_memory().any(|bytes| secrets.holds(&String::from_utf8_lossy(bytes)))
+            {
                 return Err(Stop::Secret { from, to });
             }
         }

@@ -1,7 +1,6 @@
 //! Builds the request of an operation from its declaration.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use bytes::Bytes;
 use flow_model::{
     expr::Expr,
     failure::{ErrorKind, Failure},
@@ -20,6 +19,7 @@ use super::{
     form,
     multipart::{self, Piece},
     page::Turn,
+    payload::Payload,
     template::{Scope, base_url},
     xml,
 };
@@ -31,7 +31,7 @@ pub(super) struct Prepared {
     pub(super) method: Method,
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
+    pub(super) body: Payload,
     /// The hosts that it may be sent on to: the connection's, and those that its connector names.
     pub(super) hosts: Vec<String>,
 }
@@ -110,7 +110,7 @@ pub(super) fn prepare(
         return Err(invalid("the request would leave for another host than the connection's"));
     }
     let hosts = base.host_str().map(str::to_owned).into_iter().chain(http.hosts.iter().cloned()).collect();
-    Ok(Prepared { method, url, headers, body: body.into(), hosts })
+    Ok(Prepared { method, url, headers, body, hosts })
 }
 
 /// A whole URL that a system gave out: `https`, or `http` where the base is, and of a host that the connector names.
@@ -134,7 +134,7 @@ enum Content {
     None,
     Json(Value),
     Form(Value),
-    Raw(Vec<u8>, String),
+    Raw(Payload, String),
     Multipart(Vec<Piece>),
     Xml(String),
 }
@@ -166,11 +166,12 @@ fn body(scope: &Scope<'_>, body: &Body) -> Result<Content, Failure> {
     })
 }
 
-fn bytes(value: Value) -> Vec<u8> {
+fn bytes(value: Value) -> Payload {
     match value {
-        Value::Bytes(bytes) => bytes.to_vec(),
-        Value::Null => Vec::new(),
-        other => other.to_string().into_bytes(),
+        Value::File(file) => (*file).clone().into(),
+        Value::Bytes(bytes) => bytes.to_vec().into(),
+        Value::Null => Payload::default(),
+        other => other.to_string().into_bytes().into(),
     }
 }
 
@@ -180,7 +181,7 @@ fn piece(scope: &Scope<'_>, name: &str, part: &Part, pieces: &mut Vec<Piece>) ->
     let plain = |content| Piece { name: name.to_owned(), file: None, media_type: None, content };
     match part {
         Part::Json(expr) => {
-            let content = scope.body(expr)?.to_json().to_string().into_bytes();
+            let content = scope.body(expr)?.to_json().to_string().into_bytes().into();
             pieces.push(Piece { media_type: Some("application/json".to_owned()), ..plain(content) });
         }
         Part::Value(expr) => {
@@ -191,19 +192,28 @@ fn piece(scope: &Scope<'_>, name: &str, part: &Part, pieces: &mut Vec<Piece>) ->
             for item in items.into_iter().filter(|item| *item != Value::Null) {
                 pieces.push(match item {
                     Value::Bytes(content) => {
-                        Piece { file: Some(name.to_owned()), media_type: binary(), ..plain(content.to_vec()) }
+                        Piece { file: Some(name.to_owned()), media_type: binary(), ..plain(content.to_vec().into()) }
                     }
-                    other => plain(other.to_string().into_bytes()),
+                    Value::File(file) => Piece {
+                        file: Some(file.name.clone()),
+                        media_type: Some(file.mime_type.clone()),
+                        ..plain((*file).clone().into())
+                    },
+                    other => plain(other.to_string().into_bytes().into()),
                 });
             }
         }
         Part::File { content, name: file, media_type } => {
             let text = |expr: &Option<Expr>| expr.as_ref().map_or(Ok(None), |expr| scope.text(expr));
-            let content = match scope.value(content)? {
+            let (content, own) = match scope.value(content)? {
                 Value::Null => return Ok(()),
-                content => bytes(content),
+                Value::File(file) => {
+                    let own = (file.name.clone(), Some(file.mime_type.clone()));
+                    (bytes(Value::File(file)), own)
+                }
+                content => (bytes(content), (name.to_owned(), binary())),
             };
-            let (file, media_type) = (text(file)?.or_else(|| Some(name.to_owned())), text(media_type)?.or_else(binary));
+            let (file, media_type) = (text(file)?.or(Some(own.0)), text(media_type)?.or(own.1));
             pieces.push(Piece { file, media_type, ..plain(content) });
         }
     }
@@ -225,19 +235,19 @@ impl Content {
         }
     }
 
-    fn written(self, key: &str) -> Result<(Option<String>, Vec<u8>), Failure> {
+    fn written(self, key: &str) -> Result<(Option<String>, Payload), Failure> {
         Ok(match self {
-            Self::None => (None, Vec::new()),
-            Self::Json(value) => (Some("application/json".to_owned()), value.to_json().to_string().into_bytes()),
+            Self::None => (None, Payload::default()),
+            Self::Json(value) => (Some("application/json".to_owned()), value.to_json().to_string().into_bytes().into()),
             Self::Form(value) => {
                 let text =
                     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form::pairs(&value)).finish();
-                (Some("application/x-www-form-urlencoded".to_owned()), text.into_bytes())
+                (Some("application/x-www-form-urlencoded".to_owned()), text.into_bytes().into())
             }
-            Self::Raw(bytes, media_type) => (Some(media_type), bytes),
-            Self::Xml(text) => (Some("application/xml; charset=utf-8".to_owned()), text.into_bytes()),
+            Self::Raw(content, media_type) => (Some(media_type), content),
+            Self::Xml(text) => (Some("application/xml; charset=utf-8".to_owned()), text.into_bytes().into()),
             Self::Multipart(pieces) => {
-                let (media_type, body) = multipart::write(&pieces, key)?;
+                let (media_type, body) = multipart::write(pieces, key)?;
                 (Some(media_type), body)
             }
         })

@@ -17,6 +17,7 @@ use super::{
     drive::{Message, Stage},
 };
 use crate::{
+    blob,
     connector::{Admission, Asking, Attempt, Invocation, Pass, Reached},
     machine::{Call, Event, Repeat},
     observe::{Attempted, Ending, Trace},
@@ -110,7 +111,7 @@ impl Inner {
         self.tell(&run, &flow, trace, began, Happening::AttemptStarted { place: place.clone(), attempt });
         let answer = self.perform(plan, &call, self.traceparent(&run, trace, &call)).await;
         drop(leave);
-        let answer = self.bounded(answer, &call);
+        let answer = self.bounded(self.settled(answer).await, &call);
         watched.outcome = Some(answer.outcome.as_ref().map(drop).map_err(|failure| failure.kind.clone()));
         drop(watched);
         let Attempt { outcome, retry_after, reached } = answer;
@@ -187,6 +188,13 @@ impl Inner {
                 unknown(ErrorKind::Timeout, format!("no answer within {}", call.timeout))
             }
         }
+    }
+
+    /// Keeps the bytes of large files that came as values.
+    async fn settled(&self, attempt: Attempt) -> Attempt {
+        let Ok(value) = attempt.outcome else { return attempt };
+        let outcome = blob::settle(&*self.settings.blobs, value).await.map_err(Failure::from);
+        Attempt { outcome, ..attempt }
     }
 
     /// Refuses a result that is too large for the journal.

@@ -19,6 +19,7 @@ use super::{
     notes,
 };
 use crate::{
+    blob,
     machine::{Event, Start},
     observe::Trace,
     store::{Batch, Committed, Dedupe, Done, Error, NO_ROOM, NewRun, SameBody, Standing},
@@ -163,6 +164,7 @@ impl Inner {
 
     async fn accept(self: Arc<Self>, submission: Submission) -> Result<Accepted, SubmitError> {
         let Submission { flow, plan, trigger, payload, dedupe, body_digest, notes, trace } = submission;
+        let payload = blob::settle(&*self.settings.blobs, payload).await.map_err(Error::from)?;
         let deployed = self.state().deployed.get(&flow).cloned();
         let Deployed { digest, plan, env, draws } = match (deployed, plan) {
             (Some(deployed), None) => deployed,

@@ -3,6 +3,7 @@
 //! The value is the same each time, and plain: what a person would write into a first test.
 
 use flow_model::{
+    file::File,
     ty::{Field, Type, TypeDef, Types},
     units::Millis,
     value::{Money, Value},
@@ -64,7 +65,8 @@ fn at_depth(ty: &Type, types: &Types, depth: u32) -> Value {
             },
             None => Value::Null,
         },
-        Type::Unknown | Type::Never | Type::Null | Type::File | Type::Function(..) | Type::Variable(_) => Value::Null,
+        Type::File => Value::File(File::with_content(b"text".as_slice(), "file.txt", "text/plain").into()),
+        Type::Unknown | Type::Never | Type::Null | Type::Function(..) | Type::Variable(_) => Value::Null,
     }
 }
 

@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use super::{
-    event::{Setting, verify_call},
+    event::{Content, Setting, verify_call},
     payload,
     problem::{Problem, empty_response, json_response},
     received::Received,
@@ -57,8 +57,9 @@ fn one(
     now: Instant,
 ) -> Result<Option<Response>, Refusal> {
     let body = match super::event::body(received) {
-        Ok(Some(json)) => Value::from_json(&json).unwrap_or(Value::Null),
-        Ok(None) | Err(_) => Value::Null,
+        Ok(Content::Json(json)) => Value::from_json(&json).unwrap_or(Value::Null),
+        Ok(Content::Form(form)) => form,
+        Ok(Content::None) | Err(_) => Value::Null,
     };
     let ambient = |signature: Option<&str>, which| match which {
         Ambient::Body => Some(body.clone()),

@@ -7,21 +7,22 @@
 use std::sync::Arc;
 
 use flow_model::{
-    boundary::{Decoder, Limits, parse},
+    boundary::{Decoder, Limits, Mismatch, parse},
     expr::{Ambient, Expr},
     failure::Failure,
+    file::{File, media_type_of, plain_name},
     plan::{Plan, Trigger, TriggerKind},
     schema::VerifyCall,
     ty::Type,
     units::{Instant, Millis},
     value::Value,
 };
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{CONTENT_DISPOSITION, CONTENT_ENCODING};
 use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    form, payload,
+    form, multipart, payload,
     problem::Problem,
     received::Received,
     route::{Listener, Webhook},
@@ -30,6 +31,7 @@ use super::{
 use crate::{
     connector::config,
     eval::{Environment, Evaluator, Frame, Library, Slots as _},
+    header::filename,
     secret::Secrets,
 };
 
@@ -75,12 +77,12 @@ pub(super) fn wanted(
     {
         return Err(Problem::encoded(&String::from_utf8_lossy(encoding.as_bytes())));
     }
-    let json = body(received)?;
+    let content = if verified.iter().all(|listener| listener.takes_a_file()) { Content::None } else { body(received)? };
     let mut wanted = Vec::new();
     for listener in verified {
         match listener.webhook() {
-            Some(webhook) => events(&mut wanted, listener, webhook, received, json.as_ref(), setting)?,
-            None => wanted.push(request(listener, received, json.as_ref(), setting)?),
+            Some(webhook) => events(&mut wanted, listener, webhook, received, &content, setting)?,
+            None => wanted.push(request(listener, received, &content, setting)?),
         }
     }
     Ok(wanted)
@@ -118,18 +120,41 @@ fn telling(refusals: &[Refusal]) -> Refusal {
     refusals.iter().find(knows).or(refusals.first()).copied().unwrap_or(Refusal::NotSetUp)
 }
 
-/// The body as JSON, whose place a form may take; none when there is no body.
-pub(super) fn body(received: &Received) -> Result<Option<Json>, Problem> {
+/// The body of a request.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// There is none.
+    None,
+    /// JSON, or a form as JSON.
+    Json(Json),
+    /// A form with files: a record.
+    Form(Value),
+}
+
+/// Reads the body.
+pub(super) fn body(received: &Received) -> Result<Content, Problem> {
     let bytes = &received.body;
     if bytes.is_empty() {
-        return Ok(None);
+        return Ok(Content::None);
     }
-    let media_type = received.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = received.media_type();
+    if let Some(boundary) = multipart::boundary(media_type) {
+        return multipart::read(bytes, &boundary, MOST_VALUES).map(Content::Form).map_err(Problem::malformed);
+    }
     let essence = media_type.split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        return form::json(bytes, MOST_VALUES).map(Some).map_err(Problem::malformed);
+        return form::json(bytes, MOST_VALUES).map(Content::Json).map_err(Problem::malformed);
     }
-    parse(bytes, Limits { values: MOST_VALUES }).map(Some).map_err(Problem::malformed)
+    parse(bytes, Limits { values: MOST_VALUES }).map(Content::Json).map_err(Problem::malformed)
+}
+
+/// The body as a file, as it came.
+fn file(received: &Received) -> Value {
+    let said = received.headers.get(CONTENT_DISPOSITION).and_then(|value| value.to_str().ok()).and_then(filename);
+    let essence = received.media_type().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let name = plain_name(&said.unwrap_or_else(|| "body".to_owned()));
+    let media_type = if essence.is_empty() { media_type_of(&name).to_owned() } else { essence };
+    Value::File(Arc::new(File::with_content(received.body.as_slice(), name, media_type)))
 }
 
 /// Verifies a request by a scheme.
@@ -152,20 +177,21 @@ pub(super) fn verify_call(
 }
 
 /// The run of `on http`.
-fn request(
-    listener: &Listener,
-    received: &Received,
-    json: Option<&Json>,
-    setting: &Setting,
-) -> Result<Wanted, Problem> {
+fn request(listener: &Listener, received: &Received, content: &Content, setting: &Setting) -> Result<Wanted, Problem> {
     let TriggerKind::Http { body: declared, .. } = &listener.trigger().kind else { return Err(Problem::broken()) };
     let ty = declared.as_ref().unwrap_or(&Type::Json);
     let defaults = |expr: &Expr| setting.eval(listener, &|_| None, expr, &mut Frame::new());
     let decoder = Decoder::new(&listener.types).with_defaults(&defaults);
-    let body = match json {
-        Some(json) => decoder.json(json, ty).map_err(|mismatch| Problem::misfit(&mismatch.path, &mismatch))?,
-        None if matches!(ty, Type::Json | Type::Null | Type::Unknown | Type::Optional(_)) => Value::Null,
-        None => return Err(Problem::malformed("there is no body")),
+    let misfit = |mismatch: Mismatch| Problem::misfit(&mismatch.path, &mismatch);
+    let body = match content {
+        _ if listener.takes_a_file() => match ty {
+            Type::Optional(_) if received.body.is_empty() => Value::Null,
+            _ => file(received),
+        },
+        Content::Json(json) => decoder.json(json, ty).map_err(misfit)?,
+        Content::Form(form) => decoder.value(form, ty).map_err(misfit)?,
+        Content::None if matches!(ty, Type::Json | Type::Null | Type::Unknown | Type::Optional(_)) => Value::Null,
+        Content::None => return Err(Problem::malformed("there is no body")),
     };
     let digest = digest(&body);
     let payload = payload::request(received, body);
@@ -179,12 +205,13 @@ fn events(
     listener: &Listener,
     webhook: Webhook<'_>,
     received: &Received,
-    json: Option<&Json>,
+    content: &Content,
     setting: &Setting,
 ) -> Result<(), Problem> {
-    let body = match json {
-        Some(json) => Value::from_json(json).map_err(|cause| Problem::misfit("", cause))?,
-        None => Value::Null,
+    let body = match content {
+        Content::Json(json) => Value::from_json(json).map_err(|cause| Problem::misfit("", cause))?,
+        Content::Form(form) => form.clone(),
+        Content::None => Value::Null,
     };
     let declared = webhook.declared;
     let ambient = |item: Option<&Value>, which| match which {
@@ -297,6 +324,11 @@ impl Setting {
 }
 
 impl Listener {
+    /// Says whether the body of its requests is taken as it comes.
+    fn takes_a_file(&self) -> bool {
+        matches!(&self.trigger().kind, TriggerKind::Http { body: Some(ty), .. } if *ty.non_null() == Type::File)
+    }
+
     /// The configuration of the webhook's connection, with secrets by name; nothing else is known in a `verify:`.
     pub(super) fn config(&self, which: Ambient, setting: &Setting) -> Option<Value> {
         let webhook = self.webhook().filter(|_| which == Ambient::Config)?;

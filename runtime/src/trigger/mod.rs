@@ -10,6 +10,7 @@ mod event;
 mod form;
 mod handle;
 mod limits;
+mod multipart;
 mod payload;
 mod probe;
 mod problem;

@@ -78,7 +78,7 @@ impl Problem {
     }
 
     pub(super) fn malformed(cause: impl std::fmt::Display) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "malformed", format!("the body is not acceptable JSON: {cause}"))
+        Self::new(StatusCode::BAD_REQUEST, "malformed", format!("the body does not read: {cause}"))
     }
 
     pub(super) fn misfit(path: &str, cause: impl std::fmt::Display) -> Self {

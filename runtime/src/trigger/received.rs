@@ -41,6 +41,13 @@ pub(super) struct Received {
     pub(super) body: Vec<u8>,
 }
 
+impl Received {
+    /// What the sender says that the body is; empty when it says nothing.
+    pub(super) fn media_type(&self) -> &str {
+        self.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+}
+
 /// Reads a request.
 pub(super) async fn read(request: Request, reading: Reading, public: Option<&Url>) -> Result<Received, Problem> {
     let (parts, body) = request.into_parts();

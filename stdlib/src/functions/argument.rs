@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use flow_model::{
     failure::{ErrorKind, Failure},
+    file::File,
     function::Argument,
     value::{Money, Value},
 };
@@ -39,6 +40,8 @@ pub(super) trait Arguments {
     fn money(&self, index: usize) -> Result<&Money, Failure>;
     /// Bytes; those of a text are its UTF-8.
     fn bytes(&self, index: usize) -> Result<&[u8], Failure>;
+    /// A file.
+    fn file(&self, index: usize) -> Result<&File, Failure>;
     /// A point in time.
     fn timestamp(&self, index: usize) -> Result<Timestamp, Failure>;
     /// A point in time in a zone.
@@ -107,6 +110,13 @@ impl Arguments for [Argument<'_>] {
             Value::Bytes(bytes) => Ok(bytes),
             Value::String(text) => Ok(text.as_bytes()),
             other => Err(expected("bytes", other)),
+        }
+    }
+
+    fn file(&self, index: usize) -> Result<&File, Failure> {
+        match self.at(index) {
+            Value::File(file) => Ok(file),
+            other => Err(expected("a file", other)),
         }
     }
 

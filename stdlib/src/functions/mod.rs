@@ -9,6 +9,7 @@ mod date;
 mod decimal;
 mod duration;
 mod email;
+mod file;
 mod int;
 mod json;
 mod list;
@@ -50,6 +51,7 @@ pub(crate) static ALL: LazyLock<Vec<StandardFunction>> = LazyLock::new(|| {
         duration::FUNCTIONS,
         email::FUNCTIONS,
         url::FUNCTIONS,
+        file::FUNCTIONS,
     ]
     .concat()
 });

@@ -2,6 +2,7 @@
 
 mod answers;
 mod faults;
+mod files;
 mod native;
 mod pages;
 mod redirects;

@@ -10,6 +10,7 @@ mod probe;
 mod reload;
 mod route;
 mod schedule;
+mod upload;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -8,6 +8,7 @@
 mod account;
 mod failure;
 mod object;
+mod parts;
 #[cfg(test)]
 mod tests;
 
@@ -17,7 +18,10 @@ use async_trait::async_trait;
 use flow_model::value::Value;
 use flow_runtime::connector::{NativeCall, NativeFailure, NativeOperation, NativeTable};
 
-use self::account::{Account, Clients};
+use self::{
+    account::{Account, Clients},
+    object::Place,
+};
 
 /// Binds the operations of the connector `s3`; they share their clients.
 #[must_use]
@@ -52,12 +56,12 @@ impl NativeOperation for Operation {
         let key = call.text("key").map_err(unsent)?;
         match self.kind {
             Kind::Put => {
-                let body = call.bytes("body").map_err(unsent)?;
-                let content_type = call.arg("content_type").as_str();
-                object::put(&client, bucket, key, body.to_vec(), content_type).await
+                let body = call.file("body").map_err(unsent)?;
+                let content_type = call.arg("content_type").as_str().unwrap_or(&body.mime_type);
+                object::put(&client, call.blobs(), Place { bucket, key }, &body, content_type).await
             }
-            Kind::Get => object::get(&client, bucket, key).await,
-            Kind::Delete => object::delete(&client, bucket, key).await,
+            Kind::Get => object::get(&client, call.blobs(), Place { bucket, key }).await,
+            Kind::Delete => object::delete(&client, Place { bucket, key }).await,
         }
     }
 }

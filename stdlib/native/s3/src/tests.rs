@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_s3::Client;
 use flow_model::{
     expr::Expr,
     failure::ErrorKind,
+    file::{ANY_MEDIA_TYPE, File, Sha256},
     plan::{Connection, Plan, Policy},
     schema::{self, Effect},
     ty::{Field, Type, Types},
@@ -12,6 +14,7 @@ use flow_model::{
     value::Value,
 };
 use flow_runtime::{
+    blob::{self, Blobs as _, Disk, Memory},
     connector::{Connectors, Invocation, NativeFailure, Performer as _, Reached},
     egress::{Guard, Networks},
     eval::Library,
@@ -85,6 +88,20 @@ fn account(url: &str) -> Account {
     }
 }
 
+async fn put(client: &Client, bucket: &str, key: &str, content: &[u8]) -> Result<Value, NativeFailure> {
+    let file = File::with_content(content, "a.txt", "text/plain");
+    object::put(client, &Memory::new(), Place { bucket, key }, &file, "text/plain").await
+}
+
+/// What is said of an object, and its bytes.
+async fn get(client: &Client, bucket: &str, key: &str) -> Result<(Value, Vec<u8>), NativeFailure> {
+    let blobs = Memory::new();
+    let read = object::get(client, &blobs, Place { bucket, key }).await?;
+    let Some(Value::File(file)) = read.get("body") else { panic!("no file: {read:?}") };
+    let content = blob::load(&blobs, file.sha256).await.expect("the bytes are kept");
+    Ok((read, content))
+}
+
 fn kind<T: std::fmt::Debug>(outcome: Result<T, NativeFailure>) -> ErrorKind {
     outcome.unwrap_err().failure.kind
 }
@@ -94,44 +111,45 @@ async fn an_object_is_stored_read_replaced_and_deleted() {
     let server = server().await;
     let client = account(&server.url).client(&local());
     let key = "2023/11/14/pi 3Oç+&=?#.txt";
-    let stored = object::put(&client, "receipts", key, b"paid".to_vec(), Some("text/plain")).await.unwrap();
+    let stored = put(&client, "receipts", key, b"paid").await.unwrap();
     assert_eq!(stored.get("bucket"), Some(&Value::text("receipts")));
     assert_eq!(stored.get("key"), Some(&Value::text(key)));
     // The MD5 of `paid`, which is what the tag of a small object is.
     assert_eq!(stored.get("etag"), Some(&Value::text("76e084771e78c194efd0e2d5b8920bea")));
     assert_eq!(std::fs::read(server.folder.path().join("receipts").join(key)).unwrap(), b"paid");
 
-    let read = object::get(&client, "receipts", key).await.unwrap();
-    assert_eq!(read.get("body"), Some(&Value::Bytes(b"paid".as_slice().into())));
+    let (read, content) = get(&client, "receipts", key).await.unwrap();
+    assert_eq!(content, b"paid");
     assert_eq!(read.get("content_type"), Some(&Value::text("text/plain")));
+    let Some(Value::File(file)) = read.get("body") else { panic!("no file: {read:?}") };
+    assert_eq!((file.name.as_str(), file.mime_type.as_str(), file.size), ("pi 3Oç+&=?#.txt", "text/plain", 4));
 
-    object::put(&client, "receipts", key, Vec::new(), None).await.unwrap();
-    let read = object::get(&client, "receipts", key).await.unwrap();
-    assert_eq!(read.get("body"), Some(&Value::Bytes([].as_slice().into())));
+    put(&client, "receipts", key, b"").await.unwrap();
+    assert_eq!(get(&client, "receipts", key).await.unwrap().1, b"");
 
-    assert_eq!(object::delete(&client, "receipts", key).await.unwrap(), Value::Null);
-    assert_eq!(object::delete(&client, "receipts", key).await.unwrap(), Value::Null);
-    assert_eq!(kind(object::get(&client, "receipts", key).await), ErrorKind::NotFound);
+    assert_eq!(object::delete(&client, Place { bucket: "receipts", key }).await.unwrap(), Value::Null);
+    assert_eq!(object::delete(&client, Place { bucket: "receipts", key }).await.unwrap(), Value::Null);
+    assert_eq!(kind(get(&client, "receipts", key).await), ErrorKind::NotFound);
 }
 
 #[tokio::test]
 async fn what_is_not_there_and_who_may_not_are_told_apart() {
     let server = server().await;
     let client = account(&server.url).client(&local());
-    let lost = object::get(&client, "receipts", "none").await.unwrap_err();
+    let lost = get(&client, "receipts", "none").await.unwrap_err();
     assert_eq!((lost.failure.kind.clone(), lost.reached), (ErrorKind::NotFound, Reached::Answered));
     assert_eq!(lost.failure.fields.get("code"), Some(&Value::text("NoSuchKey")));
-    let lost = object::delete(&client, "elsewhere", "a").await.unwrap_err().failure;
+    let lost = object::delete(&client, Place { bucket: "elsewhere", key: "a" }).await.unwrap_err().failure;
     assert_eq!((lost.kind, lost.fields.get("code")), (ErrorKind::NotFound, Some(&Value::text("NoSuchBucket"))));
 
     let wrong = Account { secret_access_key: SecretText::new("wrong"), ..account(&server.url) }.client(&local());
-    let refused = object::put(&wrong, "receipts", "a", vec![1], None).await.unwrap_err();
+    let refused = put(&wrong, "receipts", "a", &[1]).await.unwrap_err();
     assert_eq!(refused.failure.kind, ErrorKind::Unauthorized);
     assert_eq!(refused.failure.fields.get("code"), Some(&Value::text("SignatureDoesNotMatch")));
     assert!(!server.folder.path().join("receipts/a").exists());
 
     let stranger = Account { access_key_id: SecretText::new("AKIANOBODY"), ..account(&server.url) }.client(&local());
-    let refused = object::get(&stranger, "receipts", "a").await.unwrap_err().failure;
+    let refused = get(&stranger, "receipts", "a").await.unwrap_err().failure;
     assert!(matches!(refused.kind, ErrorKind::Unauthorized | ErrorKind::Forbidden), "{refused}");
 }
 
@@ -140,23 +158,53 @@ async fn names_that_would_mean_something_else_do_not_leave() {
     let server = server().await;
     let client = account(&server.url).client(&local());
     for (bucket, key) in [("receipts", ""), ("", "a")] {
-        let unsent = object::put(&client, bucket, key, vec![1], None).await.unwrap_err();
+        let unsent = put(&client, bucket, key, &[1]).await.unwrap_err();
         assert_eq!((unsent.failure.kind.clone(), unsent.reached), (ErrorKind::Invalid, Reached::Never), "{unsent:?}");
     }
 }
 
 #[tokio::test]
-async fn an_object_is_read_up_to_the_limit_and_refused_beyond() {
+async fn a_large_object_is_sent_in_parts_and_read_back() {
     let server = server().await;
     let client = account(&server.url).client(&local());
-    let path = server.folder.path().join("receipts/large");
-    std::fs::write(&path, vec![b'x'; object::MOST_BYTES]).unwrap();
-    let read = object::get(&client, "receipts", "large").await.unwrap();
-    assert!(matches!(read.get("body"), Some(Value::Bytes(bytes)) if bytes.len() == object::MOST_BYTES));
-    std::fs::write(&path, vec![b'x'; object::MOST_BYTES + 1]).unwrap();
-    let refused = object::get(&client, "receipts", "large").await.unwrap_err().failure;
-    assert_eq!(refused.kind, ErrorKind::Invalid);
-    assert!(refused.message.contains("5 MiB") && refused.message.contains("5242881"), "{refused}");
+    for extra in [1, parts::PART] {
+        let count = parts::PART + extra;
+        let content: Vec<u8> =
+            (0..count).map(|index| u8::try_from((index * 31 + index / 251) % 256).unwrap()).collect();
+        let stored = put(&client, "receipts", "large", &content).await.unwrap();
+        // The tag of an object in parts says how many there are.
+        assert!(stored.get("etag").and_then(Value::as_str).is_some_and(|tag| tag.ends_with("-2")), "{stored:?}");
+        assert!(std::fs::read(server.folder.path().join("receipts/large")).unwrap() == content);
+        assert!(get(&client, "receipts", "large").await.unwrap().1 == content);
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_fails_leaves_no_object_and_no_parts() {
+    let server = server().await;
+    let client = account(&server.url).client(&local());
+    let folder = tempfile::tempdir().unwrap();
+    let blobs = Disk::new(folder.path());
+    let mut content = vec![7; usize::try_from(parts::PART * 2).unwrap()];
+    let kept = blob::keep(&blobs, content.clone().into()).await.unwrap();
+    // The last byte is another one meanwhile, which is found when all others are on their way.
+    content.pop();
+    content.push(8);
+    std::fs::write(blobs.path(kept.sha256).unwrap().unwrap(), content).unwrap();
+    let file = File::new(kept.sha256, kept.size, "a", ANY_MEDIA_TYPE);
+    let place = Place { bucket: "receipts", key: "broken" };
+    let failure = object::put(&client, &blobs, place, &file, ANY_MEDIA_TYPE).await.unwrap_err().failure;
+    assert_eq!(failure.kind, ErrorKind::Mismatch, "{failure}");
+    assert!(failure.message.contains("damaged"), "{failure}");
+    let left = |folder: &std::path::Path| -> Vec<String> {
+        std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+            .collect()
+    };
+    assert_eq!(left(&server.folder.path().join("receipts")), [""; 0]);
+    let parts: Vec<_> = left(server.folder.path()).into_iter().filter(|name| name.contains(".part-")).collect();
+    assert_eq!(parts, [""; 0]);
 }
 
 #[tokio::test]
@@ -164,10 +212,10 @@ async fn a_server_that_is_not_there_was_never_reached() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let lost = object::put(&account(&url).client(&local()), "receipts", "a", vec![1], None).await.unwrap_err();
+    let lost = put(&account(&url).client(&local()), "receipts", "a", &[1]).await.unwrap_err();
     assert_eq!((lost.failure.kind.clone(), lost.reached), (ErrorKind::Unavailable, Reached::Never), "{lost:?}");
     let nowhere = account("http://host.invalid");
-    let lost = object::put(&nowhere.client(&local()), "receipts", "a", vec![1], None).await.unwrap_err();
+    let lost = put(&nowhere.client(&local()), "receipts", "a", &[1]).await.unwrap_err();
     assert_eq!((lost.failure.kind.clone(), lost.reached), (ErrorKind::Unavailable, Reached::Never), "{lost:?}");
 }
 
@@ -201,7 +249,7 @@ async fn requests(url: &str, task: JoinHandle<usize>) -> usize {
 #[tokio::test]
 async fn a_lost_answer_may_have_taken_effect_and_is_not_asked_for_again() {
     let (url, task) = scripted(b"").await;
-    let lost = object::put(&account(&url).client(&local()), "receipts", "a", vec![1], None).await.unwrap_err();
+    let lost = put(&account(&url).client(&local()), "receipts", "a", &[1]).await.unwrap_err();
     assert_eq!((lost.failure.kind.clone(), lost.reached), (ErrorKind::Unavailable, Reached::Perhaps), "{lost:?}");
     assert_eq!(requests(&url, task).await, 1);
 }
@@ -211,7 +259,7 @@ async fn an_overloaded_server_is_asked_once_and_its_wait_is_passed_on() {
     let answer = b"HTTP/1.1 503 Slow Down\r\nRetry-After: 3\r\nContent-Length: 81\r\nConnection: close\r\n\r\n\
         <Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error> ";
     let (url, task) = scripted(answer).await;
-    let slow = object::put(&account(&url).client(&local()), "receipts", "a", vec![1], None).await.unwrap_err();
+    let slow = put(&account(&url).client(&local()), "receipts", "a", &[1]).await.unwrap_err();
     assert_eq!(slow.failure.kind, ErrorKind::RateLimited, "{slow:?}");
     assert_eq!(slow.retry_after, Some(Millis::seconds(3)));
     assert_eq!(requests(&url, task).await, 1);
@@ -283,9 +331,9 @@ fn plan(url: &str) -> Plan {
         page: None,
     };
     let object = [("bucket", text.clone()), ("key", text.clone())];
-    let put = [object.as_slice(), &[("body", Field::of(Type::Bytes)), ("content_type", maybe_text.clone())]].concat();
+    let put = [object.as_slice(), &[("body", Field::of(Type::File)), ("content_type", maybe_text.clone())]].concat();
     let stored = [object.as_slice(), &[("etag", maybe_text.clone())]].concat();
-    let read = [("body", Field::of(Type::Bytes)), ("content_type", maybe_text)];
+    let read = [("body", Field::of(Type::File)), ("content_type", maybe_text)];
     let operations = [
         ("objects.put", operation(named(&put), Type::Record(named(&stored)), Effect::Idempotent)),
         ("objects.get", operation(named(&object), Type::Record(named(&read)), Effect::Read)),
@@ -359,11 +407,15 @@ async fn a_step_reaches_the_server_with_the_settings_of_its_connection() {
             .await
     };
     let name = || vec![Value::text("receipts"), Value::text("a.txt")];
-    // Text may stand for bytes, and what was left out is null.
+    // Text may stand for a file, and what was left out is null.
     let stored = perform("objects.put", [name(), vec![Value::text("paid"), Value::Null]].concat()).await;
     assert_eq!(stored.outcome.unwrap().get("key"), Some(&Value::text("a.txt")));
     let read = perform("objects.get", name()).await.outcome.unwrap();
-    assert_eq!(read.get("body"), Some(&Value::Bytes(b"paid".as_slice().into())));
+    let Some(Value::File(file)) = read.get("body") else { panic!("no file: {read:?}") };
+    assert_eq!(
+        (file.sha256, file.name.as_str(), file.mime_type.as_str()),
+        (Sha256::of(b"paid"), "a.txt", "text/plain")
+    );
     assert_eq!(perform("objects.delete", name()).await.outcome, Ok(Value::Null));
     let gone = perform("objects.get", name()).await;
     assert_eq!((gone.outcome.unwrap_err().kind, gone.reached), (ErrorKind::NotFound, Reached::Answered));
@@ -372,7 +424,7 @@ async fn a_step_reaches_the_server_with_the_settings_of_its_connection() {
 #[tokio::test]
 async fn what_is_not_allowed_is_not_connected_to() {
     let nobody = Guard::new(Networks::default());
-    let failed = object::put(&account("http://localhost:1").client(&nobody), "receipts", "a", vec![1], None).await;
+    let failed = put(&account("http://localhost:1").client(&nobody), "receipts", "a", &[1]).await;
     let failed = failed.unwrap_err();
     assert_eq!(failed.reached, Reached::Never);
     assert!(failed.failure.message.contains("loopback"), "{failed:?}");

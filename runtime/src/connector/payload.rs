@@ -1,0 +1,87 @@
+//! The body of a request: bytes in memory and files, in a row.
+//!
+//! A file stays where it lies until the request leaves, and is then read chunk by chunk; so a request takes little memory
+//! whatever it carries. How long the body is, is known before: many systems take no upload whose length is not said.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use flow_model::{failure::Failure, file::File};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+
+use crate::blob::{self, Blobs};
+
+/// A body.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Payload(Vec<Chunk>);
+
+/// A part of a body.
+#[derive(Clone, Debug)]
+pub(super) enum Chunk {
+    Bytes(Bytes),
+    File(File),
+}
+
+impl From<Vec<u8>> for Payload {
+    fn from(bytes: Vec<u8>) -> Self {
+        if bytes.is_empty() { Self::default() } else { Self(vec![Chunk::Bytes(bytes.into())]) }
+    }
+}
+
+impl From<File> for Payload {
+    fn from(file: File) -> Self {
+        match file.content() {
+            Some(content) => Self(vec![Chunk::Bytes(Bytes::from_owner(Arc::clone(content)))]),
+            None => Self(vec![Chunk::File(file)]),
+        }
+    }
+}
+
+impl Payload {
+    /// Adds what follows.
+    pub(super) fn append(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    /// The parts that are in memory.
+    pub(super) fn in_memory(&self) -> impl Iterator<Item = &Bytes> {
+        self.0.iter().filter_map(|chunk| match chunk {
+            Chunk::Bytes(bytes) => Some(bytes),
+            Chunk::File(_) => None,
+        })
+    }
+
+    /// The files.
+    pub(super) fn files(&self) -> impl Iterator<Item = &File> {
+        self.0.iter().filter_map(|chunk| match chunk {
+            Chunk::Bytes(_) => None,
+            Chunk::File(file) => Some(file),
+        })
+    }
+
+    /// How many bytes it has, where that has to be said beside it.
+    pub(super) fn length(&self) -> Option<u64> {
+        self.files().next()?;
+        let bytes: u64 = self.in_memory().map(|bytes| bytes.len() as u64).sum();
+        Some(self.files().fold(bytes, |length, file| length.saturating_add(file.size)))
+    }
+
+    /// The body as it is sent.
+    ///
+    /// # Errors
+    /// When the bytes of a file are not there.
+    pub(super) async fn body(&self, blobs: &dyn Blobs) -> Result<reqwest::Body, Failure> {
+        if self.length().is_none() {
+            let whole: Vec<u8> = self.in_memory().flat_map(|bytes| bytes.iter().copied()).collect();
+            return Ok(whole.into());
+        }
+        let mut parts = Vec::new();
+        for chunk in &self.0 {
+            parts.push(match chunk {
+                Chunk::Bytes(bytes) => stream::iter([Ok(bytes.clone())]).boxed(),
+                Chunk::File(file) => blob::open(blobs, file).await?.into_stream().boxed(),
+            });
+        }
+        Ok(reqwest::Body::wrap_stream(stream::iter(parts).flatten()))
+    }
+}
