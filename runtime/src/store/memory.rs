@@ -405,7 +405,8 @@ impl Store for Memory {
 
     async fn pinned(&self) -> Result<BTreeSet<String>, Error> {
         let tables = self.lock();
-        Ok(tables.open().into_iter().map(|(_, run)| run.summary.plan.clone()).collect())
+        let pinned = tables.open().into_iter().map(|(_, run)| &run.summary.plan);
+        Ok(pinned.filter(|digest| tables.plans.contains_key(*digest)).cloned().collect())
     }
 
     async fn plans(&self) -> Result<BTreeSet<String>, Error> {

@@ -587,7 +587,7 @@ pub trait Store: Send + Sync {
     /// Runs that are not over and count for `concurrency` and `at_most`, in the order in which they were accepted.
     async fn gated(&self) -> Result<Vec<Unfinished>, Error>;
 
-    /// The digests of the plans of runs that are not over.
+    /// The digests of the plans of runs that are not over, where they are kept.
     async fn pinned(&self) -> Result<BTreeSet<String>, Error>;
 
     /// The digests of the plans of all runs, where they are kept.
