@@ -6,6 +6,7 @@ mod cases;
 mod connectors;
 mod e2e;
 mod examples;
+mod facts;
 mod faults;
 mod functions;
 mod imports;

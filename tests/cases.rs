@@ -42,6 +42,34 @@ fn mistakes_are_shown_as_their_snapshots_show() {
 }
 
 #[test]
+fn every_mistake_says_what_to_do() {
+    let mut silent = String::new();
+    for path in files(&["flow"]).into_iter().filter(|path| shown(path).starts_with("tests/cases/check/")) {
+        let checked = checked(&shown(&path), &std::fs::read_to_string(&path).unwrap());
+        let mute: Vec<_> = checked.diagnostics.iter().filter(|known| known.help.is_none()).cloned().collect();
+        silent.push_str(&drawn(&checked, &mute));
+    }
+    assert_eq!(silent, "");
+}
+
+#[test]
+fn what_newcomers_write_is_one_mistake_that_says_what_to_do() {
+    let mut wrong = Vec::new();
+    for path in files(&["flow"]) {
+        let name = shown(&path);
+        if !name.starts_with("tests/cases/check/newcomers/") {
+            continue;
+        }
+        let checked = checked(&name, &std::fs::read_to_string(&path).unwrap());
+        match checked.diagnostics.as_slice() {
+            [only] if only.help.is_some() => {}
+            several => wrong.push(format!("{name}\n{}", drawn(&checked, several))),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
 fn projects_are_read_as_their_snapshots_show() {
     let _guard = ONE_AT_A_TIME.lock();
     glob!("cases/project/*/flow.toml", |path| {

@@ -1,5 +1,6 @@
 //! The command line: what can be asked of `flowc`, and the help of each command.
 
+mod connections;
 mod runs;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -7,10 +8,13 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::styling};
 use flow_runtime::sim::faults::{Fault, NoFault};
 
-pub(crate) use self::runs::{
-    DeadLetters, DeadLettersCommand, Journal, JournalCommand, JournalCompact, JournalVerify, LettersDrop, LettersList,
-    LettersReplay, LettersShow, OneLetter, OneRun, Runs, RunsAnswer, RunsCancel, RunsCommand, RunsExport, RunsList,
-    RunsResolve, RunsResume, RunsShow, RunsWhy, State,
+pub(crate) use self::{
+    connections::{Connect, Connections, ConnectionsCommand, ConnectionsList, ConnectionsTest},
+    runs::{
+        DeadLetters, DeadLettersCommand, Journal, JournalCommand, JournalCompact, JournalVerify, LettersDrop,
+        LettersList, LettersReplay, LettersShow, OneLetter, OneRun, Runs, RunsAnswer, RunsCancel, RunsCommand,
+        RunsExport, RunsList, RunsResolve, RunsResume, RunsShow, RunsWhy, State,
+    },
 };
 use crate::exit;
 
@@ -59,6 +63,8 @@ pub(crate) enum Command {
     Test(Test),
     New(New),
     Import(Import),
+    Connect(Connect),
+    Connections(Connections),
     Connectors(Connectors),
     Secrets(Secrets),
     Lsp(Lsp),

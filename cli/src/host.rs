@@ -7,9 +7,10 @@ use std::{
     sync::Arc,
 };
 
+use flow_model::plan::Plan;
 use flow_runtime::{
     blob::Disk,
-    connector::Connectors,
+    connector::{Connectors, Standing},
     control::{self, Listening},
     egress::{Guard, Networks},
     engine::{Engine, Settings},
@@ -25,7 +26,7 @@ use crate::{
     environment::{self, Variables},
     exit::Exit,
     program::Place,
-    secrets::{Keyring, Places},
+    secrets::{Keyring, Places, connections::Connections},
     trouble::{Trouble, said},
 };
 
@@ -36,6 +37,7 @@ const NETWORKS: &str = "FLOW_NETWORK_ALLOW";
 pub(crate) struct Surroundings {
     pub(crate) data: PathBuf,
     pub(crate) keyring: Keyring,
+    pub(crate) connections: Connections,
     variables: BTreeMap<String, String>,
     guard: Guard,
 }
@@ -62,13 +64,14 @@ impl Surroundings {
         let data = place.data_folder(data, program);
         let networks = networks(&place.project().network.allow, variables.get(NETWORKS).map(String::as_str))?;
         let places = Places::of(&place.project().secrets, &place.folder(program), &data);
+        let connections = Connections::of(&data, &variables);
         let keyring = Keyring::new(places, variables)?;
         // The project speaks last, where neither the process nor the `.env` file has a variable.
         let mut all = keyring.variables();
         for (name, text) in place.settings().env {
             all.entry(name).or_insert(text.value);
         }
-        Ok(Self { data, keyring, variables: all, guard: Guard::new(networks) })
+        Ok(Self { data, keyring, connections, variables: all, guard: Guard::new(networks) })
     }
 }
 
@@ -83,6 +86,7 @@ pub(crate) struct Host {
     pub(crate) library: Library,
     pub(crate) variables: Variables,
     pub(crate) keyring: Keyring,
+    connections: Connections,
     guard: Guard,
     observer: Arc<dyn Observer>,
 }
@@ -94,6 +98,7 @@ impl Host {
             library: Library::new(flow_stdlib::functions()),
             variables: Variables::new(surroundings.variables.clone()),
             keyring: surroundings.keyring.clone(),
+            connections: surroundings.connections.clone(),
             guard: surroundings.guard.clone(),
             observer: Arc::new(Unobserved),
         }
@@ -102,6 +107,33 @@ impl Host {
     /// The same, with somebody who hears what happens.
     pub(crate) fn observed(self, observer: Arc<dyn Observer>) -> Self {
         Self { observer, ..self }
+    }
+
+    /// What carries out calls, without a run.
+    pub(crate) fn connectors(&self) -> Connectors {
+        let (env, secrets) = (Arc::new(self.variables.clone()), Arc::new(self.keyring.clone()));
+        Connectors::new(self.library.clone(), env, secrets, flow_stdlib::native::native_table())
+            .with_guard(self.guard.clone())
+            .with_tokens(Arc::new(self.connections.clone()))
+    }
+
+    /// The connections of plans that a person has to connect before calls can be made, each with what to do.
+    pub(crate) fn unconnected(&self, plans: &[Arc<Plan>]) -> BTreeMap<String, String> {
+        let connectors = self.connectors();
+        let mut unconnected = BTreeMap::new();
+        for plan in plans {
+            for name in plan.connections.keys() {
+                let state = match connectors.standing(plan, name) {
+                    Ok(Standing::NotConnected) => "is not connected yet",
+                    Ok(Standing::Ended) => "has to be connected again",
+                    // What is missing otherwise is said where it is needed.
+                    Ok(Standing::Configured(_) | Standing::Connected { .. }) | Err(_) => continue,
+                };
+                unconnected
+                    .insert(name.clone(), format!("the connection `{name}` {state}: run `flowc connect {name}`"));
+            }
+        }
+        unconnected
     }
 
     /// Opens a data folder for running; it is made if it is not there. Nothing runs yet.
@@ -117,12 +149,9 @@ impl Host {
     /// # Errors
     /// As [`Host::open`].
     pub(crate) fn try_open(&self, data: &Path) -> Result<Engine, store::Error> {
-        let (env, secrets) = (Arc::new(self.variables.clone()), Arc::new(self.keyring.clone()));
-        let native = flow_stdlib::native::native_table();
+        let env = Arc::new(self.variables.clone());
         let blobs = Arc::new(Disk::new(data.join("blobs")));
-        let connectors = Connectors::new(self.library.clone(), env.clone(), secrets, native)
-            .with_blobs(blobs.clone())
-            .with_guard(self.guard.clone());
+        let connectors = self.connectors().with_blobs(blobs.clone());
         let settings = Settings::new(data, self.library.clone(), env, Arc::new(connectors));
         let observer = Arc::clone(&self.observer);
         Engine::open(Settings { blobs, observer, ..settings })

@@ -50,6 +50,8 @@ fn perform(command: &Command) -> Result<Exit, Trouble> {
         Command::Test(args) => commands::test::test(args),
         Command::New(args) => commands::new::new(args),
         Command::Import(args) => commands::import::import(args),
+        Command::Connect(args) => commands::connections::connect(args),
+        Command::Connections(args) => commands::connections::connections(args),
         Command::Connectors(args) => commands::connectors::connectors(args),
         Command::Secrets(args) => commands::secrets::secrets(args),
         Command::Lsp(_) => commands::lsp::lsp(),

@@ -76,6 +76,7 @@ fn one(progress: &Progress) {
         Happening::StepCompleted { place, attempts } => {
             tracing::debug!(%run, %flow, step = %place, attempts, "step completed");
         }
+        Happening::StepOver { .. } => {}
         Happening::Concluded(record) => concluded(progress, record),
         Happening::Standing(state) => tracing::debug!(%run, %flow, %state, "run stands"),
     }

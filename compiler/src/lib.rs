@@ -93,6 +93,8 @@ pub struct Program {
     pub sources: BTreeMap<String, SourceMap>,
     /// The path of the file that declares each flow: the program's own file, or one that it uses.
     pub declared: BTreeMap<String, String>,
+    /// For each connection that is declared or used a plan that no flow runs: what it takes to connect it, and to show that its credential works.
+    pub accounts: BTreeMap<String, Plan>,
     /// The tests of the program's own file, in their order. Their flows are among the plans.
     pub cases: Vec<Case>,
 }
@@ -163,8 +165,9 @@ fn examine<T>(
     let diagnostics = in_order(in_force.lint(allow::apply(&sources, problems)));
     let is_sound = diagnostics.iter().all(|problem| problem.severity() == Severity::Warning);
     let program = is_sound.then(|| {
-        let mut program =
-            Program { plans: BTreeMap::new(), sources: BTreeMap::new(), declared: BTreeMap::new(), cases };
+        let accounts = graph::accounts(&names, &definitions, &units, &made);
+        let (plans, sources, declared) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut program = Program { plans, sources, declared, accounts, cases };
         for (flow, (plan, source)) in made {
             let file = names.items.get(&flow).and_then(|(_, span)| files.get(span.file));
             program.declared.extend(file.map(|file| (flow.clone(), file.path.clone())));

@@ -74,9 +74,9 @@ pub enum ProblemKind {
     /// A text in single quotes, back quotes or typographic ones.
     Quotes,
     /// `;`
-    Semicolon,
+    Semicolon(usize),
     /// A comment that begins with something other than `//`.
-    Comment,
+    Comment(usize),
     /// A name with letters other than `a` to `z`.
     Letters,
     /// A number followed by letters that are no unit; perhaps this was meant.
@@ -120,6 +120,62 @@ pub enum Habit {
     NoValue(String),
     /// `catch (e) { … }`, and the name.
     Catch(String),
+    /// `"{{name}}"`, and what is inserted.
+    DoubleBrace(String),
+    /// `Lead { name: "Ada" }`, `new Lead("Ada")`, and the name.
+    NamedRecord(String),
+    /// `typeof x == "string"`, and the conversion.
+    TypeOf(String),
+    /// `x not in xs`, and `x`.
+    NotIn(String),
+    /// `x is None`, and the comparison.
+    IsNone(String),
+    /// `a if condition else b`, and its Flow.
+    IfElse(String),
+    /// `x => { return x * 2 }`
+    ArrowBlock,
+    /// `for (const x of xs)`, and the name.
+    LoopHead(String),
+    /// `for (let i = 0; i < n; i++)`, and the name.
+    Counting(String),
+    /// `match x { case 1 => …  default -> … }`
+    Arms,
+    /// `if x > 1:`, and how many more there are.
+    Colon(usize),
+    /// `await …`, and whether several are awaited at a time.
+    Await(bool),
+    /// `throw new Error("…")`: the keyword, and the error if the program may have declared it.
+    Throw(String, Option<String>),
+    /// `String name`, and its Flow.
+    TypeFirst(String),
+    /// `let x == 1`, `x := 1`: the sign and the name.
+    Binds(String, String),
+    /// `const x = 1` in a flow, and the name.
+    InnerConst(String),
+    /// `let { name, email } = lead`, and its Flow.
+    Parts(String),
+    /// `total += x`, and the name.
+    Compound(String),
+    /// `step "send it" …`, and the name that it may have.
+    StepName(String),
+    /// `step … retry 3`, and the part of a policy.
+    InlinePolicy(String),
+    /// `enum Tier = "pro" | "standard"`, and its Flow.
+    Choice(String),
+    /// `import { slack } from "slack"`, and its Flow.
+    Import(String),
+    /// `async flow`, `export flow`
+    Modifier,
+    /// A file in YAML.
+    Yaml,
+    /// `on: every 15m`, and the trigger.
+    TriggerColon(String),
+    /// `on every "15m"`
+    EveryText,
+    /// `on webhook "/leads"`, and the word.
+    Trigger(String),
+    /// `x!.y`
+    Assert,
     /// `$json.x`
     Dollar,
 }

@@ -101,6 +101,28 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// The first node of the body that a step has in the place of a call, if it has one.
+    pub fn body(&self, node: NodeIndex) -> Option<NodeIndex> {
+        match self.graph.node_weight(node).map(|node| &node.kind) {
+            Some(NodeKind::Step(_)) => self.region(node, 1),
+            _ => None,
+        }
+    }
+
+    /// Makes the steps on these operations calls, whatever body they have.
+    pub fn call(&mut self, is_called: &dyn Fn(&Step) -> bool) {
+        let graph = &self.graph;
+        let bodies = graph.edge_indices().filter(|edge| {
+            let of = graph.edge_endpoints(*edge).and_then(|(of, _)| graph.node_weight(of)).map(|node| &node.kind);
+            graph.edge_weight(*edge) == Some(&Edge::Region(1))
+                && matches!(of, Some(NodeKind::Step(step)) if is_called(step))
+        });
+        let bodies: Vec<_> = bodies.collect();
+        self.graph.retain_edges(|_, edge| !bodies.contains(&edge));
+    }
+}
+
 /// Values that are shared in memory and written out each time.
 mod shared {
     use std::{collections::BTreeMap, sync::Arc};
@@ -153,7 +175,8 @@ pub enum NodeKind {
         value: Expr,
     },
     /// Calls an operation. Region 0 is its `undo`, where it has one: it runs when the enclosing `saga`, or without one the
-    /// run, does not succeed or is cancelled, and sees the step's result.
+    /// run, does not succeed or is cancelled, and sees the step's result. Region 1 is there for an operation with a body in
+    /// Flow and takes the place of the call: its value is the result, and it is a `saga` of its own.
     Step(Box<Step>),
     /// `if`: tries conditions in order; region `i` belongs to condition `i`, one more region is the `else`.
     If {

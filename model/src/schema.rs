@@ -6,6 +6,7 @@
 
 mod each;
 mod http;
+mod oauth;
 mod page;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,10 @@ pub use self::http::{
     webhook_params,
 };
 pub use self::page::{Into, MOST_ITEMS, MOST_PAGES, Page, PageKind};
+
+pub use self::oauth::{
+    Algorithm, Assertion, Carry, Grant, OAuth, OAuth1, Pkce, SendClient, Session, SigV4, Signature, TokenAnswer,
+};
 
 /// A connector.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -123,6 +128,14 @@ pub enum Auth {
     Header(String, Expr),
     /// A query parameter of that name.
     Query(String, Expr),
+    /// With a token that a server gives out.
+    OAuth(Box<OAuth>),
+    /// With what an operation that logs in has answered.
+    Session(Box<Session>),
+    /// Signed with the secrets of OAuth 1.0a.
+    OAuth1(Box<OAuth1>),
+    /// Signed as Amazon Web Services ask for.
+    SigV4(Box<SigV4>),
 }
 
 /// What statuses and answers mean. Rules are tried in order and the first that fits decides; then statuses below 400
@@ -201,9 +214,11 @@ pub struct Operation {
 
 impl Operation {
     /// Says whether a call may be repeated at once without doing more than once what it does: it only reads, does the same
-    /// when done again, or takes a key. A [`KeySource::Lookup`] lets it be repeated too, but not without looking first.
+    /// when done again, or takes a key. A [`KeySource::Lookup`] lets it be repeated too, but not without looking first. One
+    /// with a body is no call: each of those that it makes is safe by itself, and in a test it is what its stub says.
     pub fn is_repeatable(&self) -> bool {
         matches!(self.effect, Effect::Read | Effect::Idempotent)
+            || self.call == Call::Body
             || self.key.as_ref().is_some_and(|key| !matches!(key, KeySource::Lookup(_)))
     }
 
@@ -255,6 +270,8 @@ pub enum Call {
     Http(Box<Request>),
     /// Rust behind the native trait.
     Native,
+    /// Steps on other operations of the connector, which the plan of the caller holds as region 1 of the step.
+    Body,
 }
 
 /// An HTTP request and how its answer is read.

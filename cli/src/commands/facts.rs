@@ -44,6 +44,10 @@ fn human(facts: &Facts) -> String {
     for (name, connection) in &facts.connections {
         let host = connection.host.as_deref().map(|host| format!(" at {host}")).unwrap_or_default();
         text.push_str(&format!("  calls     {name}: {}{host}\n", connection.connector));
+        if !connection.more_hosts.is_empty() {
+            let hosts = format!("reaches {} too", connection.more_hosts.join(", "));
+            text.push_str(&format!("              {}\n", styled(QUIET, hosts)));
+        }
         for operation in &connection.operations {
             text.push_str(&format!("              {operation}\n"));
         }
@@ -70,8 +74,8 @@ fn human(facts: &Facts) -> String {
     for (index, (name, requirement)) in facts.variables.iter().enumerate() {
         let head = if index == 0 { "variables" } else { "" };
         let optional =
-            if *requirement == Requirement::Optional { styled(QUIET, "has a default") } else { String::new() };
-        text.push_str(&format!("  {head:9} {name} {optional}\n"));
+            if *requirement == Requirement::Optional { styled(QUIET, " has a default") } else { String::new() };
+        text.push_str(&format!("  {head:9} {name}{optional}\n"));
     }
     let errors = if facts.errors.is_empty() { "nothing of its own".to_owned() } else { facts.errors.join(", ") };
     text.push_str(&format!("  fails     {errors}\n"));
@@ -91,8 +95,10 @@ fn calls(connection: &ConnectionFacts) -> String {
     if let Some(limit) = connection.limit {
         text.push_str(&format!("; the limit is {} per {}", limit.count, limit.period));
     }
-    if let Some(runs) = connection.runs_per_hour() {
-        text.push_str(&format!(", enough for {runs} runs an hour"));
+    match (connection.runs_per_hour(), connection.calls_per_hour()) {
+        (Some(runs), _) => text.push_str(&format!(", enough for {runs} runs an hour")),
+        (None, Some(calls)) => text.push_str(&format!(", enough for {calls} calls an hour")),
+        (None, None) => {}
     }
     text
 }
@@ -106,11 +112,13 @@ fn machine(facts: &Facts) -> Json {
                 "name": name,
                 "connector": connection.connector,
                 "host": connection.host,
+                "more_hosts": connection.more_hosts,
                 "operations": connection.operations,
                 "scopes": connection.scopes,
                 "calls": connection.calls.to_string(),
                 "attempts": connection.attempts.to_string(),
                 "limit": connection.limit.map(|limit| json!({ "count": limit.count, "period_ms": limit.period.0 })),
+                "calls_per_hour": connection.calls_per_hour(),
                 "runs_per_hour": connection.runs_per_hour(),
             })
         })

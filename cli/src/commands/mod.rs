@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub(crate) mod check;
+pub(crate) mod connections;
 pub(crate) mod connectors;
 pub(crate) mod dead_letters;
 pub(crate) mod explain;

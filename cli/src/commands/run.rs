@@ -2,6 +2,7 @@
 
 use std::{path::Path, pin::pin, sync::Arc, time::Duration};
 
+use flow_model::plan::Plan;
 use flow_runtime::{
     engine::{Engine, Happening, Progress, RunId, RunState, RunSummary, SubmitError},
     machine::Outcome,
@@ -46,6 +47,10 @@ pub(crate) fn run(args: &args::Run) -> Result<Exit, Trouble> {
     needs.add_without_triggers(&plan);
     called.iter().for_each(|plan| needs.add_without_triggers(plan));
     needs.check(&host)?;
+    let all: Vec<Arc<Plan>> = called.iter().copied().cloned().chain([plan.clone()]).map(Arc::new).collect();
+    if let Some(told) = host.unconnected(&all).into_values().next() {
+        return Err(Trouble::new(Exit::Environment, told));
+    }
     let start = Start {
         plan: &plan,
         trigger: args.trigger.as_deref(),

@@ -49,6 +49,9 @@ pub(crate) fn serve(args: &args::Serve) -> Result<Exit, Trouble> {
     needs.check(&host)?;
     let variable = |name: &str| Environment::get(&host.variables, name);
     log::start(args.log, variable(log::VARIABLE).as_deref())?;
+    for told in host.unconnected(&plans).values() {
+        tracing::warn!("{told}; runs that need it wait until then");
+    }
     let collector = watch::collector(&variable)?;
     host::block_on(async {
         let watch = Watch::start(collector);

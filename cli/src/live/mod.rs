@@ -61,7 +61,7 @@ impl Board {
             }
             Happening::StepCompleted { place, attempts } => self.end(place, &End::Completed, Some(*attempts), at),
             Happening::Concluded(record) => self.conclude(record, at),
-            Happening::RunStarted | Happening::Standing(_) => None,
+            Happening::RunStarted | Happening::StepOver { .. } | Happening::Standing(_) => None,
         }
     }
 

@@ -4,6 +4,7 @@
 //! folder with a file for each secret (as orchestrators mount them), and Flow's encrypted store. Out: the text of a secret
 //! from the first that has it, and for one that none has, how to set it with each.
 
+pub(crate) mod connections;
 pub(crate) mod key;
 pub(crate) mod store;
 

@@ -2,7 +2,7 @@
 
 use flow_model::span::Span;
 
-use super::{Arg, Expr, Field, Ident, Item, Path, Rate, TypeExpr};
+use super::{Arg, Block, Expr, Field, Ident, Item, Path, Rate, TypeExpr};
 
 /// `connector name { … }`
 #[derive(Clone, Debug)]
@@ -67,6 +67,8 @@ pub(crate) struct Operation {
     /// Absent when it has no result.
     pub result: Option<TypeExpr>,
     pub properties: Vec<Property>,
+    /// Steps in the place of a request.
+    pub body: Option<Block>,
 }
 
 /// `trigger contact.creation as ContactEvent { … }`

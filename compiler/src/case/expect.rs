@@ -185,7 +185,7 @@ impl Checker<'_> {
             self.el.records = Records::Whole;
             let value = match declared.call {
                 Call::Http(_) => graph::wire(&names.types, &name.text, field, typed.expr),
-                Call::Native => typed.expr,
+                Call::Native | Call::Body => typed.expr,
             };
             parts.push(RecordPart::Field(name.text.clone(), value));
         }

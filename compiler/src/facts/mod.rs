@@ -10,11 +10,12 @@ use std::collections::BTreeMap;
 
 use flow_model::{
     expr::{Expr, TextPart},
-    plan::{NodeKind, Plan, Retry, SourceMap, Step},
-    schema::{Connector, Limit, Operation, Rate},
+    plan::{NodeKind, Plan, Retry, SourceMap, Stage, Step},
+    schema::{Auth, Connector, Grant, Limit, Operation, Rate},
     value::Value,
 };
 pub use formula::Formula;
+use indexmap::IndexMap;
 use petgraph::graph::NodeIndex;
 pub(crate) use words::words;
 
@@ -51,6 +52,8 @@ pub struct ConnectionFacts {
     pub connector: String,
     /// The host that its requests go to, `{…}` where configuration decides; none for native connectors.
     pub host: Option<String>,
+    /// Other hosts that it reaches, sorted: those that give out its tokens, and those that its connector names.
+    pub more_hosts: Vec<String>,
     /// The operations, sorted.
     pub operations: Vec<String>,
     /// OAuth scopes that these need, sorted.
@@ -64,11 +67,16 @@ pub struct ConnectionFacts {
 }
 
 impl ConnectionFacts {
+    /// Calls in each hour that the limit allows, by all runs together.
+    pub fn calls_per_hour(&self) -> Option<u64> {
+        let limit = self.limit?;
+        Some(u64::from(limit.count).saturating_mul(3_600_000) / limit.period.0.max(1))
+    }
+
     /// Runs in each hour that the limit allows when no attempt fails, where the number of calls is fixed.
     pub fn runs_per_hour(&self) -> Option<u64> {
-        let (limit, calls) = (self.limit?, self.calls.as_number()?);
-        let period = limit.period.0.max(1);
-        (calls > 0).then(|| u64::from(limit.count).saturating_mul(3_600_000) / period / calls)
+        let calls = self.calls.as_number().filter(|calls| *calls > 0)?;
+        Some(self.calls_per_hour()? / calls)
     }
 }
 
@@ -96,7 +104,8 @@ pub fn facts(plan: &Plan, sources: &SourceMap) -> Facts {
             let connector = plan.connectors.get(&connection.connector)?;
             let facts = ConnectionFacts {
                 connector: connection.connector.clone(),
-                host: host(connector, connection.config.get("base_url")),
+                host: reached(connector, &connection.config),
+                more_hosts: more_hosts(connector),
                 operations: Vec::new(),
                 scopes: Vec::new(),
                 calls: Formula::default(),
@@ -186,6 +195,8 @@ impl Count<'_> {
             NodeKind::Step(step) if self.operation(step).is_some_and(|operation| operation.page.is_some()) => {
                 Uses::new()
             }
+            // What its body calls is called, and then what takes it back.
+            NodeKind::Step(_) if self.plan.body(node).is_some() => sum(&mut regions(2)),
             NodeKind::Step(step) => {
                 let once = self.once(step);
                 // An undo runs only when the run does not go on, which the formula does not know: its calls count too.
@@ -213,9 +224,14 @@ impl Count<'_> {
                 };
                 multiplied(self.region(self.plan.region(node, 0)), &size)
             }
-            NodeKind::For { items, stream: Some(_), .. } => {
+            NodeKind::For { items, stream: Some(stages), .. } => {
                 let name = words(items, &self.sources.slots);
-                let mut uses = multiplied(self.region(self.plan.region(node, 0)), &Formula::size(name.clone()));
+                let most = stages.iter().find_map(|stage| match stage {
+                    Stage::Take(Expr::Literal(Value::Int(most))) => u64::try_from(*most).ok(),
+                    _ => None,
+                });
+                let size = most.map_or_else(|| Formula::size(name.clone()), Formula::number);
+                let mut uses = multiplied(self.region(self.plan.region(node, 0)), &size);
                 let gives = self.plan.graph.node_weights().find_map(|node| match &node.kind {
                     NodeKind::Step(step) if step.slot.map(Expr::Slot).as_ref() == Some(items) => Some(step),
                     _ => None,
@@ -293,6 +309,20 @@ fn join(total: &mut Uses, part: Uses, with: impl Fn(Formula, &Formula) -> Formul
     }
 }
 
+/// The host that the requests of a connection go to, with what its settings say: a text is put in, of a variable the name.
+fn reached(connector: &Connector, config: &IndexMap<String, Expr>) -> Option<String> {
+    let mut reached = host(connector, config.get("base_url"))?;
+    for (setting, value) in config {
+        let said = match value {
+            Expr::Literal(Value::String(text)) => text.to_string(),
+            Expr::Env(variable, _) => format!("{{{variable}}}"),
+            _ => continue,
+        };
+        reached = reached.replace(&format!("{{config.{setting}}}"), &said);
+    }
+    Some(reached)
+}
+
 /// The host of the base URL that requests really go to.
 pub(crate) fn host(connector: &Connector, base_url: Option<&Expr>) -> Option<String> {
     let declared = &connector.http.as_ref()?.base;
@@ -307,6 +337,21 @@ pub(crate) fn host(connector: &Connector, base_url: Option<&Expr>) -> Option<Str
         }
         Some(expr) => url_host(expr),
     }
+}
+
+fn more_hosts(connector: &Connector) -> Vec<String> {
+    let Some(http) = &connector.http else { return Vec::new() };
+    let mut hosts = http.hosts.clone();
+    if let Auth::OAuth(oauth) = &http.auth {
+        let device = match &oauth.grant {
+            Grant::DeviceCode { device } => Some(device),
+            _ => None,
+        };
+        hosts.extend([Some(&oauth.token), oauth.refresh.as_ref(), device].into_iter().flatten().filter_map(url_host));
+    }
+    hosts.sort();
+    hosts.dedup();
+    hosts
 }
 
 fn url_host(base: &Expr) -> Option<String> {

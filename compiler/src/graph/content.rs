@@ -12,7 +12,7 @@ use flow_model::{
     expr::{Ambient, Expr, ListPart, Pattern, RecordPart, TextPart},
     failure::ErrorKind,
     plan::{NodeKind, Plan, Stage, Trigger, TriggerKind},
-    schema::{Connector, Operation, VerifyCall, WebhookTrigger},
+    schema::{Auth, Connector, Operation, VerifyCall, WebhookTrigger},
     ty::{Field, Type, TypeDef, Types},
     value::Value,
 };
@@ -170,6 +170,9 @@ impl<'a> Needs<'a> {
         let mut wanted: BTreeSet<&str> = operations.iter().map(String::as_str).collect();
         for used in operations.iter().filter_map(|name| whole.operations.get(name)) {
             wanted.extend(used.needs());
+        }
+        if let Some(Auth::Session(session)) = whole.http.as_ref().map(|http| &http.auth) {
+            wanted.insert(&session.login.operation);
         }
         let mut cut = Connector {
             name: whole.name.clone(),

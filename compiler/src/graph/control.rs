@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use flow_model::{
     diagnostic::{Code, Diagnostic},
     expr::{Expr, Slot},
-    plan::{ForOnError, NodeKind, ParallelOnError},
+    plan::{ForOnError, NodeKind, ParallelOnError, Stage},
     span::Span,
     ty::{Field, Type},
     value::Value,
@@ -187,7 +187,11 @@ impl Lowering<'_> {
         name: Option<&str>,
     ) -> (Type, Ends) {
         let node = self.builder.reserve(chain, name.unwrap_or(&each.item.text), span);
+        let before = self.el.problems.len();
         let flowing = self.flowing(&each.items);
+        if let Some(flowing) = flowing.as_ref().filter(|_| self.el.problems.len() == before) {
+            self.unbounded(each, flowing);
+        }
         let (items, item_type, stream) = match flowing {
             Some(Flowing { slot, item, stages }) => (Expr::Slot(slot), item, Some(stages)),
             None => {
@@ -244,6 +248,28 @@ impl Lowering<'_> {
                 (self.el.fit(whole, want, span).ty, Ends::Falls)
             }
         }
+    }
+
+    /// Warns of a loop that calls something for each item of a stream, however many there are.
+    fn unbounded(&mut self, each: &For, flowing: &Flowing) {
+        let is_bounded = flowing.stages.iter().any(|stage| matches!(stage, Stage::Take(_) | Stage::Most(_)));
+        let in_statements = each.body.statements.iter().find_map(|statement| match &statement.kind {
+            StatementKind::Step(step) => Some(step.call.span),
+            StatementKind::Let { value, .. } | StatementKind::Control(value) if has_effect(value) => Some(value.span),
+            _ => None,
+        });
+        let in_value = || each.body.value.as_ref().filter(|value| has_effect(value)).map(|value| value.span);
+        let Some(call) = in_statements.or_else(in_value).filter(|_| !is_bounded) else { return };
+        self.el.problems.push(
+            Diagnostic::new(
+                Code::W0406,
+                "this loop makes as many calls as the stream has items",
+                each.items.span,
+                "has no bound",
+            )
+            .label(call, "is called for each item")
+            .help("say how many at most: `.take(1_000)`; where all are meant, `// flow: allow W0406 why`"),
+        );
     }
 
     pub(super) fn item_type(&mut self, word: &str, items: &Typed, span: Span) -> Type {

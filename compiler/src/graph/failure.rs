@@ -60,7 +60,7 @@ pub(crate) fn of_operation(connector: &Connector, operation: &Operation) -> Vec<
     }
     kinds.extend(connector.errors.rules.iter().map(|(_, kind)| kind.clone()));
     kinds.extend(operation.errors.iter().cloned());
-    if !operation.is_repeatable() {
+    if !operation.is_repeatable() || operation.call == Call::Body {
         kinds.push(ErrorKind::Interrupted);
     }
     kinds.sort();
@@ -126,8 +126,9 @@ impl Lowering<'_> {
     ) -> plan::CatchArm {
         let mut kinds = Vec::new();
         let mut understood = true;
+        let connector = self.el.connector().map(str::to_owned);
         for path in &arm.kinds {
-            match self.el.names.error_kind(path, None, &mut self.el.problems) {
+            match self.el.names.error_kind(path, connector.as_deref(), &mut self.el.problems) {
                 Some(kind) => {
                     self.check_kind(&kind, path, possible, caught, guarded);
                     if !kinds.contains(&kind) {

@@ -12,7 +12,7 @@ use flow_model::{
 };
 
 use super::{
-    builder::{Builder, Chain},
+    builder::Chain,
     call::Signatures,
     content::{self, Cuts},
     failure::Raised,
@@ -22,7 +22,7 @@ use crate::{
     ast::{self, ExprKind, TriggerSource},
     names::{FlowInfo, Names},
     rules::ArgumentSpans,
-    types::{Because, Binding, Definitions, Elaborator, Kind, Want, holds_secret},
+    types::{Because, Binding, Definitions, Kind, Want, holds_secret},
 };
 
 /// Lowers a flow. `has_gaps` says that parts of its file could not be read.
@@ -39,20 +39,8 @@ pub(super) fn lower(
         span: ty.span,
         text: info.result.as_ref().map_or_else(|| "declared here".to_owned(), |ty| format!("the flow returns `{ty}`")),
     });
-    let mut lowering = Lowering {
-        el: Elaborator::new(names, definitions),
-        builder: Builder::default(),
-        promise: Promise { ty: info.result.clone(), because },
-        returns: Vec::new(),
-        raised: vec![Raised::default()],
-        caller: caller(written),
-        used: std::collections::BTreeMap::new(),
-        signatures,
-        sagas: Vec::new(),
-        firsts: 0,
-        streams: Default::default(),
-        deadline: None,
-    };
+    let promise = Promise { ty: info.result.clone(), because };
+    let mut lowering = Lowering::new(names, definitions, signatures, promise, caller(written));
     lowering.el.has_gaps = has_gaps;
     lowering.el.scope.push();
     lowering.params(info);
@@ -181,9 +169,14 @@ impl Lowering<'_> {
     /// The type of what the flow returns, checked against what it declares.
     fn result(&mut self, info: &FlowInfo<'_>, ends: Ends) -> Type {
         if let Some(declared) = &info.result {
+            let written = info.ast;
+            // A value that should have been returned was told.
+            let is_told = self.el.problems.last().is_some_and(|last| {
+                last.code == Code::E0413
+                    && written.body.value.as_ref().is_some_and(|value| last.labels.iter().any(|l| l.span == value.span))
+            });
             let falls = ends == Ends::Falls && !declared.is_nullable() && !self.el.has_gaps;
-            if falls {
-                let written = info.ast;
+            if falls && !is_told {
                 let end = Span { start: written.body.span.end.saturating_sub(1), ..written.body.span };
                 let mut problem = Diagnostic::new(
                     Code::E0408,

@@ -18,6 +18,7 @@ use indexmap::IndexMap;
 use petgraph::graph::NodeIndex;
 
 use super::{
+    body::Within,
     builder::{Builder, Chain},
     call::Signatures,
     deadline::Deadline,
@@ -25,10 +26,10 @@ use super::{
 };
 use crate::{
     ast::{self, Block, ExprKind, Fail, Statement, StatementKind},
-    names::chain,
+    names::{Names, chain},
     types::{
-        ADD_VALUE, Because, Callee, Elaborator, NO_VALUE, Parameter, Typed, Want, argument_left_out, holds_secret,
-        value_span,
+        ADD_VALUE, Because, Callee, Definitions, Elaborator, NO_VALUE, Parameter, Typed, Want, argument_left_out,
+        holds_secret, value_span,
     },
 };
 
@@ -108,6 +109,8 @@ pub(super) struct Lowering<'a> {
     pub streams: BTreeMap<Slot, Vec<ErrorKind>>,
     /// When a run must have ended.
     pub deadline: Option<Deadline>,
+    /// The operation whose body is lowered.
+    pub within: Option<Within<'a>>,
 }
 
 /// Who waits for an answer.
@@ -120,6 +123,31 @@ pub(super) enum Caller {
 }
 
 impl<'a> Lowering<'a> {
+    /// An empty graph.
+    pub(super) fn new(
+        names: &'a Names<'a>,
+        definitions: &'a Definitions,
+        signatures: &'a Signatures,
+        promise: Promise,
+        caller: Caller,
+    ) -> Self {
+        Self {
+            el: Elaborator::new(names, definitions),
+            builder: Builder::default(),
+            promise,
+            returns: Vec::new(),
+            raised: vec![Raised::default()],
+            caller,
+            used: BTreeMap::new(),
+            signatures,
+            sagas: Vec::new(),
+            firsts: 0,
+            streams: BTreeMap::new(),
+            deadline: None,
+            within: None,
+        }
+    }
+
     /// Lowers a block in a frame of its own.
     pub(super) fn block(&mut self, block: &Block, goal: Goal<'_>) -> Region {
         self.el.scope.push();
@@ -228,6 +256,9 @@ impl<'a> Lowering<'a> {
 
     fn statement(&mut self, chain: &mut Chain, statement: &Statement) -> Ends {
         let span = statement.span;
+        if let Some(ends) = self.not_in_a_body(statement) {
+            return ends;
+        }
         match &statement.kind {
             StatementKind::Let { name, ty, value, otherwise } => {
                 self.let_statement(chain, span, name, ty.as_ref(), value, otherwise.as_ref())
@@ -305,7 +336,8 @@ impl<'a> Lowering<'a> {
     /// `fail E(field: value)`
     pub(super) fn fail_statement(&mut self, chain: &mut Chain, fail: &Fail) {
         let names = self.el.names;
-        let kind = names.error_kind(&fail.error, None, &mut self.el.problems);
+        let kind =
+            names.error_kind(&fail.error, self.el.connector().map(str::to_owned).as_deref(), &mut self.el.problems);
         let fields = match &kind {
             Some(ErrorKind::Declared(name)) => match names.types.get(name) {
                 Some(TypeDef::Error(fields)) => Some((name.clone(), fields)),

@@ -3,8 +3,10 @@
 //! In: the names of a program. Out: the plan and the source map of each flow, and all problems of constants, functions
 //! and flows. A plan is complete in itself; of a flow with errors there is none.
 
+mod account;
 mod attempts;
 mod binding;
+mod body;
 mod builder;
 mod call;
 mod content;
@@ -25,6 +27,7 @@ mod tests;
 mod trigger;
 
 pub(crate) use self::{
+    account::accounts,
     content::{referred, secrets},
     failure::of_operation,
     step::wire,
@@ -73,6 +76,7 @@ pub(crate) fn plans(
         }
         found.append(&mut own);
     }
+    found.append(&mut body::bodies(names, definitions, &signatures, has_gaps));
     found.append(&mut rules::across_flows(names));
     if has_gaps {
         found.retain(|problem| problem.severity() == Severity::Error);

@@ -20,7 +20,10 @@ pub(super) fn in_force(
     connection: &str,
     operation: &Operation,
 ) -> (Policy, Option<Span>) {
-    of(lowering, &step.with, connection, operation)
+    // What stands on the step that calls an operation with a body goes for the steps of the body, and theirs before it.
+    let around = lowering.within.iter().flat_map(|within| &within.with);
+    let with: Vec<_> = around.chain(&step.with).cloned().collect();
+    of(lowering, &with, connection, operation)
 }
 
 /// The same of a call with these `with` clauses.

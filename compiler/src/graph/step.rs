@@ -121,6 +121,12 @@ impl<'a> Lowering<'a> {
 
     /// What a step calls, and the clauses that don't suit it reported.
     fn called<'s>(&mut self, step: &'s ast::Step) -> Option<Called<'a, 's>> {
+        if self.within.is_some()
+            && let Some(wait) = &step.wait
+        {
+            self.not_here(wait.span, "wait for events");
+            return None;
+        }
         if let Some(wait) = &step.wait {
             let help = "leave it out: nothing is called, so nothing is repeated";
             self.only_operations(step, "`wait`", help, "leave it out: to wait changes nothing");
@@ -137,7 +143,7 @@ impl<'a> Lowering<'a> {
                 return None;
             }
         };
-        if self.is_approve(callee) {
+        if self.within.is_none() && self.is_approve(callee) {
             let help = "leave it out: nothing is called, so nothing is repeated";
             self.only_operations(step, "`approve`", help, "leave it out: to ask changes nothing");
             return Some(Called::Approve(callee.span, args));
@@ -148,7 +154,7 @@ impl<'a> Lowering<'a> {
             self.only_operations(step, "`collect`", help, "leave it out: to read changes nothing");
             return Some(Called::Collect);
         }
-        let called = match self.called_flow(callee) {
+        let called = match self.called_flow(callee).filter(|_| self.within.is_none()) {
             Some((name, info)) => {
                 let help = "leave it out: the steps of the flow have their own policies";
                 let undo = "write `undo` on the steps of that flow: they run when its run does not succeed";
@@ -315,14 +321,17 @@ impl<'a> Lowering<'a> {
         }
         self.deprecated(target);
         let (policy, retries) = policy::in_force(self, step, &target.connection, operation);
-        if let Some(retries) = retries {
+        if let (Some(retries), false) = (retries, operation.call == Call::Body) {
             policy::check(self, &policy, retries, step, &target.connection, target.info, &target.name);
             self.in_time(&policy, retries, target.span, format!("{}.{}", target.connection, target.name));
         }
         let mut kinds = of_operation(&target.info.schema, operation);
         // A call that is not safe to repeat and fails halfway is undecided; one that is safe is made again. In `first` it
         // is undecided too when it is given up and may have taken effect, since another candidate must not do the same.
-        if operation.is_repeatable() && operation.lookup().is_none() {
+        if operation.call == Call::Body {
+            // It ends as its steps do.
+            kinds.clear();
+        } else if operation.is_repeatable() && operation.lookup().is_none() {
             kinds.retain(|kind| *kind != ErrorKind::Interrupted);
             kinds.extend((self.firsts > 0 && operation.effect != Effect::Read).then_some(ErrorKind::Interrupted));
         }
@@ -337,6 +346,7 @@ impl<'a> Lowering<'a> {
         if gives_stream {
             self.streams.insert(slot, kinds);
         }
+        let body = (operation.call == Call::Body).then(|| values.clone());
         let call = plan::Step {
             slot: Some(slot),
             connection: target.connection.clone(),
@@ -349,6 +359,9 @@ impl<'a> Lowering<'a> {
         let node = self.builder.add(chain, name, NodeKind::Step(Box::new(call)), step.span);
         self.builder.argue(node, places);
         self.undo(node, step, slot, &operation.result, name);
+        if let Some(values) = body {
+            self.body(node, step, target, &values);
+        }
         slot
     }
 
@@ -356,7 +369,12 @@ impl<'a> Lowering<'a> {
     fn key(&mut self, target: &Target<'_>, arg: &Arg) -> Option<Expr> {
         if target.operation.key.is_none() || target.operation.lookup().is_some() {
             let spans = target.info.operations.get(&target.name);
-            let (why, help) = if target.operation.is_repeatable() {
+            let (why, help) = if target.operation.call == Call::Body {
+                (
+                    "has a body, whose steps have keys of their own",
+                    "leave it out; its connector may declare a parameter, and give that as the `key` of a step in the body",
+                )
+            } else if target.operation.is_repeatable() {
                 ("is safe to repeat by itself", "leave it out: calling it again changes nothing more")
             } else if target.operation.lookup().is_some() {
                 ("looks for what an earlier call did", "leave it out: it is found again without a key")
@@ -422,6 +440,9 @@ impl<'a> Lowering<'a> {
             return None;
         };
         let root = path.parts.first()?;
+        if self.within.is_some() {
+            return self.own_operation(&path, callee.span);
+        }
         if names.broken.contains(&root.text) {
             return None;
         }

@@ -539,9 +539,7 @@ impl Lowering<'_> {
 
     fn no_dedupe(&mut self, written: &ast::Trigger) {
         let (end, own, key) = match &written.source {
-            TriggerSource::Http { method, path } if method.text != "GET" => {
-                (path.span, "request", ".headers[\"x-request-id\"] ?? NAME.path")
-            }
+            TriggerSource::Http { method, path } if method.text != "GET" => (path.span, "request", ".body.id"),
             TriggerSource::Connection(path) => (path.span(), "event", ".id"),
             // A request that only asks may be answered twice, and the engine numbers the times and events that it starts runs for.
             TriggerSource::Http { .. }

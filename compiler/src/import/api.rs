@@ -3,14 +3,18 @@
 //! In: a description in OpenAPI 2.0, 3.0 or 3.1. Out: where it is, how a credential is sent, and its operations with
 //! their parameters, bodies and answers. Schemas stay as they are written; names are those of the description.
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
 
-use super::{Failure, document::Document, ty::flag, word};
+use super::{
+    Failure,
+    auth::{self, Auth},
+    document::Document,
+    ty::flag,
+    word,
+};
 
 /// The methods of operations that declarations can use.
-const METHODS: [&str; 6] = ["get", "post", "put", "patch", "delete", "head"];
+pub(super) const METHODS: [&str; 6] = ["get", "post", "put", "patch", "delete", "head"];
 
 /// An API.
 pub(super) struct Api<'a> {
@@ -32,28 +36,6 @@ pub(super) struct Base {
     pub(super) url: String,
     /// Variables with their defaults and descriptions.
     pub(super) variables: Vec<(String, Option<String>, Vec<String>)>,
-}
-
-/// How a credential is sent.
-pub(super) enum Auth<'a> {
-    None,
-    Bearer,
-    Basic,
-    Header(&'a str),
-    Query(&'a str),
-}
-
-impl Auth<'_> {
-    /// A token before a key, a key before a password.
-    fn rank(&self) -> u8 {
-        match self {
-            Self::Bearer => 0,
-            Self::Header(_) => 1,
-            Self::Query(_) => 2,
-            Self::Basic => 3,
-            Self::None => 4,
-        }
-    }
 }
 
 /// An operation.
@@ -135,6 +117,8 @@ pub(super) struct Body<'a> {
 pub(super) struct Answer<'a> {
     pub(super) media: Media<'a>,
     pub(super) schema: Option<&'a Value>,
+    /// Whether it has the header `Link`.
+    pub(super) links: bool,
 }
 
 /// Reads a description.
@@ -153,7 +137,7 @@ pub(super) fn api(document: &Document) -> Result<Api<'_>, Failure> {
     let info = root.get("info").unwrap_or(&Value::Null);
     let mut lost = Vec::new();
     let base = reader.base(root);
-    let auth = reader.auth(root, &mut lost);
+    let auth = auth::auth(document, is_two, &base, &mut lost);
     let mut operations = Vec::new();
     for (path, item) in paths {
         let Some(item) = document.follow(item) else { continue };
@@ -207,72 +191,6 @@ impl<'a> Reader<'a> {
         }
         let server = root.get("servers").and_then(Value::as_array).and_then(|servers| servers.first());
         server.map_or_else(|| base("", &Value::Null), |server| base(string(server, "url").unwrap_or_default(), server))
-    }
-
-    /// The way of sending a credential that the operations ask for, and which declarations know.
-    fn auth(&self, root: &'a Value, lost: &mut Vec<String>) -> Auth<'a> {
-        let schemes = if self.is_two {
-            root.get("securityDefinitions")
-        } else {
-            root.get("components").and_then(|components| components.get("securitySchemes"))
-        };
-        let Some(schemes) = schemes.and_then(Value::as_object) else { return Auth::None };
-        let of_paths = root.get("paths").and_then(Value::as_object).into_iter().flat_map(|paths| paths.values());
-        let of_operations =
-            of_paths.flat_map(|item| METHODS.iter().filter_map(|method| item.get(method)?.get("security")));
-        let needs = root.get("security").into_iter().chain(of_operations).filter_map(Value::as_array).flatten();
-        let asked: BTreeSet<&str> =
-            needs.filter_map(Value::as_object).flat_map(|need| need.keys()).map(String::as_str).collect();
-        let names = schemes.keys().map(String::as_str);
-        let mut known: Vec<(Auth<'a>, &str, &Value, bool)> = Vec::new();
-        for name in names {
-            let Some(scheme) = schemes.get(name).and_then(|scheme| self.document.follow(scheme)) else { continue };
-            match self.scheme(scheme) {
-                Some(auth) => known.push((auth, name, scheme, asked.contains(&name))),
-                None => lost.push(format!("the way of authentication `{name}`, for which there is no form")),
-            }
-        }
-        // One that is asked for goes before one that is only described, and a token before a password.
-        let best = known.iter().enumerate().min_by_key(|(at, (auth, _, _, asked))| (!asked, auth.rank(), *at));
-        let Some(best) = best.map(|(at, _)| at) else { return Auth::None };
-        let (auth, first, scheme, _) = known.swap_remove(best);
-        if string(scheme, "type") == Some("oauth2") {
-            lost.push(format!("how the token of `{first}` is got (OAuth 2.0): {}", grants(scheme)));
-        }
-        for (_, name, ..) in known {
-            lost.push(format!("the way of authentication `{name}`, beside `{first}`"));
-        }
-        auth
-    }
-
-    fn scheme(&self, scheme: &'a Value) -> Option<Auth<'a>> {
-        match string(scheme, "type")? {
-            "basic" => Some(Auth::Basic),
-            "oauth2" | "openIdConnect" => Some(Auth::Bearer),
-            "http" => match string(scheme, "scheme")?.to_ascii_lowercase().as_str() {
-                "bearer" => Some(Auth::Bearer),
-                "basic" => Some(Auth::Basic),
-                _ => None,
-            },
-            "apiKey" => {
-                let name = string(scheme, "name")?;
-                match string(scheme, "in")? {
-                    // Described as a key of its own, and a bearer token by its words.
-                    "header" if name.eq_ignore_ascii_case("authorization") => {
-                        let said = string(scheme, "description").unwrap_or_default().to_ascii_lowercase();
-                        Some(if said.contains("bearer") || said.contains("oauth") {
-                            Auth::Bearer
-                        } else {
-                            Auth::Header("Authorization")
-                        })
-                    }
-                    "header" => Some(Auth::Header(name)),
-                    "query" => Some(Auth::Query(name)),
-                    _ => None,
-                }
-            }
-            _ => None,
-        }
     }
 
     fn operation(
@@ -460,12 +378,19 @@ impl<'a> Reader<'a> {
             return Some(Answer {
                 media: media.or_else(|| medias.first().copied()).unwrap_or(Media::Json),
                 schema: Some(schema),
+                links: has_links(response),
             });
         }
         let content = response.get("content")?.as_object()?;
         let (media, value) = choose(content)?;
-        Some(Answer { media, schema: value.get("schema") })
+        Some(Answer { media, schema: value.get("schema"), links: has_links(response) })
     }
+}
+
+/// Says whether a response has the header `Link`.
+fn has_links(response: &Value) -> bool {
+    let headers = response.get("headers").and_then(Value::as_object);
+    headers.is_some_and(|headers| headers.keys().any(|name| name.eq_ignore_ascii_case("link")))
 }
 
 /// A base from a URL with variables in braces.
@@ -534,24 +459,6 @@ fn scopes(written: &Value) -> Vec<&str> {
         }
     }
     scopes
-}
-
-/// The grants of OAuth 2.0 that a scheme offers, with their URLs.
-fn grants(scheme: &Value) -> String {
-    let mut told = Vec::new();
-    let flows = scheme.get("flows").and_then(Value::as_object).into_iter().flatten();
-    for (name, flow) in flows {
-        told.push((name.as_str(), flow));
-    }
-    if let Some(flow) = string(scheme, "flow") {
-        told.push((flow, scheme));
-    }
-    let told = told.into_iter().map(|(name, flow)| {
-        let urls = ["authorizationUrl", "tokenUrl"].into_iter().filter_map(|key| string(flow, key));
-        format!("{name} {}", urls.collect::<Vec<_>>().join(" "))
-    });
-    let told = told.collect::<Vec<_>>().join(", ");
-    if told.is_empty() { "no grant is described".to_owned() } else { told }
 }
 
 /// A property that is text, and not empty.

@@ -7,8 +7,10 @@
 use std::collections::BTreeSet;
 
 use super::{
-    api::{Answer, Auth, Body, Media, Operation, Param, Place, Style},
+    api::{Answer, Body, Media, Operation, Param, Place, Style},
+    auth::Auth,
     document::Document,
+    page::Pages,
     ty::{Field, Ty, Types},
     word,
 };
@@ -80,6 +82,10 @@ pub(super) struct Call {
     /// The properties of the request: `query` with its entries, `body`, …
     pub(super) parts: Vec<(&'static str, Part)>,
     pub(super) format: Option<&'static str>,
+    /// Whether answers have the header `Link`.
+    pub(super) links: bool,
+    /// How its pages follow each other, where it has some.
+    pub(super) pages: Option<Pages>,
     pub(super) scopes: Vec<String>,
     pub(super) deprecated: bool,
     pub(super) lost: Vec<String>,
@@ -125,6 +131,8 @@ pub(super) fn call<'a>(
         path: String::new(),
         parts: Vec::new(),
         format: None,
+        links: operation.answer.as_ref().is_some_and(|answer| answer.links),
+        pages: None,
         scopes: operation.scopes.iter().map(|scope| (*scope).to_owned()).collect(),
         deprecated: operation.deprecated,
         lost: Vec::new(),
@@ -151,7 +159,7 @@ pub(super) fn call<'a>(
             Place::Header => {
                 let lower = param.name.to_ascii_lowercase();
                 let is_own = OWN_HEADERS.contains(&lower.as_str())
-                    || (lower == "token" && matches!(auth, Auth::Bearer))
+                    || (lower == "token" && matches!(auth, Auth::Bearer | Auth::OAuth(_)))
                     || matches!(auth, Auth::Header(name) if name.eq_ignore_ascii_case(&lower));
                 if KEYS.contains(&lower.as_str()) {
                     if effect == Effect::Create {

@@ -7,11 +7,13 @@
 //! Left out on purpose: files and network; references to other documents lead nowhere.
 
 mod api;
+mod auth;
 mod call;
 mod discovery;
 mod document;
 mod failure;
 mod name;
+mod page;
 mod ty;
 mod word;
 mod write;
@@ -168,6 +170,7 @@ fn import(document: &Document, options: Options<'_>) -> Result<Imported, Failure
         return Err(Failure::Empty);
     }
     types.finish();
+    calls.iter_mut().for_each(|call| page::recognise(call, &types.declared));
     report.operations = calls.len();
     (failures.message, failures.code) =
         failure::places(document, wanted.iter().flat_map(|(operation, _)| &operation.failures));

@@ -4,7 +4,8 @@
 
 use super::{
     Failures, Report,
-    api::{Api, Auth, Base},
+    api::{Api, Base},
+    auth::{Auth, OAuth},
     call::{Call, Effect, Part, record},
     ty::{Declared, Field, Ty},
     word,
@@ -62,6 +63,7 @@ pub(super) fn connector(of: &Connector<'_>) -> String {
         Auth::Basic => out.line("auth: basic(config.user, config.password)"),
         Auth::Header(name) => out.line(&format!("auth: header({}, config.api_key)", word::quoted(name))),
         Auth::Query(name) => out.line(&format!("auth: query({}, config.api_key)", word::quoted(name))),
+        Auth::OAuth(oauth) => self::oauth(&mut out, oauth),
     }
     if let Some(docs) = api.docs {
         out.line(&format!("docs: {}", word::quoted(docs)));
@@ -154,8 +156,33 @@ fn config(name: &str, api: &Api<'_>, base: &Base) -> (Vec<String>, String) {
             config.push(secret("password"));
         }
         Auth::Header(_) | Auth::Query(_) => config.push(secret("api_key")),
+        Auth::OAuth(_) => {
+            config.push("/// The id of the application, as it is registered with the vendor.".to_owned());
+            config.push("client_id: String".to_owned());
+            config.push(secret("client_secret"));
+        }
     }
     (config, written)
+}
+
+/// How tokens are got, an argument a line.
+fn oauth(out: &mut Out, oauth: &OAuth) {
+    let form = if oauth.authorize.is_some() { "authorization_code" } else { "client_credentials" };
+    out.line(&format!("auth: {form}("));
+    if let Some(authorize) = &oauth.authorize {
+        out.line(&format!("authorize: {authorize},"));
+    }
+    out.line(&format!("token: {},", oauth.token));
+    if let Some(refresh) = &oauth.refresh {
+        out.line(&format!("refresh: {refresh},"));
+    }
+    out.line("id: config.client_id,");
+    out.line("secret: config.client_secret,");
+    if !oauth.authorize_params.is_empty() {
+        let params = oauth.authorize_params.iter().map(|(name, value)| format!("{name}: {}", word::quoted(value)));
+        out.line(&format!("authorize_params: {{ {} }},", params.collect::<Vec<_>>().join(", ")));
+    }
+    out.line(")");
 }
 
 fn errors(out: &mut Out, failures: &Failures) {
@@ -245,7 +272,10 @@ fn inner(of: &Ty) -> String {
 
 fn operation(out: &mut Out, call: &Call) {
     out.doc(&call.doc);
-    let result = call.result.as_ref().map(|result| format!(" -> {}", ty(result))).unwrap_or_default();
+    let result = match &call.pages {
+        Some(pages) => format!(" -> Stream<{}>", ty(&pages.item)),
+        None => call.result.as_ref().map(|result| format!(" -> {}", ty(result))).unwrap_or_default(),
+    };
     if call.params.iter().any(|param| !param.doc.is_empty()) {
         out.line(&format!("operation {}(", call.name));
         for param in &call.params {
@@ -277,6 +307,9 @@ fn operation(out: &mut Out, call: &Call) {
         request.push_str(&format!(" {{ {} }}", parts.collect::<Vec<_>>().join(", ")));
     }
     out.line(&request);
+    if let Some(pages) = &call.pages {
+        out.line(&format!("page: {}", pages.form));
+    }
     if let Some(format) = call.format {
         out.line(&format!("format: {format}"));
     }

@@ -301,7 +301,7 @@ impl Names<'_> {
                     Some(help) => help.to_owned(),
                     None => format!("declare it: `record {full} {{ … }}`"),
                 }),
-                _ => problem,
+                _ => problem.help("write `connector.Type`, with a type that the connector declares"),
             };
         }
         problems.push(problem);

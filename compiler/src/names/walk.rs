@@ -145,6 +145,7 @@ fn connector<'a>(declared: &'a Connector, visitor: &mut impl Visitor<'a>) {
             ty(result, visitor);
         }
         properties(&operation.properties, visitor);
+        operation.body.iter().for_each(|body| block(body, visitor));
     }
     for webhook in &declared.triggers {
         ty(&webhook.payload, visitor);

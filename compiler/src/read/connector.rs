@@ -124,11 +124,6 @@ impl Reader<'_> {
     }
 
     fn operation(&mut self, node: Node<'_>, doc: String) -> Option<ast::Operation> {
-        if let Some(body) = node.child(Kind::Block) {
-            let brace = self.span(body);
-            let brace = flow_model::span::Span::new(brace.file, brace.start, brace.start + 1);
-            self.later(brace, "an operation with statements in place of a `request`");
-        }
         let types = node.child(Kind::TypeNames).map(|types| self.names(types)).unwrap_or_default();
         let mut params = self.params(node);
         let mut result = self.result(node);
@@ -144,6 +139,7 @@ impl Reader<'_> {
             params,
             result,
             properties: self.properties_below(node),
+            body: node.child(Kind::Block).map(|body| self.block(body)),
         })
     }
 

@@ -8,6 +8,7 @@ mod bytes;
 mod connector;
 mod expr;
 mod flow;
+mod habit;
 mod item;
 mod literal;
 mod pattern;

@@ -1,6 +1,6 @@
 //! What the parser could not read, in words: what is wrong, what is there, what to do.
 
-use flow_grammar::{Habit, Problem, ProblemKind};
+use flow_grammar::{Problem, ProblemKind};
 use flow_model::{
     diagnostic::{Code, Diagnostic, Edit},
     span::{FileId, Span},
@@ -39,13 +39,13 @@ const RESERVED: &[&str] = &[
 ];
 
 /// The words of a diagnostic.
-struct Words {
+pub(super) struct Words {
     message: String,
     label: String,
     help: String,
 }
 
-fn words(message: impl Into<String>, label: impl Into<String>, help: impl Into<String>) -> Words {
+pub(super) fn words(message: impl Into<String>, label: impl Into<String>, help: impl Into<String>) -> Words {
     Words { message: message.into(), label: label.into(), help: help.into() }
 }
 
@@ -76,8 +76,8 @@ pub(super) fn diagnostic(problem: &Problem, file: FileId) -> Diagnostic {
         | ProblemKind::TooDeep(_)
         | ProblemKind::TooComplex => bracket(problem),
         ProblemKind::UnclosedText | ProblemKind::Quotes => text(problem),
-        ProblemKind::Semicolon
-        | ProblemKind::Comment
+        ProblemKind::Semicolon(_)
+        | ProblemKind::Comment(_)
         | ProblemKind::Letters
         | ProblemKind::Unit(_)
         | ProblemKind::Currency(_)
@@ -86,7 +86,7 @@ pub(super) fn diagnostic(problem: &Problem, file: FileId) -> Diagnostic {
         | ProblemKind::Invisible(_)
         | ProblemKind::Direction(_)
         | ProblemKind::Character => character(problem),
-        ProblemKind::Habit(known) => habit(known, &problem.found),
+        ProblemKind::Habit(known) => super::habit::words_of(known, &problem.found),
     };
     let span = Span::new(file, problem.start, problem.end);
     let diagnostic = Diagnostic::new(code, message, span, label).help(help.clone());
@@ -107,13 +107,22 @@ fn found(problem: &Problem) -> String {
 }
 
 /// The first line of a piece of source, cut where it is long.
-fn shortened(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     const MOST: usize = 40;
     let line = text.lines().next().unwrap_or_default();
     if line.chars().count() <= MOST && line.len() == text.len() {
         return line.to_owned();
     }
     line.chars().take(MOST).chain(['…']).collect()
+}
+
+/// How many more of a kind there are, for the end of a label.
+pub(super) fn and_more(count: usize) -> String {
+    match count {
+        0 => String::new(),
+        1 => ", here and in one more place".to_owned(),
+        _ => format!(", here and in {count} more places"),
+    }
 }
 
 /// `a, b or c`, of at most five.
@@ -139,6 +148,10 @@ fn unexpected(problem: &Problem) -> Words {
             "the arm for all other values is `_ => …`".to_owned()
         }
         "else" => "`else` follows the `}` of an `if`, or the value of a `let` or a `step`".to_owned(),
+        "finally" => {
+            "what follows in both cases stands after the `try`; what a step did is taken back by `undo`".to_owned()
+        }
+        "except" => "write `catch { Kind as e => … }`".to_owned(),
         "is" => "compare with `==` and `!=`: `x == null`".to_owned(),
         "catch" => "`catch` follows the call of a `step`, or the `}` of a `try`".to_owned(),
         _ if problem.expected == ["`catch`"] => {
@@ -178,60 +191,6 @@ fn instead(found: &str, meant: &str) -> Words {
             format!("`{found}` is written `{meant}` in Flow"),
             format!("`{meant}` belongs here"),
             format!("write `{meant}`"),
-        ),
-    }
-}
-
-/// What another language has.
-fn habit(habit: &Habit, found: &str) -> Words {
-    match habit {
-        Habit::Prefix => words(
-            "texts need no letter before them to take insertions",
-            "means nothing here",
-            "leave it out: each text takes insertions, `\"Hello {name}\"`",
-        ),
-        Habit::Array(list) => {
-            words("a list is not written with `[]` in Flow", "a type with `[]`", format!("write `{list}`"))
-        }
-        Habit::Comprehension(calls) => words(
-            "a list is not made with `for` within `[…]`",
-            "makes a list in the way of Python",
-            format!("write `{}`", shortened(calls)),
-        ),
-        Habit::Optional(field) => words(
-            "what may be missing is said by the type",
-            "stands after the name",
-            format!("write `{field}`: it is null when it is left out"),
-        ),
-        Habit::Alias(name) => {
-            words("a type with fields is a `record`", "Flow has no `type`", format!("write `record {name} {{ … }}`"))
-        }
-        Habit::Lambda(head) => {
-            words("a function written in place has no `lambda`", "is written with `->`", format!("write `{head} …`"))
-        }
-        Habit::Switch(subject) => words(
-            "`switch` is written `match` in Flow",
-            "`match` belongs here",
-            format!("write `match {subject} {{ 1 => …  2 | 3 => …  _ => … }}`: the first arm that fits is the value"),
-        ),
-        Habit::NoValue(name) => words(
-            format!("the constant `{}` has no value", name.split(':').next().unwrap_or(name).trim()),
-            "nothing follows its name",
-            format!("write `const {name} = …`"),
-        ),
-        Habit::Catch(name) => words(
-            "`catch` has arms, one for each kind of failure",
-            "names the failure of all kinds",
-            format!("write `catch {{ Unavailable | Timeout as {name} => …  _ as {name} => … }}`"),
-        ),
-        Habit::Dollar => words(
-            format!(
-                "`{}` is nothing in Flow: there is no implied item",
-                shortened(found.trim_matches(['{', '}', ' ']))
-            ),
-            "comes from which step?",
-            "name what it is read from: the payload (`on … as event`, then `event.email`) or a step (`step order = …`, \
-             then `order.email`)",
         ),
     }
 }
@@ -386,12 +345,16 @@ fn text(problem: &Problem) -> Words {
 fn character(problem: &Problem) -> Words {
     let found = &problem.found;
     match &problem.kind {
-        ProblemKind::Semicolon => {
-            words("`;` has no meaning in Flow", "not needed", "leave it out: statements need nothing between them")
-        }
-        ProblemKind::Comment => {
-            words(format!("comments don't begin with `{}`", shortened(found)), "begins no comment", "write `//`")
-        }
+        ProblemKind::Semicolon(more) => words(
+            "`;` has no meaning in Flow",
+            format!("not needed{}", and_more(*more)),
+            "leave it out: neither statements nor fields need it between them",
+        ),
+        ProblemKind::Comment(more) => words(
+            format!("comments don't begin with `{}`", shortened(found)),
+            format!("begins no comment{}", and_more(*more)),
+            "write `//`",
+        ),
         ProblemKind::Letters => {
             let mut others: Vec<char> = found.chars().filter(|letter| !letter.is_ascii()).collect();
             others.dedup();

@@ -5,6 +5,10 @@
 //! the file has.
 
 use flow_grammar::{Kind, Node};
+use flow_model::{
+    diagnostic::{Code, Diagnostic, Edit},
+    span::Span,
+};
 
 use super::Reader;
 use crate::ast::{self, TextPart};
@@ -55,6 +59,7 @@ impl Reader<'_> {
             Kind::MultiText => without_indent(self.pieces(form)),
             _ => self.pieces(form),
         };
+        self.dollars(form, &pieces);
         let mut parts: Vec<TextPart> = Vec::new();
         for piece in pieces {
             match (piece, parts.last_mut()) {
@@ -65,6 +70,24 @@ impl Reader<'_> {
             }
         }
         parts
+    }
+
+    /// `"${name}"`: the sign is a part of the text.
+    fn dollars(&mut self, form: Node<'_>, pieces: &[Piece]) {
+        for (at, pair) in pieces.windows(2).enumerate() {
+            let [Piece::Source(before), Piece::Insert(_)] = pair else { continue };
+            let Some(fixed) = form.children().nth(at).filter(|_| before.ends_with('$')) else { continue };
+            let sign = Span { start: fixed.end().saturating_sub(1), end: fixed.end(), file: self.file };
+            let diagnostic = Diagnostic::new(
+                Code::W0102,
+                "this `$` is written out: it is no part of the insertion",
+                sign,
+                "a dollar sign before the value",
+            );
+            let help = "leave it out: `{name}` inserts; where a dollar sign is meant, write `\\u{24}`";
+            let edit = Edit { span: sign, text: String::new() };
+            self.report(diagnostic.help(help).fix("leave the `$` out", vec![edit]));
+        }
     }
 
     fn pieces(&mut self, node: Node<'_>) -> Vec<Piece> {

@@ -20,6 +20,7 @@ mod reference;
 mod request;
 mod section;
 mod setting;
+mod steps;
 mod template;
 mod verification;
 mod webhook;

@@ -17,6 +17,7 @@ use super::{
     reference::{operation_call, wrong},
     request::{self, Params, header_problem, is_token},
     section::{fixed_text, form, texts, word, wrong_value},
+    steps,
     template::over_answer,
 };
 use crate::{
@@ -66,6 +67,9 @@ pub(super) fn operation(
     errors: &Errors,
     problems: &mut Vec<Diagnostic>,
 ) -> Operation {
+    if let Some(body) = &written.body {
+        return steps::operation(context, written, body, operation, problems);
+    }
     let what = format!("the operation `{}`", written.name.text());
     let section = Section::new(what.clone(), written.name.span(), &written.properties, &PROPERTIES, problems);
     let help = "say what a call does: `effect: read`, `idempotent`, `create` or `destroy`";
@@ -210,6 +214,11 @@ fn undo(
 fn effect_of(context: &Context<'_, '_>, operation: &str) -> Option<Effect> {
     let info = context.names.connectors.get(context.connector)?;
     let written = info.ast.operations.iter().find(|written| written.name.text() == operation)?;
+    effect_written(written)
+}
+
+/// The effect that an operation is written with.
+pub(super) fn effect_written(written: &ast::Operation) -> Option<Effect> {
     let property = written.properties.iter().find(|property| property.name.text == "effect")?;
     let PropertyValue::Expr(ast::Expr { kind: ExprKind::Name(word), .. }) = &property.value else { return None };
     EFFECTS.iter().find(|(known, _)| known == word).map(|(_, effect)| *effect)

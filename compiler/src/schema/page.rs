@@ -218,7 +218,7 @@ impl Forms<'_, '_, '_> {
         };
         let has_fields = match &self.operation.call {
             Call::Http(request) => matches!(request.body, Body::Json(_) | Body::Form(_) | Body::None),
-            Call::Native => true,
+            Call::Native | Call::Body => true,
         };
         match place {
             Some(Into::Body(_)) if !has_fields => {

@@ -57,8 +57,15 @@ pub(super) fn base(
         }
     }
     if let Some(reason) = wrong_base(&sample) {
-        let help = "the base is `https://`, a host, and perhaps a path";
-        problems.push(Diagnostic::new(Code::E0520, "this is no base URL", written.span, reason).help(help));
+        let (message, help) = match property {
+            "base" | "sandbox" => {
+                ("this is no base URL".to_owned(), "the base is `https://`, a host, and perhaps a path")
+            }
+            _ => {
+                (format!("`{property}` is no URL of a server"), "it is `https://`, a host, and a path, without a query")
+            }
+        };
+        problems.push(Diagnostic::new(Code::E0520, message, written.span, reason).help(help));
     }
     let mut template = Template::new(context, &[], &IndexMap::new());
     let base = text(context, parts, &mut template, &[], problems);
@@ -190,19 +197,20 @@ fn whole(
                 .help("declare the parameter as `Url`; a path begins with `/`, and is put after the base"),
         );
     }
-    let names_hosts = context
-        .names
-        .connectors
-        .get(context.connector)
-        .and_then(|info| info.ast.http.as_ref())
-        .is_some_and(|(_, properties)| properties.iter().any(|property| property.name.text == "hosts"));
-    if !names_hosts {
+    if !names_hosts(context) {
         problems.push(
             Diagnostic::new(Code::E0506, "a whole URL may lead anywhere", inserted.span, "to which hosts?")
                 .help("name the hosts that it may lead to in the section `http`: `hosts: [\"*.example.com\"]`"),
         );
     }
     typed.expr
+}
+
+/// Says whether the connector names hosts besides that of its base.
+pub(super) fn names_hosts(context: &Context<'_, '_>) -> bool {
+    let info = context.names.connectors.get(context.connector);
+    info.and_then(|info| info.ast.http.as_ref())
+        .is_some_and(|(_, properties)| properties.iter().any(|property| property.name.text == "hosts"))
 }
 
 /// Reports parameters that the request does not send.

@@ -134,6 +134,8 @@ impl Elaborator<'_> {
             (Some(near), None) => problem
                 .help(format!("did you mean `{near}`?"))
                 .fix(format!("write `{near}`"), vec![Edit { span, text: near.to_owned() }]),
+            (None, None) if name.starts_with(|first: char| first.is_ascii_uppercase()) => problem
+                .help("a record is written without its name, `{ field: … }`; functions are written in `snake_case`"),
             (None, None) => problem.help(format!("declare it: `fn {name}(…) {{ … }}`")),
         });
         Typed::unknown()

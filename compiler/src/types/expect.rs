@@ -192,10 +192,7 @@ impl Elaborator<'_> {
         if let Some(origin) = typed.origin.filter(|origin| origin.span != span && is_declared(origin)) {
             problem = problem.label(origin.span, origin.label(found));
         }
-        match self.advice(typed, wanted) {
-            Some(help) => problem.help(help),
-            None => problem,
-        }
+        problem.help(self.advice(typed, wanted).unwrap_or_else(|| format!("write a value of type `{wanted}` here")))
     }
 
     /// What to do about a value of one type where another is wanted.
@@ -204,6 +201,9 @@ impl Elaborator<'_> {
         let found = typed.ty.non_null();
         match (found, wanted.non_null()) {
             (Type::Json, to) => Some(format!("convert it: `… as {to}`, which is null where it does not fit")),
+            (from, to @ Type::Text(_)) if fit::is_text(types, from) => Some(format!(
+                "write the query in its place, with what varies in `{{…}}`; where it is made before, say what it is: `let query: {to} = \"…\"`"
+            )),
             (
                 Type::String,
                 to @ (Type::Email | Type::Url | Type::Uuid | Type::Timestamp | Type::Date | Type::Zoned),
@@ -237,15 +237,28 @@ impl Elaborator<'_> {
             (Type::Int | Type::Decimal, Type::Money(_)) => Some("write the currency: `5.00 EUR`".to_owned()),
             (Type::Int, Type::Duration) => Some("write the unit: `30s`, `5m`, `2h`".to_owned()),
             (Type::Int, Type::Size) => Some("write the unit: `64kB`, `8MiB`".to_owned()),
+            (Type::Decimal, Type::Int) => {
+                Some("round it: `.round(0).to_int()`, which is null where it is too large".to_owned())
+            }
             (Type::Money(_), Type::Int) => {
                 Some("take `.to_minor()`: the amount in the currency's minor unit, such as cents".to_owned())
             }
             (Type::Money(_), Type::Decimal) => Some("take its `.amount`".to_owned()),
+            (from, Type::Bool) if fit::is_text(types, from) => Some("ask whether it is empty: `… != \"\"`".to_owned()),
+            (Type::Int | Type::Decimal, Type::Bool) => Some("compare it: `… > 0`".to_owned()),
+            (from, Type::Function(params, _)) if !matches!(from, Type::Function(..)) => Some(match params.len() {
+                1 => "write a function: `x -> …`".to_owned(),
+                _ => "write a function: `(a, b) -> …`".to_owned(),
+            }),
             (Type::Stream(_), Type::List(_)) => Some("go through it with `for`".to_owned()),
             (from, Type::List(item)) if fit::fit(types, from, item).is_some() => {
                 Some("put it into a list: `[…]`".to_owned())
             }
-            (from, to) => self.missing_field(from, to),
+            (from, to) => self.missing_field(from, to).or_else(|| {
+                let fields = types.fields(to)?;
+                let names: Vec<String> = fields.keys().take(5).map(|name| format!("{name}: …")).collect();
+                Some(format!("write its fields: `{{ {} }}`", names.join(", ")))
+            }),
         }
     }
 

@@ -12,7 +12,10 @@ use flow_model::{
     value::Value,
 };
 
-use super::{Elaborator, Typed, Want, expect, fit};
+use super::{
+    Elaborator, Typed, Want, expect, fit,
+    insertion::{Place, Reading},
+};
 use crate::{ast, names::similar};
 
 impl Elaborator<'_> {
@@ -32,11 +35,50 @@ impl Elaborator<'_> {
             _ => None,
         };
         let Some(fixed) = fixed(parts) else {
+            if let Some(language) = language {
+                self.insertions(parts, language);
+            }
             let parts = parts.iter().map(|part| self.part(part)).collect();
             let ty = language.map_or(Type::String, Type::Text);
             return Typed::new(Expr::Text { parts, language }, ty);
         };
         self.fixed_text(&fixed, expr.span, language, want)
+    }
+
+    /// Reports insertions that stand where they can't be bound or escaped.
+    fn insertions(&mut self, parts: &[ast::TextPart], language: Language) {
+        let mut reading = Reading::of(language);
+        for part in parts {
+            let (insert, place) = match part {
+                ast::TextPart::Fixed(text) => {
+                    reading.fixed(text);
+                    continue;
+                }
+                ast::TextPart::Insert(insert) => (insert, reading.insertion()),
+            };
+            let (message, label, help) = match place {
+                None => continue,
+                Some(Place::Quotes) => (
+                    "an insertion brings its own quotes",
+                    "stands within quotes",
+                    "leave the quotes out: `where name = {name}`; a part of a text is made before, `let like = \"%{name}%\"`",
+                ),
+                Some(Place::BareAttribute) => {
+                    ("an attribute is a text in quotes", "stands without quotes", "write `attribute=\"{…}\"`")
+                }
+                Some(Place::Tag) => (
+                    "the name of a tag or an attribute can't be inserted",
+                    "stands within a tag",
+                    "write the tag out, and choose between two texts with `if` or `match`",
+                ),
+                Some(Place::Script) => (
+                    "nothing can be inserted into a script or a style",
+                    "is read as a program",
+                    "put the value into text or a quoted attribute, such as `data-name=\"{…}\"`, and read it from there",
+                ),
+            };
+            self.problems.push(Diagnostic::new(Code::E0318, message, insert.span, label).help(help));
+        }
     }
 
     fn part(&mut self, part: &ast::TextPart) -> TextPart {

@@ -14,6 +14,7 @@ mod exhaustive;
 mod expect;
 mod fit;
 mod fixture;
+mod insertion;
 mod known;
 mod literal;
 mod member;
@@ -143,6 +144,16 @@ impl<'a> Elaborator<'a> {
     pub(crate) fn within(mut self, connector: &str) -> Self {
         self.within = Some(connector.to_owned());
         self
+    }
+
+    /// Goes on in the declaration of a connector, or out of it; gives where it was before.
+    pub(crate) fn move_to(&mut self, connector: Option<String>) -> Option<String> {
+        std::mem::replace(&mut self.within, connector)
+    }
+
+    /// The connector whose declaration the expressions are part of.
+    pub(crate) fn connector(&self) -> Option<&str> {
+        self.within.as_deref()
     }
 
     /// Gives a meaning to `config`, `body`, `status`, `headers` or `query`, and with [`Ambient::Item`] to what is

@@ -301,7 +301,9 @@ impl Elaborator<'_> {
         if !ordered {
             let message = format!("`{}` has no order for these", op.symbol());
             let help = match (a, b) {
-                (Type::Money(_), Type::Money(_)) => Some("amounts in two currencies have no order".to_owned()),
+                (Type::Money(_), Type::Money(_)) => {
+                    Some("they may be in two currencies: convert one first, at a rate that you choose".to_owned())
+                }
                 (a, b) => unlike_help(a, b),
             };
             self.report_types(op_span, &message, (left.span, a), (right.span, b), help);
@@ -345,7 +347,10 @@ impl Elaborator<'_> {
                 "write the unit: `30s`, `5m`, `2h`".to_owned()
             }
             (_, Type::Json, _) | (_, _, Type::Json) => "convert the `Json` first: `(… as Int) ?? 0`".to_owned(),
-            _ => return None,
+            (_, a, b) if is_text(a) && is_text(b) => {
+                "text has functions: `.replace(from, to)`, `.slice(from, to)`, `.repeat(n)`; to compute, `.to_decimal()`".to_owned()
+            }
+            _ => format!("`{}` computes with numbers, and with amounts, times and durations where that has a meaning", op.symbol()),
         })
     }
 
@@ -382,10 +387,8 @@ impl Elaborator<'_> {
         let problem = Diagnostic::new(Code::E0309, message, op_span, "this operator")
             .label(left.0, format!("of type `{}`", left.1))
             .label(right.0, format!("of type `{}`", right.1));
-        self.problems.push(match help {
-            Some(help) => problem.help(help),
-            None => problem,
-        });
+        let help = help.unwrap_or_else(|| "make both sides of one type".to_owned());
+        self.problems.push(problem.help(help));
     }
 }
 

@@ -223,12 +223,15 @@ impl Elaborator<'_> {
                 (Some(given), Shape::Map(item)) => {
                     let odd = given.iter().find(|(_, field)| fit::fit(&names.types, &field.ty, item).is_none());
                     if let Some((name, field)) = odd {
-                        self.problems.push(Diagnostic::new(
-                            Code::E0301,
-                            format!("`{item}` is expected for each entry"),
-                            span,
-                            format!("its field `{name}` is `{}`", field.ty),
-                        ));
+                        self.problems.push(
+                            Diagnostic::new(
+                                Code::E0301,
+                                format!("`{item}` is expected for each entry"),
+                                span,
+                                format!("its field `{name}` is `{}`", field.ty),
+                            )
+                            .help(format!("name the entries that are meant: `{{ {name}: … }}`")),
+                        );
                     }
                 }
                 (Some(given), Shape::Fields(wanted, _)) => {

@@ -151,6 +151,16 @@ impl Scope {
         self.frames.pop().unwrap_or_default()
     }
 
+    /// Hides all bindings, and gives what has to be [put back](Self::show).
+    pub(crate) fn hide(&mut self) -> Vec<Frame> {
+        std::mem::take(&mut self.frames)
+    }
+
+    /// Shows bindings again that were hidden, and no others.
+    pub(crate) fn show(&mut self, frames: Vec<Frame>) {
+        self.frames = frames;
+    }
+
     /// A slot that nothing uses yet.
     pub(crate) fn fresh(&mut self) -> Slot {
         let slot = Slot(self.next);

@@ -22,10 +22,13 @@ impl Scanner<'_> {
                 after.starts_with(|letter: char| matches!(letter, '"' | '\'' | '[' | '{') || letter.is_ascii_digit());
             (2, if is_value { "??" } else { "or" })
         } else if rest.starts_with('!') && !rest.starts_with("!=") {
+            if self.asserted() {
+                return true;
+            }
             (1, "not ")
         } else if rest.starts_with(';') {
             let edit = Edit { start, end: start + 1, text: String::new() };
-            self.report_with_fix(start, start + 1, ProblemKind::Semicolon, vec![edit]);
+            self.report_with_fix(start, start + 1, ProblemKind::Semicolon(0), vec![edit]);
             self.replace(start, start + 1, " ");
             self.at += 1;
             return true;
@@ -46,6 +49,23 @@ impl Scanner<'_> {
         }
         self.instead(start, end, &text);
         self.push(TokenKind::Sign, length);
+        true
+    }
+
+    /// `x!.y`: that there is a value is asserted. Says whether it was.
+    fn asserted(&mut self) -> bool {
+        let is_value = |letter: char| letter == '_' || letter == ')' || letter == ']' || letter.is_alphanumeric();
+        let before = self.source.get(..self.at).and_then(|before| before.chars().next_back());
+        let after = self.rest().chars().nth(1);
+        let ends = after.is_none_or(|letter| letter.is_whitespace() || matches!(letter, '.' | ')' | ',' | ']' | '}'));
+        if !before.is_some_and(is_value) || !ends {
+            return false;
+        }
+        let (start, text) = (self.at as u32, if after == Some('.') { "?" } else { "" });
+        let edit = Edit { start, end: start + 1, text: text.to_owned() };
+        self.report_with_fix(start, start + 1, ProblemKind::Habit(Habit::Assert), vec![edit]);
+        self.replace(start, start + 1, text);
+        self.at += 1;
         true
     }
 
@@ -211,7 +231,7 @@ impl Scanner<'_> {
         let start = self.at as u32;
         let length = self.rest().find('\n').unwrap_or(self.rest().len());
         let edit = Edit { start, end: start + 1, text: "//".into() };
-        self.report_with_fix(start, start + 1, ProblemKind::Comment, vec![edit]);
+        self.report_with_fix(start, start + 1, ProblemKind::Comment(0), vec![edit]);
         self.replace(start, start + 1, "//");
         self.at += length;
     }
@@ -219,7 +239,7 @@ impl Scanner<'_> {
     pub(super) fn block_comment(&mut self) {
         let start = self.at as u32;
         let length = self.rest().find("*/").map_or(self.rest().len(), |at| at + 2);
-        self.report(start, start + 2, ProblemKind::Comment);
+        self.report(start, start + 2, ProblemKind::Comment(0));
         self.replace(start, start + length as u32, " ");
         let text = self.rest().get(..length).unwrap_or_default();
         self.line += text.bytes().filter(|byte| *byte == b'\n').count() as u32;

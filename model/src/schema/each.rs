@@ -32,6 +32,10 @@ impl Http {
         match &self.auth {
             Auth::None => {}
             Auth::Bearer(value) | Auth::Header(_, value) | Auth::Query(_, value) => visit(value),
+            Auth::OAuth(oauth) => oauth.each_expr(visit),
+            Auth::Session(session) => session.each_expr(visit),
+            Auth::OAuth1(keys) => keys.each_expr(visit),
+            Auth::SigV4(key) => key.each_expr(visit),
             Auth::Basic(user, password) => {
                 visit(user);
                 visit(password);

@@ -4,8 +4,10 @@
 //! before the next attempt, and whether the request can have taken effect. Retries, time between attempts and the
 //! journal belong to the engine.
 
+mod account;
 mod answer;
 pub(crate) mod config;
+mod credential;
 mod form;
 mod gate;
 mod http;
@@ -17,6 +19,7 @@ mod payload;
 mod perform;
 mod redirect;
 mod request;
+mod sign;
 mod table;
 mod template;
 #[cfg(test)]
@@ -39,6 +42,7 @@ use futures::future::BoxFuture;
 use tokio::sync::OwnedSemaphorePermit;
 
 pub use self::{
+    account::{ByCode, ByDevice, Connected, Connecting, NoTokens, Standing, Tokens},
     native::{NativeCall, NativeFailure, NativeOperation, NativeTable},
     perform::{Connectors, LONGEST_ANSWER},
 };
@@ -75,6 +79,17 @@ pub struct Attempt {
     pub retry_after: Option<Millis>,
     /// Whether the request can have taken effect.
     pub reached: Reached,
+    /// Why it has no effect and will have none, until a person does something: the step waits and asks again.
+    pub parked: Option<Parked>,
+}
+
+/// What an attempt waits for that a person has to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parked {
+    /// What, in words.
+    pub because: String,
+    /// After what time it asks again whether it was done.
+    pub again: Millis,
 }
 
 /// Whether a request can have taken effect.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use flow_model::{failure::Failure, file::File};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use sha2::{Digest as _, Sha256};
 
 use crate::blob::{self, Blobs};
 
@@ -64,6 +65,19 @@ impl Payload {
         self.files().next()?;
         let bytes: u64 = self.in_memory().map(|bytes| bytes.len() as u64).sum();
         Some(self.files().fold(bytes, |length, file| length.saturating_add(file.size)))
+    }
+
+    /// The SHA-256 of the whole, in hexadecimal; none where a file stands beside other parts, and for a part of a file: they would have to be read.
+    pub(super) fn sha256(&self) -> Option<String> {
+        match self.0.as_slice() {
+            [Chunk::File(file)] => file.from.is_none().then(|| file.sha256.to_string()),
+            _ if self.files().next().is_some() => None,
+            _ => {
+                let mut digest = Sha256::new();
+                self.in_memory().for_each(|bytes| digest.update(bytes));
+                Some(hex::encode(digest.finalize()))
+            }
+        }
     }
 
     /// The body as it is sent.

@@ -7,7 +7,7 @@ use flow_model::{
     boundary::Decoder,
     expr::{Ambient, Expr},
     failure::{ErrorKind, Failure},
-    plan::Connection,
+    plan::{Connection, Plan},
     schema::{Bulk, Call, Connector, ErrorCondition, Operation, Request},
     ty::Type,
     units::Millis,
@@ -18,13 +18,15 @@ use http::HeaderValue;
 use indexmap::IndexMap;
 
 use super::{
-    Admission, Asking, Attempt, Invocation, NativeCall, NativeFailure, NativeTable, Pass, Performer, Reached,
+    Admission, Asking, Attempt, Invocation, NativeCall, NativeFailure, NativeTable, NoTokens, Pass, Performer, Reached,
+    Tokens,
+    account::{Accounts, Token},
     answer::{Reader, shorten},
     config,
     gate::{Gates, Leaving},
     http::{Clients, Files, Lost},
     page::{self, Fetched},
-    request::{self, Prepared},
+    request::{self, Prepared, Proof},
     template::Scope,
     vault::Vault,
     wait,
@@ -43,16 +45,17 @@ pub const LONGEST_ANSWER: u64 = 16 << 20;
 
 /// Carries out operations over HTTP as their connectors declare them, and native ones by a table.
 pub struct Connectors {
-    library: Library,
-    env: Arc<dyn Environment>,
-    secrets: Arc<dyn Secrets>,
+    pub(super) library: Library,
+    pub(super) env: Arc<dyn Environment>,
+    pub(super) secrets: Arc<dyn Secrets>,
     native: NativeTable,
     blobs: Arc<dyn Blobs>,
-    clients: Clients,
+    pub(super) clients: Arc<Clients>,
+    pub(super) accounts: Accounts,
     guard: Guard,
     longest: u64,
     gates: Gates,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 impl Connectors {
@@ -60,16 +63,17 @@ impl Connectors {
     /// Files are kept in memory: see [`Self::with_blobs`].
     pub fn new(library: Library, env: Arc<dyn Environment>, secrets: Arc<dyn Secrets>, native: NativeTable) -> Self {
         let guard = Guard::new(Networks::default());
-        let (clients, gates) = (Clients::new(LONGEST_ANSWER, guard.clone()), Gates::default());
+        let clients = Arc::new(Clients::new(LONGEST_ANSWER, guard.clone()));
+        let (accounts, gates) = (Accounts::new(Arc::new(NoTokens)), Gates::default());
         let (blobs, longest) = (Arc::new(Memory::new()), LONGEST_ANSWER);
         let clock = Arc::new(SystemClock);
-        Self { library, env, secrets, native, blobs, clients, guard, longest, gates, clock }
+        Self { library, env, secrets, native, blobs, clients, accounts, guard, longest, gates, clock }
     }
 
     /// The same performer, which may connect to where the guard lets it. Without one, that is the public internet.
     #[must_use]
     pub fn with_guard(self, guard: Guard) -> Self {
-        Self { clients: Clients::new(self.longest, guard.clone()), guard, ..self }
+        Self { clients: Arc::new(Clients::new(self.longest, guard.clone())), guard, ..self }
     }
 
     /// The same performer, which keeps and finds the bytes of files in a place.
@@ -81,7 +85,13 @@ impl Connectors {
     /// The same performer, which reads answers up to so many bytes.
     #[must_use]
     pub fn with_longest_answer(self, bytes: u64) -> Self {
-        Self { clients: Clients::new(bytes, self.guard.clone()), longest: bytes, ..self }
+        Self { clients: Arc::new(Clients::new(bytes, self.guard.clone())), longest: bytes, ..self }
+    }
+
+    /// The same performer, which keeps and finds the tokens of connections in a place.
+    #[must_use]
+    pub fn with_tokens(self, tokens: Arc<dyn Tokens>) -> Self {
+        Self { accounts: Accounts::new(tokens), ..self }
     }
 
     /// The same performer with another clock, by which the dates that servers send are waited for.
@@ -109,7 +119,7 @@ impl Performer for Connectors {
             cost: self.cost(invocation, found),
             policy: asking.policy,
         };
-        self.gates.ask(&account(found, invocation), leaving, self.clock.now())
+        self.gates.ask(&account(found.connector, &invocation.connection), leaving, self.clock.now())
     }
 
     async fn perform(&self, invocation: Invocation) -> Attempt {
@@ -118,7 +128,7 @@ impl Performer for Connectors {
             Ok(found) => {
                 let Ended { attempt, pause } = self.attempt(&invocation, found, &vault).await;
                 let failure = attempt.outcome.as_ref().err().map(|failure| &failure.kind);
-                self.gates.ended(&account(found, &invocation), failure, pause, self.clock.now());
+                self.gates.ended(&account(found.connector, &invocation.connection), failure, pause, self.clock.now());
                 (attempt, pause)
             }
             Err(failure) => (never(failure), None),
@@ -136,9 +146,9 @@ impl Performer for Connectors {
 }
 
 /// An attempt that has ended, and how long the server wants no other.
-struct Ended {
-    attempt: Attempt,
-    pause: Option<Millis>,
+pub(super) struct Ended {
+    pub(super) attempt: Attempt,
+    pub(super) pause: Option<Millis>,
 }
 
 impl From<Attempt> for Ended {
@@ -148,16 +158,16 @@ impl From<Attempt> for Ended {
 }
 
 /// What shares its limits: a connection, whichever run or flow uses it.
-fn account(found: Found<'_>, invocation: &Invocation) -> String {
-    format!("{} {}", found.connector.name, invocation.connection)
+pub(super) fn account(connector: &Connector, connection: &str) -> String {
+    format!("{} {connection}", connector.name)
 }
 
 /// The declarations that an invocation names.
 #[derive(Clone, Copy)]
-struct Found<'a> {
-    connection: &'a Connection,
-    connector: &'a Connector,
-    operation: &'a Operation,
+pub(super) struct Found<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) connector: &'a Connector,
+    pub(super) operation: &'a Operation,
 }
 
 impl Connectors {
@@ -194,8 +204,7 @@ impl Connectors {
     }
 
     async fn attempt(&self, invocation: &Invocation, found: Found<'_>, vault: &Vault<'_>) -> Ended {
-        let eval = |expr: &Expr| self.setting(invocation, found.connector, expr);
-        let config = match config::settings(&invocation.connection, found.connection, found.connector, &eval) {
+        let config = match self.config(&invocation.plan, &invocation.connection, found.connection, found.connector) {
             Ok(config) => config,
             Err(failure) => return never(failure).into(),
         };
@@ -213,6 +222,7 @@ impl Connectors {
             let found = Found { operation: &operation, ..found };
             return match &found.operation.call {
                 Call::Native => self.native(invocation, found, config, vault).await.into(),
+                Call::Body => never(no_call(invocation)).into(),
                 Call::Http(request) => {
                     let request = Request { answer: page.items.clone(), ..(**request).clone() };
                     self.http(invocation, found, &request, config, vault).await
@@ -221,33 +231,42 @@ impl Connectors {
         }
         match (&found.operation.call, &found.operation.bulk) {
             (Call::Native, _) => self.native(invocation, found, config, vault).await.into(),
+            (Call::Body, _) => never(no_call(invocation)).into(),
             (Call::Http(request), None) => self.http(invocation, found, request, config, vault).await,
             (Call::Http(request), Some(bulk)) => self.bulk(invocation, found, request, bulk, config, vault).await,
         }
     }
 
-    /// The value of an expression of the configuration, which sees nothing but the environment.
-    fn setting(&self, invocation: &Invocation, connector: &Connector, expr: &Expr) -> Result<Value, Failure> {
+    /// The configuration of a connection; its expressions see nothing but the environment.
+    pub(super) fn config(
+        &self,
+        plan: &Plan,
+        name: &str,
+        connection: &Connection,
+        connector: &Connector,
+    ) -> Result<IndexMap<String, Value>, Failure> {
         let nothing = |_: Ambient| None;
         let evaluator = Evaluator {
             library: &self.library,
-            functions: &invocation.plan.functions,
+            functions: &plan.functions,
             types: &connector.types,
             env: &*self.env,
             ambient: &nothing,
         };
-        evaluator.eval(expr, &mut Frame::new())
+        config::settings(name, connection, connector, &|expr| evaluator.eval(expr, &mut Frame::new()))
     }
 
-    async fn http(
+    /// Sends a request, with the token where there is one, and judges the answer.
+    pub(super) async fn sent(
         &self,
         invocation: &Invocation,
         found: Found<'_>,
         request: &Request,
         config: IndexMap<String, Value>,
         vault: &Vault<'_>,
+        token: Option<&Token>,
     ) -> Ended {
-        let mut prepared = match self.prepare(invocation, found, request, &config, vault) {
+        let mut prepared = match self.prepare(invocation, found, request, &config, vault, token) {
             Ok(prepared) => prepared,
             Err(failure) => return never(failure).into(),
         };
@@ -282,11 +301,11 @@ impl Connectors {
                 // A server that refuses one call for their number refuses all that follow.
                 let refused = matches!(&outcome, Err(failure) if failure.kind == ErrorKind::RateLimited);
                 let pause = wait::pause(&answer.headers, &declared, now).max(retry_after.filter(|_| refused));
-                Ended { attempt: Attempt { outcome, retry_after, reached }, pause }
+                Ended { attempt: Attempt { outcome, retry_after, reached, parked: None }, pause }
             }
             Err(Lost { failure, reached }) => {
                 let kind = lost_kind(found.connector, failure.kind.clone());
-                Attempt { outcome: Err(Failure { kind, ..failure }), retry_after: None, reached }.into()
+                Attempt { outcome: Err(Failure { kind, ..failure }), retry_after: None, reached, parked: None }.into()
             }
         }
     }
@@ -342,7 +361,8 @@ impl Connectors {
                         part.len()
                     );
                     let failure = Failure::new(ErrorKind::Mismatch, message);
-                    let attempt = Attempt { outcome: Err(failure), retry_after: None, reached: Reached::Answered };
+                    let attempt =
+                        Attempt { outcome: Err(failure), retry_after: None, reached: Reached::Answered, parked: None };
                     return Ended { attempt, pause };
                 }
                 Err(failure) => {
@@ -361,7 +381,7 @@ impl Connectors {
         }
         let whole = Value::record([("ok", Value::List(ok)), ("failed", Value::List(failed))]);
         let outcome = typed(found, whole);
-        Ended { attempt: Attempt { outcome, retry_after: None, reached: Reached::Answered }, pause }
+        Ended { attempt: Attempt { outcome, retry_after: None, reached: Reached::Answered, parked: None }, pause }
     }
 
     fn of_item(&self, invocation: &Invocation, found: Found<'_>, expr: &Expr, item: &Value) -> Result<Value, Failure> {
@@ -383,21 +403,34 @@ impl Connectors {
         request: &Request,
         config: &IndexMap<String, Value>,
         vault: &Vault<'_>,
+        token: Option<&Token>,
     ) -> Result<Prepared, Failure> {
         let name = &found.connector.name;
         let http = found.connector.http.as_ref().ok_or_else(|| invalid(format!("`{name}` has no section `http`")))?;
-        let revealed = invocation.args.iter().map(|arg| vault.reveal(arg.clone())).collect::<Result<Vec<_>, _>>()?;
-        let scope = Scope {
+        let scope = self.scope(&invocation.plan, found.connector, &invocation.args, config, vault)?;
+        let proof = Proof { auth: &http.auth, token, now: self.clock.now() };
+        let turn = found.operation.page.as_ref().zip(invocation.page.as_ref());
+        request::prepare(&scope, http, found.operation, request, turn, &invocation.key, proof)
+    }
+
+    pub(super) fn scope<'a>(
+        &'a self,
+        plan: &'a Plan,
+        connector: &'a Connector,
+        args: &[Value],
+        config: &IndexMap<String, Value>,
+        vault: &'a Vault<'a>,
+    ) -> Result<Scope<'a>, Failure> {
+        let revealed = args.iter().map(|arg| vault.reveal(arg.clone())).collect::<Result<Vec<_>, _>>()?;
+        Ok(Scope {
             library: &self.library,
             env: &*self.env,
-            plan: &invocation.plan,
-            connector: found.connector,
+            plan,
+            connector,
             vault,
             config: vault.reveal(Value::Record(config.clone()))?,
             args: Frame::of(revealed),
-        };
-        let turn = found.operation.page.as_ref().zip(invocation.page.as_ref());
-        request::prepare(&scope, http, found.operation, request, turn, &invocation.key)
+        })
     }
 
     async fn native(
@@ -442,9 +475,10 @@ impl Connectors {
             }
         };
         match result {
-            Ok(value) => Attempt { outcome: Ok(value), retry_after: None, reached: Reached::Answered },
+            Ok(value) => Attempt { outcome: Ok(value), retry_after: None, reached: Reached::Answered, parked: None },
             Err(NativeFailure { failure, reached, retry_after }) => {
-                Attempt { outcome: Err(failure), retry_after: retry_after.map(|wait| wait.min(wait::LONGEST)), reached }
+                let retry_after = retry_after.map(|wait| wait.min(wait::LONGEST));
+                Attempt { outcome: Err(failure), retry_after, reached, parked: None }
             }
         }
     }
@@ -477,10 +511,15 @@ fn lost_kind(connector: &Connector, kind: ErrorKind) -> ErrorKind {
     }
 }
 
-fn never(failure: Failure) -> Attempt {
-    Attempt { outcome: Err(failure), retry_after: None, reached: Reached::Never }
+/// What has a body is carried out step by step, and never called as a whole.
+fn no_call(invocation: &Invocation) -> Failure {
+    invalid(format!("`{}` has a body, which the plan lacks", invocation.operation))
 }
 
-fn invalid(message: String) -> Failure {
+pub(super) fn never(failure: Failure) -> Attempt {
+    Attempt { outcome: Err(failure), retry_after: None, reached: Reached::Never, parked: None }
+}
+
+pub(super) fn invalid(message: String) -> Failure {
     Failure::new(ErrorKind::Invalid, message)
 }

@@ -4,7 +4,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use flow_model::{
     expr::Expr,
     failure::{ErrorKind, Failure},
-    schema::{Auth, Body, Http, KeySource, Operation, Page, Part, Request},
+    schema::{Auth, Body, Carry, Http, KeySource, Operation, Page, Part, Request},
+    units::Instant,
     value::Value,
 };
 use http::{
@@ -15,11 +16,13 @@ use indexmap::IndexMap;
 use url::Url;
 
 use super::{
+    account::Token,
     config::{BASE_URL, SANDBOX},
     form,
     multipart::{self, Piece},
     page::Turn,
     payload::Payload,
+    sign::{oauth1, sigv4},
     template::{Scope, base_url},
     xml,
 };
@@ -36,6 +39,16 @@ pub(super) struct Prepared {
     pub(super) hosts: Vec<String>,
 }
 
+/// What requests carry to prove who makes them.
+#[derive(Clone, Copy)]
+pub(super) struct Proof<'a> {
+    pub(super) auth: &'a Auth,
+    /// The token that a server has given out, where one does.
+    pub(super) token: Option<&'a Token>,
+    /// When it is made.
+    pub(super) now: Instant,
+}
+
 /// Builds the request.
 ///
 /// # Errors
@@ -47,13 +60,20 @@ pub(super) fn prepare(
     request: &Request,
     turn: Option<(&Page, &Value)>,
     key: &str,
+    proof: Proof<'_>,
 ) -> Result<Prepared, Failure> {
     let method = Method::from_bytes(request.method.as_bytes())
         .map_err(|_| invalid(format!("`{}` is no method of HTTP", request.method)))?;
     let base = match (scope.config.get(BASE_URL), scope.config.get(SANDBOX), &http.sandbox) {
         (Some(Value::String(replaced)), ..) => base_url(replaced)?,
         (_, Some(Value::Bool(true)), Some(sandbox)) => scope.base(sandbox)?,
-        _ => scope.base(&http.base)?,
+        _ => {
+            let base = scope.base(&http.base)?;
+            match proof.token.and_then(|token| token.base.as_deref()) {
+                Some(own) => at_account(&base, own)?,
+                None => base,
+            }
+        }
     };
     let mut url = base.clone();
     let turn = turn.map(|(page, begins)| Turn::of(page, begins)).transpose()?;
@@ -97,7 +117,7 @@ pub(super) fn prepare(
         Some(KeySource::Native | KeySource::Lookup(_)) | None => {}
     }
     if is_ours {
-        authorize(scope, &http.auth, &mut headers, &mut query)?;
+        authorize(scope, proof, &mut headers, &mut query)?;
     }
     if !query.is_empty() {
         url.query_pairs_mut().extend_pairs(query);
@@ -109,8 +129,19 @@ pub(super) fn prepare(
     if url.origin() != base.origin() && !request.whole_url && next.is_none() {
         return Err(invalid("the request would leave for another host than the connection's"));
     }
+    if is_ours {
+        sign(scope, proof, (&method, &mut url), &mut headers, &body)?;
+    }
     let hosts = base.host_str().map(str::to_owned).into_iter().chain(http.hosts.iter().cloned()).collect();
     Ok(Prepared { method, url, headers, body, hosts })
+}
+
+/// The base at the host of the account.
+fn at_account(base: &Url, own: &str) -> Result<Url, Failure> {
+    let mut own = base_url(own)?;
+    let path = format!("{}{}", own.path().trim_end_matches('/'), base.path());
+    own.set_path(&path);
+    Ok(own)
 }
 
 /// A whole URL that a system gave out: `https`, or `http` where the base is, and of a host that the connector names.
@@ -256,7 +287,7 @@ impl Content {
 
 fn authorize(
     scope: &Scope<'_>,
-    auth: &Auth,
+    proof: Proof<'_>,
     headers: &mut HeaderMap,
     query: &mut Vec<(String, String)>,
 ) -> Result<(), Failure> {
@@ -264,9 +295,16 @@ fn authorize(
         let text = scope.text(expr)?.filter(|text| !text.is_empty());
         text.ok_or_else(|| Failure::new(ErrorKind::Unauthorized, "the connection has no credential"))
     };
-    let (name, text) = match auth {
-        Auth::None => return Ok(()),
+    let carried = |carry: &Carry| {
+        let token = proof.token.ok_or_else(|| Failure::new(ErrorKind::Unauthorized, "the connection has no token"))?;
+        Ok::<_, Failure>((header_name(&carry.header)?, format!("{}{}", carry.prefix, token.text.reveal())))
+    };
+    let (name, text) = match proof.auth {
+        // Signatures are made when the request is whole.
+        Auth::None | Auth::OAuth1(_) | Auth::SigV4(_) => return Ok(()),
         Auth::Bearer(token) => (AUTHORIZATION, format!("Bearer {}", credential(token)?)),
+        Auth::OAuth(oauth) => carried(&oauth.carry)?,
+        Auth::Session(session) => carried(&session.carry)?,
         Auth::Basic(user, password) => {
             let pair =
                 format!("{}:{}", scope.text(user)?.unwrap_or_default(), scope.text(password)?.unwrap_or_default());
@@ -281,6 +319,62 @@ fn authorize(
     let mut value = header_value(name.as_str(), &text)?;
     value.set_sensitive(true);
     headers.insert(name, value);
+    Ok(())
+}
+
+/// Signs a request that is whole.
+fn sign(
+    scope: &Scope<'_>,
+    proof: Proof<'_>,
+    (method, url): (&Method, &mut Url),
+    headers: &mut HeaderMap,
+    body: &Payload,
+) -> Result<(), Failure> {
+    let text = |expr: &Expr| Ok::<_, Failure>(scope.text(expr)?.unwrap_or_default());
+    let optional = |expr: &Option<Expr>| expr.as_ref().map(text).transpose();
+    match proof.auth {
+        Auth::OAuth1(declared) => {
+            let (consumer_key, consumer_secret) = (text(&declared.consumer_key)?, text(&declared.consumer_secret)?);
+            let (token, token_secret) = (optional(&declared.token)?, optional(&declared.token_secret)?);
+            let realm = optional(&declared.realm)?;
+            let keys = oauth1::Keys {
+                consumer_key: &consumer_key,
+                consumer_secret: &consumer_secret,
+                token: token.as_deref().unwrap_or_default(),
+                token_secret: token_secret.as_deref().unwrap_or_default(),
+                signature: declared.signature,
+                realm: realm.as_deref(),
+            };
+            let is_form = headers
+                .get(CONTENT_TYPE)
+                .and_then(|media_type| media_type.to_str().ok())
+                .is_some_and(|media_type| media_type.starts_with("application/x-www-form-urlencoded"));
+            let form: Vec<u8> = body.in_memory().flat_map(|bytes| bytes.iter().copied()).collect();
+            let signed = oauth1::Signed { method, url, form: Some(form.as_slice()).filter(|_| is_form) };
+            let nonce = hex::encode(rand::random::<[u8; 16]>());
+            let header = oauth1::authorization(&keys, &signed, proof.now, &nonce);
+            let mut value = header_value("Authorization", &header)?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        Auth::SigV4(declared) => {
+            let (id, secret) = (text(&declared.access_key_id)?, text(&declared.secret_access_key)?);
+            let (region, session_token) = (text(&declared.region)?, optional(&declared.session_token)?);
+            let key = sigv4::Key {
+                access_key_id: &id,
+                secret_access_key: &secret,
+                session_token: session_token.as_deref().filter(|token| !token.is_empty()),
+                region: &region,
+                service: &declared.service,
+            };
+            let unfit = |_| invalid("the id or the region of the key holds a character that a header can't");
+            let digest = body
+                .sha256()
+                .ok_or_else(|| invalid("a request that is signed with SigV4 holds one whole file, or none"))?;
+            sigv4::sign(&key, method, url, headers, &digest, proof.now).map_err(unfit)?;
+        }
+        _ => {}
+    }
     Ok(())
 }
 

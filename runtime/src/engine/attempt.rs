@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     blob,
-    connector::{Admission, Asking, Attempt, Invocation, Pass, Reached},
+    connector::{Admission, Asking, Attempt, Invocation, Parked, Pass, Reached},
     machine::{Call, Event, Repeat},
     observe::{Attempted, Ending, Trace},
 };
@@ -112,11 +112,18 @@ impl Inner {
         let answer = self.perform(plan, &call, self.traceparent(&run, trace, &call)).await;
         drop(leave);
         let answer = self.bounded(self.settled(answer).await, &call);
-        watched.outcome = Some(answer.outcome.as_ref().map(drop).map_err(|failure| failure.kind.clone()));
+        // One that is parked has neither a result nor a failure.
+        if answer.parked.is_none() {
+            watched.outcome = Some(answer.outcome.as_ref().map(drop).map_err(|failure| failure.kind.clone()));
+        }
         drop(watched);
-        let Attempt { outcome, retry_after, reached } = answer;
+        let Attempt { outcome, retry_after, reached, parked } = answer;
         tracing::debug!(%run, flow, %place, attempt, ok = outcome.is_ok(), "attempt ended");
         self.land(&run, &call);
+        if let Some(Parked { because, again }) = parked {
+            let until = self.settings.clock.now().after(again);
+            return self.post(&run, Message::Event(Event::Held { place, attempt, until, because }));
+        }
         let draw = self.settings.chance.draw() as u32;
         self.post(&run, Message::Event(Event::Attempted { place, attempt, outcome, reached, retry_after, draw }));
     }
@@ -174,6 +181,7 @@ impl Inner {
             outcome: Err(Failure::new(kind, message)),
             retry_after: None,
             reached: Reached::Perhaps,
+            parked: None,
         };
         tokio::select! {
             biased;

@@ -1,14 +1,14 @@
 //! A run in memory: its machine, and the end of its journal.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
 
 use flow_model::{plan::Plan, units::Instant};
 
-use super::{Happening, RunId, RunState, attempt::Leave};
+use super::{Happening, RunId, RunState, StepEnd, attempt::Leave};
 use crate::{
     eval::Library,
     journal::{self, Chain, Entry, Row},
@@ -29,8 +29,17 @@ pub(super) struct Live {
     at: Instant,
     /// Where it waits for events.
     listening: BTreeSet<Place>,
+    /// Steps that are not over.
+    steps: BTreeMap<Place, Open>,
     /// With what it begins, when it has not yet.
     pub(super) queued: Option<Start>,
+}
+
+/// A step that is not over.
+struct Open {
+    connection: String,
+    operation: String,
+    began: Instant,
 }
 
 /// What follows from some events: to be written, then to be carried out.
@@ -45,6 +54,8 @@ pub(super) struct Turn {
     pub(super) news: Vec<Happening>,
     /// The trace of the run.
     pub(super) trace: Trace,
+    /// How steps have ended, other than with a result.
+    ends: BTreeMap<Place, StepEnd>,
 }
 
 /// Why a run can't go on.
@@ -70,7 +81,8 @@ impl Live {
         let machine = Machine::new(run.as_str(), plan, library);
         let (at, listening) = (Instant(i64::MIN), BTreeSet::new());
         let trace = Trace::of(&run, None);
-        Self { machine, chain: Chain::new(run.clone()), run, trace, at, listening, queued: None }
+        let (chain, steps) = (Chain::new(run.clone()), BTreeMap::new());
+        Self { machine, chain, run, trace, at, listening, steps, queued: None }
     }
 
     /// A run as its journal gives it.
@@ -85,7 +97,9 @@ impl Live {
         let said = entries.iter().map(|entry| (entry.at, &entry.said));
         let machine = guarded(|| machine::replay(run.as_str(), plan, library, said))??;
         let listening = listening(&machine);
-        Ok(Self { machine, run, trace, chain, at, listening, queued: None })
+        let mut steps: BTreeMap<Place, Open> = entries.iter().filter_map(opened).collect();
+        steps.retain(|place, _| machine.waits_at(place));
+        Ok(Self { machine, run, trace, chain, at, listening, steps, queued: None })
     }
 
     /// The first turn of a run that does again what another did. Nothing leaves in it.
@@ -110,6 +124,7 @@ impl Live {
             run: run.clone(),
             at: now,
             listening: BTreeSet::new(),
+            steps: BTreeMap::new(),
             machine,
             queued: None,
             trace,
@@ -117,7 +132,8 @@ impl Live {
         let rows = said.into_iter().map(|(at, said)| live.chain.write(&Entry { at, said })).collect();
         let batch = Batch { rows, bus, begun_at: Some(now), ..Batch::new(run, live.standing(), now) };
         let (calls, aborts, wakes) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Turn { batch, calls, aborts, wakes, begins, news: vec![Happening::RunStarted], trace })
+        let (news, ends) = (vec![Happening::RunStarted], BTreeMap::new());
+        Ok(Turn { batch, calls, aborts, wakes, begins, news, trace, ends })
     }
 
     /// Applies events. Calls that are not safe to repeat begin in the same turn when there is a permit for them.
@@ -140,6 +156,7 @@ impl Live {
             begins: Vec::new(),
             news: Vec::new(),
             trace: self.trace,
+            ends: BTreeMap::new(),
         };
         let mut events = VecDeque::from(events);
         while let Some(event) = events.pop_front() {
@@ -154,6 +171,7 @@ impl Live {
                 match action {
                     Action::Record(record) => {
                         turn.note(&record, &self.run, self.at);
+                        self.steps.extend(open(&record, self.at));
                         if let Record::Listens { place, .. } = &record {
                             self.listening.insert(place.clone());
                         }
@@ -183,6 +201,7 @@ impl Live {
             }
             self.stop_listening(&mut turn);
         }
+        self.close(&mut turn);
         turn.batch.standing = self.standing();
         turn.trace = self.trace;
         Ok(turn)
@@ -198,6 +217,16 @@ impl Live {
             turn.batch.bus.push(Bus::Stop(place.clone()));
         }
         self.listening = listens;
+    }
+
+    /// Tells of the steps that are over.
+    fn close(&mut self, turn: &mut Turn) {
+        let over: Vec<Place> = self.steps.keys().filter(|place| !self.machine.waits_at(place)).cloned().collect();
+        for place in over {
+            let Some(Open { connection, operation, began }) = self.steps.remove(&place) else { continue };
+            let ended = turn.ends.remove(&place).unwrap_or(StepEnd::Completed);
+            turn.news.push(Happening::StepOver { place, connection, operation, began, ended });
+        }
     }
 
     fn write(&mut self, turn: &mut Turn, said: Said) {
@@ -273,6 +302,12 @@ impl Turn {
                 let (place, connection, operation) = (place.clone(), connection.clone(), operation.clone());
                 return self.news.push(Happening::StepStarted { place, connection, operation });
             }
+            Record::StepFailed { place, failure } => {
+                self.ends.insert(place.clone(), StepEnd::Failed(failure.kind.clone()));
+            }
+            Record::Dropped { place } => {
+                self.ends.insert(place.clone(), StepEnd::Dropped);
+            }
             Record::Responded(response) => self.batch.answer = Some(Response::clone(response)),
             Record::DeadLettered { place, queue, value } => self.batch.dead_letters.push(DeadLetter {
                 run: run.clone(),
@@ -291,6 +326,24 @@ impl Turn {
             _ => {}
         }
         self.news.push(Happening::Concluded(record.clone()));
+    }
+}
+
+/// The step that a record opens.
+fn open(record: &Record, at: Instant) -> Option<(Place, Open)> {
+    match record {
+        Record::Scheduled { place, connection, operation, .. } => {
+            let (connection, operation) = (connection.clone(), operation.clone());
+            Some((place.clone(), Open { connection, operation, began: at }))
+        }
+        _ => None,
+    }
+}
+
+fn opened(entry: &Entry) -> Option<(Place, Open)> {
+    match &entry.said {
+        Said::Record(record) => open(record, entry.at),
+        Said::Event(_) => None,
     }
 }
 

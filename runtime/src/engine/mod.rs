@@ -39,7 +39,7 @@ use tokio::sync::{Semaphore, broadcast};
 
 pub use self::{
     again::{Redo, RedoError},
-    progress::{Happening, Progress},
+    progress::{Happening, Progress, StepEnd},
     settings::{Limits, Settings},
     submit::{Accepted, Newness, Submission, SubmitError, started_by},
     tidy::Removed,

@@ -1,6 +1,9 @@
 //! What is happening right now? For live display; the journal is what counts.
 
-use flow_model::{failure::Failure, units::Instant};
+use flow_model::{
+    failure::{ErrorKind, Failure},
+    units::Instant,
+};
 
 use super::{RunId, RunState};
 use crate::{
@@ -60,8 +63,32 @@ pub enum Happening {
         /// How many attempts it took.
         attempts: u32,
     },
+    /// A step is over, with all its attempts and waits.
+    StepOver {
+        /// The step.
+        place: Place,
+        /// The connection.
+        connection: String,
+        /// The operation.
+        operation: String,
+        /// When it was to be performed.
+        began: Instant,
+        /// What came of it.
+        ended: StepEnd,
+    },
     /// The machine has concluded something: a wait, a failed step, a line, the answer, the end.
     Concluded(Record),
     /// The run now stands so, after all of the above.
     Standing(RunState),
+}
+
+/// What came of a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StepEnd {
+    /// It has its result.
+    Completed,
+    /// It has failed with this kind.
+    Failed(ErrorKind),
+    /// Nobody waits for it any more.
+    Dropped,
 }

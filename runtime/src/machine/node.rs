@@ -41,6 +41,10 @@ impl Machine {
                 self.pass(thread);
                 Ok(Went::On)
             }
+            NodeKind::Step(_) if plan.body(node).is_some() => {
+                let saga = self.open_saga();
+                Ok(self.open(thread, node, 1, Role::Saga(node, saga)))
+            }
             NodeKind::Step(step) => self.schedule(thread, node, step),
             NodeKind::If { conditions, .. } => {
                 let region = self.first_that_holds(thread, node, conditions)?;
@@ -153,6 +157,9 @@ impl Machine {
             Some(Role::Saga(node, saga)) => {
                 self.sagas.remove(&saga).into_iter().flatten().for_each(|undo| self.scopes.close(undo.scope));
                 self.set_result(thread, node, value);
+                if self.plan.body(node).is_some() {
+                    self.remember_undo(thread, node);
+                }
                 self.pass(thread);
                 Went::On
             }

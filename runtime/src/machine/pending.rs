@@ -155,6 +155,11 @@ impl Machine {
         self.pending.iter().filter_map(call).collect()
     }
 
+    /// Says whether something is waited for at a place: a call in any of its stages, a time, an event.
+    pub fn waits_at(&self, place: &Place) -> bool {
+        self.pending.contains_key(place)
+    }
+
     /// Timers that were asked for and have not fired, by place.
     pub fn timers(&self) -> Vec<(Place, Instant)> {
         self.pending.iter().filter_map(|(place, pending)| Some((place.clone(), pending.until()?))).collect()

@@ -359,7 +359,9 @@ impl Machine {
 
     /// An attempt may not leave yet.
     pub(super) fn hold(&mut self, place: &Place, attempt: u32, until: Instant, because: &str) {
-        let Some(call) = self.take_call(place, attempt) else { return };
+        let Some(mut call) = self.take_call(place, attempt) else { return };
+        // What is held has not left, also when it was recorded as about to.
+        call.progress = Progress::Waiting;
         self.record(Record::Waits { place: place.clone(), until });
         self.actions.push(Action::Wake { place: place.clone(), until });
         self.pending.insert(place.clone(), Pending::Held(call, until, because.to_owned()));

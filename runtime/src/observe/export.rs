@@ -33,7 +33,7 @@ use super::{
     },
 };
 use crate::{
-    engine::{Happening, Progress},
+    engine::{Happening, Progress, StepEnd},
     machine::{Outcome, Record},
     worker::Workers,
 };
@@ -229,6 +229,30 @@ impl Spans {
         }
     }
 
+    /// The span of a step: from when it was to be performed, with all its waits.
+    fn step(&self, progress: &Progress) {
+        let Progress { run, flow, at, trace, what } = progress;
+        let Happening::StepOver { place, connection, operation, began, ended } = what else { return };
+        let failed = match ended {
+            StepEnd::Completed => None,
+            StepEnd::Failed(kind) => Some(kind.name()),
+            StepEnd::Dropped => Some(Ending::Abandoned.name()),
+        };
+        let attributes = vec![
+            text(name::SPAN_RUN, run.as_str()),
+            text(name::SPAN_FLOW, flow.as_str()),
+            text(name::SPAN_STEP, place.to_string()),
+            text(name::SPAN_CONNECTION, connection.as_str()),
+            text(name::SPAN_OPERATION, operation.as_str()),
+        ];
+        self.write(Span {
+            name: place.to_string(),
+            kind: INTERNAL,
+            parent_span_id: Trace::run(run).to_vec(),
+            ..span(trace, Trace::step(run, place), [*began, *at], attributes, failed)
+        });
+    }
+
     fn write(&self, span: Span) {
         if self.queue.try_send(Job::Span(Box::new(span))).is_err() {
             self.counts.dropped.fetch_add(1, Ordering::Relaxed);
@@ -244,11 +268,15 @@ impl Drop for Spans {
 
 impl Observer for Spans {
     fn happened(&self, progress: &Progress) {
-        let Happening::Concluded(Record::Ended(outcome)) = &progress.what else { return };
-        let Progress { run, flow, at, trace, .. } = progress;
-        if !self.sampler.keeps(trace) {
+        if !self.sampler.keeps(&progress.trace) {
             return;
         }
+        let outcome = match &progress.what {
+            Happening::Concluded(Record::Ended(outcome)) => outcome,
+            Happening::StepOver { .. } => return self.step(progress),
+            _ => return,
+        };
+        let Progress { run, flow, at, trace, .. } = progress;
         let (outcome, failed) = match outcome {
             Outcome::Completed(_) => ("completed", None),
             Outcome::Failed { failure, .. } => ("failed", Some(failure.kind.name())),
@@ -287,7 +315,7 @@ impl Observer for Spans {
         self.write(Span {
             name: format!("{connection}.{operation}"),
             kind: CLIENT,
-            parent_span_id: Trace::run(run).to_vec(),
+            parent_span_id: Trace::step(run, place).to_vec(),
             ..span(&trace, Trace::attempt(run, place, attempt), [began, ended], attributes, failed)
         });
     }

@@ -16,7 +16,7 @@ use super::{
     *,
 };
 use crate::{
-    engine::{Happening, RunState},
+    engine::{Happening, RunState, StepEnd},
     machine::{Outcome, Record},
     trigger::Counters,
 };
@@ -128,6 +128,14 @@ async fn a_collector_gets_a_span_of_each_run_and_attempt() {
     let refused = ErrorKind::Rejected;
     spans.attempted(&attempted(&run, &place, trace, 1, Ending::Failed(&refused)));
     spans.attempted(&attempted(&run, &place, trace, 2, Ending::Ok));
+    let over = Happening::StepOver {
+        place: place.clone(),
+        connection: "payments".to_owned(),
+        operation: "charges.create".to_owned(),
+        began: Instant(1_700_000_000_020),
+        ended: StepEnd::Completed,
+    };
+    spans.happened(&progress(over, trace, 240));
     let failure = Failure::new(ErrorKind::Rejected, "jenny@example.com has no money");
     spans.happened(&progress(ended(Outcome::Failed { failure, place: None }), trace, 250));
     spans.flush().await;
@@ -145,7 +153,7 @@ async fn a_collector_gets_a_span_of_each_run_and_attempt() {
         attributes(&of_resource),
         BTreeMap::from([("deployment.environment", "test".to_owned()), ("service.name", "shop".to_owned())])
     );
-    let [first, second, whole] = resource.scope_spans[0].spans.as_slice() else { panic!("{request:?}") };
+    let [first, second, step, whole] = resource.scope_spans[0].spans.as_slice() else { panic!("{request:?}") };
     assert_eq!(hex::encode(&whole.trace_id), "4bf92f3577b34da6a3ce929d0e0e4736");
     assert_eq!(hex::encode(&whole.parent_span_id), "00f067aa0ba902b7");
     assert_eq!((whole.name.as_str(), whole.kind), ("orders", 1));
@@ -154,7 +162,7 @@ async fn a_collector_gets_a_span_of_each_run_and_attempt() {
     assert_eq!(attributes(whole)["flow.outcome"], "failed");
     assert_eq!(attributes(whole)["error.type"], "Rejected");
     for (attempt, span) in [(1, first), (2, second)] {
-        assert_eq!((&span.trace_id, &span.parent_span_id), (&whole.trace_id, &whole.span_id));
+        assert_eq!((&span.trace_id, &span.parent_span_id), (&whole.trace_id, &step.span_id));
         assert_eq!((span.name.as_str(), span.kind), ("payments.charges.create", 3));
         assert_eq!(span.end_time_unix_nano - span.start_time_unix_nano, 125_000_000);
         let attributes = attributes(span);
@@ -163,12 +171,15 @@ async fn a_collector_gets_a_span_of_each_run_and_attempt() {
             ("charge[3]", &attempt.to_string())
         );
     }
+    assert_eq!((&step.parent_span_id, step.name.as_str(), step.kind), (&whole.span_id, "charge[3]", 1));
+    assert_eq!(step.end_time_unix_nano - step.start_time_unix_nano, 220_000_000);
+    assert_eq!((attributes(step)["flow.operation"].as_str(), &step.status), ("charges.create", &None));
     assert_eq!((first.status.as_ref().unwrap().code, &second.status), (2, &None));
     assert!(first.span_id != second.span_id && !first.span_id.is_empty());
     // What the messages of failures say is nobody's business.
     assert!(!format!("{request:?}").contains("jenny"));
     let metrics = Metrics::new(Arc::default(), Some(spans.counts())).text(&BTreeMap::new());
-    for line in ["flow_spans_total{outcome=\"exported\"} 2\n", "flow_spans_total{outcome=\"dropped\"} 1\n"] {
+    for line in ["flow_spans_total{outcome=\"exported\"} 3\n", "flow_spans_total{outcome=\"dropped\"} 1\n"] {
         assert!(metrics.contains(line), "{metrics}");
     }
 }

@@ -41,6 +41,11 @@ impl Trace {
         id(&["run", run.as_str()])
     }
 
+    /// The span of a step.
+    pub fn step(run: &RunId, place: &Place) -> SpanId {
+        id(&["step", &place.key(run.as_str())])
+    }
+
     /// The span of an attempt.
     pub fn attempt(run: &RunId, place: &Place, attempt: u32) -> SpanId {
         id(&["attempt", &place.key(run.as_str()), &attempt.to_string()])

@@ -31,9 +31,9 @@ mod wreck;
 use std::{collections::BTreeSet, sync::Arc};
 
 use flow_model::{
-    case::Case,
+    case::{Case, Target},
     failure::Failure,
-    plan::Plan,
+    plan::{Plan, Step},
     units::{Instant, Millis},
     value::Value,
 };
@@ -149,5 +149,23 @@ pub fn run_under(
     library: &Library,
     fault: Option<&Fault>,
 ) -> Report {
-    World::new(case, plan, plans, library, fault).report()
+    World::new(case, &stubbed(case, plan), plans, library, fault).report()
+}
+
+/// The plan in which an operation that a stub names is called, and not carried out by its body.
+fn stubbed(case: &Case, plan: &Arc<Plan>) -> Arc<Plan> {
+    let is_named = |step: &Step| {
+        case.stubs.iter().any(|stub| match &stub.target {
+            Target::All => false,
+            Target::Operation { connection, operation } => {
+                *connection == step.connection && *operation == step.operation
+            }
+        })
+    };
+    if !plan.graph.node_indices().any(|node| plan.body(node).is_some()) {
+        return Arc::clone(plan);
+    }
+    let mut called = (**plan).clone();
+    called.call(&is_named);
+    Arc::new(called)
 }

@@ -63,7 +63,7 @@ pub struct Reply {
 impl Reply {
     /// The call does what it does, and the caller is told.
     pub fn ok(value: Value) -> Self {
-        let attempt = Attempt { outcome: Ok(value), retry_after: None, reached: Reached::Answered };
+        let attempt = Attempt { outcome: Ok(value), retry_after: None, reached: Reached::Answered, parked: None };
         Self { after: Millis(10), attempt, applied: true }
     }
 
@@ -71,7 +71,7 @@ impl Reply {
     pub fn err(kind: ErrorKind, reached: Reached) -> Self {
         let message = format!("the test says {kind}");
         let failure = Failure::new(kind, message);
-        let attempt = Attempt { outcome: Err(failure), retry_after: None, reached };
+        let attempt = Attempt { outcome: Err(failure), retry_after: None, reached, parked: None };
         Self { after: Millis(10), attempt, applied: false }
     }
 

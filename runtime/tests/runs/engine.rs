@@ -77,7 +77,7 @@ fn a_run_is_carried_out_and_its_history_told() {
                 Happening::AttemptStarted { place, attempt } => format!("attempt {attempt} of {place}"),
                 Happening::AttemptFailed { place, .. } => format!("failed {place}"),
                 Happening::StepCompleted { place, attempts } => format!("completed {place} in {attempts}"),
-                Happening::Concluded(_) => continue,
+                Happening::Concluded(_) | Happening::StepOver { .. } => continue,
                 Happening::Standing(state) => state.to_string(),
             });
         }

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use flow_model::{plan::Plan, units::Millis, value::Value};
+use flow_model::{failure::ErrorKind, plan::Plan, units::Millis, value::Value};
 use flow_runtime::{
+    connector::{Attempt, Parked, Reached},
     engine::{Engine, RunSummary, Submission},
     machine::Outcome,
 };
 
 use crate::support::{
     build::*,
-    sim::{Ended, Fault, World, process},
+    sim::{Ended, Fault, Reply, World, process},
 };
 
 async fn carry_out(engine: &Engine, plan: &Arc<Plan>, trigger: Option<usize>) -> RunSummary {
@@ -55,5 +56,39 @@ fn case_05_a_clock_that_is_set_back_at_the_deadline_of_a_run_does_not_make_it_en
         let Ended::Well(summary) = ended else { panic!("no crash was asked for") };
         assert!(matches!(summary.outcome, Some(Outcome::Failed { .. })), "after {looks} looks: {summary:?}");
         assert!(summary.ended_at.is_some_and(|at| at >= begin.after(Millis::seconds(40))), "after {looks} looks");
+    }
+}
+
+/// A connection whose grant has ended: the step waits with the reason, also one that is not safe to repeat, and goes on when
+/// someone has connected again.
+#[test]
+fn case_21_a_step_that_is_parked_waits_and_goes_on_when_it_may() {
+    for operation in ["read", "send"] {
+        let world = World::new(|made| match made.before {
+            0..3 => {
+                let refused = Reply::err(ErrorKind::Unauthorized, Reached::Never);
+                let because = "the connection `crm` has to be connected again: run `flowc connect crm`".to_owned();
+                let parked = Some(Parked { because, again: Millis::seconds(30) });
+                Reply { attempt: Attempt { parked, ..refused.attempt }, ..refused }
+            }
+            _ => Reply::ok(Value::Int(7)),
+        });
+        let data = tempfile::tempdir().unwrap();
+        let plan = Arc::new(plan(&[], vec![step("a", operation, 1), end(get(1))]));
+        let ended = process(&world, data.path(), Fault::Never, async |engine| {
+            engine.deploy(Arc::clone(&plan)).await.unwrap();
+            engine.resume().await.unwrap();
+            let run = engine.submit(Submission::with_params("test", Value::Null)).await.unwrap().run;
+            let summary = engine.outcome(&run).await.unwrap();
+            let detail = engine.run(&run).await.unwrap().unwrap();
+            (summary, format!("{:?}", detail.history))
+        });
+        let Ended::Well((summary, history)) = ended else { panic!("no crash was asked for") };
+        assert_eq!(summary.outcome, Some(Outcome::Completed(Value::Int(7))), "{operation}");
+        let made = world.made();
+        assert_eq!(made.len(), 4, "{operation}");
+        let waits: Vec<_> = made.windows(2).map(|pair| pair[1].at.since(pair[0].at)).collect();
+        assert!(waits.iter().all(|wait| *wait >= Millis::seconds(30)), "{operation}: {waits:?}");
+        assert!(!history.contains("Unauthorized"), "{operation}: no attempt has failed: {history}");
     }
 }

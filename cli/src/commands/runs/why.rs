@@ -142,7 +142,7 @@ fn sentence(why: &Why, now: Instant) -> String {
         }
         Why::Turn { until, because } => {
             let until = until.map(|until| format!(", and asks again {}", when(until, now))).unwrap_or_default();
-            format!("waits for its turn, because {}{until}", plain(because))
+            format!("waits, because {}{until}", plain(because))
         }
         Why::Time { until } => format!("sleeps until {}", moment(*until, now)),
         Why::Event { event, until } => {

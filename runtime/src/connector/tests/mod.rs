@@ -1,6 +1,9 @@
 //! Operations against real servers on this machine: what is sent, what answers mean, and what faults become.
 
+mod accounts;
 mod answers;
+mod connecting;
+mod credentials;
 mod faults;
 mod files;
 mod native;

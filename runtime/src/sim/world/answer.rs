@@ -46,6 +46,9 @@ impl World<'_> {
         };
         if run == 0 {
             self.report.reached.insert(call.place.path.clone());
+            // A step whose operation has a body is reached with the first step of that.
+            let around = call.place.path.match_indices('/').filter_map(|(at, _)| call.place.path.get(..at));
+            self.report.reached.extend(around.map(str::to_owned));
             // The step that gives a stream is reached when a page of it is fetched.
             let gives = plan.graph.node_weights().filter(|node| {
                 let called = (&call.connection, &call.operation);
@@ -216,7 +219,7 @@ fn is_undo(plan: &Plan, path: &str) -> bool {
     let steps = graph
         .node_indices()
         .filter(|node| matches!(graph.node_weight(*node), Some(of) if matches!(of.kind, NodeKind::Step(_))));
-    let undos = steps.flat_map(|step| graph.edges(step).filter(|edge| matches!(edge.weight(), Edge::Region(_))));
+    let undos = steps.flat_map(|step| graph.edges(step).filter(|edge| matches!(edge.weight(), Edge::Region(0))));
     let mut open: Vec<_> = undos.map(|edge| edge.target()).collect();
     let mut seen = BTreeSet::new();
     while let Some(node) = open.pop() {

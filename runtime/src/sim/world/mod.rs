@@ -14,7 +14,8 @@ use std::{
 use flow_model::{
     case::{Case, Given},
     failure::{ErrorKind, Failure},
-    plan::{Function, NodeKind, Plan},
+    plan::{Function, Node, NodeKind, Plan},
+    schema::Call as CallForm,
     ty::Types,
     units::{Instant, Millis},
     value::Value,
@@ -420,10 +421,20 @@ fn own<V: Clone>((name, value): (&String, &V)) -> (String, V) {
     (name.clone(), value.clone())
 }
 
+/// The paths of the steps that the author has written: not those in the bodies of operations.
 fn steps(plan: &Plan) -> BTreeSet<String> {
-    plan.graph
-        .node_weights()
-        .filter(|node| matches!(node.kind, NodeKind::Step(_)))
-        .map(|node| node.path.clone())
-        .collect()
+    let graph = &plan.graph;
+    let of_bodies: Vec<String> = graph
+        .node_indices()
+        .filter_map(|node| match graph.node_weight(node)? {
+            Node { path, kind: NodeKind::Step(step) } => {
+                let called = answer::operation(plan, &step.connection, &step.operation)?;
+                (called.call == CallForm::Body).then(|| format!("{path}/"))
+            }
+            _ => None,
+        })
+        .collect();
+    let steps = graph.node_weights().filter(|node| matches!(node.kind, NodeKind::Step(_)));
+    let written = steps.filter(|node| !of_bodies.iter().any(|body| node.path.starts_with(body)));
+    written.map(|node| node.path.clone()).collect()
 }

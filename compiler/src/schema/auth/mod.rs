@@ -1,7 +1,12 @@
 //! How do requests carry the credential?
 //!
 //! In: `bearer(config.token)`, `basic(user, password)`, `header("X-Api-Key", key, prefix: "Token ")`,
-//! `query("api_key", key)` or `none`. Out: the form with its expressions.
+//! `query("api_key", key)`, the forms of OAuth 2.0, of logins and of signatures, or `none`. Out: the form with its
+//! expressions.
+
+mod named;
+mod oauth;
+mod signed;
 
 use flow_model::{
     diagnostic::{Code, Diagnostic},
@@ -10,10 +15,11 @@ use flow_model::{
     ty::Type,
 };
 
+use self::named::Form;
 use super::{
     Context,
     request::{header_problem, is_token},
-    section::fixed_text,
+    section::{fixed_text, listed},
     template,
 };
 use crate::{
@@ -22,11 +28,41 @@ use crate::{
 };
 
 /// The forms with their parameters, as they are written.
-const FORMS: [(&str, &str); 5] = [
+const FORMS: [(&str, &str); 12] = [
     ("bearer", "bearer(config.token)"),
     ("basic", "basic(config.user, config.password)"),
     ("header", "header(\"X-Api-Key\", config.key)"),
     ("query", "query(\"api_key\", config.key)"),
+    (
+        "client_credentials",
+        "client_credentials(token: \"https://…/token\", id: config.client_id, secret: config.client_secret)",
+    ),
+    (
+        "authorization_code",
+        "authorization_code(authorize: \"https://…/authorize\", token: \"https://…/token\", id: config.client_id, \
+         secret: config.client_secret)",
+    ),
+    ("device_code", "device_code(device: \"https://…/device\", token: \"https://…/token\", id: config.client_id)"),
+    (
+        "jwt_bearer",
+        "jwt_bearer(token: \"https://…/token\", key: config.private_key, issuer: config.client_id, \
+         subject: config.user)",
+    ),
+    (
+        "session",
+        "session(login: sessions.create(user: config.user, password: config.password), token: .token, \
+         header: \"X-Session\")",
+    ),
+    (
+        "oauth1",
+        "oauth1(consumer_key: config.consumer_key, consumer_secret: config.consumer_secret, token: config.token, \
+         token_secret: config.token_secret)",
+    ),
+    (
+        "sigv4",
+        "sigv4(access_key_id: config.access_key_id, secret_access_key: config.secret_access_key, \
+         region: config.region, service: \"execute-api\")",
+    ),
     ("none", "none"),
 ];
 
@@ -47,11 +83,24 @@ pub(super) fn auth(context: &Context<'_, '_>, written: &ast::Expr, problems: &mu
         let example = FORMS.iter().find(|(known, _)| Some(*known) == near).map(|(_, example)| *example);
         let help = match example {
             Some(example) => format!("did you mean `{example}`?"),
-            None => format!("write one of {}", FORMS.map(|(_, example)| format!("`{example}`")).join(", ")),
+            None => {
+                let names = FORMS.map(|(name, _)| name);
+                format!("the forms are {}; `flowc explain E0508` shows each", listed(&names))
+            }
         };
         problems.push(wrong("this is no form of authentication", written, "not known", &help));
         return None;
     };
+    let named = Form { name: form, example, written, args };
+    match form {
+        "client_credentials" | "authorization_code" | "device_code" | "jwt_bearer" => {
+            return oauth::oauth(context, &named, problems).map(|oauth| Auth::OAuth(Box::new(oauth)));
+        }
+        "session" => return signed::session(context, &named, problems).map(|it| Auth::Session(Box::new(it))),
+        "oauth1" => return signed::oauth1(context, &named, problems).map(|it| Auth::OAuth1(Box::new(it))),
+        "sigv4" => return signed::sigv4(context, &named, problems).map(|it| Auth::SigV4(Box::new(it))),
+        _ => {}
+    }
     let help = format!("write `{example}`");
     let (mut values, mut prefix) = (Vec::new(), None);
     for arg in args {

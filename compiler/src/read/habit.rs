@@ -1,0 +1,203 @@
+//! What comes from other languages, in words: what is written there, and what it is in Flow.
+
+use flow_grammar::Habit;
+
+use super::problem::{Words, and_more, shortened, words};
+
+/// What another language has.
+pub(super) fn words_of(habit: &Habit, found: &str) -> Words {
+    match habit {
+        Habit::Prefix => words(
+            "texts need no letter before them to take insertions",
+            "means nothing here",
+            "leave it out: each text takes insertions, `\"Hello {name}\"`",
+        ),
+        Habit::Array(list) => {
+            words("a list is not written with `[]` in Flow", "a type with `[]`", format!("write `{list}`"))
+        }
+        Habit::Comprehension(calls) => words(
+            "a list is not made with `for` within `[…]`",
+            "makes a list in the way of Python",
+            format!("write `{}`", shortened(calls)),
+        ),
+        Habit::Optional(field) => words(
+            "what may be missing is said by the type",
+            "stands after the name",
+            format!("write `{field}`: it is null when it is left out"),
+        ),
+        Habit::Alias(name) => {
+            words("a type with fields is a `record`", "Flow has no `type`", format!("write `record {name} {{ … }}`"))
+        }
+        Habit::Lambda(head) => {
+            words("a function written in place has no `lambda`", "is written with `->`", format!("write `{head} …`"))
+        }
+        Habit::Switch(subject) => words(
+            "`switch` is written `match` in Flow",
+            "`match` belongs here",
+            format!("write `match {subject} {{ 1 => …  2 | 3 => …  _ => … }}`: the first arm that fits is the value"),
+        ),
+        Habit::NoValue(name) => words(
+            format!("the constant `{}` has no value", name.split(':').next().unwrap_or(name).trim()),
+            "nothing follows its name",
+            format!("write `const {name} = …`"),
+        ),
+        Habit::Catch(name) => words(
+            "`catch` has arms, one for each kind of failure",
+            "names the failure of all kinds",
+            format!("write `catch {{ Unavailable | Timeout as {name} => …  _ as {name} => … }}`"),
+        ),
+        Habit::DoubleBrace(value) => words(
+            "what is inserted stands between single braces",
+            "has two braces on each side",
+            format!("write `{{{}}}`", shortened(value)),
+        ),
+        Habit::NamedRecord(name) => words(
+            "a record is written without its name",
+            "not needed",
+            format!("write `{{ field: … }}`; `let x: {name} = {{ … }}` says which record it is"),
+        ),
+        Habit::TypeOf(convert) => words(
+            "a value is not asked for its type",
+            "means nothing in Flow",
+            format!("convert it: `{convert}` is null where it is something else"),
+        ),
+        Habit::NotIn(value) => words(
+            "`not` stands before what it turns around",
+            "stands in the middle",
+            format!("write `not {} in …`", shortened(value)),
+        ),
+        Habit::IsNone(sign) => {
+            words("null is compared like any value", "not written with `is`", format!("write `{sign}`"))
+        }
+        Habit::IfElse(value) => words(
+            "a value that depends on a condition begins with `if`",
+            "stands after the value",
+            format!("write `{}`", shortened(value)),
+        ),
+        Habit::ArrowBlock => words(
+            "a function written in place is `x -> value`",
+            "has `=>`, braces and `return`",
+            "write `x -> …` with the value alone",
+        ),
+        Habit::LoopHead(name) => words(
+            "a loop is written `for x in xs`",
+            "is written in another way",
+            format!("write `for {name} in … {{ … }}`"),
+        ),
+        Habit::Counting(name) => words(
+            "a loop goes through a list",
+            "counts up",
+            format!(
+                "write `for x in xs {{ … }}`; where the number is needed, `for {name} in List.range(0, xs.length) {{ … }}`"
+            ),
+        ),
+        Habit::Arms => words(
+            "an arm is written `pattern => value`",
+            "is written in another way",
+            "write `1 => …`, `2 | 3 => …`, and `_ => …` for all others",
+        ),
+        Habit::Colon(more) => words(
+            "a block stands in braces, not under a `:`",
+            format!("`{{` belongs here{}", and_more(*more)),
+            "write `{ … }` around the lines of the block",
+        ),
+        Habit::Await(false) => words(
+            "nothing is awaited in Flow: a step is over when the next statement begins",
+            "not needed",
+            "write `step …`, or `step name = …` where its result is used",
+        ),
+        Habit::Await(true) => words(
+            "what runs at the same time stands in `parallel`",
+            "means nothing in Flow",
+            "write `parallel { step a = …  step b = … }`: what they bind is known after it",
+        ),
+        Habit::Throw(word, None) => words(
+            format!("`{word}` is written `fail`, with an error that the program declares"),
+            "`fail` belongs here",
+            "declare `error Refused { reason: String }`, then write `fail Refused(reason: …)`",
+        ),
+        Habit::Throw(word, Some(error)) => words(
+            format!("`{word}` is written `fail` in Flow"),
+            "`fail` belongs here",
+            format!("write `fail {error}(…)`"),
+        ),
+        Habit::TypeFirst(meant) => {
+            words("a type stands after its name", "stands before the name", format!("write `{meant}`"))
+        }
+        Habit::Binds(sign, name) => {
+            words(format!("`{sign}` gives no name a value"), "`=` belongs here", format!("write `let {name} = …`"))
+        }
+        Habit::InnerConst(name) => words(
+            "`const` stands at the top of a file",
+            "is within a flow",
+            format!("write `let {name} = …`: no name ever changes its value"),
+        ),
+        Habit::Parts(lets) => {
+            words("each name is bound by a `let` of its own", "binds several names", format!("write `{lets}`"))
+        }
+        Habit::Compound(name) => words(
+            format!("`{name}` keeps its value"),
+            "would change it",
+            "make the value of the whole list at once: `xs.sum()`, `xs.fold(0, (sum, x) -> sum + x)`",
+        ),
+        Habit::StepName(name) => words(
+            "the name of a step is no text",
+            "stands in quotes",
+            format!("write `step {name} = …`, or leave the name out; what it is for stands above it, `// …`"),
+        ),
+        Habit::InlinePolicy(part) => words(
+            "how a step is carried out stands in `with { … }`",
+            "stands after the call",
+            format!("write `with {{ {part} }}`"),
+        ),
+        Habit::Choice(meant) => words(
+            "the variants of an `enum` stand in braces",
+            "means nothing here",
+            format!("write `enum {}`", shortened(meant)),
+        ),
+        Habit::Import(meant) => {
+            words("what a file needs is said with `use`", "`use` belongs here", format!("write `{}`", shortened(meant)))
+        }
+        Habit::Modifier => words(
+            format!("no item is `{found}` in Flow"),
+            "not needed",
+            "leave it out: other files see every item that is not `private`",
+        ),
+        Habit::Yaml => words(
+            "a program of Flow is not written in YAML",
+            "is a key of YAML",
+            "begin with a flow: `flow name { on every 15m  step … }`; `flowc new NAME` makes a project that runs",
+        ),
+        Habit::TriggerColon(rest) => {
+            words("a trigger has no `:` after `on`", "not needed", format!("write `on {}`", shortened(rest)))
+        }
+        Habit::EveryText => words("a duration is no text", "stands in quotes", "write `on every 15m`"),
+        Habit::Trigger(word) => words(
+            format!("no trigger is called `{word}`"),
+            "not known",
+            match word.as_str() {
+                "schedule" | "timer" | "interval" | "daily" | "hourly" => {
+                    "write `on every 15m`, or `on cron \"0 9 * * mon\" in \"Europe/Berlin\"`"
+                }
+                "manual" | "call" | "start" => {
+                    "leave `on` out: a flow without a trigger is started by `flowc run` and by other flows"
+                }
+                _ => "write `on http POST \"/path\" as request { body: T, verify: … }`",
+            },
+        ),
+        Habit::Assert => words(
+            "that a value is there can't be asserted",
+            "means nothing here",
+            "`a?.b` is null where `a` is, `a ?? b` gives another value, `let x = a else fail E()` ends the run",
+        ),
+        Habit::Dollar => words(
+            format!(
+                "`{}` is nothing in Flow: there is no implied item",
+                shortened(found.trim_matches(['{', '}', ' ']))
+            ),
+            "comes from which step?",
+            "name what it is read from: the payload (`on … as event`, then `event.email`) or a step (`step order = …`, \
+             then `order.email`)",
+        ),
+    }
+}

@@ -1,0 +1,201 @@
+//! Where in a text of another language may an insertion stand?
+//!
+//! In: the fixed parts of a text, one after the other. Out: why the insertion between two of them would not be safe, or
+//! would not mean what it says. In SQL, SOQL and Drive queries an insertion is a whole value that brings its own quotes:
+//! within quotes it would end them. In HTML it is text or a quoted attribute; a tag, an attribute without quotes, a script
+//! and an event handler read what no escaping of HTML makes harmless (OWASP Cross Site Scripting Prevention, "Dangerous
+//! Contexts").
+
+use flow_model::ty::Language;
+
+/// What is wrong with an insertion where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In the quotes of a query.
+    Quotes,
+    /// In the value of an attribute that has no quotes.
+    BareAttribute,
+    /// Where a tag or an attribute has its name.
+    Tag,
+    /// In a script or a style, or in an attribute that is one.
+    Script,
+}
+
+/// Reads the fixed parts of a text.
+pub(super) struct Reading {
+    language: Language,
+    state: State,
+    /// The tag that is read.
+    tag: String,
+    /// The attribute that is read.
+    attribute: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Text,
+    /// In a text of a query that began with this sign.
+    Quoted(char),
+    /// In a comment of SQL: to the end of the line, or to `*/`.
+    LineComment,
+    BlockComment,
+    TagName,
+    /// In a tag after its name.
+    Attributes,
+    /// After the `=` of an attribute.
+    ValueStart,
+    BareValue,
+    /// In the value of an attribute that began with this sign.
+    Value(char),
+    /// In `<script>` or `<style>`.
+    Raw,
+    HtmlComment,
+}
+
+impl Reading {
+    pub(super) fn of(language: Language) -> Self {
+        Self { language, state: State::Text, tag: String::new(), attribute: String::new() }
+    }
+
+    /// Reads on.
+    pub(super) fn fixed(&mut self, text: &str) {
+        let mut rest = text;
+        while let Some(letter) = rest.chars().next() {
+            let length = match self.language {
+                Language::Html => self.html(letter, rest),
+                Language::Sql | Language::Soql | Language::DriveQuery => self.query(letter, rest),
+                Language::Mrkdwn => return,
+            };
+            rest = rest.get(length.max(letter.len_utf8())..).unwrap_or_default();
+        }
+    }
+
+    /// Why nothing may be inserted here.
+    pub(super) fn insertion(&self) -> Option<Place> {
+        match self.state {
+            State::Quoted(_) => Some(Place::Quotes),
+            State::TagName | State::Attributes => Some(Place::Tag),
+            State::ValueStart | State::BareValue => Some(Place::BareAttribute),
+            State::Raw => Some(Place::Script),
+            State::Value(_)
+                if self.attribute.starts_with("on") || matches!(self.attribute.as_str(), "style" | "srcdoc") =>
+            {
+                Some(Place::Script)
+            }
+            State::Text | State::Value(_) | State::LineComment | State::BlockComment | State::HtmlComment => None,
+        }
+    }
+
+    /// Says how many bytes were read.
+    fn query(&mut self, letter: char, rest: &str) -> usize {
+        let is_sql = self.language == Language::Sql;
+        match (self.state, letter) {
+            (State::Quoted(_), '\\') if !is_sql => {
+                return 1 + rest.chars().nth(1).map_or(0, char::len_utf8);
+            }
+            // Two quotes in a row leave the text and enter it again.
+            (State::Quoted(quote), letter) if letter == quote => self.state = State::Text,
+            (State::Text, '\'') => self.state = State::Quoted('\''),
+            (State::Text, '"' | '`') if is_sql => self.state = State::Quoted(letter),
+            (State::Text, '-') if is_sql && rest.starts_with("--") => self.state = State::LineComment,
+            (State::Text, '/') if is_sql && rest.starts_with("/*") => self.state = State::BlockComment,
+            (State::LineComment, '\n') => self.state = State::Text,
+            (State::BlockComment, '*') if rest.starts_with("*/") => {
+                self.state = State::Text;
+                return 2;
+            }
+            _ => {}
+        }
+        1
+    }
+
+    /// Says how many bytes were read.
+    fn html(&mut self, letter: char, rest: &str) -> usize {
+        match (self.state, letter) {
+            (State::Text, '<') if rest.starts_with("<!--") => {
+                self.state = State::HtmlComment;
+                return 4;
+            }
+            (State::HtmlComment, '-') if rest.starts_with("-->") => {
+                self.state = State::Text;
+                return 3;
+            }
+            (State::Text, '<') => {
+                let next = rest.chars().nth(1);
+                // `a < b` is text; `<{…}` would be the name of a tag.
+                if next.is_none_or(|next| next.is_ascii_alphabetic() || matches!(next, '/' | '!')) {
+                    self.state = State::TagName;
+                    self.tag.clear();
+                }
+            }
+            (State::Raw, '<') => {
+                let end = format!("</{}", self.tag);
+                if rest.get(..end.len()).is_some_and(|start| start.eq_ignore_ascii_case(&end)) {
+                    self.state = State::TagName;
+                    self.tag.clear();
+                }
+            }
+            (State::TagName | State::Attributes | State::ValueStart | State::BareValue, '>') => {
+                let is_raw = matches!(self.tag.as_str(), "script" | "style");
+                self.state = if is_raw { State::Raw } else { State::Text };
+            }
+            (State::TagName, letter) if letter.is_whitespace() => self.begin_attribute(),
+            (State::TagName, letter) => self.tag.push(letter.to_ascii_lowercase()),
+            (State::Attributes, '=') => self.state = State::ValueStart,
+            (State::Attributes, letter) if letter.is_whitespace() => self.attribute.clear(),
+            (State::Attributes, letter) => self.attribute.push(letter.to_ascii_lowercase()),
+            (State::ValueStart, quote @ ('"' | '\'')) => self.state = State::Value(quote),
+            (State::ValueStart, letter) if !letter.is_whitespace() => self.state = State::BareValue,
+            (State::BareValue, letter) if letter.is_whitespace() => self.begin_attribute(),
+            (State::Value(quote), letter) if letter == quote => self.begin_attribute(),
+            _ => {}
+        }
+        letter.len_utf8()
+    }
+
+    fn begin_attribute(&mut self) {
+        self.state = State::Attributes;
+        self.attribute.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The text with `{}` for each insertion.
+    fn places(language: Language, text: &str) -> Vec<Option<Place>> {
+        let mut reading = Reading::of(language);
+        let mut parts = text.split("{}").peekable();
+        let mut places = Vec::new();
+        while let Some(part) = parts.next() {
+            reading.fixed(part);
+            if parts.peek().is_some() {
+                places.push(reading.insertion());
+            }
+        }
+        places
+    }
+
+    #[test]
+    fn a_query_takes_values_outside_of_quotes() {
+        let quotes = Some(Place::Quotes);
+        assert_eq!(places(Language::Sql, "select * from t where a = {} and b = '{}'"), [None, quotes]);
+        assert_eq!(places(Language::Sql, "-- it's a note\nselect {} /* don't */ + {}"), [None, None]);
+        assert_eq!(places(Language::Sql, "select 'it''s', {} from \"{}\""), [None, quotes]);
+        assert_eq!(places(Language::Soql, r"select Id from A where N = 'it\'s' and B = {}"), [None]);
+        assert_eq!(places(Language::DriveQuery, "name contains '{}'"), [quotes]);
+        assert_eq!(places(Language::Mrkdwn, "it's {}"), [None]);
+    }
+
+    #[test]
+    fn a_page_takes_text_and_quoted_attributes() {
+        let html = |text| places(Language::Html, text);
+        assert_eq!(html("<p class=\"{}\" title='a {}'>it's {} < 3 & {}</p>{}"), [None; 5]);
+        assert_eq!(html("<a href={}>x</a><a href=a{}>"), [Some(Place::BareAttribute); 2]);
+        assert_eq!(html("<{}><b {}></{}>"), [Some(Place::Tag); 3]);
+        assert_eq!(html("<script>f({})</script><p>{}</p>"), [Some(Place::Script), None]);
+        assert_eq!(html("<b onclick=\"f('{}')\" style=\"{}\">"), [Some(Place::Script); 2]);
+        assert_eq!(html("<!-- <b {} --><p>{}"), [None, None]);
+    }
+}

@@ -1,0 +1,305 @@
+//! What people write who come from another language, where it takes more than one token to see it.
+//!
+//! In: the tokens of a text. Out: an edit that makes Flow of it, or a hole in its place, and one problem. None of these
+//! has a meaning in Flow, so nothing that is right is found here.
+
+mod block;
+mod item;
+mod statement;
+mod value;
+
+use std::cell::Cell;
+
+use crate::{
+    patch,
+    problem::{Edit, Habit, Problem, ProblemKind},
+    scan::{HOLE, Scan},
+    token::{CONTROL, ITEMS, STATEMENTS, Token, TokenKind, closes, opens},
+};
+
+/// How many tokens are looked at for the end of one.
+const FAR: usize = 400;
+
+/// How many of a text are told: who has so many is told enough.
+const MOST: usize = 200;
+
+/// Finds habits of other languages and repairs them.
+pub(crate) fn habits(source: &str, scan: &mut Scan) {
+    let found = Search { source, tokens: &scan.tokens, depth: Cell::new(0) }.all();
+    let mut told = Vec::new();
+    for (mut problem, edits) in found {
+        let is_node = problem.kind == ProblemKind::Habit(Habit::Dollar);
+        if !is_node {
+            // What was said of a part is explained by the whole.
+            let is_part = |known: &Problem| {
+                edits.iter().any(|edit| edit.start <= known.start && known.end <= edit.end && edit.start < edit.end)
+            };
+            scan.problems.retain(|known| !is_part(known));
+        }
+        let near = scan.problems.partition_point(|known| known.end <= problem.start);
+        let is_known = scan.problems.get(near).is_some_and(|known| known.start < problem.end);
+        if is_known && !is_node {
+            continue;
+        }
+        let is_fix = edits.iter().all(|edit| !edit.text.contains(HOLE));
+        if !edits.iter().all(|edit| patch::insert(&mut scan.edits, edit.clone())) {
+            continue;
+        }
+        if is_fix && problem.fix.is_empty() {
+            problem.fix = edits;
+        }
+        if !is_known {
+            told.push(problem);
+        }
+    }
+    scan.problems.append(&mut told);
+    scan.problems.sort_by_key(|problem| problem.start);
+    join(&mut scan.problems);
+}
+
+/// A habit that a text has on many of its lines is told at the first, with the fix of all.
+fn join(problems: &mut Vec<Problem>) {
+    let is_line = |kind: &ProblemKind| {
+        matches!(kind, ProblemKind::Semicolon(_) | ProblemKind::Comment(_) | ProblemKind::Habit(Habit::Colon(_)))
+    };
+    let mut firsts: Vec<Problem> = Vec::new();
+    problems.retain(|problem| {
+        if !is_line(&problem.kind) || problem.fix.is_empty() {
+            return true;
+        }
+        match firsts.iter_mut().find(|first| first.kind == problem.kind) {
+            Some(first) => first.fix.extend(problem.fix.iter().cloned()),
+            None => firsts.push(problem.clone()),
+        }
+        false
+    });
+    for mut first in firsts {
+        let more = first.fix.len().saturating_sub(1);
+        first.kind = match first.kind {
+            ProblemKind::Semicolon(_) => ProblemKind::Semicolon(more),
+            ProblemKind::Comment(_) => ProblemKind::Comment(more),
+            _ => ProblemKind::Habit(Habit::Colon(more / 2)),
+        };
+        first.fix.sort_by_key(|edit| edit.start);
+        problems.push(first);
+    }
+    problems.sort_by_key(|problem| problem.start);
+}
+
+struct Search<'s> {
+    source: &'s str,
+    tokens: &'s [Token],
+    /// How many brackets are open at the token that is looked at.
+    depth: Cell<usize>,
+}
+
+type Found = (Problem, Vec<Edit>);
+
+impl Search<'_> {
+    fn all(&self) -> Vec<Found> {
+        let mut found = Vec::new();
+        let mut next = 0;
+        let mut depth = 0usize;
+        for (at, token) in self.tokens.iter().enumerate() {
+            self.depth.set(depth);
+            depth = if opens(*token) { depth + 1 } else { depth.saturating_sub(usize::from(closes(*token))) };
+            if at < next {
+                continue;
+            }
+            if let Some((one, beyond)) = self.at(at) {
+                found.push(one);
+                if found.len() == MOST {
+                    break;
+                }
+                next = beyond.max(at + 1);
+            }
+        }
+        found
+    }
+
+    /// The habit that begins at a token, and the first token after it.
+    fn at(&self, at: usize) -> Option<(Found, usize)> {
+        match self.text(at) {
+            "f" | "F" => self.prefix(at),
+            "[" => self.array(at).or_else(|| self.comprehension(at)),
+            "{" => self.node(at).or_else(|| self.double_brace(at)),
+            "?" => self.optional_field(at),
+            "lambda" => self.lambda(at),
+            "new" => self.new_record(at),
+            "typeof" => self.type_of(at),
+            "not" => self.not_in(at),
+            "is" => self.is_none(at),
+            "if" => self.if_else(at),
+            "=>" => self.arrow_block(at),
+            ":" => self.colon(at).or_else(|| self.named_late(at)),
+            "switch" => self.switch(at),
+            "catch" => self.catch(at),
+            "for" => self.loop_head(at),
+            "do" => self.do_while(at),
+            "match" => self.arms(at),
+            "await" => self.awaited(at),
+            "throw" | "raise" => self.throw(at),
+            "let" | "var" => self.binding(at),
+            "const" => self.no_value(at).or_else(|| self.require(at)).or_else(|| self.binding(at)),
+            "step" => self.step_name(at),
+            "retry" | "retries" | "timeout" => self.inline_policy(at),
+            "+" | "-" | "*" | "/" => self.compound(at),
+            "type" => self.alias(at),
+            "enum" => self.choice(at),
+            "import" | "from" => self.import(at),
+            "on" => self.trigger(at).or_else(|| self.yaml(at)),
+            word if self.is_word(at) => self
+                .modifier(at, word)
+                .or_else(|| self.type_first(at))
+                .or_else(|| self.named_record(at))
+                .or_else(|| self.yaml(at)),
+            _ => None,
+        }
+    }
+
+    fn token(&self, at: usize) -> Option<Token> {
+        self.tokens.get(at).copied()
+    }
+
+    fn text(&self, at: usize) -> &str {
+        self.token(at).map_or("", |token| token.text(self.source))
+    }
+
+    fn is_word(&self, at: usize) -> bool {
+        self.token(at).is_some_and(|token| token.kind == TokenKind::Word)
+    }
+
+    /// Whether nothing stands between a token and the next.
+    fn touch(&self, at: usize) -> bool {
+        matches!((self.token(at), self.token(at + 1)), (Some(one), Some(other)) if one.end == other.start)
+    }
+
+    /// The token that closes the bracket at `at`.
+    fn closing(&self, at: usize) -> Option<usize> {
+        let mut depth = 0usize;
+        for (index, token) in self.tokens.iter().enumerate().skip(at).take(FAR) {
+            if opens(*token) {
+                depth += 1;
+            } else if closes(*token) {
+                depth = depth.checked_sub(1)?;
+                if depth == 0 {
+                    return Some(index);
+                }
+            }
+        }
+        None
+    }
+
+    /// The last token of what begins at a token: up to the next line or the end of what it stands in.
+    fn statement_end(&self, at: usize) -> usize {
+        let mut depth = 0usize;
+        for (index, token) in self.tokens.iter().enumerate().skip(at + 1).take(FAR) {
+            if depth == 0 && (token.first || closes(*token)) {
+                return index - 1;
+            }
+            depth = if opens(*token) { depth + 1 } else { depth - usize::from(closes(*token)) };
+        }
+        self.tokens.len().saturating_sub(1).min(at + FAR)
+    }
+
+    /// The first token of the chain of members and calls that ends at a token.
+    fn chain_start(&self, last: usize) -> usize {
+        let mut at = last;
+        for _ in 0..FAR {
+            if self.token(at).is_some_and(closes) {
+                let mut depth = 0usize;
+                let opener = (0..=at).rev().take(FAR).find(|index| {
+                    let Some(token) = self.token(*index) else { return false };
+                    depth = if closes(token) { depth + 1 } else { depth - usize::from(opens(token)) };
+                    depth == 0
+                });
+                at = opener.unwrap_or(at);
+            }
+            let is_joined = at > 0 && self.touch(at - 1) && !self.token(at - 1).is_some_and(opens);
+            if !is_joined || matches!(self.text(at - 1), "," | ":" | "=" | "!") {
+                break;
+            }
+            at -= 1;
+        }
+        at
+    }
+
+    fn is_first(&self, at: usize) -> bool {
+        self.token(at).is_some_and(|token| token.first)
+    }
+
+    fn is_text(&self, at: usize) -> bool {
+        self.token(at).is_some_and(|token| token.kind == TokenKind::Text)
+    }
+
+    /// Whether a token is a word in capitals, as types and records have it.
+    fn is_type(&self, at: usize) -> bool {
+        self.is_word(at) && self.text(at).starts_with(|first: char| first.is_ascii_uppercase())
+    }
+
+    /// Whether a token is a word that may be a name.
+    fn is_name(&self, at: usize) -> bool {
+        let is_small = self.text(at).starts_with(|first: char| first == '_' || first.is_ascii_lowercase());
+        self.is_word(at) && is_small && !is_keyword(self.text(at))
+    }
+
+    /// Whether a value may end at a token.
+    fn is_value_end(&self, at: usize) -> bool {
+        self.token(at).is_some_and(|token| match token.kind {
+            TokenKind::Word => !is_keyword(self.text(at)),
+            TokenKind::Number | TokenKind::Text | TokenKind::TextClose => true,
+            TokenKind::Close => self.text(at) != "}",
+            _ => false,
+        })
+    }
+
+    /// The edit that takes away a token and the space after it.
+    fn drop(&self, at: usize) -> Option<Edit> {
+        let (start, end) = (self.token(at)?.start, self.token(at)?.end);
+        let end = self.token(at + 1).map_or(end, |next| if next.first { end } else { next.start });
+        Some(Edit { start, end, text: String::new() })
+    }
+
+    /// The edit that puts text before a token.
+    fn before(&self, at: usize, text: impl Into<String>) -> Option<Edit> {
+        let start = self.token(at)?.start;
+        Some(Edit { start, end: start, text: text.into() })
+    }
+
+    /// The edit that puts text after a token.
+    fn after(&self, at: usize, text: impl Into<String>) -> Option<Edit> {
+        let end = self.token(at)?.end;
+        Some(Edit { start: end, end, text: text.into() })
+    }
+
+    /// A habit whose fix is not what the parser gets in its place.
+    fn fixed(&self, found: Found, fix: Vec<Edit>) -> Found {
+        (Problem { fix, ..found.0 }, found.1)
+    }
+
+    /// The source from one token to the end of another.
+    fn source(&self, from: usize, to: usize) -> Option<&str> {
+        self.source.get(self.token(from)?.start as usize..self.token(to)?.end as usize)
+    }
+
+    /// A habit of the tokens `from..=to`.
+    fn found(&self, from: usize, to: usize, habit: Habit, edits: Vec<Edit>) -> Option<Found> {
+        let (start, end) = (self.token(from)?.start, self.token(to)?.end);
+        let found = self.source.get(start as usize..end as usize)?.to_owned();
+        let kind = ProblemKind::Habit(habit);
+        Some((Problem { start, end, expected: Vec::new(), found, kind, fix: Vec::new() }, edits))
+    }
+
+    fn edit(&self, from: usize, to: usize, text: impl Into<String>) -> Option<Edit> {
+        Some(Edit { start: self.token(from)?.start, end: self.token(to)?.end, text: text.into() })
+    }
+}
+
+/// Whether a word has a meaning of its own where values stand.
+fn is_keyword(word: &str) -> bool {
+    const OTHERS: &[&str] = &[
+        "and", "as", "const", "default", "else", "first", "from", "in", "is", "not", "of", "on", "or", "undo", "where",
+        "with",
+    ];
+    [ITEMS, STATEMENTS, CONTROL, OTHERS].iter().any(|words| words.contains(&word))
+}

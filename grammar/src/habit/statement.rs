@@ -1,0 +1,188 @@
+//! Statements as other languages write them: awaiting, throwing, declaring, counting up.
+
+use super::{Found, Search};
+use crate::{
+    problem::{Edit, Habit},
+    scan::HOLE,
+    token::{TokenKind, closes},
+};
+
+impl Search<'_> {
+    /// `await slack.chat.post_message(…)`, `let sent = await …`
+    pub(super) fn awaited(&self, at: usize) -> Option<(Found, usize)> {
+        let is_bound = at >= 3 && self.text(at - 1) == "=" && self.is_word(at - 2);
+        let start = if is_bound { at - 3 } else { at };
+        let is_statement =
+            self.is_first(start) && matches!(self.text(start), "let" | "const" | "var" | "step" | "await");
+        if !is_statement {
+            return None;
+        }
+        if self.text(at + 1) == "Promise" {
+            let end = self.statement_end(at);
+            return Some((self.found(at, at + 1, Habit::Await(true), vec![self.edit(start, end, HOLE)?])?, end + 1));
+        }
+        let edits = match self.text(start) {
+            "step" => vec![self.drop(at)?],
+            "await" => vec![self.edit(at, at, "step")?],
+            _ => vec![self.edit(start, start, "step")?, self.drop(at)?],
+        };
+        Some((self.found(at, at, Habit::Await(false), edits)?, at + 1))
+    }
+
+    /// `throw new Error("…")`, `raise Refused(…)`
+    pub(super) fn throw(&self, at: usize) -> Option<(Found, usize)> {
+        let name = at + 1 + usize::from(self.text(at + 1) == "new");
+        if !self.is_first(at) || !self.is_word(name) {
+            return None;
+        }
+        let word = self.text(name).to_owned();
+        let is_general = word.ends_with("Error") || word.ends_with("Exception");
+        let end = self.statement_end(at);
+        let edits = if is_general {
+            vec![self.edit(at, end, format!("fail {HOLE}"))?]
+        } else {
+            vec![Edit { start: self.token(at)?.start, end: self.token(name)?.start, text: "fail ".to_owned() }]
+        };
+        let told = if is_general { None } else { Some(word) };
+        Some((self.found(at, at, Habit::Throw(self.text(at).to_owned(), told), edits)?, name + 1))
+    }
+
+    /// `let { name, email } = lead`, `let Int x = 1`, `let x == 1`, `const x = 1` in a flow
+    pub(super) fn binding(&self, at: usize) -> Option<(Found, usize)> {
+        let is_constant = self.text(at) == "const";
+        if !self.is_first(at) || (is_constant && self.depth.get() == 0) {
+            return None;
+        }
+        if matches!(self.text(at + 1), "{" | "[") {
+            return self.parts(at);
+        }
+        if self.is_type(at + 1) && self.is_name(at + 2) && matches!(self.text(at + 3), "=" | ":") {
+            let text = format!("let {}: {}", self.text(at + 2), self.text(at + 1));
+            let found = self.found(
+                at + 1,
+                at + 1,
+                Habit::TypeFirst(text.clone()),
+                vec![self.edit(at, at, "let")?, self.drop(at + 1)?],
+            )?;
+            return Some((self.fixed(found, vec![self.edit(at, at + 2, text)?]), at + 3));
+        }
+        let is_walrus = self.text(at + 2) == ":" && self.text(at + 3) == "=" && self.touch(at + 2);
+        if self.is_name(at + 1) && (self.text(at + 2) == "==" || is_walrus) {
+            let last = if is_walrus { at + 3 } else { at + 2 };
+            let sign = self.source(at + 2, last)?.to_owned();
+            let edits = vec![self.edit(at, at, "let")?, self.edit(at + 2, last, "=")?];
+            return Some((
+                self.found(at + 2, last, Habit::Binds(sign, self.text(at + 1).to_owned()), edits)?,
+                last + 1,
+            ));
+        }
+        let is_step = self.text(at + 3) == "await";
+        if is_constant && !is_step && self.is_name(at + 1) && matches!(self.text(at + 2), "=" | ":") {
+            let name = self.text(at + 1).to_owned();
+            return Some((self.found(at, at, Habit::InnerConst(name), vec![self.edit(at, at, "let")?])?, at + 1));
+        }
+        None
+    }
+
+    /// `let { name, email } = lead`
+    fn parts(&self, at: usize) -> Option<(Found, usize)> {
+        let close = self.closing(at + 1)?;
+        let names: Vec<usize> = (at + 2..close).filter(|index| self.text(*index) != ",").collect();
+        if self.text(close + 1) != "=" || names.is_empty() || !names.iter().all(|name| self.is_name(*name)) {
+            return None;
+        }
+        let end = self.statement_end(close + 1);
+        let is_list = self.text(at + 1) == "[";
+        let of = self.source(close + 2, end)?;
+        let part = |place: usize, name: &usize| match is_list {
+            true => format!("let {} = {of}[{place}]", self.text(*name)),
+            false => format!("let {0} = {of}.{0}", self.text(*name)),
+        };
+        let lines: Vec<String> = names.iter().enumerate().map(|(place, name)| part(place, name)).collect();
+        // Each name is kept, with a value that is not known.
+        let mut edits = vec![self.drop(at + 1)?];
+        for pair in names.windows(2) {
+            let &[one, next] = pair else { continue };
+            let (start, end) = (self.token(one)?.end, self.token(next)?.start);
+            edits.push(Edit { start, end, text: format!(" = {HOLE} let ") });
+        }
+        let last = self.token(*names.last()?)?.end;
+        edits.push(Edit { start: last, end: self.token(end)?.end, text: format!(" = {HOLE}") });
+        let found = self.found(at + 1, close, Habit::Parts(lines.join("  ")), edits)?;
+        let space = " ".repeat(self.token(at)?.indent as usize);
+        let fix = self.edit(at, end, lines.join(&format!("\n{space}")))?;
+        Some((self.fixed(found, vec![fix]), end + 1))
+    }
+
+    /// `x := 1`
+    pub(super) fn named_late(&self, at: usize) -> Option<(Found, usize)> {
+        let name = at.checked_sub(1)?;
+        if self.text(at + 1) != "=" || !self.touch(at) || !self.is_first(name) || !self.is_name(name) {
+            return None;
+        }
+        let edits = vec![self.before(name, "let ")?, self.edit(at, at + 1, "=")?];
+        Some((self.found(at, at + 1, Habit::Binds(":=".to_owned(), self.text(name).to_owned()), edits)?, at + 2))
+    }
+
+    /// `String name` where a field or a parameter stands.
+    pub(super) fn type_first(&self, at: usize) -> Option<(Found, usize)> {
+        let before = at.checked_sub(1)?;
+        let is_place = matches!(self.text(before), "{" | "," | "(") || (self.is_first(at) && self.text(before) != "|");
+        if !is_place || !self.is_type(at) || !self.is_name(at + 1) || self.is_first(at + 1) {
+            return None;
+        }
+        let next = self.token(at + 2)?;
+        if !matches!(self.text(at + 2), "," | "}" | ")") && !next.first {
+            return None;
+        }
+        let text = format!("{}: {}", self.text(at + 1), self.text(at));
+        let edits = vec![self.drop(at)?, self.after(at + 1, format!(": {HOLE}"))?];
+        let found = self.found(at, at, Habit::TypeFirst(text.clone()), edits)?;
+        Some((self.fixed(found, vec![self.edit(at, at + 1, text)?]), at + 2))
+    }
+
+    /// `total += x`, `n++`
+    pub(super) fn compound(&self, at: usize) -> Option<(Found, usize)> {
+        let name = at.checked_sub(1)?;
+        let is_double = self.text(at) == self.text(at + 1) && matches!(self.text(at), "+" | "-");
+        let is_sign = (self.text(at + 1) == "=" || is_double) && self.touch(at);
+        if !is_sign || !self.is_first(name) || !self.is_name(name) {
+            return None;
+        }
+        let after = self.token(at + 2);
+        if is_double && !after.is_none_or(|after| after.first || closes(after)) {
+            return None;
+        }
+        let end = if is_double { at + 1 } else { self.statement_end(at + 1) };
+        let value = self.text(name).to_owned();
+        Some((self.found(name, at + 1, Habit::Compound(value), vec![self.edit(name, end, "")?])?, end + 1))
+    }
+
+    /// `step "send it" slack.…`
+    pub(super) fn step_name(&self, at: usize) -> Option<(Found, usize)> {
+        let call = at + 2 + usize::from(matches!(self.text(at + 2), ":" | "="));
+        if !self.is_first(at) || !self.is_text(at + 1) || !self.is_name(call) || self.text(call + 1) != "." {
+            return None;
+        }
+        let letter = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '_' };
+        let name: String = self.text(at + 1).trim_matches('"').chars().map(letter).collect();
+        let (start, end) = (self.token(at + 1)?.start, self.token(call)?.start);
+        let found =
+            self.found(at + 1, at + 1, Habit::StepName(name.clone()), vec![Edit { start, end, text: String::new() }])?;
+        Some((self.fixed(found, vec![Edit { start, end, text: format!("{name} = ") }]), call))
+    }
+
+    /// `step … retry 3`
+    pub(super) fn inline_policy(&self, at: usize) -> Option<(Found, usize)> {
+        let is_after = self.text(at.checked_sub(1)?) == ")" && !self.is_first(at);
+        let value = at + 1 + usize::from(matches!(self.text(at + 1), ":" | "="));
+        if !is_after || self.token(value)?.kind != TokenKind::Number {
+            return None;
+        }
+        let meant = match self.text(at) {
+            "timeout" => format!("timeout: {}", self.text(value)),
+            _ => format!("retry {{ times: {} }}", self.text(value)),
+        };
+        Some((self.found(at, value, Habit::InlinePolicy(meant), vec![self.edit(at, value, "")?])?, value + 1))
+    }
+}

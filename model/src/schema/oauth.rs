@@ -1,0 +1,287 @@
+//! Credentials that are more than a text in a header: tokens that a server gives out, logins, and signatures.
+
+use serde::{Deserialize, Serialize};
+
+use super::OperationCall;
+use crate::{expr::Expr, units::Millis};
+
+/// How a connection comes by the tokens that its requests carry (OAuth 2.0, RFC 6749).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OAuth {
+    /// Who agrees to it.
+    pub grant: Grant,
+    /// The URL where tokens are given out: text that may use `config`.
+    pub token: Expr,
+    /// The URL where they are renewed, where that is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh: Option<Expr>,
+    /// The id of the client; absent where a signed claim says who asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<Expr>,
+    /// The secret of the client, or its private key with [`SendClient::Signed`]; absent for public clients.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Expr>,
+    /// How the client proves itself.
+    #[serde(default)]
+    pub send: SendClient,
+    /// What is asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<String>,
+    /// What stands between scopes: a space, as the standard has it, or a comma.
+    pub separator: String,
+    /// Further parameters of requests for tokens.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub params: Vec<(String, String)>,
+    /// Where the answer has what is needed of it.
+    #[serde(default)]
+    pub answer: TokenAnswer,
+    /// How requests carry the token.
+    #[serde(default)]
+    pub carry: Carry,
+}
+
+/// Who agrees that a connection gets tokens.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Grant {
+    /// `client_credentials`: nobody is asked (RFC 6749, section 4.4).
+    ClientCredentials,
+    /// `authorization_code`: a person, once, by `flowc connect` (RFC 6749, section 4.1).
+    AuthorizationCode {
+        /// The URL where the person agrees.
+        authorize: Expr,
+        /// Further parameters of that URL.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        params: Vec<(String, String)>,
+        /// Whether the one who began is the one who ends it.
+        #[serde(default)]
+        pkce: Pkce,
+    },
+    /// `device_code`: a person, once, in a browser elsewhere (RFC 8628).
+    DeviceCode {
+        /// The URL where codes are given out.
+        device: Expr,
+    },
+    /// `jwt_bearer`: a claim that the connection signs (RFC 7523, section 2.1).
+    JwtBearer(Box<Assertion>),
+}
+
+impl Grant {
+    /// Says whether a person has to agree with `flowc connect`.
+    pub fn asks_a_person(&self) -> bool {
+        matches!(self, Self::AuthorizationCode { .. } | Self::DeviceCode { .. })
+    }
+}
+
+/// Whether the one who began an authorization proves that it is the one who ends it (RFC 7636).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Pkce {
+    /// `s256`: by what a digest was sent of.
+    #[default]
+    S256,
+    /// `none`: the server does not know of it.
+    None,
+}
+
+/// A signed claim: who speaks, for whom, to whom (RFC 7523, section 3).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Assertion {
+    /// `iss`; absent where the key's own file says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<Expr>,
+    /// `sub`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Expr>,
+    /// `aud`; the URL where tokens are given out when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<Expr>,
+    /// The private key: PEM, the file of a Google service account, or for `hs256` a shared secret.
+    pub key: Expr,
+    /// `kid`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_id: Option<Expr>,
+    /// How it is signed; the key says so when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub algorithm: Option<Algorithm>,
+    /// Further claims.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<(String, Expr)>,
+    /// How long the claim holds.
+    pub lasts: Millis,
+}
+
+/// How claims are signed (RFC 7518, section 3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Algorithm {
+    /// `hs256`: HMAC with SHA-256.
+    Hs256,
+    /// `rs256`: RSASSA-PKCS1-v1_5 with SHA-256.
+    Rs256,
+    /// `es256`: ECDSA with P-256 and SHA-256.
+    Es256,
+}
+
+/// How a client proves itself where tokens are given out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SendClient {
+    /// `basic`: in the header `Authorization` (RFC 6749, section 2.3.1).
+    #[default]
+    Basic,
+    /// `body`: as `client_id` and `client_secret` in the body.
+    Body,
+    /// `private_key_jwt`: by a claim signed with its private key (RFC 7523, section 2.2).
+    Signed,
+}
+
+/// Where the answer of a server that gives out tokens has them: members apart by dots, `authed_user.access_token`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenAnswer {
+    /// The token.
+    pub access_token: String,
+    /// What the next one is got with.
+    pub refresh_token: String,
+    /// In how many seconds it ends.
+    pub expires_in: String,
+    /// When it ends: a point in time.
+    pub expires_at: String,
+    /// The URL of the account, where the system has one for each: it takes the place of the base's host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<String>,
+}
+
+impl Default for TokenAnswer {
+    /// As the standard has it (RFC 6749, section 5.1).
+    fn default() -> Self {
+        Self {
+            access_token: "access_token".to_owned(),
+            refresh_token: "refresh_token".to_owned(),
+            expires_in: "expires_in".to_owned(),
+            expires_at: "expires_at".to_owned(),
+            base_url: None,
+        }
+    }
+}
+
+/// How requests carry a token: in a header, with what stands before it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Carry {
+    /// The header.
+    pub header: String,
+    /// What stands before the token.
+    pub prefix: String,
+}
+
+impl Default for Carry {
+    /// As the standard has it (RFC 6750, section 2.1).
+    fn default() -> Self {
+        Self { header: "Authorization".to_owned(), prefix: "Bearer ".to_owned() }
+    }
+}
+
+/// `session`: an operation of the connector that logs in, and whose answer has what further requests carry.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Session {
+    /// The operation, which is called without a credential; its arguments see `config`.
+    pub login: OperationCall,
+    /// What its result has for further requests, over [`Ambient::Item`](crate::expr::Ambient::Item).
+    pub token: Expr,
+    /// How requests carry it.
+    pub carry: Carry,
+    /// How long it holds, where the system says so; until it is refused when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lasts: Option<Millis>,
+}
+
+/// `oauth1`: requests are signed with two shared secrets (OAuth 1.0a, RFC 5849).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OAuth1 {
+    /// The key of the application.
+    pub consumer_key: Expr,
+    /// Its secret.
+    pub consumer_secret: Expr,
+    /// The token of the account; absent where the application speaks for itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<Expr>,
+    /// Its secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_secret: Option<Expr>,
+    /// How requests are signed.
+    #[serde(default)]
+    pub signature: Signature,
+    /// The realm, which is not signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub realm: Option<Expr>,
+}
+
+/// How requests are signed with OAuth 1.0a.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Signature {
+    /// `hmac_sha1` (RFC 5849, section 3.4.2).
+    #[default]
+    HmacSha1,
+    /// `hmac_sha256`, which NetSuite and others ask for.
+    HmacSha256,
+    /// `plaintext`: the secrets themselves, over `https` (RFC 5849, section 3.4.4).
+    Plaintext,
+}
+
+/// `sigv4`: requests are signed as Amazon Web Services ask for (Signature Version 4).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SigV4 {
+    /// The id of the key.
+    pub access_key_id: Expr,
+    /// The key.
+    pub secret_access_key: Expr,
+    /// What goes with keys that hold for a while.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_token: Option<Expr>,
+    /// The region: `eu-west-1`.
+    pub region: Expr,
+    /// The service: `execute-api`.
+    pub service: String,
+}
+
+impl OAuth {
+    /// Goes over its expressions.
+    pub fn each_expr<'e>(&'e self, visit: &mut dyn FnMut(&'e Expr)) {
+        visit(&self.token);
+        self.refresh.iter().chain(&self.id).chain(&self.secret).for_each(&mut *visit);
+        match &self.grant {
+            Grant::ClientCredentials => {}
+            Grant::AuthorizationCode { authorize, .. } => visit(authorize),
+            Grant::DeviceCode { device } => visit(device),
+            Grant::JwtBearer(claim) => {
+                let parts = [&claim.issuer, &claim.subject, &claim.audience, &claim.key_id];
+                parts.into_iter().flatten().for_each(&mut *visit);
+                visit(&claim.key);
+                claim.claims.iter().for_each(|(_, value)| visit(value));
+            }
+        }
+    }
+}
+
+impl Session {
+    /// Goes over its expressions.
+    pub fn each_expr<'e>(&'e self, visit: &mut dyn FnMut(&'e Expr)) {
+        self.login.each_expr(visit);
+        visit(&self.token);
+    }
+}
+
+impl OAuth1 {
+    /// Goes over its expressions.
+    pub fn each_expr<'e>(&'e self, visit: &mut dyn FnMut(&'e Expr)) {
+        visit(&self.consumer_key);
+        visit(&self.consumer_secret);
+        self.token.iter().chain(&self.token_secret).chain(&self.realm).for_each(visit);
+    }
+}
+
+impl SigV4 {
+    /// Goes over its expressions.
+    pub fn each_expr<'e>(&'e self, visit: &mut dyn FnMut(&'e Expr)) {
+        visit(&self.access_key_id);
+        visit(&self.secret_access_key);
+        self.session_token.iter().for_each(&mut *visit);
+        visit(&self.region);
+    }
+}

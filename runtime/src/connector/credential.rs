@@ -1,0 +1,337 @@
+//! With what credential does a call go, and what does it take to get one?
+//!
+//! Texts of the declaration become what an account asks for, a call goes with the account's token, and once more with
+//! another when the system says that it has ended.
+
+use std::sync::Arc;
+
+use flow_model::{
+    expr::{Ambient, Expr},
+    failure::{ErrorKind, Failure},
+    plan::{Connection, Plan},
+    schema::{Auth, Call, Connector, Grant, OAuth, OperationCall, Request, Session},
+    ty::Type,
+    units::Millis,
+    value::Value,
+};
+use indexmap::IndexMap;
+use serde_json::Value as Json;
+use url::Url;
+
+use super::{
+    Attempt, Connectors, Invocation, Performer as _, Reached,
+    account::{
+        Asked, Claim, Connecting, Granted, Login, Means, Server, Source, Standing, Token, Trouble, code, device,
+    },
+    answer::Reader,
+    perform::{Ended, Found, account, invalid, never},
+    request::{self, Proof},
+    template::Scope,
+    vault::Vault,
+};
+use crate::{
+    eval::{Evaluator, Frame},
+    secret::SecretText,
+};
+
+/// How long a check of a credential may take.
+const TEST: Millis = Millis::seconds(30);
+
+impl Connectors {
+    /// Carries out a call over HTTP, with the credential that its connection has.
+    pub(super) async fn http(
+        &self,
+        invocation: &Invocation,
+        found: Found<'_>,
+        request: &Request,
+        config: IndexMap<String, Value>,
+        vault: &Vault<'_>,
+    ) -> Ended {
+        let auth = found.connector.http.as_ref().map(|http| &http.auth);
+        if !matches!(auth, Some(Auth::OAuth(_) | Auth::Session(_))) {
+            return self.sent(invocation, found, request, config, vault, None).await;
+        }
+        let account = account(found.connector, &invocation.connection);
+        let mut refused: Option<SecretText> = None;
+        loop {
+            let token = match self.token(invocation, found, &account, &config, vault, refused.as_ref()).await {
+                Ok(token) => token,
+                Err(Trouble::Failed(failure)) => return never(failure).into(),
+                Err(Trouble::Parked(parked)) => {
+                    let failure = Failure::new(ErrorKind::Unauthorized, parked.because.as_str());
+                    return Attempt { parked: Some(parked), ..never(failure) }.into();
+                }
+            };
+            vault.add(&format!("{}/token", invocation.connection), &token.text);
+            let ended = self.sent(invocation, found, request, config.clone(), vault, Some(&token)).await;
+            let expired = matches!(&ended.attempt.outcome, Err(failure) if failure.kind == ErrorKind::Unauthorized);
+            // The server has done nothing: it is asked once more, with a new token.
+            if !expired || ended.attempt.reached != Reached::Answered || refused.is_some() {
+                return ended;
+            }
+            refused = Some(token.text);
+        }
+    }
+
+    async fn token(
+        &self,
+        invocation: &Invocation,
+        found: Found<'_>,
+        account: &str,
+        config: &IndexMap<String, Value>,
+        vault: &Vault<'_>,
+        refused: Option<&SecretText>,
+    ) -> Result<Token, Trouble> {
+        if let Some(token) = self.accounts.fresh(account, refused, self.clock.now()) {
+            return Ok(token);
+        }
+        let asked = self.asked(&invocation.plan, &invocation.connection, found.connector, config, vault);
+        let asked = asked.map_err(Trouble::Failed)?;
+        self.accounts.token(account, &asked, refused, &self.clients, &self.clock).await
+    }
+
+    /// What a connection asks for.
+    fn asked(
+        &self,
+        plan: &Arc<Plan>,
+        connection: &str,
+        connector: &Connector,
+        config: &IndexMap<String, Value>,
+        vault: &Vault<'_>,
+    ) -> Result<Asked, Failure> {
+        let http = connector.http.as_ref().ok_or_else(|| invalid("it has no section `http`".to_owned()))?;
+        let source = match &http.auth {
+            Auth::OAuth(oauth) => {
+                let scope = self.scope(plan, connector, &[], config, vault)?;
+                Source::OAuth(Box::new(server(&scope, oauth, &http.hosts)?))
+            }
+            Auth::Session(session) => {
+                Source::Login(Box::new(self.login(plan, connection, connector, session, config, vault)?))
+            }
+            _ => return Err(invalid(format!("the credential of `{connection}` is given out by nobody"))),
+        };
+        Ok(Asked { connection: connection.to_owned(), source })
+    }
+
+    /// The request that logs in, and how its answer is read.
+    fn login(
+        &self,
+        plan: &Arc<Plan>,
+        connection: &str,
+        connector: &Connector,
+        session: &Session,
+        config: &IndexMap<String, Value>,
+        vault: &Vault<'_>,
+    ) -> Result<Login, Failure> {
+        let OperationCall { operation: name, args } = &session.login;
+        let found = connector.operations.get(name).zip(connector.http.as_ref());
+        let (operation, http) = found.ok_or_else(|| invalid(format!("there is no operation `{name}` to log in")))?;
+        let Call::Http(request) = &operation.call else {
+            return Err(invalid(format!("`{name}` is no request, so it can't log in")));
+        };
+        let args = {
+            let scope = self.scope(plan, connector, &[], config, vault)?;
+            args.iter().map(|arg| scope.value(arg)).collect::<Result<Vec<_>, _>>()?
+        };
+        let scope = self.scope(plan, connector, &args, config, vault)?;
+        let proof = Proof { auth: &Auth::None, token: None, now: self.clock.now() };
+        let request_made = request::prepare(&scope, http, operation, request, None, "", proof)?;
+        let redactor = vault.redactor();
+        // What reads the answer lives on when the call that wanted the token is gone.
+        let (library, env, plan) = (self.library.clone(), Arc::clone(&self.env), Arc::clone(plan));
+        let (request, operation, connector) = (request.clone(), operation.clone(), connector.clone());
+        let (config, token, what) = (config.clone(), session.token.clone(), format!("`{connection}`"));
+        let read = move |answer: &super::answer::Answer| {
+            let config = Value::Record(config.clone());
+            let reader = Reader {
+                library: &library,
+                env: &*env,
+                plan: &plan,
+                connector: &connector,
+                config,
+                args: Frame::of(args.iter().cloned()),
+            };
+            let result = reader.judge(&operation, &request, answer).0?;
+            let ambient = |which: Ambient| (which == Ambient::Item).then(|| result.clone());
+            let evaluator = Evaluator {
+                library: &library,
+                functions: &plan.functions,
+                types: &connector.types,
+                env: &*env,
+                ambient: &ambient,
+            };
+            match evaluator.eval(&token, &mut Frame::new())? {
+                Value::Null => {
+                    Err(Failure::new(ErrorKind::Unauthorized, format!("the login of {what} gives no token")))
+                }
+                token => Ok(token.to_string()),
+            }
+        };
+        Ok(Login { request: request_made, redactor, read: Arc::new(read), lasts: session.lasts })
+    }
+
+    /// How a connection of a plan is connected. `redirect` is where the browser comes back to; `scopes` are asked for besides
+    /// those that the connector names.
+    ///
+    /// # Errors
+    /// A setting or a secret is missing, or a server that gives out codes does not.
+    pub async fn connecting(
+        &self,
+        plan: &Arc<Plan>,
+        connection: &str,
+        redirect: Url,
+        scopes: &[String],
+    ) -> Result<Connecting<'_>, Failure> {
+        let vault = Vault::new(&*self.secrets);
+        let (config, connector) = self.configured(plan, connection)?;
+        let Some(Auth::OAuth(oauth)) = connector.http.as_ref().map(|http| &http.auth) else {
+            return Ok(Connecting::Alone);
+        };
+        if !oauth.grant.asks_a_person() {
+            return Ok(Connecting::Alone);
+        }
+        let mut asked = self.asked(plan, connection, connector, &config, &vault)?;
+        if let Source::OAuth(server) = &mut asked.source {
+            let further = scopes.iter().filter(|scope| !oauth.scopes.contains(scope));
+            server.scopes.extend(further.cloned());
+        }
+        let url = |expr: &Expr| self.scope(plan, connector, &[], &config, &vault)?.base(expr);
+        let account = account(connector, connection);
+        let means = Means { accounts: &self.accounts, clients: &self.clients, clock: &self.clock, account, asked };
+        match &oauth.grant {
+            Grant::AuthorizationCode { authorize, params, pkce } => {
+                code(means, url(authorize)?, params, *pkce, redirect).map(Connecting::Code)
+            }
+            Grant::DeviceCode { device: at } => {
+                let url = url(at)?;
+                device(means, &url).await.map(Connecting::Device)
+            }
+            Grant::ClientCredentials | Grant::JwtBearer(_) => Ok(Connecting::Alone),
+        }
+    }
+
+    /// How things stand with the credential of a connection.
+    ///
+    /// # Errors
+    /// A setting or a secret is missing, or what is kept can't be read.
+    pub fn standing(&self, plan: &Arc<Plan>, connection: &str) -> Result<Standing, Failure> {
+        let (_, connector) = declared(plan, connection)?;
+        let Some(http) = &connector.http else { return Ok(Standing::Configured("native")) };
+        let grant = match &http.auth {
+            Auth::None => return Ok(Standing::Configured("none")),
+            Auth::Bearer(_) => return Ok(Standing::Configured("bearer")),
+            Auth::Basic(..) => return Ok(Standing::Configured("basic")),
+            Auth::Header(..) => return Ok(Standing::Configured("header")),
+            Auth::Query(..) => return Ok(Standing::Configured("query")),
+            Auth::Session(_) => return Ok(Standing::Configured("session")),
+            Auth::OAuth1(_) => return Ok(Standing::Configured("oauth1")),
+            Auth::SigV4(_) => return Ok(Standing::Configured("sigv4")),
+            Auth::OAuth(oauth) => &oauth.grant,
+        };
+        match grant {
+            Grant::ClientCredentials => return Ok(Standing::Configured("client_credentials")),
+            Grant::JwtBearer(_) => return Ok(Standing::Configured("jwt_bearer")),
+            Grant::AuthorizationCode { .. } | Grant::DeviceCode { .. } => {}
+        }
+        let vault = Vault::new(&*self.secrets);
+        let (config, connector) = self.configured(plan, connection)?;
+        let asked = self.asked(plan, connection, connector, &config, &vault)?;
+        let account = account(connector, connection);
+        Means { accounts: &self.accounts, clients: &self.clients, clock: &self.clock, account, asked }.standing()
+    }
+
+    /// Calls the operation that shows whether the credential of a connection works; none when its connector names none.
+    ///
+    /// # Errors
+    /// It does not work, or can't be tried.
+    pub async fn test(&self, plan: &Arc<Plan>, connection: &str) -> Option<Result<(), Failure>> {
+        let connector = match declared(plan, connection) {
+            Ok((_, connector)) => connector,
+            Err(failure) => return Some(Err(failure)),
+        };
+        let probe = connector.http.as_ref().and_then(|http| http.probe.clone())?;
+        let nothing = |_: Ambient| None;
+        let evaluator = Evaluator {
+            library: &self.library,
+            functions: &plan.functions,
+            types: &connector.types,
+            env: &*self.env,
+            ambient: &nothing,
+        };
+        let params = connector.operations.get(&probe).into_iter().flat_map(|operation| operation.params.values());
+        let args = params.map(|field| match &field.default {
+            Some(default) => evaluator.eval(default, &mut Frame::new()),
+            None => Ok(Value::Null),
+        });
+        let args = match args.collect::<Result<Vec<_>, _>>() {
+            Ok(args) => args,
+            Err(failure) => return Some(Err(failure)),
+        };
+        let invocation = Invocation {
+            plan: Arc::clone(plan),
+            connection: connection.to_owned(),
+            operation: probe,
+            result: None::<Type>,
+            page: None,
+            args,
+            key: String::new(),
+            timeout: TEST,
+            traceparent: None,
+        };
+        Some(self.perform(invocation).await.outcome.map(drop))
+    }
+
+    fn configured<'p>(&self, plan: &'p Plan, name: &str) -> Result<(IndexMap<String, Value>, &'p Connector), Failure> {
+        let (connection, connector) = declared(plan, name)?;
+        Ok((self.config(plan, name, connection, connector)?, connector))
+    }
+}
+
+fn declared<'p>(plan: &'p Plan, name: &str) -> Result<(&'p Connection, &'p Connector), Failure> {
+    let connection = plan.connections.get(name).ok_or_else(|| invalid(format!("there is no connection `{name}`")))?;
+    let connector = plan.connectors.get(&connection.connector);
+    let connector = connector.ok_or_else(|| invalid(format!("there is no connector `{}`", connection.connector)))?;
+    Ok((connection, connector))
+}
+
+/// A server that gives out tokens, as the connection describes it.
+fn server(scope: &Scope<'_>, oauth: &OAuth, hosts: &[String]) -> Result<Server, Failure> {
+    let text = |expr: &Expr| scope.text(expr).map(Option::unwrap_or_default);
+    // An empty text is one that is not set.
+    let optional = |expr: &Option<Expr>| {
+        let text = expr.as_ref().map(text).transpose()?;
+        Ok::<_, Failure>(text.filter(|text| !text.is_empty()))
+    };
+    let url = scope.base(&oauth.token)?;
+    let refresh = oauth.refresh.as_ref().map_or_else(|| Ok(url.clone()), |refresh| scope.base(refresh))?;
+    let granted = match &oauth.grant {
+        Grant::ClientCredentials => Granted::Client,
+        Grant::AuthorizationCode { .. } | Grant::DeviceCode { .. } => Granted::Person,
+        Grant::JwtBearer(claim) => {
+            let claims = claim.claims.iter().map(|(name, value)| Ok((name.clone(), scope.value(value)?.to_json())));
+            Granted::Signed(Box::new(Claim {
+                key: SecretText::new(text(&claim.key)?),
+                algorithm: claim.algorithm,
+                key_id: optional(&claim.key_id)?,
+                issuer: optional(&claim.issuer)?,
+                subject: optional(&claim.subject)?,
+                audience: optional(&claim.audience)?.unwrap_or_else(|| url.to_string()),
+                claims: claims.collect::<Result<Vec<(String, Json)>, Failure>>()?,
+                lasts: claim.lasts,
+            }))
+        }
+    };
+    Ok(Server {
+        granted,
+        url,
+        refresh,
+        id: optional(&oauth.id)?,
+        secret: optional(&oauth.secret)?.map(SecretText::new),
+        send: oauth.send,
+        scopes: oauth.scopes.clone(),
+        separator: oauth.separator.clone(),
+        params: oauth.params.clone(),
+        answer: oauth.answer.clone(),
+        hosts: hosts.to_vec(),
+    })
+}
