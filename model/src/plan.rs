@@ -532,7 +532,7 @@ pub struct Trigger {
     /// The kind with its own settings.
     pub kind: TriggerKind,
     /// Takes the payload: for `http`, the record `{ body, headers, query, method, path }`; for `every` and `cron`,
-    /// `{ scheduled_at }`; for `event`, the event.
+    /// `{ scheduled_at }`; for `event`, the event; for `file`, the record `{ path, modified_at, file }`.
     pub bind: Option<Slot>,
     /// The type of the payload.
     pub payload: Type,
@@ -545,7 +545,51 @@ pub struct Trigger {
     pub at_most: Option<Rate>,
     /// `within:`: the deadline of the run.
     pub within: Option<Millis>,
+    /// `batch:` or `debounce:`: one run for several events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gather: Option<Gather>,
 }
+
+impl Trigger {
+    /// The type of what the body sees: the payload, or with `batch:` a list of them.
+    pub fn bound(&self) -> Type {
+        match &self.gather {
+            Some(Gather { keep: Keep::All { .. }, .. }) => Type::List(Box::new(self.payload.clone())),
+            _ => self.payload.clone(),
+        }
+    }
+}
+
+/// How several events become one run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Gather {
+    /// Which of them it sees, and when it begins.
+    pub keep: Keep,
+    /// For each value of this expression, when there is one.
+    pub per: Option<Expr>,
+}
+
+/// Which of several events a run sees, and when it begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Keep {
+    /// `debounce: 30s`, `debounce: 30s or 10m`: the latest, when no other has come for a while.
+    Latest {
+        /// The while.
+        quiet: Millis,
+        /// How long after the first it begins at the latest.
+        most: Option<Millis>,
+    },
+    /// `batch: 100 or 5s`: all, when they are so many.
+    All {
+        /// So many.
+        most: u32,
+        /// How long after the first it begins at the latest.
+        within: Millis,
+    },
+}
+
+/// How many events a batch may have.
+pub const MOST_GATHERED: u32 = 1000;
 
 /// How a repeated event is known.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -598,6 +642,12 @@ pub enum TriggerKind {
         zone: String,
         /// What becomes of times that passed while nothing ran.
         catch_up: CatchUp,
+    },
+    /// `on file "inbox/*.csv"`
+    File {
+        /// Which files: `*`, `?` and `**` stand for parts of names, one character and folders. Below the project's folder,
+        /// unless it begins with `/`.
+        pattern: String,
     },
     /// `on event customer.created`, `on event customer.*`
     Event {

@@ -182,6 +182,7 @@ async fn until_stopped(
         public_url: public.cloned(),
         counters: Arc::clone(&watch.counters),
         metrics: Some(Arc::clone(&watch.metrics)),
+        folder: place.folder(&args.path),
     };
     let (others, plans) = channel(plans);
     let stop = async {
@@ -226,11 +227,15 @@ fn unusable(listen: SocketAddr, reason: &str) -> Trouble {
         .help("choose another with `--listen`")
 }
 
-/// The flows that events start, by what they are started by: `event order.paid`.
+/// The flows that events and files start, by what they are started by: `event order.paid`, `file inbox/*.csv`.
 fn subscribers(plans: &[Arc<Plan>]) -> BTreeMap<String, Vec<String>> {
     let mut subscribers: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for plan in plans {
-        for trigger in plan.triggers.iter().filter(|trigger| matches!(trigger.kind, TriggerKind::Event { .. })) {
+        for trigger in plan
+            .triggers
+            .iter()
+            .filter(|trigger| matches!(trigger.kind, TriggerKind::Event { .. } | TriggerKind::File { .. }))
+        {
             let flows = subscribers.entry(started_by(trigger)).or_default();
             if !flows.contains(&plan.flow) {
                 flows.push(plan.flow.clone());
@@ -247,7 +252,7 @@ struct Notice<'a> {
     public: Option<&'a str>,
     routes: &'a [Route],
     schedules: &'a [Schedule],
-    /// The flows that events start.
+    /// The flows that events and files start.
     events: &'a BTreeMap<String, Vec<String>>,
     data: &'a Path,
     continued: usize,

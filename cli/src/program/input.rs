@@ -19,7 +19,7 @@ use flow_model::{
     value::Value,
 };
 use flow_runtime::{
-    engine::Submission,
+    engine::{Share, Submission},
     eval::{Environment, Evaluator, Frame, Library},
 };
 use serde_json::{Map, Value as Json};
@@ -66,6 +66,7 @@ impl Start<'_> {
                 body_digest: None,
                 trace: None,
                 notes: std::collections::BTreeMap::new(),
+                share: Share::Whole,
             }),
         }
     }
@@ -114,26 +115,44 @@ impl Start<'_> {
     }
 
     fn payload(&self, trigger: &Trigger, input: Option<Json>) -> Result<Value, Trouble> {
-        let mismatch = |mismatch: Mismatch| {
-            let what = format!("the input is no payload of `{}`: {mismatch}", name(trigger));
-            Trouble::new(Exit::Usage, what)
-        };
         let Some(json) = input else {
             return match &trigger.kind {
                 TriggerKind::Every(_) | TriggerKind::Cron { .. } => {
                     Ok(Value::record([("scheduled_at", Value::Timestamp(self.now.timestamp()))]))
                 }
-                TriggerKind::Http { .. } | TriggerKind::Webhook { .. } | TriggerKind::Event { .. } => {
+                TriggerKind::Http { .. }
+                | TriggerKind::Webhook { .. }
+                | TriggerKind::Event { .. }
+                | TriggerKind::File { .. } => {
                     Err(Trouble::new(Exit::Usage, format!("`{}` is started by `{}`", self.plan.flow, name(trigger)))
                         .help("give what comes with it, for example `--input @event.json`"))
                 }
             };
         };
+        match json {
+            Json::Array(items) if trigger.bound() != trigger.payload => items
+                .into_iter()
+                .map(|item| self.one_payload(trigger, &item))
+                .collect::<Result<_, _>>()
+                .map(Value::List),
+            _ if trigger.bound() != trigger.payload => {
+                Err(Trouble::new(Exit::Usage, format!("`{}` is started by a batch", self.plan.flow))
+                    .help("give a list of what comes with each event: `--input '[{ … }]'`"))
+            }
+            json => self.one_payload(trigger, &json),
+        }
+    }
+
+    fn one_payload(&self, trigger: &Trigger, json: &Json) -> Result<Value, Trouble> {
+        let mismatch = |mismatch: Mismatch| {
+            let what = format!("the input is no payload of `{}`: {mismatch}", name(trigger));
+            Trouble::new(Exit::Usage, what)
+        };
         let mut types = self.plan.types.clone();
         match &trigger.kind {
             TriggerKind::Http { method, path, body, .. } => {
                 let ty = body.as_ref().unwrap_or(&Type::Json);
-                let body = self.decoder(&types, &|decoder| decoder.json(&json, ty)).map_err(mismatch)?;
+                let body = self.decoder(&types, &|decoder| decoder.json(json, ty)).map_err(mismatch)?;
                 let none = || Value::Record(indexmap::IndexMap::new());
                 Ok(Value::record([
                     ("body", body),
@@ -147,10 +166,15 @@ impl Start<'_> {
                 let connection = self.plan.connections.get(connection);
                 let connector = connection.and_then(|connection| self.plan.connectors.get(&connection.connector));
                 types.0.extend(connector.into_iter().flat_map(|connector| connector.types.0.clone()));
-                self.decoder(&types, &|decoder| decoder.json(&json, &trigger.payload)).map_err(mismatch)
+                self.decoder(&types, &|decoder| decoder.json(json, &trigger.payload)).map_err(mismatch)
             }
+            TriggerKind::File { pattern } => Err(Trouble::new(
+                Exit::Usage,
+                format!("`{}` is started by files, and no input stands for one", self.plan.flow),
+            )
+            .help(format!("run `flowc serve`, and put a file where `{pattern}` means it"))),
             TriggerKind::Every(_) | TriggerKind::Cron { .. } | TriggerKind::Event { .. } => {
-                self.decoder(&types, &|decoder| decoder.json(&json, &trigger.payload)).map_err(mismatch)
+                self.decoder(&types, &|decoder| decoder.json(json, &trigger.payload)).map_err(mismatch)
             }
         }
     }
@@ -195,6 +219,7 @@ pub(crate) fn name(trigger: &Trigger) -> String {
         TriggerKind::Every(every) => format!("every {every}"),
         TriggerKind::Webhook { connection, trigger, .. } => format!("{connection}.{trigger}"),
         TriggerKind::Cron { line, zone, .. } => format!("cron {line} in {zone}"),
+        TriggerKind::File { pattern } => format!("file {pattern}"),
         TriggerKind::Event { events, pattern } => match pattern {
             Some(pattern) => format!("event {pattern}"),
             None => format!("event {}", events.join(", ")),

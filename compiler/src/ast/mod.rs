@@ -238,6 +238,8 @@ pub(crate) enum TriggerSource {
     Every(Expr),
     /// `cron "0 9 * * mon" in "Europe/Berlin"`: the contents of the strings.
     Cron { line: Ident, zone: Option<Ident> },
+    /// `file "inbox/*.csv"`: the content of the string.
+    File(Ident),
     /// `event customer.created`, `event customer.*`: a part may be `*`.
     Event(Path),
     /// `payments.payment_intent.succeeded`: a connection, then the trigger's name.

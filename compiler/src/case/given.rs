@@ -93,7 +93,7 @@ impl Checker<'_> {
     fn bind_payload(&mut self, trigger: usize, slot: Slot, span: Span) {
         let flow = self.el.names.flows.get(&self.plan.flow);
         let bind = flow.and_then(|flow| flow.ast.triggers.get(trigger)).and_then(|trigger| trigger.bind.as_ref());
-        let payload = self.plan.triggers.get(trigger).map(|trigger| trigger.payload.clone());
+        let payload = self.plan.triggers.get(trigger).map(Trigger::bound);
         if let (Some(bind), Some(ty)) = (bind, payload) {
             self.el.scope.bind(&bind.text, Binding { slot, ty, span, kind: Kind::Payload, used: true });
         }
@@ -177,6 +177,11 @@ impl Checker<'_> {
 
 /// What the payload of a trigger must have in a test: what a request has besides its body may be left out.
 fn expected(trigger: &Trigger) -> Type {
+    let one = expected_of_one(trigger);
+    if trigger.bound() == trigger.payload { one } else { Type::List(Box::new(one)) }
+}
+
+fn expected_of_one(trigger: &Trigger) -> Type {
     let Type::Record(fields) = &trigger.payload else { return trigger.payload.clone() };
     let nothing = || Value::Record(IndexMap::new());
     let defaults = match &trigger.kind {
@@ -190,7 +195,9 @@ fn expected(trigger: &Trigger) -> Type {
             let at = Timestamp::from_second(SCHEDULED_AT).expect("2026 is within the range of timestamps");
             vec![("scheduled_at", Value::Timestamp(at))]
         }
-        TriggerKind::Webhook { .. } | TriggerKind::Event { .. } => return trigger.payload.clone(),
+        TriggerKind::Webhook { .. } | TriggerKind::Event { .. } | TriggerKind::File { .. } => {
+            return trigger.payload.clone();
+        }
     };
     let mut fields = fields.clone();
     for (name, value) in defaults {

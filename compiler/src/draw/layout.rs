@@ -503,6 +503,7 @@ fn trigger_text(trigger: &Trigger) -> String {
         TriggerKind::Event { events, pattern } => {
             format!("on event {}", pattern.clone().unwrap_or_else(|| events.join(", ")))
         }
+        TriggerKind::File { pattern } => format!("on file {pattern}"),
         TriggerKind::Webhook { connection, trigger, .. } => format!("on {connection}.{trigger}"),
     }
 }

@@ -223,6 +223,9 @@ impl<'a> Needs<'a> {
         if let Some(per) = trigger.concurrency.as_ref().and_then(|concurrency| concurrency.per.as_ref()) {
             self.expr(per);
         }
+        if let Some(per) = trigger.gather.as_ref().and_then(|gather| gather.per.as_ref()) {
+            self.expr(per);
+        }
         match &trigger.kind {
             TriggerKind::Http { body, verify, .. } => {
                 body.iter().for_each(|body| self.ty(body));
@@ -232,7 +235,7 @@ impl<'a> Needs<'a> {
             TriggerKind::Event { events, .. } => {
                 events.iter().for_each(|event| self.ty(&Type::Named(event.clone())));
             }
-            TriggerKind::Every(_) | TriggerKind::Cron { .. } => {}
+            TriggerKind::Every(_) | TriggerKind::Cron { .. } | TriggerKind::File { .. } => {}
         }
     }
 

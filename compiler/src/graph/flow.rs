@@ -95,6 +95,7 @@ fn caller(written: &ast::Flow) -> Caller {
     let nobody = |trigger: &ast::Trigger| match trigger.source {
         TriggerSource::Every(_) | TriggerSource::Cron { .. } => Some("a timer starts this flow"),
         TriggerSource::Event(_) => Some("an event starts this flow"),
+        TriggerSource::File(_) => Some("a file starts this flow"),
         TriggerSource::Http { .. } | TriggerSource::Connection(_) => None,
     };
     let mut found = written.triggers.iter().map(|trigger| nobody(trigger).map(|why| (trigger.span, why)));

@@ -15,6 +15,7 @@ mod deadline;
 mod event;
 mod failure;
 mod flow;
+mod gather;
 mod lower;
 mod once;
 mod policy;

@@ -32,9 +32,19 @@ const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
 const COMMON: [&str; 3] = ["concurrency", "at_most", "within"];
 const CRON: [&str; 4] = ["catch_up", "concurrency", "at_most", "within"];
-const EVENT: [&str; 4] = ["dedupe", "concurrency", "at_most", "within"];
-const HTTP: [&str; 6] = ["body", "verify", "dedupe", "concurrency", "at_most", "within"];
-const WEBHOOK: [&str; 5] = ["verify", "dedupe", "concurrency", "at_most", "within"];
+const FILE: [&str; 4] = ["concurrency", "at_most", "batch", "within"];
+const EVENT: [&str; 6] = ["dedupe", "concurrency", "at_most", "batch", "debounce", "within"];
+const HTTP: [&str; 8] = ["body", "verify", "dedupe", "concurrency", "at_most", "batch", "debounce", "within"];
+const WEBHOOK: [&str; 7] = ["verify", "dedupe", "concurrency", "at_most", "batch", "debounce", "within"];
+
+/// What comes with a file.
+fn file_payload() -> Type {
+    Type::Record(IndexMap::from([
+        ("path".to_owned(), Field::of(Type::String)),
+        ("modified_at".to_owned(), Field::of(Type::Timestamp)),
+        ("file".to_owned(), Field::of(Type::File)),
+    ]))
+}
 
 /// A trigger whose payload may be bound.
 struct Bound<'w> {
@@ -112,6 +122,7 @@ impl Lowering<'_> {
             TriggerSource::Cron { line, zone } => {
                 (self.cron(line, zone.as_ref()), schedule::payload(), None, CRON.as_slice())
             }
+            TriggerSource::File(pattern) => (self.on_file(pattern), file_payload(), None, FILE.as_slice()),
             TriggerSource::Event(path) => self.on_event(path)?,
             TriggerSource::Connection(path) => self.webhook(written, path)?,
         };
@@ -125,6 +136,7 @@ impl Lowering<'_> {
         self.el.ambient(Ambient::Item, payload.clone());
         let dedupe = clauses.get("dedupe").and_then(|clause| self.dedupe(clause)).or(own_dedupe);
         let concurrency = clauses.get("concurrency").and_then(|clause| self.limit_of_runs(clause));
+        let gather = self.gather(&clauses);
         self.el.forget(Ambient::Item);
         self.el.scope.pop();
         let at_most = clauses.get("at_most").and_then(|clause| self.at_most(clause));
@@ -141,7 +153,11 @@ impl Lowering<'_> {
         if dedupe.is_none() && says_all && !clauses.contains_key("dedupe") {
             self.no_dedupe(written);
         }
-        Some((Trigger { kind, bind: slot, payload: payload.clone(), dedupe, concurrency, at_most, within }, payload))
+        let trigger = Trigger { kind, bind: slot, payload, dedupe, concurrency, at_most, within, gather };
+        // What is written wrong may be meant as a batch.
+        let is_broken = trigger.gather.is_none() && clauses.contains_key("batch");
+        let bound = if is_broken { Type::Unknown } else { trigger.bound() };
+        Some((trigger, bound))
     }
 
     /// `on http POST "/leads"`
@@ -223,6 +239,28 @@ impl Lowering<'_> {
             None => Millis::seconds(1),
         };
         (TriggerKind::Every(millis), schedule::payload(), None, &COMMON)
+    }
+
+    /// `on file "inbox/*.csv"`
+    fn on_file(&mut self, pattern: &Ident) -> TriggerKind {
+        let text = &pattern.text;
+        let wrong = if text.trim().is_empty() || text.ends_with('/') {
+            Some(("this names no file", "write which files: `on file \"inbox/*.csv\"`"))
+        } else if text.split('/').any(|part| part == "..") {
+            Some(("a path goes down alone", "leave `..` out: paths are below the project's folder, or begin with `/`"))
+        } else if text.contains('\\') {
+            Some(("folders are apart by `/`", "write `inbox/*.csv`, on every system"))
+        } else if text.split('/').any(|part| part.contains("**") && part != "**") {
+            Some(("`**` stands for whole folders", "write `inbox/**/*.csv`, or one `*` for a part of a name"))
+        } else if text.chars().any(|c| matches!(c, '[' | ']' | '{' | '}')) {
+            Some(("only `*`, `?` and `**` stand for others", "write a trigger for each kind of file"))
+        } else {
+            None
+        };
+        if let Some((message, help)) = wrong {
+            self.el.problems.push(Diagnostic::new(Code::E0411, message, pattern.span, "these files").help(help));
+        }
+        TriggerKind::File { pattern: text.clone() }
     }
 
     /// `on event customer.created`, `on event customer.*`
@@ -402,15 +440,18 @@ impl Lowering<'_> {
                 return None;
             }
         };
-        let per = per.map(|per| {
-            let typed = self.el.check(per, Want::default());
-            if holds_secret(&self.el.names.types, &typed.ty) {
-                self.secret(per.span, "a secret can't be a key");
-            }
-            self.el.non_null_or(typed, per, "each run needs a key", "add what holds then: `… ?? other`").expr
-        });
+        let per = per.map(|per| self.key_of_runs(per));
         let limit = self.count(count)?;
         Some(Concurrency { limit, per })
+    }
+
+    /// What tells runs apart that are counted or gathered each for themselves.
+    pub(super) fn key_of_runs(&mut self, per: &ast::Expr) -> Expr {
+        let typed = self.el.check(per, Want::default());
+        if holds_secret(&self.el.names.types, &typed.ty) {
+            self.secret(per.span, "a secret can't be a key");
+        }
+        self.el.non_null_or(typed, per, "each run needs a key", "add what holds then: `… ?? other`").expr
     }
 
     /// `at_most: 100 per 1m`
@@ -457,7 +498,7 @@ impl Lowering<'_> {
     }
 
     /// A duration that is known before the flow runs.
-    fn fixed_duration(&mut self, written: &ast::Expr) -> Option<Millis> {
+    pub(super) fn fixed_duration(&mut self, written: &ast::Expr) -> Option<Millis> {
         let typed = self.el.check(written, Want::of(&Type::Duration));
         match typed.expr {
             Expr::Literal(Value::Duration(millis)) if millis.0 > 0 => Some(millis),
@@ -482,7 +523,9 @@ impl Lowering<'_> {
     fn verify(&mut self, written: &ast::Trigger, clauses: &BTreeMap<&str, &TriggerClause>, kind: &mut TriggerKind) {
         let verify: &mut Option<VerifyCall> = match kind {
             TriggerKind::Http { verify, .. } | TriggerKind::Webhook { verify, .. } => verify,
-            TriggerKind::Every(_) | TriggerKind::Cron { .. } | TriggerKind::Event { .. } => return,
+            TriggerKind::Every(_) | TriggerKind::Cron { .. } | TriggerKind::Event { .. } | TriggerKind::File { .. } => {
+                return;
+            }
         };
         let Some(clause) = clauses.get("verify") else {
             let is_named_wrong = written.clauses.iter().any(|clause| similar(&clause.name.text, ["verify"]).is_some());
@@ -515,7 +558,9 @@ impl Lowering<'_> {
         let head = match &written.source {
             TriggerSource::Http { path, .. } => Span { start: written.span.start, ..path.span },
             TriggerSource::Connection(path) => Span { start: written.span.start, ..path.span() },
-            TriggerSource::Every(_) | TriggerSource::Cron { .. } | TriggerSource::Event(_) => written.span,
+            TriggerSource::Every(_) | TriggerSource::Cron { .. } | TriggerSource::Event(_) | TriggerSource::File(_) => {
+                written.span
+            }
         };
         let mut problem =
             Diagnostic::new(Code::E0603, "nobody checks who sends this webhook", head, "anyone can start the flow");
@@ -545,7 +590,8 @@ impl Lowering<'_> {
             TriggerSource::Http { .. }
             | TriggerSource::Every(_)
             | TriggerSource::Cron { .. }
-            | TriggerSource::Event(_) => return,
+            | TriggerSource::Event(_)
+            | TriggerSource::File(_) => return,
         };
         let name = written.bind.as_ref().map_or(own, |name| name.text.as_str());
         let bind =

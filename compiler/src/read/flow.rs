@@ -63,9 +63,8 @@ impl Reader<'_> {
                     source = Some(ast::TriggerSource::Event(ast::Path { parts }));
                 }
                 Kind::OnFile => {
-                    let keyword = self.keyword(part);
-                    let what = format!("`on {}`", self.word_at(keyword));
-                    self.later(keyword, &what);
+                    let pattern = self.fixed_text(part.child(Kind::Text)?, "which files start a flow");
+                    source = Some(ast::TriggerSource::File(pattern));
                 }
                 Kind::Bind => bind = self.name(part),
                 Kind::TriggerClauses => {

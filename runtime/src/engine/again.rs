@@ -143,6 +143,7 @@ impl Engine {
             gate: None,
             parent: None,
             notes: Vec::new(),
+            gather: None,
         };
         self.inner.accept_queued(new, vec![letter]).await
     }
@@ -226,6 +227,7 @@ impl Inner {
             gate,
             parent: None,
             notes: Vec::new(),
+            gather: None,
         };
         self.accept_queued(new, letters).await
     }
@@ -315,7 +317,7 @@ impl Inner {
         let gates = self.fill(run, &mut turn).await?;
         let done = match self.store.commit(turn.batch.clone()).await? {
             Committed::Done(done) => done,
-            Committed::Duplicate { .. } => Done::default(),
+            Committed::Gathered(_) | Committed::Duplicate { .. } => Done::default(),
         };
         self.carry_out(run, live, turn);
         self.pass_on(done, &gates);

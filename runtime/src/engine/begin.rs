@@ -35,11 +35,11 @@ use crate::{
 pub(super) type Specs = HashMap<RunId, Spec>;
 
 /// A trigger that a run may be started by, with what it may see.
-struct Started<'a> {
-    plan: &'a Plan,
-    trigger: &'a Trigger,
-    payload: &'a Value,
-    env: &'a BTreeMap<String, String>,
+pub(super) struct Started<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) trigger: &'a Trigger,
+    pub(super) payload: &'a Value,
+    pub(super) env: &'a BTreeMap<String, String>,
 }
 
 impl Inner {
@@ -73,7 +73,7 @@ impl Inner {
     }
 
     /// Computes a key over the payload of a trigger.
-    fn key(&self, started: &Started<'_>, key: &Expr) -> Result<Value, Failure> {
+    pub(super) fn key(&self, started: &Started<'_>, key: &Expr) -> Result<Value, Failure> {
         let Started { plan, trigger, payload, env } = *started;
         let mut frame = Frame::new();
         if let Some(slot) = trigger.bind {
@@ -108,9 +108,12 @@ impl Inner {
 
     /// Puts the runs that are not over back where they were: under way, or waiting for room.
     pub(super) async fn recall_gates(self: &Arc<Self>, unfinished: &[Unfinished]) -> Result<(), Error> {
-        for Unfinished { run, progress, gate, .. } in unfinished {
+        for Unfinished { run, progress, gate, gathers, .. } in unfinished {
             let Some(spec) = gate else { continue };
             self.recall(spec).await?;
+            if gathers.is_some() {
+                continue;
+            }
             let gates = &mut self.state().gates;
             match progress {
                 Begun::Yes => gates.put_inside(run, spec),
@@ -192,6 +195,7 @@ impl Inner {
                     gate: None,
                     parent: Some((run.clone(), place)),
                     notes: Vec::new(),
+                    gather: None,
                 };
                 turn.batch.begins.push((id, new));
             }
@@ -257,6 +261,10 @@ impl Inner {
                     tracing::error!(flow = plan.flow, %failure, "the key of `concurrency` can't be computed");
                     None
                 });
+                let gather = self.gather((&plan, &digest), Some(index), &payload, &env).unwrap_or_else(|failure| {
+                    tracing::error!(flow = plan.flow, %failure, "the key of `batch` or `debounce` can't be computed");
+                    None
+                });
                 let at = turn.batch.at;
                 let id = RunId::derived(at, &[run.as_str(), &place.key(run.as_str()), &plan.flow, &index.to_string()]);
                 if let Some(gate) = &gate {
@@ -279,6 +287,7 @@ impl Inner {
                     gate,
                     parent: None,
                     notes: Vec::new(),
+                    gather,
                 };
                 turn.batch.begins.push((id, new));
             }
@@ -288,11 +297,18 @@ impl Inner {
 
     /// Goes on with what else has come of a batch that is on disk: runs that were told something, and new runs.
     pub(super) fn pass_on(self: &Arc<Self>, done: Done, specs: &Specs) {
-        let Done { mailed, begun } = done;
+        let Done { mailed, begun, gathered, .. } = done;
         for run in mailed {
             self.post(&run, Message::Mail);
         }
-        if self.is_closing() || begun.is_empty() {
+        if self.is_closing() {
+            return;
+        }
+        for gathered in gathered {
+            let spec = specs.get(&gathered.run).cloned();
+            self.gathered(gathered, spec);
+        }
+        if begun.is_empty() {
             return;
         }
         for run in begun {

@@ -86,6 +86,8 @@ pub(super) enum Due {
     Gate(String),
     /// Look for runs that wake soon.
     Horizon,
+    /// A run that events are gathered for.
+    Gathering(RunId),
 }
 
 impl Inner {
@@ -121,6 +123,7 @@ impl Inner {
                         return self.halt(error);
                     }
                 }
+                Due::Gathering(run) => drop(self.workers.spawn(Arc::clone(&self).close_gathering(run))),
             }
         }
     }
@@ -218,6 +221,10 @@ impl Inner {
                     events.push(Event::Began { place, attempt });
                 }
                 Message::Begin => {
+                    if live.queued.is_some() {
+                        // More events may have been gathered since it was read.
+                        live.queued = self.store.start(run).await?;
+                    }
                     let start = live.queued.take().filter(|_| live.machine.outcome().is_none());
                     let is_cancelled = events.iter().any(|event| matches!(event, Event::Cancelled { .. }));
                     match start.filter(|_| !is_cancelled) {
@@ -263,7 +270,7 @@ impl Inner {
         }
         let done = match self.store.commit(turn.batch.clone()).await? {
             Committed::Done(done) => done,
-            Committed::Duplicate { .. } => Done::default(),
+            Committed::Gathered(_) | Committed::Duplicate { .. } => Done::default(),
         };
         self.carry_out(run, &live, turn);
         self.pass_on(done, &gates);
@@ -440,7 +447,7 @@ impl Inner {
         let standing = Standing { state: RunState::NeedsDecision, reason, wake_at: None, outcome: None };
         let batch = Batch::new(run.clone(), standing, self.settings.clock.now());
         match self.store.commit(batch).await {
-            Ok(Committed::Done(_) | Committed::Duplicate { .. }) => self.waiters.wake(run),
+            Ok(Committed::Done(_) | Committed::Gathered(_) | Committed::Duplicate { .. }) => self.waiters.wake(run),
             Err(error) => self.halt(error),
         }
     }

@@ -16,6 +16,7 @@ mod deploy;
 mod drive;
 mod env;
 mod gate;
+mod gather;
 mod live;
 mod notes;
 mod pinned;
@@ -41,7 +42,7 @@ pub use self::{
     again::{Redo, RedoError},
     progress::{Happening, Progress, StepEnd},
     settings::{Limits, Settings},
-    submit::{Accepted, Newness, Submission, SubmitError, started_by},
+    submit::{Accepted, Newness, Share, Submission, SubmitError, started_by},
     tidy::Removed,
     wait::{Answer, ControlError},
 };
@@ -49,14 +50,15 @@ use self::{
     deploy::Deployed,
     drive::{Cell, Due},
 };
+use crate::{
+    blob::Blobs,
+    store::{Begun, Error, Gathered, Sqlite, Store},
+    timer::Timers,
+    worker::Workers,
+};
 pub use crate::{
     journal::RunId,
     store::{Filter, RunDetail, RunState, RunSummary},
-};
-use crate::{
-    store::{Begun, Error, Sqlite, Store},
-    timer::Timers,
-    worker::Workers,
 };
 
 /// How many runs are brought into memory at the same time.
@@ -102,6 +104,8 @@ struct State {
     cells: HashMap<RunId, Cell>,
     /// Runs that wait for room.
     gates: gate::Gates,
+    /// Runs that events are gathered for.
+    gathering: HashMap<RunId, gather::Gathering>,
 }
 
 impl Engine {
@@ -156,7 +160,10 @@ impl Engine {
                     if run.mail > 0 {
                         inner.post(&run.run, drive::Message::Mail);
                     }
-                    if run.gate.is_none() {
+                    if let Some(until) = run.gathers {
+                        let gathered = Gathered { run: run.run.clone(), until: Some(until) };
+                        inner.gathered(gathered, run.gate.clone());
+                    } else if run.gate.is_none() {
                         inner.post(&run.run, drive::Message::Begin);
                     }
                 }
@@ -179,6 +186,11 @@ impl Engine {
     /// called once, within a tokio runtime, and not beside [`Engine::resume`], which does the same.
     pub fn watch(&self) {
         self.inner.watch.spawn(Arc::clone(&self.inner).watch_timers());
+    }
+
+    /// Where the bytes of files lie.
+    pub(crate) fn blobs(&self) -> Arc<dyn Blobs> {
+        Arc::clone(&self.inner.settings.blobs)
     }
 
     /// How many runs that are not over stand how.

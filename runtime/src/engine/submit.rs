@@ -22,7 +22,7 @@ use crate::{
     blob,
     machine::{Event, Start},
     observe::Trace,
-    store::{Batch, Committed, Dedupe, Done, Error, NO_ROOM, NewRun, SameBody, Standing},
+    store::{Batch, Committed, Dedupe, Done, Error, GATHERS, NO_ROOM, NewRun, SameBody, Standing},
 };
 
 /// What starts a run.
@@ -44,6 +44,17 @@ pub struct Submission {
     pub trace: Option<Trace>,
     /// What the trigger keeps, by key: on disk together with the run.
     pub notes: BTreeMap<String, String>,
+    /// Whether the payload is all that the run sees.
+    pub share: Share,
+}
+
+/// Whether a payload is all that a run sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    /// It is one event, of which the trigger may gather several for one run.
+    Event,
+    /// It is: the run begins at once.
+    Whole,
 }
 
 impl Submission {
@@ -51,7 +62,18 @@ impl Submission {
     pub fn with_params(flow: impl Into<String>, params: Value) -> Self {
         let notes = BTreeMap::new();
         let flow = flow.into();
-        Self { flow, plan: None, trigger: None, payload: params, dedupe: None, body_digest: None, notes, trace: None }
+        let share = Share::Whole;
+        Self {
+            flow,
+            plan: None,
+            trigger: None,
+            payload: params,
+            dedupe: None,
+            body_digest: None,
+            notes,
+            trace: None,
+            share,
+        }
     }
 }
 
@@ -163,7 +185,7 @@ impl Inner {
     }
 
     async fn accept(self: Arc<Self>, submission: Submission) -> Result<Accepted, SubmitError> {
-        let Submission { flow, plan, trigger, payload, dedupe, body_digest, notes, trace } = submission;
+        let Submission { flow, plan, trigger, payload, dedupe, body_digest, notes, trace, share } = submission;
         let payload = blob::settle(&*self.settings.blobs, payload).await.map_err(Error::from)?;
         let deployed = self.state().deployed.get(&flow).cloned();
         let Deployed { digest, plan, env, draws } = match (deployed, plan) {
@@ -188,10 +210,16 @@ impl Inner {
         if let Some(gate) = &gate {
             self.recall(gate).await?;
         }
+        let gather = match share {
+            Share::Event => self.gather((&plan, &digest), trigger, &payload, &set),
+            Share::Whole => Ok(None),
+        };
+        let gather = gather.map_err(|failure| SubmitError::Broken(failure.message))?;
         let now = self.settings.clock.now();
         let chance = &self.settings.chance;
         let run = RunId::new(now, u128::from(chance.draw()) << 64 | u128::from(chance.draw()));
-        let new = NewRun { flow, plan: digest, trigger: words, dedupe, queued: None, gate, parent: None, notes };
+        let new =
+            NewRun { flow, plan: digest, trigger: words, dedupe, queued: None, gate, parent: None, notes, gather };
         // What nobody keeps is not written down.
         let trace = trace.filter(|trace| self.settings.observer.samples(trace).is_some());
         let start = Start {
@@ -202,6 +230,9 @@ impl Inner {
             trace,
             again: None,
         };
+        if new.gather.is_some() {
+            return self.accept_into(&run, NewRun { queued: Some(start), ..new }, now).await;
+        }
         if let Some(gate) = &new.gate
             && let Some(waiting) = self.state().gates.is_full(gate, self.settings.limits.waiting)
         {
@@ -224,6 +255,28 @@ impl Inner {
             self.open_gates();
         }
         accepted
+    }
+
+    /// Puts an event on disk that becomes a run together with others.
+    async fn accept_into(self: &Arc<Self>, run: &RunId, new: NewRun, now: Instant) -> Result<Accepted, SubmitError> {
+        let (gate, flow) = (new.gate.clone(), new.flow.clone());
+        let trace = Trace::of(run, new.queued.as_ref().and_then(|start| start.trace));
+        let reason = Some(GATHERS.to_owned());
+        let standing = Standing { state: RunState::Waiting, reason, wake_at: None, outcome: None };
+        let batch = Batch { new: Some(new), ..Batch::new(run.clone(), standing, now) };
+        match self.commit_new(batch).await? {
+            Err(known) => Ok(known),
+            Ok(Done { gathered, .. }) => {
+                let into = gathered.first().map_or(run, |gathered| &gathered.run).clone();
+                for gathered in gathered {
+                    if gathered.run == *run {
+                        self.tell(run, &flow, trace, now, Happening::Standing(RunState::Waiting));
+                    }
+                    self.gathered(gathered, gate.clone());
+                }
+                Ok(Accepted { run: into, is_new: Newness::New })
+            }
+        }
     }
 
     /// Puts a run on disk that begins at once.
@@ -271,6 +324,7 @@ impl Inner {
     async fn commit_new(self: &Arc<Self>, batch: Batch) -> Result<Result<Done, Accepted>, SubmitError> {
         match self.store.commit(batch).await {
             Ok(Committed::Done(done)) => Ok(Ok(done)),
+            Ok(Committed::Gathered(gathered)) => Ok(Ok(Done { gathered: vec![gathered], ..Done::default() })),
             Ok(Committed::Duplicate { run, body: SameBody::Yes }) => {
                 Ok(Err(Accepted { run, is_new: Newness::Duplicate }))
             }
@@ -315,6 +369,7 @@ pub fn started_by(trigger: &Trigger) -> String {
         TriggerKind::Every(every) => format!("every {every}"),
         TriggerKind::Webhook { connection, trigger, .. } => format!("{connection}.{trigger}"),
         TriggerKind::Cron { line, zone, .. } => format!("cron {line} in {zone}"),
+        TriggerKind::File { pattern } => format!("file {pattern}"),
         TriggerKind::Event { events, pattern } => match pattern {
             Some(pattern) => format!("event {pattern}"),
             None => format!("event {}", events.join(", ")),

@@ -10,12 +10,12 @@ use std::{
 };
 
 use async_trait::async_trait;
-use flow_model::{file::Sha256, units::Instant};
+use flow_model::{file::Sha256, plan::Keep, units::Instant, value::Value};
 
 use super::{
-    Batch, Begun, Bus, Committed, DeadLetter, Dedupe, Done, Error, Expiry, Filter, Gate, Letter, Letters, NO_ROOM,
-    NewRun, Note, RunDetail, RunState, RunSummary, SameBody, Store, Tidied, Unfinished, WhichLetters, large::refers,
-    write::text,
+    Batch, Begun, Bus, Committed, DeadLetter, Dedupe, Done, Error, Expiry, Filter, GATHERS, Gate, Gather, Gathered,
+    Letter, Letters, NO_ROOM, NewRun, Note, RunDetail, RunState, RunSummary, SameBody, Store, Tidied, Unfinished,
+    WhichLetters, large::refers, write::text,
 };
 use crate::{
     journal::{self, History, Row, RunId},
@@ -36,6 +36,9 @@ struct Tables {
     /// By event, run, and the text of the place.
     waits: BTreeMap<(String, RunId, String), Place>,
     mail: BTreeMap<i64, (RunId, Event)>,
+    /// By scope and key.
+    gatherings: BTreeMap<(String, String), Gathering>,
+    gathered: BTreeMap<RunId, Vec<Value>>,
     accepted: u64,
 }
 
@@ -50,6 +53,16 @@ struct Kept {
     gate: Option<Gate>,
     begun_at: Option<Instant>,
     parent: Option<(RunId, Place)>,
+}
+
+/// A run that events are gathered for.
+#[derive(Clone, Debug)]
+struct Gathering {
+    run: RunId,
+    at_latest: Option<Instant>,
+    until: Instant,
+    count: i64,
+    bytes: i64,
 }
 
 /// An event that is remembered.
@@ -73,7 +86,15 @@ impl Memory {
 
 impl Tables {
     fn commit(&mut self, batch: Batch) -> Committed {
-        let at = batch.at;
+        let (at, is_new) = (batch.at, batch.new.is_some());
+        if batch.closes {
+            let is_due = |open: &&Gathering| open.run == batch.run && open.until <= at;
+            let closed = self.gatherings.values().any(|open| is_due(&open));
+            if closed {
+                self.end(&batch.run);
+            }
+            return Committed::Done(Done { closed, ..Done::default() });
+        }
         if let Some(new) = batch.new
             && let Some(duplicate) = self.insert(&batch.run, new, at)
         {
@@ -87,8 +108,10 @@ impl Tables {
         }
         let mut done = Done::default();
         for (begun, new) in batch.begins {
-            if self.insert(&begun, new, at).is_none() {
-                done.begun.push(begun);
+            match self.insert(&begun, new, at) {
+                None => done.begun.push(begun),
+                Some(Committed::Gathered(gathered)) => done.gathered.push(gathered),
+                Some(Committed::Done(_) | Committed::Duplicate { .. }) => {}
             }
         }
         let (state, outcome) = (batch.standing.state, batch.standing.outcome.clone());
@@ -105,6 +128,10 @@ impl Tables {
             summary.ended_at = summary.ended_at.or(state.is_final().then_some(at));
             summary.outcome = summary.outcome.take().or(batch.standing.outcome);
             summary.answer = summary.answer.take().or(batch.answer);
+        }
+        if !is_new && (batch.begun_at.is_some() || state.is_final()) {
+            self.gatherings.retain(|_, open| open.run != batch.run);
+            self.gathered.remove(&batch.run);
         }
         batch.read.iter().for_each(|id| drop(self.mail.remove(id)));
         for act in batch.bus {
@@ -138,16 +165,79 @@ impl Tables {
     }
 
     fn insert(&mut self, run: &RunId, new: NewRun, at: Instant) -> Option<Committed> {
-        self.keep(new.notes);
-        if let Some(duplicate) = new.dedupe.and_then(|dedupe| self.remember(run, dedupe, at)) {
+        self.keep(new.notes.clone());
+        if let (Some(gather), Some(start)) = (new.gather.clone(), new.queued.clone()) {
+            return Some(self.gather(run, new, gather, start, at));
+        }
+        if let Some(duplicate) = new.dedupe.clone().and_then(|dedupe| self.remember(run, dedupe, at)) {
             return Some(duplicate);
         }
         if self.runs.contains_key(run) {
             return Some(Committed::Duplicate { run: run.clone(), body: SameBody::Yes });
         }
+        self.add(run, new, NO_ROOM, at);
+        None
+    }
+
+    /// Adds an event to the run that is gathering, or begins to gather with it.
+    fn gather(&mut self, run: &RunId, new: NewRun, gather: Gather, start: Start, at: Instant) -> Committed {
+        let key = (gather.scope, gather.key);
+        let found = self.gatherings.get(&key).cloned();
+        let run = found.as_ref().map_or(run, |open| &open.run).clone();
+        if let Some(duplicate) = new.dedupe.clone().and_then(|dedupe| self.remember(&run, dedupe, at)) {
+            return duplicate;
+        }
+        if found.is_none() {
+            self.add(&run, new, GATHERS, at);
+        }
+        let mut open = found.unwrap_or(Gathering {
+            run: run.clone(),
+            at_latest: gather.at_latest,
+            until: gather.until,
+            count: 0,
+            bytes: 0,
+        });
+        open.count += 1;
+        open.until = open.at_latest.map_or(gather.until, |at_latest| gather.until.min(at_latest));
+        let most = match gather.keep {
+            Keep::Latest { .. } => {
+                if let Some(kept) = self.runs.get_mut(&run) {
+                    kept.start = Some(start);
+                }
+                None
+            }
+            Keep::All { most, .. } => {
+                open.bytes += i64::try_from(text(&start.payload).len()).unwrap_or(i64::MAX);
+                self.gathered.entry(run.clone()).or_default().push(start.payload);
+                Some(most)
+            }
+        };
+        if most.is_some_and(|most| open.count >= i64::from(most) || open.bytes >= gather::LARGE) {
+            self.end(&run);
+            return Committed::Gathered(Gathered { run, until: None });
+        }
+        let until = open.until;
+        self.gatherings.insert(key, open);
+        if let Some(kept) = self.runs.get_mut(&run) {
+            kept.summary.wake_at = Some(until);
+        }
+        Committed::Gathered(Gathered { run, until: Some(until) })
+    }
+
+    /// Gathers no more for a run.
+    fn end(&mut self, run: &RunId) {
+        self.gatherings.retain(|_, open| open.run != *run);
+        if let Some(kept) = self.runs.get_mut(run) {
+            kept.summary.wake_at = None;
+            kept.summary.reason = Some(NO_ROOM.to_owned());
+        }
+    }
+
+    /// Adds a run; one that does not begin at once waits for what is said.
+    fn add(&mut self, run: &RunId, new: NewRun, waits: &str, at: Instant) {
         self.accepted += 1;
         let (state, reason) = match new.queued {
-            Some(_) => (RunState::Waiting, Some(NO_ROOM.to_owned())),
+            Some(_) => (RunState::Waiting, Some(waits.to_owned())),
             None => (RunState::Running, None),
         };
         let summary = RunSummary {
@@ -173,7 +263,6 @@ impl Tables {
             parent: new.parent,
         };
         self.runs.insert(run.clone(), kept);
-        None
     }
 
     /// Remembers the key of an event, or finds the run that it has started before.
@@ -192,7 +281,13 @@ impl Tables {
     }
 
     fn keep(&mut self, notes: Vec<Note>) {
-        self.notes.extend(notes.into_iter().map(|note| ((note.scope, note.key), note.text)));
+        for note in notes {
+            let key = (note.scope, note.key);
+            match note.text.is_empty() {
+                true => drop(self.notes.remove(&key)),
+                false => drop(self.notes.insert(key, note.text)),
+            }
+        }
     }
 
     fn settle(&mut self, letter: i64, how: String) {
@@ -226,6 +321,7 @@ impl Tables {
             wake_at: run.summary.wake_at,
             progress: if run.start.is_none() { Begun::Yes } else { Begun::NotYet },
             gate: run.gate.clone(),
+            gathers: self.gatherings.values().find(|open| open.run == *id).map(|open| open.until),
             mail: self.mail.values().filter(|(to, _)| to == id).count() as u64,
         }
     }
@@ -266,6 +362,7 @@ impl Tables {
                 || of(text(&run.summary.answer))
         }) || self.letters.values().any(|(letter, _)| of(text(&letter.value)))
             || self.mail.values().any(|(_, event)| of(text(event)))
+            || self.gathered.values().any(|payloads| of(text(payloads)))
     }
 }
 
@@ -294,7 +391,12 @@ impl Store for Memory {
     }
 
     async fn start(&self, run: &RunId) -> Result<Option<Start>, Error> {
-        Ok(self.lock().runs.get(run).and_then(|run| run.start.clone()))
+        let tables = self.lock();
+        let start = tables.runs.get(run).and_then(|run| run.start.clone());
+        Ok(start.map(|start| match tables.gathered.get(run) {
+            Some(gathered) => Start { payload: Value::List(gathered.clone()), ..start },
+            None => start,
+        }))
     }
 
     async fn mail(&self, run: &RunId) -> Result<Vec<(i64, Event)>, Error> {

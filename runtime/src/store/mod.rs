@@ -5,6 +5,7 @@
 //! machine, [`Memory`] the one for tests. Reading works beside a process that writes: see [`read`].
 
 mod expire;
+mod gather;
 mod large;
 mod lock;
 mod memory;
@@ -27,6 +28,7 @@ use std::{
 use async_trait::async_trait;
 use flow_model::{
     file::Sha256,
+    plan::Keep,
     schema::Rate,
     units::{Instant, Millis},
     value::Value,
@@ -46,6 +48,9 @@ use crate::{
 
 /// Why a run waits that has not begun.
 pub(crate) const NO_ROOM: &str = "waits for its turn: as many runs as may be are under way";
+
+/// Why a run waits that more events are gathered for.
+pub(crate) const GATHERS: &str = "gathers events before it begins";
 
 /// Why the store did not do what it was asked for.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -135,6 +140,8 @@ pub struct Batch {
     pub mail: Vec<(RunId, Event)>,
     /// What it has been told and need not hear again.
     pub read: Vec<i64>,
+    /// No more events are gathered for it, if that time has come; then nothing else is written.
+    pub closes: bool,
     /// Dead letters that are dealt with by it, and how.
     pub settles: Vec<(i64, String)>,
     /// When it began, if that is in this turn.
@@ -157,6 +164,7 @@ impl Batch {
             begins: Vec::new(),
             mail: Vec::new(),
             read: Vec::new(),
+            closes: false,
             settles: Vec::new(),
             begun_at: None,
             at,
@@ -206,6 +214,32 @@ pub struct NewRun {
     pub parent: Option<(RunId, Place)>,
     /// What its trigger keeps, also where the event is known and no run begins.
     pub notes: Vec<Note>,
+    /// How several events become one run: the one that is gathering already takes this one's event.
+    pub gather: Option<Gather>,
+}
+
+/// How several events become one run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gather {
+    /// What events are gathered within: the flow, its trigger, and its plan.
+    pub scope: String,
+    /// `per`: each of these for itself.
+    pub key: String,
+    /// Which events the run sees.
+    pub keep: Keep,
+    /// When it begins if this event is the last one.
+    pub until: Instant,
+    /// When it begins at the latest if this event is the first one.
+    pub at_latest: Option<Instant>,
+}
+
+/// A run that events are gathered for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gathered {
+    /// The run.
+    pub run: RunId,
+    /// When it begins; none when it begins now.
+    pub until: Option<Instant>,
 }
 
 /// What a trigger keeps of what it has seen: the latest time of a schedule, a cursor, a file. The latest text of a key
@@ -216,7 +250,7 @@ pub struct Note {
     pub scope: String,
     /// The key.
     pub key: String,
-    /// What is kept.
+    /// What is kept; with an empty text, the key is forgotten.
     pub text: String,
 }
 
@@ -338,6 +372,8 @@ pub struct Emitted {
 pub enum Committed {
     /// It is on disk.
     Done(Done),
+    /// The event is on disk, and several of its kind become this run.
+    Gathered(Gathered),
     /// Nothing was written but the notes of the trigger: the event is known, and this is its run.
     Duplicate {
         /// The run.
@@ -354,6 +390,10 @@ pub struct Done {
     pub mailed: Vec<RunId>,
     /// Those of its runs that are new; the others were begun before.
     pub begun: Vec<RunId>,
+    /// Runs that have gathered one more event.
+    pub gathered: Vec<Gathered>,
+    /// No more events are gathered for the run.
+    pub closed: bool,
 }
 
 /// Whether a repeated event has the body of the first one.
@@ -493,6 +533,8 @@ pub struct Unfinished {
     pub progress: Begun,
     /// How many runs of its kind may be under way.
     pub gate: Option<Gate>,
+    /// Until when events are gathered for it.
+    pub gathers: Option<Instant>,
     /// How many things it has been told and not heard.
     pub mail: u64,
 }

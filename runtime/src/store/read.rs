@@ -6,7 +6,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use flow_model::{file::Sha256 as BlobDigest, units::Instant};
+use flow_model::{file::Sha256 as BlobDigest, units::Instant, value::Value};
 use rusqlite::{Connection, OptionalExtension as _, ToSql, types::Type};
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
@@ -233,7 +233,8 @@ impl Reader {
     fn unfinished(&self, which: &str, until: Instant) -> Result<Vec<Unfinished>, Error> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached(&format!(
-            "select id, state, wake_at, start is null, gate, (select count(*) from mail where mail.run = runs.id)
+            "select id, state, wake_at, start is null, gate, (select count(*) from mail where mail.run = runs.id),
+                    (select until from gatherings where gatherings.run = runs.id)
              from runs where rowid in ({which}) order by rowid"
         ))?;
         let runs = statement.query_map([until.0], |row| {
@@ -244,6 +245,7 @@ impl Reader {
                 progress: if row.get(3)? { Begun::Yes } else { Begun::NotYet },
                 gate: optional_json(row, 4)?,
                 mail: u64::try_from(row.get::<_, i64>(5)?).unwrap_or(0),
+                gathers: row.get::<_, Option<i64>>(6)?.map(Instant),
             })
         })?;
         Ok(runs.collect::<Result<_, _>>()?)
@@ -307,7 +309,16 @@ impl Reader {
     pub(super) fn start(&self, run: &RunId) -> Result<Option<Start>, Error> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached("select start from runs where id = ?")?;
-        Ok(statement.query_row([run.as_str()], |row| self.optional_json(row, 0)).optional()?.flatten())
+        let start: Option<Start> =
+            statement.query_row([run.as_str()], |row| self.optional_json(row, 0)).optional()?.flatten();
+        let Some(start) = start else { return Ok(None) };
+        let mut statement = connection.prepare_cached("select payload from gathered where run = ? order by id")?;
+        let gathered = statement.query_map([run.as_str()], |row| self.json(row, 0))?;
+        let gathered: Vec<Value> = gathered.collect::<Result<_, _>>()?;
+        Ok(Some(match gathered.is_empty() {
+            true => start,
+            false => Start { payload: Value::List(gathered), ..start },
+        }))
     }
 
     pub(super) fn mail(&self, run: &RunId) -> Result<Vec<(i64, Event)>, Error> {

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction};
 use super::{Error, large::refers};
 
 /// The version of the tables.
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 
 /// The database's name in the data folder.
 pub(super) const FILE: &str = "journal.sqlite";
@@ -106,8 +106,25 @@ alter table dead_letters add column settled text;
 create index dead_letters_open on dead_letters (id) where settled is null;
 ";
 
-/// What version 5 adds: which run names which blob; runs that are awake, due, gated or old are found among many others.
+/// What version 5 adds: runs that several events are gathered for, and those events.
 const FIFTH: &str = "
+create table gatherings (
+    scope text not null,
+    key text not null,
+    run text not null,
+    until integer not null,
+    at_latest integer,
+    count integer not null,
+    bytes integer not null,
+    primary key (scope, key)
+) strict, without rowid;
+create index gatherings_by_run on gatherings (run);
+create table gathered (id integer primary key, run text not null, payload text not null) strict;
+create index gathered_by_run on gathered (run);
+";
+
+/// What version 6 adds: which run names which blob; runs that are awake, due, gated or old are found among many others.
+const SIXTH: &str = "
 drop index runs_unfinished;
 create index runs_open on runs (state, id) where ended_at is null;
 create index runs_due on runs (wake_at, id) where ended_at is null and wake_at is not null;
@@ -128,6 +145,7 @@ const TEXTS: &str = "
 select run, body from journal where instr(body, '\"$file\"')
 union all select run, body from mail where instr(body, '\"$file\"')
 union all select run, value from events where instr(value, '\"$file\"')
+union all select run, payload from gathered where instr(payload, '\"$file\"')
 union all select run, value from dead_letters where instr(value, '\"$file\"')
 union all select id, coalesce(start, '') || coalesce(outcome, '') || coalesce(answer, '') from runs
     where instr(coalesce(start, '') || coalesce(outcome, '') || coalesce(answer, ''), '\"$file\"')";
@@ -149,12 +167,12 @@ pub(super) fn open(folder: &Path) -> Result<Connection, Error> {
     }
     if found < VERSION {
         let transaction = connection.transaction()?;
-        for (version, tables) in [(1, TABLES), (2, SECOND), (3, THIRD), (4, FOURTH), (5, FIFTH)] {
+        for (version, tables) in [(1, TABLES), (2, SECOND), (3, THIRD), (4, FOURTH), (5, FIFTH), (6, SIXTH)] {
             if found < version {
                 transaction.execute_batch(tables)?;
             }
         }
-        if (1..5).contains(&found) {
+        if (1..6).contains(&found) {
             name_files(&transaction)?;
         }
         transaction.pragma_update(None, "user_version", VERSION)?;

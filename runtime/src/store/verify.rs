@@ -102,6 +102,7 @@ mod tests {
                 gate: None,
                 parent: None,
                 notes: Vec::new(),
+                gather: None,
             };
             let standing = Standing { state: RunState::Running, reason: None, wake_at: None, outcome: None };
             let batch = Batch { new: Some(new), rows, ..Batch::new(run.clone(), standing, Instant(1)) };

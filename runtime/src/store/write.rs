@@ -21,7 +21,7 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use super::{
-    Batch, Committed, Dedupe, Done, Error, Expiry, NewRun, Note, RunState, SameBody, Tidied, expire,
+    Batch, Committed, Dedupe, Done, Error, Expiry, NewRun, Note, RunState, SameBody, Tidied, expire, gather,
     large::{Large, refers},
     told,
 };
@@ -280,6 +280,10 @@ impl Texts<'_> {
 
 fn write(texts: &Texts<'_>, batch: &Batch) -> Result<Committed, Error> {
     let (run, transaction) = (batch.run.as_str(), texts.transaction);
+    if batch.closes {
+        let closed = gather::close(transaction, &batch.run, batch.at)?;
+        return Ok(Committed::Done(Done { closed, ..Done::default() }));
+    }
     if let Some(new) = &batch.new
         && let Some(duplicate) = insert(texts, &batch.run, new, batch.at)?
     {
@@ -312,8 +316,10 @@ fn write(texts: &Texts<'_>, batch: &Batch) -> Result<Committed, Error> {
     }
     let mut done = Done::default();
     for (begun, new) in &batch.begins {
-        if insert(texts, begun, new, batch.at)?.is_none() {
-            done.begun.push(begun.clone());
+        match insert(texts, begun, new, batch.at)? {
+            None => done.begun.push(begun.clone()),
+            Some(Committed::Gathered(gathered)) => done.gathered.push(gathered),
+            Some(Committed::Done(_) | Committed::Duplicate { .. }) => {}
         }
     }
     let standing = &batch.standing;
@@ -335,12 +341,21 @@ fn write(texts: &Texts<'_>, batch: &Batch) -> Result<Committed, Error> {
             batch.begun_at.map(|at| at.0),
             !batch.rows.is_empty(),
         ])?;
+    if batch.new.is_none() && (batch.begun_at.is_some() || standing.state.is_final()) {
+        gather::forget(transaction, &batch.run)?;
+    }
     told::tell(texts, batch, &mut done)?;
     Ok(Committed::Done(done))
 }
 
 fn keep(transaction: &Transaction<'_>, notes: &[Note]) -> Result<(), Error> {
     for note in notes {
+        if note.text.is_empty() {
+            transaction
+                .prepare_cached("delete from notes where scope = ? and key = ?")?
+                .execute(params![note.scope, note.key])?;
+            continue;
+        }
         transaction
             .prepare_cached("insert or replace into notes (scope, key, text) values (?, ?, ?)")?
             .execute(params![note.scope, note.key, note.text])?;
@@ -356,19 +371,36 @@ fn settle(transaction: &Transaction<'_>, letter: i64, how: &str) -> Result<(), E
     Ok(())
 }
 
-/// Adds a run, unless its event or itself is known.
+/// Adds a run, unless its event or itself is known, or the event goes into a run that gathers.
 fn insert(texts: &Texts<'_>, run: &RunId, new: &NewRun, at: Instant) -> Result<Option<Committed>, Error> {
     let transaction = texts.transaction;
     keep(transaction, &new.notes)?;
+    if let (Some(gather), Some(start)) = (&new.gather, &new.queued) {
+        return gather::add(texts, run, new, (gather, start), at).map(Some);
+    }
     if let Some(dedupe) = &new.dedupe
         && let Some(duplicate) = remember(transaction, run, dedupe, at)?
     {
         return Ok(Some(duplicate));
     }
+    let added = insert_run(texts, run, new, super::NO_ROOM, at)?;
+    let known = || Committed::Duplicate { run: run.clone(), body: SameBody::Yes };
+    Ok((added == 0).then(known))
+}
+
+/// Adds a run, unless it is known; one that does not begin at once waits for what is said. Says how many were added.
+pub(super) fn insert_run(
+    texts: &Texts<'_>,
+    run: &RunId,
+    new: &NewRun,
+    waits: &str,
+    at: Instant,
+) -> Result<usize, Error> {
     let parent = new.parent.as_ref().map(|(run, place)| text(&(run, place)));
     let state = if new.queued.is_some() { RunState::Waiting.name() } else { "" };
-    let reason = new.queued.as_ref().map(|_| super::NO_ROOM);
-    let added = transaction
+    let reason = new.queued.as_ref().map(|_| waits);
+    let added = texts
+        .transaction
         .prepare_cached(
             "insert or ignore into runs
              (id, flow, plan, started_by, state, reason, started_at, start, gate, gate_scope, parent)
@@ -387,12 +419,17 @@ fn insert(texts: &Texts<'_>, run: &RunId, new: &NewRun, at: Instant) -> Result<O
             new.gate.as_ref().map(|gate| &gate.scope),
             parent,
         ])?;
-    let known = || Committed::Duplicate { run: run.clone(), body: SameBody::Yes };
-    Ok((added == 0).then(known))
+    Ok(added)
+}
+
+pub(super) fn run_id(text: &str) -> Result<RunId, Error> {
+    text.parse().map_err(|error: crate::journal::BadRunId| {
+        rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error.into()).into()
+    })
 }
 
 /// Remembers the key of an event, or finds the run that it has started before.
-fn remember(
+pub(super) fn remember(
     transaction: &Transaction<'_>,
     run: &RunId,
     dedupe: &Dedupe,
@@ -405,9 +442,7 @@ fn remember(
         })
         .optional()?;
     if let Some((known, body_digest)) = known {
-        let run: RunId = known.parse().map_err(|error: crate::journal::BadRunId| {
-            rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error.into())
-        })?;
+        let run = run_id(&known)?;
         let body = match (&body_digest, &dedupe.body_digest) {
             (Some(first), Some(now)) if first != now => SameBody::No,
             _ => SameBody::Yes,

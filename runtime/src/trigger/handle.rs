@@ -23,7 +23,7 @@ use super::{
     route::{Entry, Table},
 };
 use crate::{
-    engine::{Accepted, Answer, Engine, Newness, RunId, RunState, Submission, SubmitError},
+    engine::{Accepted, Answer, Engine, Newness, RunId, RunState, Share, Submission, SubmitError},
     observe::{Trace, name::TRACEPARENT},
     timer::Clock,
 };
@@ -103,6 +103,7 @@ impl Desk {
                 body_digest: Some(wanted.digest),
                 trace,
                 notes: BTreeMap::new(),
+                share: Share::Event,
             })
         });
         let (mut runs, mut conflicts, mut problem) = (Vec::new(), Vec::new(), None);
@@ -167,7 +168,9 @@ fn find<'t>(table: &'t Table, request: &Request) -> Result<&'t Entry, Problem> {
 
 /// Says whether the flow may answer its caller.
 fn responds(wanted: &Wanted) -> bool {
-    wanted.plan.graph.node_weights().any(|node| matches!(node.kind, NodeKind::Respond { .. }))
+    // One that is gathered with others waits for them first.
+    let gathers = wanted.plan.triggers.get(wanted.trigger).is_some_and(|trigger| trigger.gather.is_some());
+    !gathers && wanted.plan.graph.node_weights().any(|node| matches!(node.kind, NodeKind::Respond { .. }))
 }
 
 fn texts(runs: &[RunId]) -> Vec<String> {

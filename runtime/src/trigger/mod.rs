@@ -7,10 +7,12 @@
 mod challenge;
 mod counters;
 mod event;
+mod file;
 mod form;
 mod handle;
 mod limits;
 mod multipart;
+mod pattern;
 mod payload;
 mod probe;
 mod problem;

@@ -49,7 +49,10 @@ impl Rhythm {
                 let zone = TimeZone::get(zone).map_err(|_| broken(format!("time zone `{zone}`")))?;
                 Ok(Some((Self::Cron(Box::new(line), zone), *catch_up)))
             }
-            TriggerKind::Http { .. } | TriggerKind::Webhook { .. } | TriggerKind::Event { .. } => Ok(None),
+            TriggerKind::Http { .. }
+            | TriggerKind::Webhook { .. }
+            | TriggerKind::Event { .. }
+            | TriggerKind::File { .. } => Ok(None),
         }
     }
 

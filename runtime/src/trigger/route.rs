@@ -149,7 +149,9 @@ impl Listener {
     pub(super) fn verify(&self) -> Option<&VerifyCall> {
         match &self.trigger().kind {
             TriggerKind::Http { verify, .. } | TriggerKind::Webhook { verify, .. } => verify.as_ref(),
-            TriggerKind::Every(_) | TriggerKind::Cron { .. } | TriggerKind::Event { .. } => None,
+            TriggerKind::Every(_) | TriggerKind::Cron { .. } | TriggerKind::Event { .. } | TriggerKind::File { .. } => {
+                None
+            }
         }
     }
 
@@ -177,7 +179,9 @@ impl Table {
     fn add(&mut self, mut listener: Listener) -> Result<(), Error> {
         let flow = listener.plan.flow.clone();
         let (method, path) = match &listener.trigger().kind {
-            TriggerKind::Every(_) | TriggerKind::Cron { .. } | TriggerKind::Event { .. } => return Ok(()),
+            TriggerKind::Every(_) | TriggerKind::Cron { .. } | TriggerKind::Event { .. } | TriggerKind::File { .. } => {
+                return Ok(());
+            }
             TriggerKind::Http { method, path, .. } => {
                 // As it stands in a request, where letters outside ASCII are escaped (RFC 3986, section 2.5).
                 (method.to_ascii_uppercase(), utf8_percent_encode(path, CONTROLS).to_string())

@@ -14,7 +14,7 @@ use flow_model::{
 
 use super::{rhythm::Rhythm, route::Error};
 use crate::{
-    engine::{Engine, Submission, SubmitError, started_by},
+    engine::{Engine, Share, Submission, SubmitError, started_by},
     store,
     timer::Clock,
 };
@@ -96,6 +96,7 @@ impl Schedule {
             body_digest: None,
             trace: None,
             notes: note(at),
+            share: Share::Whole,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    path::PathBuf,
     sync::{Arc, RwLock},
 };
 
@@ -13,6 +14,7 @@ use url::Url;
 use super::{
     Counters, Limits,
     event::Setting,
+    file::{self, Watched, watched},
     handle::{self, Desk},
     probe::Probes,
     received::Reading,
@@ -49,6 +51,8 @@ pub struct Settings {
     pub counters: Arc<Counters>,
     /// What is shown at `/metrics`; nothing when absent.
     pub metrics: Option<Arc<Metrics>>,
+    /// Where the paths of `on file` begin.
+    pub folder: PathBuf,
 }
 
 /// Why serving ended.
@@ -62,7 +66,7 @@ pub enum Error {
     Halted(store::Error),
 }
 
-/// Starts runs for the triggers of plans: requests and webhooks that come to `listener`, and schedules. The plans have to
+/// Starts runs for the triggers of plans: requests and webhooks that come to `listener`, schedules, and files. The plans have to
 /// be deployed, and the engine resumed. Where others are sent, they hold from then on; what has begun is not touched.
 /// Returns when `stop` is over and requests under way have their answers, or when the engine halts; the engine itself is
 /// left running.
@@ -76,7 +80,7 @@ pub async fn serve(
     settings: Settings,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), Error> {
-    let Settings { library, env, secrets, clock, limits, public_url, counters, metrics } = settings;
+    let Settings { library, env, secrets, clock, limits, public_url, counters, metrics, folder } = settings;
     let first = plans.borrow_and_update().clone();
     let (stopped, stopping) = watch::channel(false);
     let desk = Arc::new(Desk {
@@ -96,12 +100,15 @@ pub async fn serve(
         stopping,
     });
     let runners = Workers::default();
-    let run_all = |schedules: Vec<Schedule>| {
+    let run_all = |schedules: Vec<Schedule>, files: Vec<Watched>| {
         for schedule in schedules {
             runners.spawn(schedule::run(schedule, Arc::clone(&engine), Arc::clone(&clock)));
         }
+        for watched in files {
+            runners.spawn(file::run(watched, Arc::clone(&engine), engine.blobs(), Arc::clone(&clock)));
+        }
     };
-    run_all(schedules(&first)?);
+    run_all(schedules(&first)?, watched(&first, &folder));
     let mut halted = None;
     let end = async {
         let mut stop = std::pin::pin!(stop);
@@ -117,7 +124,7 @@ pub async fn serve(
                         runners.abort();
                         runners.idle().await;
                         desk.serve_from(table);
-                        run_all(schedules);
+                        run_all(schedules, watched(&plans, &folder));
                     }
                     (Err(error), _) | (_, Err(error)) => tracing::error!(%error, "other plans can't be served"),
                 },

@@ -13,7 +13,7 @@ use flow_model::{
     value::Value,
 };
 use flow_runtime::{
-    engine::{ControlError, Engine, Filter, RunId, RunState, Submission},
+    engine::{ControlError, Engine, Filter, RunId, RunState, Share, Submission},
     store,
 };
 
@@ -43,6 +43,7 @@ fn event(key: &str, number: i64) -> Submission {
         body_digest: None,
         trace: None,
         notes: BTreeMap::new(),
+        share: Share::Event,
     }
 }
 

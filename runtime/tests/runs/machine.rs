@@ -451,6 +451,7 @@ fn the_deadline_ends_the_run() {
         concurrency: None,
         at_most: None,
         within: Some(Millis::seconds(10)),
+        gather: None,
     });
     let mut play = Play::new(plan);
     let payload = Value::Null;

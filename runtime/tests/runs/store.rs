@@ -49,6 +49,7 @@ fn new(flow: &str) -> NewRun {
         gate: None,
         parent: None,
         notes: Vec::new(),
+        gather: None,
     }
 }
 

@@ -60,7 +60,7 @@ impl<'a> Personal<'a> {
             walk.slots.insert(slot, of_field(walk.judge.names, "", name, field));
         }
         for trigger in &plan.triggers {
-            let payload = of_type(walk.judge.names, &trigger.payload);
+            let payload = of_type(walk.judge.names, &trigger.bound());
             if let Some(slot) = trigger.bind {
                 let known = walk.slots.remove(&slot).unwrap_or_default();
                 walk.slots.insert(slot, known.join(payload));

@@ -379,7 +379,7 @@ impl<'a> World<'a> {
     /// The payload or the parameters that the run begins with; expressions of the test see them from here on.
     fn payload(&mut self) -> Result<Value, String> {
         let payload_type =
-            self.case.trigger.and_then(|index| self.plan.triggers.get(index)).map(|trigger| trigger.payload.clone());
+            self.case.trigger.and_then(|index| self.plan.triggers.get(index)).map(flow_model::plan::Trigger::bound);
         match &self.case.given {
             Given::Payload(payload) => {
                 let payload = self.eval(payload).map_err(|failure| failure.message)?;

@@ -2,6 +2,8 @@
 
 mod answer;
 mod delivery;
+mod file;
+mod gather;
 mod halted;
 mod hostile;
 mod overload;
@@ -15,7 +17,7 @@ mod upload;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -109,13 +111,15 @@ struct World {
     env: Arc<BTreeMap<String, String>>,
     vault: Arc<Vault>,
     clock: Arc<Hands>,
+    /// Where files are looked for.
+    folder: PathBuf,
 }
 
 impl World {
     fn new(clock: &Arc<Hands>) -> Self {
         let env = BTreeMap::from([("WHOLESALE".to_owned(), "yes".to_owned())]);
         let vault = BTreeMap::from([("stripe/webhook", SECRET), ("other/webhook", "another secret")]);
-        Self { env: Arc::new(env), vault: Arc::new(Vault(vault)), clock: Arc::clone(clock) }
+        Self { env: Arc::new(env), vault: Arc::new(Vault(vault)), clock: Arc::clone(clock), folder: PathBuf::new() }
     }
 
     fn engine(&self, folder: &Path) -> engine::Settings {
@@ -144,6 +148,7 @@ impl World {
             public_url: None,
             counters: Arc::clone(&counters),
             metrics: Some(Arc::new(Metrics::new(Arc::clone(&counters), None))),
+            folder: self.folder,
         };
         let (others, watched) = watch::channel(plans);
         let (stop, stopped) = oneshot::channel::<()>();

@@ -57,7 +57,16 @@ pub(super) fn plan(flow: &str, triggers: Vec<Trigger>, nodes: Vec<NodeKind>) -> 
 }
 
 pub(super) fn trigger(kind: TriggerKind, payload: Type) -> Trigger {
-    Trigger { kind, bind: Some(Slot(0)), payload, dedupe: None, concurrency: None, at_most: None, within: None }
+    Trigger {
+        kind,
+        bind: Some(Slot(0)),
+        payload,
+        dedupe: None,
+        concurrency: None,
+        at_most: None,
+        within: None,
+        gather: None,
+    }
 }
 
 /// `on http METHOD "PATH" as req { body: …, verify: none because "…" }`

@@ -326,5 +326,6 @@ pub(crate) fn every(within: Option<Millis>) -> Trigger {
         concurrency: None,
         at_most: None,
         within,
+        gather: None,
     }
 }
