@@ -212,7 +212,7 @@ impl Tables {
                 Some(most)
             }
         };
-        if most.is_some_and(|most| open.count >= i64::from(most) || open.bytes >= gather::LARGE) {
+        if most.is_some_and(|most| open.count >= i64::from(most) || open.bytes >= super::gather::LARGE) {
             self.end(&run);
             return Committed::Gathered(Gathered { run, until: None });
         }
