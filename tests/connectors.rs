@@ -1,5 +1,7 @@
 //! Connectors that come with Flow: each has a page that is fresh.
 
+use std::{path::PathBuf, process::Command};
+
 use flow_compiler::{Catalog, reference::reference};
 
 use crate::{programs::read, tidy::root};
@@ -33,5 +35,72 @@ fn each_connector_has_a_page_that_is_fresh() {
     for entry in std::fs::read_dir(&folder).unwrap() {
         let file = entry.unwrap().file_name().into_string().unwrap();
         assert!(known.contains(&&file), "docs/connectors/{file} is of no connector");
+    }
+}
+
+/// Descriptions of vendors are no part of the project: they are read where they lie beside it.
+fn description(file: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("FLOW_SPECS").map_or_else(|| root().join("../shared/specs"), PathBuf::from);
+    Some(folder.join(file)).filter(|path| path.is_file())
+}
+
+fn replayed(connector: &str, pairs: PathBuf, spec: Option<PathBuf>) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_flowc"));
+    command.args(["connectors", "test", connector, "--pairs"]).arg(pairs);
+    if let Some(spec) = spec {
+        command.arg("--spec").arg(spec);
+    }
+    let output = command.output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+    (output.status.code(), told)
+}
+
+#[test]
+fn connectors_that_come_with_flow_do_what_is_recorded_and_what_their_vendors_describe() {
+    // Slack takes JSON though its description, which it no longer keeps, knows only forms.
+    for (connector, spec, count) in [("stripe", Some("stripe/spec3-2024-04-10.json.gz"), 9), ("slack", None, 5)] {
+        let pairs = root().join("stdlib/connectors").join(connector).join("pairs");
+        let (code, told) = replayed(connector, pairs, spec.and_then(description));
+        assert_eq!(code, Some(0), "{told}");
+        assert!(told.contains(&format!("{count} pairs as recorded")), "{told}");
+    }
+}
+
+#[test]
+fn what_is_not_as_recorded_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let pair = |operation: &str, with: &str, path: &str, body: &str, result: &str| {
+        format!(
+            "{{ \"operation\": \"{operation}\", \"with\": {with}, \"request\": {{ \"method\": \"POST\", \"path\": \"{path}\", \
+             \"body\": {body} }}, \"answer\": {{ \"body\": {{ \"id\": \"re_1\", \"amount\": 5, \"currency\": \"eur\" }} }}, \
+             \"result\": {result} }}"
+        )
+    };
+    let right = r#"{ "payment_intent": "pi_1", "amount": 5 }"#;
+    let pairs = [
+        pair(
+            "refunds.create",
+            right,
+            "/v1/refund",
+            r#"{ "payment_intent": "pi_1", "amount": "6" }"#,
+            r#"{ "amount": 6 }"#,
+        ),
+        pair("refund.create", "{}", "/", "null", "null"),
+        pair("refunds.create", r#"{ "amount": 5 }"#, "/", "null", "null"),
+        pair("refunds.create", r#"{ "paymentintent": "a" }"#, "/", "null", "null"),
+    ];
+    std::fs::write(folder.path().join("wrong.json"), format!("[{}]", pairs.join(","))).unwrap();
+    let (code, told) = replayed("stripe", folder.path().to_owned(), None);
+    assert_eq!(code, Some(1), "{told}");
+    for text in [
+        "`POST /v1/refunds` is sent, and `POST /v1/refund` is recorded",
+        "in the body `amount` is \"5\", and \"6\" is expected",
+        "in the result `amount` is 5, and 6 is expected",
+        "did you mean `refunds.create`?",
+        "needs the argument `payment_intent`",
+        "has no parameter `paymentintent`; did you mean `payment_intent`?",
+        "4 of 4 pairs not as recorded",
+    ] {
+        assert!(told.contains(text), "`{text}` is missing:\n{told}");
     }
 }

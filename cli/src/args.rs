@@ -2,6 +2,7 @@
 
 mod connections;
 mod runs;
+mod webhooks;
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -15,6 +16,7 @@ pub(crate) use self::{
         LettersList, LettersReplay, LettersShow, OneLetter, OneRun, Runs, RunsAnswer, RunsCancel, RunsCommand,
         RunsExport, RunsList, RunsResolve, RunsResume, RunsShow, RunsWhy, State,
     },
+    webhooks::{Webhooks, WebhooksCommand, WebhooksList},
 };
 use crate::exit;
 
@@ -66,6 +68,7 @@ pub(crate) enum Command {
     Connect(Connect),
     Connections(Connections),
     Connectors(Connectors),
+    Webhooks(Webhooks),
     Secrets(Secrets),
     Lsp(Lsp),
     Explain(Explain),
@@ -228,6 +231,7 @@ pub(crate) struct Connectors {
 pub(crate) enum ConnectorsCommand {
     List(ConnectorsList),
     Show(ConnectorsShow),
+    Test(ConnectorsTest),
 }
 
 /// List the connectors, each with a line on what it is.
@@ -240,6 +244,29 @@ pub(crate) struct ConnectorsList {
     /// How they are written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(crate) format: Format,
+}
+
+/// Replay what was recorded of a system: requests, answers, results.
+///
+/// Each operation that has a recorded pair is carried out against a server on this machine that answers as it was recorded.
+/// Compared are the request that leaves and what becomes of the answer. With `--spec`, each request is also held against the
+/// vendor's own description.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc connectors test shop
+  flowc connectors test shop --spec openapi.yaml
+  flowc connectors test stripe --pairs recorded/stripe --spec spec3.json.gz")]
+pub(crate) struct ConnectorsTest {
+    /// The connector
+    #[arg(value_name = "NAME")]
+    pub(crate) connector: String,
+    /// The folder with the pairs; without it, `connectors/NAME.pairs` of the project
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) pairs: Option<PathBuf>,
+    /// An OpenAPI description, JSON or YAML, which may be compressed with gzip
+    #[arg(long, value_name = "SPEC")]
+    pub(crate) spec: Option<PathBuf>,
 }
 
 /// Show what a connector offers, or one of its operations.

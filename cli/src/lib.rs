@@ -6,6 +6,7 @@
 mod args;
 mod asking;
 mod commands;
+mod contract;
 mod environment;
 mod exit;
 mod host;
@@ -42,6 +43,7 @@ fn perform(command: &Command) -> Result<Exit, Trouble> {
         Command::Run(args) => commands::run::run(args),
         Command::Serve(args) => commands::serve::serve(args),
         Command::Runs(args) => commands::runs::runs(args),
+        Command::Webhooks(args) => commands::webhooks::webhooks(args),
         Command::Journal(args) => commands::journal::journal(args),
         Command::DeadLetters(args) => commands::dead_letters::dead_letters(args),
         Command::Graph(args) => commands::graph::graph(args),

@@ -25,6 +25,7 @@ mod server;
 mod stop;
 mod stripe;
 mod testing;
+mod webhooks;
 mod world;
 mod zombie;
 

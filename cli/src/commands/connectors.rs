@@ -7,11 +7,13 @@ use serde_json::json;
 
 use crate::{
     args::{self, ConnectorsCommand},
+    contract::{self, spec::Spec},
     exit::Exit,
+    host,
     program::Place,
     suggest::nearest,
     trouble::Trouble,
-    ui::{self, CARE, HINT, QUIET, STRONG, styled},
+    ui::{self, CARE, HINT, QUIET, STRONG, WELL, WRONG, styled},
 };
 
 /// Lists connectors, or shows one.
@@ -23,7 +25,73 @@ pub(crate) fn connectors(args: &args::Connectors) -> Result<Exit, Trouble> {
     match &args.command {
         ConnectorsCommand::List(args) => list(&place, args),
         ConnectorsCommand::Show(args) => show(&place, args),
+        ConnectorsCommand::Test(args) => test(&place, args),
     }
+}
+
+/// Replays the recorded pairs of a connector.
+fn test(place: &Place, args: &args::ConnectorsTest) -> Result<Exit, Trouble> {
+    let found = known(place, &args.connector)?;
+    let folders = place.project().connectors.iter().map(|folder| folder.value.as_str());
+    let folder = args.pairs.clone().unwrap_or_else(|| {
+        let folder = folders.clone().next().unwrap_or("connectors");
+        place.folder(Path::new(".")).join(folder).join(format!("{}.pairs", found.name))
+    });
+    let files = contract::pairs(&folder)?;
+    let spec = args.spec.as_deref().map(spec).transpose()?;
+    // Of a base with parts that connections set, the path is what counts.
+    let base = found.base.as_deref().and_then(|base| base.split_once("://")).map_or("", |(_, rest)| rest);
+    let base = base.find('/').map_or("", |at| &base[at..]);
+    let (mut passed, mut failed) = (0, 0);
+    for (file, pairs) in &files {
+        ui::print(&format!("{}\n", styled(STRONG, file)))?;
+        for pair in pairs {
+            let replayed = host::block_on(async { Ok(contract::replay::replay(pair, &found, place.catalog()).await) })?;
+            let mut wrong = replayed.wrong;
+            if let (Some(spec), Some(sent)) = (&spec, &replayed.sent) {
+                wrong.extend(spec.objections(base, sent, replayed.media_type.as_deref()));
+            }
+            let (mark, count) =
+                if wrong.is_empty() { (styled(WELL, "✓"), &mut passed) } else { (styled(WRONG, "✗"), &mut failed) };
+            *count += 1;
+            ui::print(&format!("  {mark} {}  {}\n", ui::plain(&pair.about), styled(QUIET, &pair.operation)))?;
+            for line in wrong {
+                ui::print(&format!("      {}\n", ui::plain(&line)))?;
+            }
+        }
+    }
+    let total = ui::count(passed + failed, "pair");
+    let line =
+        if failed == 0 { format!("{total} as recorded") } else { format!("{failed} of {total} not as recorded") };
+    ui::say(&format!("{line}\n"));
+    Ok(if failed == 0 { Exit::Done } else { Exit::Program })
+}
+
+/// The description of an API in a file.
+fn spec(path: &Path) -> Result<Spec, Trouble> {
+    let text = super::import::text(path)?;
+    let wrong = |why: &dyn std::fmt::Display| Trouble::new(Exit::Usage, format!("`{}`: {why}", path.display()));
+    let root = flow_compiler::import::description(&text).map_err(|failure| wrong(&failure))?;
+    Spec::of(root).map_err(|why| wrong(&why))
+}
+
+/// A connector of the place without mistakes.
+fn known(place: &Place, name: &str) -> Result<Reference, Trouble> {
+    let catalog = place.catalog();
+    if let Some(found) = reference(name, catalog) {
+        return Ok(found);
+    }
+    Err(match catalog.connectors.get(name) {
+        Some(source) => Trouble::new(Exit::Program, format!("the connector `{name}` has mistakes"))
+            .help(format!("`flowc check {}` tells them", source.path)),
+        None => {
+            let near = nearest(name, catalog.connectors.keys().map(String::as_str));
+            Trouble::new(Exit::Usage, format!("there is no connector `{name}`")).help(match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "`flowc connectors list` lists them".to_owned(),
+            })
+        }
+    })
 }
 
 fn list(place: &Place, args: &args::ConnectorsList) -> Result<Exit, Trouble> {
@@ -57,21 +125,8 @@ fn list(place: &Place, args: &args::ConnectorsList) -> Result<Exit, Trouble> {
 }
 
 fn show(place: &Place, args: &args::ConnectorsShow) -> Result<Exit, Trouble> {
-    let (name, catalog) = (&args.connector, place.catalog());
-    let Some(found) = reference(name, catalog) else {
-        let trouble = match catalog.connectors.get(name) {
-            Some(source) => Trouble::new(Exit::Program, format!("the connector `{name}` has mistakes"))
-                .help(format!("`flowc check {}` tells them", source.path)),
-            None => {
-                let near = nearest(name, catalog.connectors.keys().map(String::as_str));
-                Trouble::new(Exit::Usage, format!("there is no connector `{name}`")).help(match near {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => "`flowc connectors list` lists them".to_owned(),
-                })
-            }
-        };
-        return Err(trouble);
-    };
+    let name = &args.connector;
+    let found = known(place, name)?;
     let Some(wanted) = &args.operation else {
         ui::print(&match args.format {
             args::Format::Human => human(&found),

@@ -59,7 +59,11 @@ fn place(name: &str) -> PathBuf {
     }
 }
 
-fn text(path: &Path) -> Result<String, Trouble> {
+/// The text of a description, which may be compressed.
+///
+/// # Errors
+/// The file can't be read.
+pub(super) fn text(path: &Path) -> Result<String, Trouble> {
     let trouble = |why: String| Trouble::new(Exit::Usage, format!("`{}` can't be read: {why}", path.display()));
     let bytes = fs::read(path).map_err(|error| trouble(said(&error)))?;
     let mut text = String::new();

@@ -19,3 +19,4 @@ pub(crate) mod runs;
 pub(crate) mod secrets;
 pub(crate) mod serve;
 pub(crate) mod test;
+pub(crate) mod webhooks;

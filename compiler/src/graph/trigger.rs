@@ -247,7 +247,10 @@ impl Lowering<'_> {
         let wrong = if text.trim().is_empty() || text.ends_with('/') {
             Some(("this names no file", "write which files: `on file \"inbox/*.csv\"`"))
         } else if text.split('/').any(|part| part == "..") {
-            Some(("a path goes down alone", "leave `..` out: paths are below the project's folder, or begin with `/`"))
+            Some((
+                "a path can't lead out of its folder",
+                "leave `..` out: paths are below the project's folder, or begin with `/`",
+            ))
         } else if text.contains('\\') {
             Some(("folders are apart by `/`", "write `inbox/*.csv`, on every system"))
         } else if text.split('/').any(|part| part.contains("**") && part != "**") {

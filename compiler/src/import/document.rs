@@ -42,6 +42,11 @@ impl Document {
         Self { root }
     }
 
+    /// The whole, by itself.
+    pub(super) fn into_root(self) -> Value {
+        self.root
+    }
+
     /// The whole.
     pub(super) fn root(&self) -> &Value {
         &self.root

@@ -73,6 +73,14 @@ struct Failures {
     code: Option<String>,
 }
 
+/// The values of a description, JSON or YAML.
+///
+/// # Errors
+/// [`Failure::Unreadable`] where it is neither.
+pub fn description(text: &str) -> Result<serde_json::Value, Failure> {
+    Document::read(text).map(Document::into_root)
+}
+
 /// Why nothing could be imported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
