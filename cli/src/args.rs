@@ -12,9 +12,9 @@ use flow_runtime::sim::faults::{Fault, NoFault};
 pub(crate) use self::{
     connections::{Connect, Connections, ConnectionsCommand, ConnectionsList, ConnectionsTest},
     runs::{
-        DeadLetters, DeadLettersCommand, Journal, JournalCommand, LettersDrop, LettersList, LettersReplay, LettersShow,
-        OneLetter, OneRun, Runs, RunsAnswer, RunsCancel, RunsCommand, RunsExport, RunsList, RunsResolve, RunsResume,
-        RunsShow, RunsWhy, State,
+        DeadLetters, DeadLettersCommand, Journal, JournalCommand, JournalCompact, JournalVerify, LettersDrop,
+        LettersList, LettersReplay, LettersShow, OneLetter, OneRun, Runs, RunsAnswer, RunsCancel, RunsCommand,
+        RunsExport, RunsList, RunsResolve, RunsResume, RunsShow, RunsWhy, State,
     },
     webhooks::{Webhooks, WebhooksCommand, WebhooksList},
 };

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use flow_model::units::Millis;
 
 use super::{Data, Format};
 
@@ -369,6 +370,7 @@ pub(crate) struct Journal {
 #[derive(Debug, Subcommand)]
 pub(crate) enum JournalCommand {
     Verify(JournalVerify),
+    Compact(JournalCompact),
 }
 
 /// Check that every run's journal is what was written.
@@ -391,4 +393,30 @@ pub(crate) struct JournalVerify {
     pub(crate) format: Format,
     #[command(flatten)]
     pub(crate) data: Data,
+}
+
+/// Remove what is not needed any more, and make the files as small as they can be.
+///
+/// Removed are runs that are over for longer than they are kept (`--keep`, or `keep` in `[runs]` of `flow.toml`; without
+/// either, no run is), plans that no run has, and large values and files that no run names. A run stays while one of its
+/// dead letters is open, and while the run that called it stays. `flowc serve` does the same each hour; it must not be using
+/// the data folder now.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc journal compact
+  flowc journal compact --keep 30d --data /var/lib/flow")]
+pub(crate) struct JournalCompact {
+    /// The program, or its folder
+    #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
+    pub(crate) program: PathBuf,
+    /// Remove runs that ended longer ago than this
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) keep: Option<Millis>,
+    #[command(flatten)]
+    pub(crate) data: Data,
+}
+
+fn duration(text: &str) -> Result<Millis, String> {
+    flow_compiler::project::duration(text).ok_or_else(|| "it is a length of time, such as `30d` or `12h`".to_owned())
 }

@@ -1,23 +1,71 @@
-//! `flowc journal verify`: is what is on disk still what was written?
+//! `flowc journal`: is what is on disk still what was written, and how small can it be?
 
-use flow_runtime::store::{Kept, Verified};
+use flow_runtime::{
+    engine::Removed,
+    store::{self, Kept, Verified},
+};
 use serde_json::json;
 
 use super::runs::open;
 use crate::{
     args,
     exit::Exit,
-    host,
+    host::{self, Host, Surroundings},
+    program,
     trouble::Trouble,
     ui::{self, HINT, QUIET, STRONG, WELL, WRONG, plain, styled},
 };
 
-/// Looks at every journal.
+/// Looks at every journal, or makes the data folder small.
 ///
 /// # Errors
-/// There are no runs, or the database can't be read at all.
+/// There are no runs, the database can't be read at all, or another process uses the folder that is to be made small.
 pub(crate) fn journal(args: &args::Journal) -> Result<Exit, Trouble> {
-    let args::JournalCommand::Verify(args) = &args.command;
+    match &args.command {
+        args::JournalCommand::Verify(args) => verify(args),
+        args::JournalCommand::Compact(args) => compact(args),
+    }
+}
+
+fn compact(args: &args::JournalCompact) -> Result<Exit, Trouble> {
+    let place = program::Place::of(&args.program, &args.data.environment)?;
+    let surroundings = Surroundings::of(&place, &args.program, &args.data)?;
+    let (host, data) = (Host::new(&surroundings), surroundings.data);
+    // A folder without runs is not made one with runs.
+    let trouble = |error| host::trouble(&error);
+    store::read(&data).map_err(trouble)?;
+    let keep = args.keep.or(place.project().runs.keep.map(|keep| keep.value));
+    let removed = host::block_on(async {
+        let engine = host.open(&data)?;
+        engine.hold();
+        let removed = engine.tidy(keep).await.map_err(trouble);
+        engine.shutdown().await;
+        removed
+    })?;
+    let sizes = store::compact(&data).map_err(trouble)?;
+    let Removed { runs, plans, bytes } = removed;
+    let count = |number: u64, what| ui::count(usize::try_from(number).unwrap_or(usize::MAX), what);
+    ui::print(&format!(
+        "removed {}, {}, and {} of large values and files\nthe database has {}, and had {}\n",
+        count(runs, "run"),
+        count(plans, "plan"),
+        size(bytes),
+        styled(STRONG, size(sizes.after)),
+        size(sizes.before),
+    ))?;
+    Ok(Exit::Done)
+}
+
+/// `1.2 MB`
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{} kB", bytes / 1_000),
+        _ => format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10),
+    }
+}
+
+fn verify(args: &args::JournalVerify) -> Result<Exit, Trouble> {
     let verified = open(&args.data, &args.program)?.verify().map_err(|error| host::trouble(&error))?;
     ui::print(&match args.format {
         args::Format::Human => told(&verified),

@@ -164,6 +164,7 @@ async fn until_stopped(
         .check(host)
         .map_err(|trouble| trouble.help("earlier runs that are not over need this, and would fail without it"))?;
     let continued = engine.resume().await.map_err(|error| host::trouble(&error))?;
+    engine.tidy_regularly(place.project().runs.keep.map(|keep| keep.value));
     let public = serve.public_url.as_ref().map(|url| &url.value);
     let schedules = trigger::schedules(&plans).map_err(|error| Trouble::new(Exit::Program, error.to_string()))?;
     let (schedules, events) = (&schedules, &subscribers(&plans));

@@ -10,6 +10,7 @@ mod defaults;
 mod environment;
 mod lints;
 mod network;
+mod runs;
 mod secrets;
 mod serve;
 mod setting;
@@ -21,6 +22,7 @@ use flow_model::{
     diagnostic::{Code, Diagnostic},
     plan::Policy,
     span::{FileId, Files, Span},
+    units::Millis,
 };
 use toml::de::DeTable;
 
@@ -28,6 +30,7 @@ pub use self::{
     environment::{Environment, Overrides, Settings},
     lints::{Level, Lints},
     network::Network,
+    runs::Runs,
     secrets::Secrets,
     serve::Serve,
     setting::Setting,
@@ -78,6 +81,13 @@ pub struct Project {
     pub network: Network,
     /// `[serve]`
     pub serve: Serve,
+    /// `[runs]`
+    pub runs: Runs,
+}
+
+/// The length of time that a text is as a whole: `90s`, `30d`.
+pub fn duration(text: &str) -> Option<Millis> {
+    crate::read::duration(text)
 }
 
 /// Reads the text of a `flow.toml`; `path` is what messages call it.
@@ -102,6 +112,7 @@ pub fn read(path: &str, text: &str) -> Project {
     root.table("secrets", |table| project.secrets = secrets::read(table));
     root.table("network", |table| project.network = network::read(table));
     root.table("serve", |table| project.serve = serve::read(table));
+    root.table("runs", |table| project.runs = runs::read(table));
     // Where the text is broken, a key can end up in a table that it does not belong to.
     if errors.is_empty() {
         root.finish();

@@ -42,6 +42,30 @@ impl Disk {
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self(Arc::new(Folder { root: root.into(), count: AtomicU64::new(0), places: Mutex::new(()) }))
     }
+
+    /// Keeps bytes that are in memory. It blocks: for threads that may.
+    pub(crate) fn put_now(&self, bytes: &[u8]) -> Result<Blob, Error> {
+        let (file, path) = self.0.create()?;
+        let mut unfinished = Unfinished { file, path, digest: sha2::Sha256::new(), size: 0 };
+        unfinished.write(bytes)?;
+        unfinished.finish(&self.0)
+    }
+
+    /// Reads bytes into memory. It blocks.
+    pub(crate) fn get_now(&self, sha256: Sha256) -> Result<Vec<u8>, Error> {
+        let bytes = fs::read(self.0.place(sha256)).map_err(|error| absent(error, sha256))?;
+        if Sha256::of(&bytes) == sha256 { Ok(bytes) } else { Err(Error::Damaged(sha256)) }
+    }
+
+    /// [`Blobs::list`], blocking.
+    pub(crate) fn list_now(&self, after: Option<Sha256>, most: usize) -> Result<Vec<Sha256>, Error> {
+        self.0.list(after, most)
+    }
+
+    /// [`Blobs::remove`], blocking.
+    pub(crate) fn remove_now(&self, sha256: Sha256, written_before: SystemTime) -> Result<u64, Error> {
+        self.0.remove(sha256, written_before)
+    }
 }
 
 impl Folder {
@@ -73,6 +97,40 @@ impl Folder {
         fs::rename(beside, &place)?;
         sync(parent)
     }
+
+    fn list(&self, after: Option<Sha256>, most: usize) -> Result<Vec<Sha256>, Error> {
+        let mut found = Vec::new();
+        let after = after.map(|digest| digest.to_string());
+        for first in names(&self.root)? {
+            if first.len() != 2 || after.as_ref().is_some_and(|after| after.get(..2) > Some(first.as_str())) {
+                continue;
+            }
+            for rest in names(&self.root.join(&first))? {
+                let name = format!("{first}{rest}");
+                if after.as_ref().is_none_or(|after| *after < name) {
+                    found.extend(name.parse::<Sha256>());
+                }
+                if found.len() == most {
+                    return Ok(found);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn remove(&self, sha256: Sha256, written_before: SystemTime) -> Result<u64, Error> {
+        let place = self.place(sha256);
+        let _places = self.lock();
+        match fs::metadata(&place) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(error.into()),
+            Ok(known) if known.modified()? >= written_before => Ok(0),
+            Ok(known) => {
+                fs::remove_file(&place)?;
+                Ok(known.len())
+            }
+        }
+    }
 }
 
 /// Makes a folder that no other user reads, and syncs the one that it lies in.
@@ -103,6 +161,22 @@ struct Unfinished {
     size: u64,
 }
 
+impl Unfinished {
+    fn write(&mut self, chunk: &[u8]) -> Result<(), Error> {
+        self.file.write_all(chunk)?;
+        self.digest.update(chunk);
+        self.size += chunk.len() as u64;
+        Ok(())
+    }
+
+    fn finish(self, folder: &Folder) -> Result<Blob, Error> {
+        self.file.sync_all()?;
+        let (sha256, size) = (Sha256(self.digest.clone().finalize().into()), self.size);
+        folder.put(&self.path, sha256)?;
+        Ok(Blob { sha256, size })
+    }
+}
+
 impl Drop for Unfinished {
     fn drop(&mut self) {
         // After a rename there is nothing by this name.
@@ -127,9 +201,7 @@ impl BlobWriter for Writer {
     async fn write(&mut self, chunk: Bytes) -> Result<(), Error> {
         let mut unfinished = self.unfinished.take().ok_or_else(Self::gone)?;
         let written = blocking(move || {
-            unfinished.file.write_all(&chunk)?;
-            unfinished.digest.update(&chunk);
-            unfinished.size += chunk.len() as u64;
+            unfinished.write(&chunk)?;
             Ok::<_, Error>(unfinished)
         });
         self.unfinished = Some(written.await?);
@@ -139,13 +211,7 @@ impl BlobWriter for Writer {
     async fn finish(mut self: Box<Self>) -> Result<Blob, Error> {
         let unfinished = self.unfinished.take().ok_or_else(Self::gone)?;
         let folder = Arc::clone(&self.folder);
-        blocking(move || {
-            unfinished.file.sync_all()?;
-            let (sha256, size) = (Sha256(unfinished.digest.clone().finalize().into()), unfinished.size);
-            folder.put(&unfinished.path, sha256)?;
-            Ok(Blob { sha256, size })
-        })
-        .await
+        blocking(move || unfinished.finish(&folder)).await
     }
 }
 
@@ -179,44 +245,12 @@ impl Blobs for Disk {
 
     async fn list(&self, after: Option<Sha256>, most: usize) -> Result<Vec<Sha256>, Error> {
         let folder = Arc::clone(&self.0);
-        blocking(move || {
-            let mut found = Vec::new();
-            let after = after.map(|digest| digest.to_string());
-            for first in names(&folder.root)? {
-                if first.len() != 2 || after.as_ref().is_some_and(|after| after.get(..2) > Some(first.as_str())) {
-                    continue;
-                }
-                for rest in names(&folder.root.join(&first))? {
-                    let name = format!("{first}{rest}");
-                    if after.as_ref().is_none_or(|after| *after < name) {
-                        found.extend(name.parse::<Sha256>());
-                    }
-                    if found.len() == most {
-                        return Ok(found);
-                    }
-                }
-            }
-            Ok(found)
-        })
-        .await
+        blocking(move || folder.list(after, most)).await
     }
 
     async fn remove(&self, sha256: Sha256, written_before: SystemTime) -> Result<u64, Error> {
         let folder = Arc::clone(&self.0);
-        blocking(move || {
-            let place = folder.place(sha256);
-            let _places = folder.lock();
-            match fs::metadata(&place) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
-                Err(error) => Err(error.into()),
-                Ok(known) if known.modified()? >= written_before => Ok(0),
-                Ok(known) => {
-                    fs::remove_file(&place)?;
-                    Ok(known.len())
-                }
-            }
-        })
-        .await
+        blocking(move || folder.remove(sha256, written_before)).await
     }
 
     fn clear_unfinished(&self) -> Result<(), Error> {

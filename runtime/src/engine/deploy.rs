@@ -32,6 +32,7 @@ impl Engine {
     /// # Errors
     /// When it can't be written.
     pub async fn deploy(&self, plan: Arc<Plan>) -> Result<(), Error> {
+        let _deploying = self.inner.deploying.lock().await;
         let deployed = self.put_down(plan).await?;
         let mut state = self.inner.state();
         state.plans.insert(deployed.digest.clone(), Arc::clone(&deployed.plan));
@@ -45,6 +46,7 @@ impl Engine {
     /// # Errors
     /// When they can't be written. New runs then use what they used before.
     pub async fn deploy_only(&self, plans: &[Arc<Plan>]) -> Result<(), Error> {
+        let _deploying = self.inner.deploying.lock().await;
         let mut all = Vec::new();
         for plan in plans {
             all.push(self.put_down(Arc::clone(plan)).await?);

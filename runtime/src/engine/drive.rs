@@ -84,6 +84,8 @@ pub(super) enum Due {
     Deadline(RunId),
     /// A gate, by its scope: runs that wait may begin.
     Gate(String),
+    /// Look for runs that wake soon.
+    Horizon,
     /// A run that events are gathered for.
     Gathering(RunId),
 }
@@ -116,6 +118,11 @@ impl Inner {
                 Due::Place(run, place) => self.post(&run, Message::Event(Event::Fired { place })),
                 Due::Deadline(run) => self.post(&run, Message::Event(Event::Expired)),
                 Due::Gate(_) => self.open_gates(),
+                Due::Horizon => {
+                    if let Err(error) = self.look_ahead().await {
+                        return self.halt(error);
+                    }
+                }
                 Due::Gathering(run) => drop(self.workers.spawn(Arc::clone(&self).close_gathering(run))),
             }
         }
@@ -171,6 +178,9 @@ impl Inner {
             _ => true,
         };
         if parks {
+            if let Some(at) = standing.wake_at {
+                self.sleeps(run, live, at);
+            }
             state.cells.remove(run);
         }
     }

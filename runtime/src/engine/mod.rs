@@ -22,7 +22,9 @@ mod notes;
 mod pinned;
 mod progress;
 mod settings;
+mod sleep;
 mod submit;
+mod tidy;
 mod wait;
 
 use std::{
@@ -41,6 +43,7 @@ pub use self::{
     progress::{Happening, Progress, StepEnd},
     settings::{Limits, Settings},
     submit::{Accepted, Newness, Share, Submission, SubmitError, started_by},
+    tidy::Removed,
     wait::{Answer, ControlError},
 };
 use self::{
@@ -78,6 +81,9 @@ struct Inner {
     /// The task that watches the timers.
     watch: Workers,
     timers: Timers<Due>,
+    horizon: sleep::Horizon,
+    /// Held while plans are put down that are on no list yet.
+    deploying: tokio::sync::Mutex<()>,
     progress: broadcast::Sender<Progress>,
     state: Mutex<State>,
     /// Whoever waits for a run.
@@ -124,6 +130,8 @@ impl Engine {
             workers: Workers::default(),
             watch: Workers::default(),
             timers: Timers::new(),
+            horizon: sleep::Horizon::default(),
+            deploying: tokio::sync::Mutex::default(),
             progress,
             state: Mutex::default(),
             waiters: wait::Waiters::default(),
@@ -143,9 +151,10 @@ impl Engine {
     /// When the store can't be read.
     pub async fn resume(&self) -> Result<usize, Error> {
         let inner = &self.inner;
-        let unfinished = inner.store.unfinished().await?;
-        inner.recall_gates(&unfinished).await?;
-        for run in &unfinished {
+        inner.recall_gates(&inner.store.gated().await?).await?;
+        let open: u64 = inner.store.standing().await?.values().sum();
+        let until = inner.begin_to_look();
+        for run in &inner.store.awake(until).await? {
             match (run.state, run.wake_at) {
                 _ if run.progress == Begun::NotYet => {
                     if run.mail > 0 {
@@ -166,10 +175,11 @@ impl Engine {
                 _ => inner.post(&run.run, drive::Message::Look),
             }
         }
+        inner.look_beyond(until).await?;
         inner.open_gates();
         inner.recovered.store(true, Ordering::SeqCst);
         self.watch();
-        Ok(unfinished.len())
+        Ok(usize::try_from(open).unwrap_or(usize::MAX))
     }
 
     /// Begins to watch the timers without continuing any run, for a process that carries out new runs only. It has to be

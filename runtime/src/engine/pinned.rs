@@ -3,7 +3,7 @@
 //! A plan says which secrets and variables its runs need. A run that is continued without them fails, so whoever continues
 //! runs asks first.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use flow_model::plan::Plan;
 
@@ -17,12 +17,8 @@ impl Engine {
     /// When the store can't be read. A plan that is missing or does not read is left out: its runs are set aside when they
     /// are continued.
     pub async fn plans_in_use(&self) -> Result<Vec<Arc<Plan>>, Error> {
-        let mut digests = BTreeSet::new();
-        for unfinished in self.inner.store.unfinished().await? {
-            digests.extend(self.inner.store.summary(&unfinished.run).await?.map(|summary| summary.plan));
-        }
         let mut plans = Vec::new();
-        for digest in digests {
+        for digest in self.inner.store.pinned().await? {
             let plan = self.inner.store.plan(&digest).await?;
             plans.extend(plan.and_then(|plan| serde_json::from_slice(&plan).ok()).map(Arc::new));
         }

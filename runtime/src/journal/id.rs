@@ -1,20 +1,24 @@
 //! What identifies a run?
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{fmt, str::FromStr};
 
 use flow_model::units::Instant;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use sha2::{Digest as _, Sha256};
 use ulid::Ulid;
 
-/// The id of a run: a ULID, so ids sort by the time at which their runs began.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RunId(Arc<str>);
+/// How many letters and digits an id has.
+const LENGTH: usize = ulid::ULID_LEN;
+
+/// The id of a run: a ULID, so ids sort by the time at which their runs began. It lies in place, since there may be as many
+/// as runs that sleep.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunId([u8; LENGTH]);
 
 impl RunId {
     /// The id of a run that begins now, from 80 random bits; others are left out.
     pub fn new(now: Instant, random: u128) -> Self {
-        Self(Ulid::from_parts(u64::try_from(now.0).unwrap_or(0), random).to_string().into())
+        Self::of(Ulid::from_parts(u64::try_from(now.0).unwrap_or(0), random))
     }
 
     /// The id of a run that follows from something else: begins at a time, and is the same for the same parts.
@@ -28,27 +32,39 @@ impl RunId {
         Self::new(at, bytes.iter().take(16).fold(0, |number, byte| number << 8 | u128::from(*byte)))
     }
 
+    fn of(id: Ulid) -> Self {
+        let mut text = [0; LENGTH];
+        id.array_to_str(&mut text);
+        Self(text)
+    }
+
     /// When its run began, to the millisecond.
     pub fn began(&self) -> Instant {
-        let id = Ulid::from_string(&self.0).expect("an id of a run is a ULID, and is made in no other way");
+        let id = Ulid::from_string(self.as_str()).expect("an id of a run is a ULID, and is made in no other way");
         Instant(i64::try_from(id.timestamp_ms()).unwrap_or(i64::MAX))
     }
 
     /// The id as text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        std::str::from_utf8(&self.0).expect("an id is written in letters and digits of ASCII")
+    }
+}
+
+impl fmt::Debug for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
     }
 }
 
 impl fmt::Display for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl Serialize for RunId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
+        serializer.serialize_str(self.as_str())
     }
 }
 
@@ -67,8 +83,7 @@ impl FromStr for RunId {
     type Err = BadRunId;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let id = Ulid::from_string(text).map_err(|_| BadRunId(text.chars().take(60).collect()))?;
-        Ok(Self(id.to_string().into()))
+        Ulid::from_string(text).map(Self::of).map_err(|_| BadRunId(text.chars().take(60).collect()))
     }
 }
 

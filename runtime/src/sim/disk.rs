@@ -4,7 +4,7 @@
 //! middle, so that the disk keeps any part of what was not synced yet. Or it refuses writes, or says that there is no room.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     future::Future,
     path::PathBuf,
     pin::pin,
@@ -14,10 +14,14 @@ use std::{
     },
     task::{Context, Poll, Wake},
     thread::{self, Thread},
+    time::SystemTime,
 };
 
 use async_trait::async_trait;
-use flow_model::units::{Instant, Millis};
+use flow_model::{
+    file::Sha256,
+    units::{Instant, Millis},
+};
 use tokio::{sync::Notify, task::unconstrained};
 
 use super::{clock::VirtualClock, wreck::Files};
@@ -25,7 +29,10 @@ use crate::{
     chance::Seeded,
     journal::{Row, RunId},
     machine::{Event, Start},
-    store::{Batch, Committed, Error, Filter, Letter, Letters, Note, RunDetail, RunSummary, Store, Unfinished},
+    store::{
+        Batch, Committed, Error, Expiry, Filter, Letter, Letters, Note, RunDetail, RunState, RunSummary, Store, Tidied,
+        Unfinished,
+    },
     timer::Clock as _,
 };
 
@@ -201,8 +208,44 @@ impl Store for Disk {
         self.operate(self.inner.settle(id, how)).await
     }
 
-    async fn unfinished(&self) -> Result<Vec<Unfinished>, Error> {
-        self.operate(self.inner.unfinished()).await
+    async fn awake(&self, until: Instant) -> Result<Vec<Unfinished>, Error> {
+        self.operate(self.inner.awake(until)).await
+    }
+
+    async fn due(&self, after: Instant, until: Instant) -> Result<Vec<(Instant, RunId)>, Error> {
+        self.operate(self.inner.due(after, until)).await
+    }
+
+    async fn next_due(&self, after: Instant) -> Result<Option<Instant>, Error> {
+        self.operate(self.inner.next_due(after)).await
+    }
+
+    async fn gated(&self) -> Result<Vec<Unfinished>, Error> {
+        self.operate(self.inner.gated()).await
+    }
+
+    async fn pinned(&self) -> Result<BTreeSet<String>, Error> {
+        self.operate(self.inner.pinned()).await
+    }
+
+    async fn plans(&self) -> Result<BTreeSet<String>, Error> {
+        self.operate(self.inner.plans()).await
+    }
+
+    async fn standing(&self) -> Result<BTreeMap<RunState, u64>, Error> {
+        self.operate(self.inner.standing()).await
+    }
+
+    async fn expire(&self, expiry: Expiry) -> Result<u64, Error> {
+        self.operate(self.inner.expire(expiry)).await
+    }
+
+    async fn tidy(&self, plans: BTreeSet<String>, written_before: SystemTime) -> Result<Tidied, Error> {
+        self.operate(self.inner.tidy(plans, written_before)).await
+    }
+
+    async fn unnamed(&self, blobs: Vec<Sha256>) -> Result<Vec<Sha256>, Error> {
+        self.operate(self.inner.unnamed(blobs)).await
     }
 
     fn space(&self) -> Option<u64> {

@@ -9,12 +9,12 @@ use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::{
     Committed, Error, GATHERS, Gather, Gathered, NO_ROOM, NewRun,
-    write::{insert_run, remember, run_id, text},
+    write::{Texts, insert_run, remember, run_id, text},
 };
 use crate::{journal::RunId, machine::Start};
 
 /// The events of a batch begin their run when they are so large together, in bytes: it has all of them in memory.
-const LARGE: i64 = 4 << 20;
+pub(super) const LARGE: i64 = 4 << 20;
 
 /// A run that events are gathered for.
 struct Open {
@@ -26,12 +26,13 @@ struct Open {
 
 /// Adds the event of a run to the one that is gathering, or begins to gather with it.
 pub(super) fn add(
-    transaction: &Transaction<'_>,
+    texts: &Texts<'_>,
     run: &RunId,
     new: &NewRun,
     (gather, start): (&Gather, &Start),
     at: Instant,
 ) -> Result<Committed, Error> {
+    let transaction = texts.transaction;
     let found = find(transaction, gather)?;
     let run = &found.as_ref().map_or(run, |open| &open.run).clone();
     if let Some(dedupe) = &new.dedupe
@@ -40,20 +41,20 @@ pub(super) fn add(
         return Ok(duplicate);
     }
     if found.is_none() {
-        insert_run(transaction, run, new, GATHERS, at)?;
+        insert_run(texts, run, new, GATHERS, at)?;
     }
     let bytes = match gather.keep {
         Keep::Latest { .. } => {
             transaction
                 .prepare_cached("update runs set start = ?2 where id = ?1")?
-                .execute(params![run.as_str(), text(start)])?;
+                .execute(params![run.as_str(), texts.keep(run.as_str(), text(start))?])?;
             0
         }
         Keep::All { .. } => {
             let payload = text(&start.payload);
             transaction
                 .prepare_cached("insert into gathered (run, payload) values (?, ?)")?
-                .execute(params![run.as_str(), payload])?;
+                .execute(params![run.as_str(), texts.keep(run.as_str(), payload.as_str())?])?;
             i64::try_from(payload.len()).unwrap_or(i64::MAX)
         }
     };

@@ -2,10 +2,13 @@
 //!
 //! In: batches, each with what one turn of a run added. Out: the same after a crash. [`Store::commit`] returns when its
 //! batch is on disk, and not before; a batch is there as a whole or not at all. [`Sqlite`] is the implementation for one
-//! machine. Reading works beside a process that writes: see [`read`].
+//! machine, [`Memory`] the one for tests. Reading works beside a process that writes: see [`read`].
 
+mod expire;
 mod gather;
+mod large;
 mod lock;
+mod memory;
 mod read;
 mod schema;
 mod sqlite;
@@ -13,10 +16,18 @@ mod told;
 mod verify;
 mod write;
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    path::PathBuf,
+    str::FromStr,
+    sync::Arc,
+    time::SystemTime,
+};
 
 use async_trait::async_trait;
 use flow_model::{
+    file::Sha256,
     plan::Keep,
     schema::Rate,
     units::{Instant, Millis},
@@ -25,8 +36,9 @@ use flow_model::{
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    memory::Memory,
     read::{Reader, read},
-    sqlite::Sqlite,
+    sqlite::{Sizes, Sqlite, compact},
     verify::{Kept, Verified},
 };
 use crate::{
@@ -536,6 +548,26 @@ pub enum Begun {
     NotYet,
 }
 
+/// Which runs are removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expiry {
+    /// Those that ended before.
+    pub ended_before: Instant,
+    /// The time.
+    pub now: Instant,
+    /// At most so many.
+    pub most: usize,
+}
+
+/// What was removed beside runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tidied {
+    /// How many plans.
+    pub plans: u64,
+    /// How many bytes of large values and files.
+    pub bytes: u64,
+}
+
 /// A place for journals.
 #[async_trait]
 pub trait Store: Send + Sync {
@@ -584,17 +616,38 @@ pub trait Store: Send + Sync {
     /// Writes what became of a dead letter, unless something has. Durable when it returns.
     async fn settle(&self, id: i64, how: String) -> Result<(), Error>;
 
-    /// Runs that are not over, in the order in which they were accepted.
-    async fn unfinished(&self) -> Result<Vec<Unfinished>, Error>;
+    /// Runs that go on by themselves until a time, or have been told something, in the order in which they were accepted.
+    /// Those that sleep longer, or wait for someone, are left out.
+    async fn awake(&self, until: Instant) -> Result<Vec<Unfinished>, Error>;
+
+    /// Runs that wake after a time and until another, the earliest first.
+    async fn due(&self, after: Instant, until: Instant) -> Result<Vec<(Instant, RunId)>, Error>;
+
+    /// The first time after another at which a run wakes.
+    async fn next_due(&self, after: Instant) -> Result<Option<Instant>, Error>;
+
+    /// Runs that are not over and count for `concurrency` and `at_most`, in the order in which they were accepted.
+    async fn gated(&self) -> Result<Vec<Unfinished>, Error>;
+
+    /// The digests of the plans of runs that are not over, where they are kept.
+    async fn pinned(&self) -> Result<BTreeSet<String>, Error>;
+
+    /// The digests of the plans of all runs, where they are kept.
+    async fn plans(&self) -> Result<BTreeSet<String>, Error>;
 
     /// How many runs that are not over stand how.
-    async fn standing(&self) -> Result<BTreeMap<RunState, u64>, Error> {
-        let mut counts = BTreeMap::new();
-        for run in self.unfinished().await? {
-            *counts.entry(run.state).or_default() += 1;
-        }
-        Ok(counts)
-    }
+    async fn standing(&self) -> Result<BTreeMap<RunState, u64>, Error>;
+
+    /// Removes runs that ended long ago, oldest first, with all that belongs to them; says how many. A run stays while a
+    /// dead letter of it is open, while the run that called it stays, and while it counts for `at_most`.
+    async fn expire(&self, expiry: Expiry) -> Result<u64, Error>;
+
+    /// Removes what nobody needs any more: plans that no run has, but for these, and large values that no run has and that
+    /// were written before a time.
+    async fn tidy(&self, plans: BTreeSet<String>, written_before: SystemTime) -> Result<Tidied, Error>;
+
+    /// Of these blobs, those that nothing names which is kept.
+    async fn unnamed(&self, blobs: Vec<Sha256>) -> Result<Vec<Sha256>, Error>;
 
     /// How many bytes can still be written, where that is known.
     fn space(&self) -> Option<u64>;

@@ -6,14 +6,14 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use flow_model::{units::Instant, value::Value};
+use flow_model::{file::Sha256 as BlobDigest, units::Instant, value::Value};
 use rusqlite::{Connection, OptionalExtension as _, ToSql, types::Type};
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
 use super::{
     Begun, DeadLetter, Emitted, Error, Filter, Letter, Letters, RunDetail, RunState, RunSummary, Unfinished,
-    WhichLetters, schema, verify::Kept,
+    WhichLetters, large::Large, schema, verify::Kept,
 };
 use crate::{
     journal::{self, History, Row, RunId},
@@ -32,6 +32,16 @@ const LETTER: &str =
     "select letter.id, letter.run, coalesce(runs.flow, ''), letter.place, letter.queue, letter.at, letter.settled";
 const LETTERS: &str = "from dead_letters letter left join runs on runs.id = letter.run";
 
+/// The rows of runs that go on by themselves until a time, or have been told something. Each part has an index.
+const AWAKE: &str = "
+select rowid from runs where ended_at is null and state in ('running', '')
+union select rowid from runs where ended_at is null and start is not null
+union select rowid from runs where ended_at is null and wake_at <= ?1
+union select runs.rowid from mail join runs on runs.id = mail.run where ended_at is null";
+
+/// The rows of runs that count for `concurrency` and `at_most`.
+const GATED: &str = "select rowid from runs where ended_at is null and gate is not null and ?1 is not null";
+
 /// How many runs are named where several fit.
 const MOST_NAMED: u32 = 10;
 
@@ -40,13 +50,14 @@ const MOST_NAMED: u32 = 10;
 /// # Errors
 /// When there is no journal, or it can't be read.
 pub fn read(folder: &Path) -> Result<Reader, Error> {
-    Ok(Reader { connection: Mutex::new(schema::open_read_only(folder)?) })
+    Ok(Reader { connection: Mutex::new(schema::open_read_only(folder)?), large: Large::new(folder) })
 }
 
 /// Reads what a store holds.
 #[derive(Debug)]
 pub struct Reader {
     connection: Mutex<Connection>,
+    large: Large,
 }
 
 impl Reader {
@@ -86,7 +97,7 @@ impl Reader {
         values.push(Box::new(i64::try_from(filter.limit).unwrap_or(i64::MAX)));
         let connection = self.lock();
         let mut statement = connection.prepare(&format!("{LISTED}{condition} order by id desc limit ?"))?;
-        let runs = statement.query_map(rusqlite::params_from_iter(values), summary)?;
+        let runs = statement.query_map(rusqlite::params_from_iter(values), |row| self.summary_of(row))?;
         Ok(runs.collect::<Result<_, _>>()?)
     }
 
@@ -115,7 +126,7 @@ impl Reader {
     pub fn summary(&self, run: &RunId) -> Result<Option<RunSummary>, Error> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached(&format!("{SUMMARY} where id = ?"))?;
-        Ok(statement.query_row([run.as_str()], summary).optional()?)
+        Ok(statement.query_row([run.as_str()], |row| self.summary_of(row)).optional()?)
     }
 
     /// A run with all that is known of it.
@@ -142,7 +153,7 @@ impl Reader {
                 run: run.clone(),
                 place: json(row, 0)?,
                 queue: row.get(1)?,
-                value: json(row, 2)?,
+                value: self.json(row, 2)?,
                 at: Instant(row.get(3)?),
             })
         })?;
@@ -157,7 +168,7 @@ impl Reader {
         let connection = self.lock();
         let mut statement =
             connection.prepare_cached(&format!("{LETTER}, letter.value {LETTERS} where letter.id = ?"))?;
-        let found = statement.query_row([id], |row| Ok(Letter { value: Some(json(row, 7)?), ..letter(row)? }));
+        let found = statement.query_row([id], |row| Ok(Letter { value: Some(self.json(row, 7)?), ..letter(row)? }));
         Ok(found.optional()?)
     }
 
@@ -191,7 +202,8 @@ impl Reader {
             Ok(Row {
                 seq: u64::try_from(row.get::<_, i64>(0)?).unwrap_or(u64::MAX),
                 version: row.get(1)?,
-                body: row.get(2)?,
+                // What can't be read is found damaged by its checksum.
+                body: row.get(2).map(|held: String| self.large.get(held.clone()).unwrap_or(held))?,
                 // A checksum of another length fits no row: it is found damaged.
                 checksum: row.get::<_, Vec<u8>>(3)?.try_into().unwrap_or_default(),
             })
@@ -209,14 +221,23 @@ impl Reader {
         Ok(statement.query_row([digest], |row| row.get(0)).optional()?)
     }
 
-    pub(super) fn unfinished(&self) -> Result<Vec<Unfinished>, Error> {
+    pub(super) fn awake(&self, until: Instant) -> Result<Vec<Unfinished>, Error> {
+        self.unfinished(AWAKE, until)
+    }
+
+    pub(super) fn gated(&self) -> Result<Vec<Unfinished>, Error> {
+        self.unfinished(GATED, Instant(0))
+    }
+
+    /// Runs that are not over, in the order in which they were accepted.
+    fn unfinished(&self, which: &str, until: Instant) -> Result<Vec<Unfinished>, Error> {
         let connection = self.lock();
-        let mut statement = connection.prepare_cached(
+        let mut statement = connection.prepare_cached(&format!(
             "select id, state, wake_at, start is null, gate, (select count(*) from mail where mail.run = runs.id),
                     (select until from gatherings where gatherings.run = runs.id)
-             from runs where ended_at is null order by rowid",
-        )?;
-        let runs = statement.query_map([], |row| {
+             from runs where rowid in ({which}) order by rowid"
+        ))?;
+        let runs = statement.query_map([until.0], |row| {
             Ok(Unfinished {
                 run: parsed(row, 0)?,
                 state: parsed(row, 1)?,
@@ -228,6 +249,52 @@ impl Reader {
             })
         })?;
         Ok(runs.collect::<Result<_, _>>()?)
+    }
+
+    pub(super) fn due(&self, after: Instant, until: Instant) -> Result<Vec<(Instant, RunId)>, Error> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(
+            "select wake_at, id from runs where ended_at is null and wake_at > ? and wake_at <= ? order by wake_at, id",
+        )?;
+        let due = statement.query_map([after.0, until.0], |row| Ok((Instant(row.get(0)?), parsed(row, 1)?)))?;
+        Ok(due.collect::<Result<_, _>>()?)
+    }
+
+    pub(super) fn next_due(&self, after: Instant) -> Result<Option<Instant>, Error> {
+        let connection = self.lock();
+        let mut statement =
+            connection.prepare_cached("select min(wake_at) from runs where ended_at is null and wake_at > ?")?;
+        Ok(statement.query_row([after.0], |row| row.get::<_, Option<i64>>(0))?.map(Instant))
+    }
+
+    pub(super) fn pinned(&self) -> Result<BTreeSet<String>, Error> {
+        self.digests(
+            "select digest from plans
+             where exists (select 1 from runs where plan = digest and ended_at is null)",
+        )
+    }
+
+    pub(super) fn plans(&self) -> Result<BTreeSet<String>, Error> {
+        self.digests("select digest from plans where exists (select 1 from runs where plan = digest)")
+    }
+
+    fn digests(&self, query: &str) -> Result<BTreeSet<String>, Error> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(query)?;
+        let digests = statement.query_map([], |row| row.get(0))?;
+        Ok(digests.collect::<Result<_, _>>()?)
+    }
+
+    pub(super) fn unnamed(&self, blobs: Vec<BlobDigest>) -> Result<Vec<BlobDigest>, Error> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached("select 1 from refs where sha256 = ?")?;
+        let mut unnamed = Vec::new();
+        for digest in blobs {
+            if !statement.exists([digest.to_string()])? {
+                unnamed.push(digest);
+            }
+        }
+        Ok(unnamed)
     }
 
     pub(super) fn standing(&self) -> Result<BTreeMap<RunState, u64>, Error> {
@@ -243,10 +310,10 @@ impl Reader {
         let connection = self.lock();
         let mut statement = connection.prepare_cached("select start from runs where id = ?")?;
         let start: Option<Start> =
-            statement.query_row([run.as_str()], |row| optional_json(row, 0)).optional()?.flatten();
+            statement.query_row([run.as_str()], |row| self.optional_json(row, 0)).optional()?.flatten();
         let Some(start) = start else { return Ok(None) };
         let mut statement = connection.prepare_cached("select payload from gathered where run = ? order by id")?;
-        let gathered = statement.query_map([run.as_str()], |row| json(row, 0))?;
+        let gathered = statement.query_map([run.as_str()], |row| self.json(row, 0))?;
         let gathered: Vec<Value> = gathered.collect::<Result<_, _>>()?;
         Ok(Some(match gathered.is_empty() {
             true => start,
@@ -257,7 +324,7 @@ impl Reader {
     pub(super) fn mail(&self, run: &RunId) -> Result<Vec<(i64, Event)>, Error> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached("select id, body from mail where run = ? order by id")?;
-        let mail = statement.query_map([run.as_str()], |row| Ok((row.get(0)?, json(row, 1)?)))?;
+        let mail = statement.query_map([run.as_str()], |row| Ok((row.get(0)?, self.json(row, 1)?)))?;
         Ok(mail.collect::<Result<_, _>>()?)
     }
 
@@ -323,11 +390,44 @@ impl Reader {
                 run: run.clone(),
                 place: json(row, 0)?,
                 event: row.get(1)?,
-                value: json(row, 2)?,
+                value: self.json(row, 2)?,
                 at: Instant(row.get(3)?),
             })
         })?;
         Ok(events.collect::<Result<_, _>>()?)
+    }
+
+    fn summary_of(&self, row: &rusqlite::Row<'_>) -> rusqlite::Result<RunSummary> {
+        Ok(RunSummary {
+            id: parsed(row, 0)?,
+            flow: row.get(1)?,
+            plan: row.get(2)?,
+            trigger: row.get(3)?,
+            state: parsed::<RunState>(row, 4)?,
+            reason: row.get(5)?,
+            started_at: Instant(row.get(6)?),
+            ended_at: row.get::<_, Option<i64>>(7)?.map(Instant),
+            wake_at: row.get::<_, Option<i64>>(8)?.map(Instant),
+            outcome: self.optional_json(row, 9)?,
+            answer: self.optional_json(row, 10)?,
+        })
+    }
+
+    /// What a column holds that may be large.
+    fn json<T: DeserializeOwned>(&self, row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<T> {
+        let text = self.large.get(row.get(column)?).map_err(|error| unreadable(column, error))?;
+        serde_json::from_str(&text).map_err(|error| unreadable(column, error))
+    }
+
+    fn optional_json<T: DeserializeOwned>(
+        &self,
+        row: &rusqlite::Row<'_>,
+        column: usize,
+    ) -> rusqlite::Result<Option<T>> {
+        match row.get_ref(column)? {
+            rusqlite::types::ValueRef::Null => Ok(None),
+            _ => self.json(row, column).map(Some),
+        }
     }
 }
 
@@ -341,22 +441,6 @@ fn letter(row: &rusqlite::Row<'_>) -> rusqlite::Result<Letter> {
         at: Instant(row.get(5)?),
         value: None,
         settled: row.get(6)?,
-    })
-}
-
-fn summary(row: &rusqlite::Row<'_>) -> rusqlite::Result<RunSummary> {
-    Ok(RunSummary {
-        id: parsed(row, 0)?,
-        flow: row.get(1)?,
-        plan: row.get(2)?,
-        trigger: row.get(3)?,
-        state: parsed::<RunState>(row, 4)?,
-        reason: row.get(5)?,
-        started_at: Instant(row.get(6)?),
-        ended_at: row.get::<_, Option<i64>>(7)?.map(Instant),
-        wake_at: row.get::<_, Option<i64>>(8)?.map(Instant),
-        outcome: optional_json(row, 9)?,
-        answer: optional_json(row, 10)?,
     })
 }
 

@@ -2,12 +2,12 @@
 
 use std::{path::Path, time::Duration};
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction};
 
-use super::Error;
+use super::{Error, large::refers};
 
 /// The version of the tables.
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 
 /// The database's name in the data folder.
 pub(super) const FILE: &str = "journal.sqlite";
@@ -123,6 +123,33 @@ create table gathered (id integer primary key, run text not null, payload text n
 create index gathered_by_run on gathered (run);
 ";
 
+/// What version 6 adds: which run names which blob; runs that are awake, due, gated or old are found among many others.
+const SIXTH: &str = "
+drop index runs_unfinished;
+create index runs_open on runs (state, id) where ended_at is null;
+create index runs_due on runs (wake_at, id) where ended_at is null and wake_at is not null;
+create index runs_queued on runs (id) where ended_at is null and start is not null;
+create index runs_gated on runs (id) where ended_at is null and gate is not null;
+create index runs_by_plan on runs (plan, ended_at);
+create index runs_ended on runs (ended_at) where ended_at is not null;
+create table refs (
+    sha256 text not null,
+    run text not null,
+    primary key (sha256, run)
+) strict, without rowid;
+create index refs_by_run on refs (run);
+";
+
+/// The texts that can name files, with their runs.
+const TEXTS: &str = "
+select run, body from journal where instr(body, '\"$file\"')
+union all select run, body from mail where instr(body, '\"$file\"')
+union all select run, value from events where instr(value, '\"$file\"')
+union all select run, payload from gathered where instr(payload, '\"$file\"')
+union all select run, value from dead_letters where instr(value, '\"$file\"')
+union all select id, coalesce(start, '') || coalesce(outcome, '') || coalesce(answer, '') from runs
+    where instr(coalesce(start, '') || coalesce(outcome, '') || coalesce(answer, ''), '\"$file\"')";
+
 /// Opens the database for writing, and makes it where there is none. Commits are on disk when they return: see "PRAGMA
 /// synchronous" in SQLite's documentation, where WAL with FULL syncs the log at each commit.
 pub(super) fn open(folder: &Path) -> Result<Connection, Error> {
@@ -134,17 +161,37 @@ pub(super) fn open(folder: &Path) -> Result<Connection, Error> {
     connection.pragma_update(None, "checkpoint_fullfsync", true)?;
     let found = version(&connection)?;
     known(found)?;
+    if found == 0 {
+        // It has to be said before there are tables, so that room which is free can be given back to the disk.
+        connection.pragma_update(None, "auto_vacuum", "incremental")?;
+    }
     if found < VERSION {
         let transaction = connection.transaction()?;
-        for (version, tables) in [(1, TABLES), (2, SECOND), (3, THIRD), (4, FOURTH), (5, FIFTH)] {
+        for (version, tables) in [(1, TABLES), (2, SECOND), (3, THIRD), (4, FOURTH), (5, FIFTH), (6, SIXTH)] {
             if found < version {
                 transaction.execute_batch(tables)?;
             }
+        }
+        if (1..6).contains(&found) {
+            name_files(&transaction)?;
         }
         transaction.pragma_update(None, "user_version", VERSION)?;
         transaction.commit()?;
     }
     Ok(connection)
+}
+
+/// Writes down which runs name which files, for runs of before that was done as they were written.
+fn name_files(transaction: &Transaction<'_>) -> Result<(), Error> {
+    let mut texts = transaction.prepare(TEXTS)?;
+    let mut rows = texts.query([])?;
+    while let Some(row) = rows.next()? {
+        let (run, text): (String, String) = (row.get(0)?, row.get(1)?);
+        for digest in refers(&text) {
+            transaction.execute("insert or ignore into refs values (?, ?)", [digest.to_string(), run.clone()])?;
+        }
+    }
+    Ok(())
 }
 
 /// Opens the database for reading, beside a process that may write to it.
@@ -175,6 +222,11 @@ fn known(found: u32) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
+    use flow_model::{
+        file::{File, Sha256},
+        value::Value,
+    };
+
     use super::*;
 
     #[test]
@@ -185,12 +237,17 @@ mod tests {
         first.pragma_update(None, "user_version", 1).unwrap();
         let run = "insert into runs (id, flow, plan, state, started_at) values ('r', 'f', 'p', 'running', 1)";
         first.execute(run, []).unwrap();
+        let file = Value::File(File::new(Sha256::of(b"a"), 1, "a.txt", "text/plain").into());
+        let body = serde_json::to_string(&file).unwrap();
+        first.execute("insert into journal values ('r', 0, 1, ?, x'')", [body]).unwrap();
         drop(first);
         for _ in 0..2 {
             let connection = open(folder.path()).unwrap();
             assert_eq!(version(&connection).unwrap(), VERSION);
             let runs = connection.query_row("select count(*) from runs where start is null", [], |row| row.get(0));
             assert_eq!(runs, Ok(1));
+            let named = connection.query_row("select sha256 from refs where run = 'r'", [], |row| row.get(0));
+            assert_eq!(named, Ok(Sha256::of(b"a").to_string()));
         }
     }
 }

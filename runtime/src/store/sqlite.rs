@@ -1,16 +1,19 @@
 //! The store for one machine: a SQLite database in a folder.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
+    time::SystemTime,
 };
 
 use async_trait::async_trait;
-use flow_model::units::Instant;
+use flow_model::{file::Sha256, units::Instant};
 
 use super::{
-    Batch, Committed, Error, Filter, Letter, Letters, Note, Reader, RunDetail, RunState, RunSummary, Store, Unfinished,
+    Batch, Committed, Error, Expiry, Filter, Letter, Letters, Note, Reader, RunDetail, RunState, RunSummary, Store,
+    Tidied, Unfinished,
+    large::Large,
     lock::Lock,
     read, schema,
     write::{Job, Writer},
@@ -45,7 +48,7 @@ impl Sqlite {
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(folder).map_err(fail)?;
         let lock = Lock::take(folder)?;
-        let writer = Writer::start(schema::open(folder)?)?;
+        let writer = Writer::start(schema::open(folder)?, Large::new(folder))?;
         let reader = Arc::new(read::read(folder)?);
         Ok(Self { folder: folder.to_owned(), reader, writer, _lock: lock })
     }
@@ -57,6 +60,32 @@ impl Sqlite {
         let reader = Arc::clone(&self.reader);
         worker::blocking(move || query(&reader)).await
     }
+}
+
+/// How large the database of a folder was, and is now, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// What it was.
+    pub before: u64,
+    /// What it is.
+    pub after: u64,
+}
+
+/// Writes the database of a folder anew, as small as it can be. That needs as much room on the disk again.
+///
+/// # Errors
+/// When another process uses the folder, or it can't be written.
+pub fn compact(folder: &Path) -> Result<Sizes, Error> {
+    let _lock = Lock::take(folder)?;
+    let connection = schema::open(folder)?;
+    let put_together = || connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()));
+    let size = || std::fs::metadata(folder.join(schema::FILE)).map_or(0, |file| file.len());
+    put_together()?;
+    let before = size();
+    // From then on, room that becomes free can be given back bit by bit.
+    connection.execute_batch("pragma auto_vacuum = incremental; vacuum;")?;
+    put_together()?;
+    Ok(Sizes { before, after: size() })
 }
 
 #[async_trait]
@@ -129,8 +158,40 @@ impl Store for Sqlite {
         self.writer.submit(|reply| Job::Settle { id, how, reply }).await
     }
 
-    async fn unfinished(&self) -> Result<Vec<Unfinished>, Error> {
-        self.reading(Reader::unfinished).await
+    async fn awake(&self, until: Instant) -> Result<Vec<Unfinished>, Error> {
+        self.reading(move |reader| reader.awake(until)).await
+    }
+
+    async fn due(&self, after: Instant, until: Instant) -> Result<Vec<(Instant, RunId)>, Error> {
+        self.reading(move |reader| reader.due(after, until)).await
+    }
+
+    async fn next_due(&self, after: Instant) -> Result<Option<Instant>, Error> {
+        self.reading(move |reader| reader.next_due(after)).await
+    }
+
+    async fn gated(&self) -> Result<Vec<Unfinished>, Error> {
+        self.reading(Reader::gated).await
+    }
+
+    async fn pinned(&self) -> Result<BTreeSet<String>, Error> {
+        self.reading(Reader::pinned).await
+    }
+
+    async fn plans(&self) -> Result<BTreeSet<String>, Error> {
+        self.reading(Reader::plans).await
+    }
+
+    async fn expire(&self, expiry: Expiry) -> Result<u64, Error> {
+        self.writer.submit(|reply| Job::Expire { expiry, reply }).await
+    }
+
+    async fn tidy(&self, plans: BTreeSet<String>, written_before: SystemTime) -> Result<Tidied, Error> {
+        self.writer.submit(|reply| Job::Tidy { plans, written_before, reply }).await
+    }
+
+    async fn unnamed(&self, blobs: Vec<Sha256>) -> Result<Vec<Sha256>, Error> {
+        self.reading(move |reader| reader.unnamed(blobs)).await
     }
 
     async fn standing(&self) -> Result<BTreeMap<RunState, u64>, Error> {

@@ -6,14 +6,18 @@
 
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
-use super::{Batch, Bus, Done, Error, write::text};
+use super::{
+    Batch, Bus, Done, Error,
+    write::{Texts, text},
+};
 use crate::{
     journal::RunId,
     machine::{Event, Place},
 };
 
 /// Puts down what a batch tells other runs, and who has heard what.
-pub(super) fn tell(transaction: &Transaction<'_>, batch: &Batch, done: &mut Done) -> Result<(), Error> {
+pub(super) fn tell(texts: &Texts<'_>, batch: &Batch, done: &mut Done) -> Result<(), Error> {
+    let transaction = texts.transaction;
     for id in &batch.read {
         transaction.prepare_cached("delete from mail where id = ?")?.execute([id])?;
     }
@@ -33,35 +37,38 @@ pub(super) fn tell(transaction: &Transaction<'_>, batch: &Batch, done: &mut Done
             Bus::Emit { place, event, value } => {
                 transaction
                     .prepare_cached("insert into events (run, place, name, value, at) values (?, ?, ?, ?, ?)")?
-                    .execute(params![run, text(place), event, text(value), batch.at.0])?;
+                    .execute(params![run, text(place), event, texts.keep(run, text(value))?, batch.at.0])?;
                 for (to, place) in waiting(transaction, event)? {
-                    put(transaction, &to, &Event::Received { place, value: value.clone() }, done)?;
+                    put(texts, &to, &Event::Received { place, value: value.clone() }, done)?;
                 }
             }
         }
     }
     for (to, event) in &batch.mail {
-        put(transaction, to, event, done)?;
+        put(texts, to, event, done)?;
     }
     if batch.standing.state.is_final() {
         transaction.prepare_cached("delete from waits where run = ?")?.execute([run])?;
         transaction.prepare_cached("delete from mail where run = ?")?.execute([run])?;
         if let (Some((parent, place)), Some(outcome)) = (parent(transaction, run)?, &batch.standing.outcome) {
-            put(transaction, &parent, &Event::Returned { place, outcome: outcome.clone() }, done)?;
+            put(texts, &parent, &Event::Returned { place, outcome: outcome.clone() }, done)?;
         }
     }
     Ok(())
 }
 
 /// Tells a run something, unless it is over.
-fn put(transaction: &Transaction<'_>, to: &RunId, event: &Event, done: &mut Done) -> Result<(), Error> {
-    let added = transaction
-        .prepare_cached(
-            "insert into mail (run, body) select ?1, ?2
-             where exists (select 1 from runs where id = ?1 and ended_at is null)",
-        )?
-        .execute(params![to.as_str(), text(event)])?;
-    if added > 0 && !done.mailed.contains(to) {
+fn put(texts: &Texts<'_>, to: &RunId, event: &Event, done: &mut Done) -> Result<(), Error> {
+    let transaction = texts.transaction;
+    let is_open =
+        transaction.prepare_cached("select 1 from runs where id = ? and ended_at is null")?.exists([to.as_str()])?;
+    if !is_open {
+        return Ok(());
+    }
+    transaction
+        .prepare_cached("insert into mail (run, body) values (?, ?)")?
+        .execute(params![to.as_str(), texts.keep(to.as_str(), text(event))?])?;
+    if !done.mailed.contains(to) {
         done.mailed.push(to.clone());
     }
     Ok(())

@@ -5,12 +5,14 @@
 //! ("fsyncgate", LWN 752063): the thread writes nothing more, and the process has to start again from what is there.
 
 use std::{
+    borrow::Cow,
+    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, Sender, channel},
     },
-    time::{Duration, Instant as Moment},
+    time::{Duration, Instant as Moment, SystemTime},
 };
 
 use flow_model::units::Instant;
@@ -18,7 +20,11 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehav
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use super::{Batch, Committed, Dedupe, Done, Error, NewRun, Note, RunState, SameBody, gather, told};
+use super::{
+    Batch, Committed, Dedupe, Done, Error, Expiry, NewRun, Note, RunState, SameBody, Tidied, expire, gather,
+    large::{Large, refers},
+    told,
+};
 use crate::journal::RunId;
 
 /// How many jobs one transaction takes at most.
@@ -38,6 +44,8 @@ pub(super) enum Job {
     Plan { digest: String, flow: String, plan: Vec<u8>, reply: Reply<()> },
     Notes { notes: Vec<Note>, reply: Reply<()> },
     Settle { id: i64, how: String, reply: Reply<()> },
+    Expire { expiry: Expiry, reply: Reply<u64> },
+    Tidy { plans: BTreeSet<String>, written_before: SystemTime, reply: Reply<Tidied> },
     Batch { batch: Box<Batch>, reply: Reply<Committed> },
 }
 
@@ -51,7 +59,7 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread. It owns the folder's epoch from now on: one that opened the folder earlier can't write.
-    pub(super) fn start(mut connection: Connection) -> Result<Self, Error> {
+    pub(super) fn start(mut connection: Connection, large: Large) -> Result<Self, Error> {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute("update meta set value = value + 1 where name = 'epoch'", [])?;
         let epoch = epoch(&transaction)?;
@@ -59,7 +67,7 @@ impl Writer {
         let (jobs, submitted) = channel();
         let is_slow = Arc::new(AtomicBool::new(false));
         let slow = Arc::clone(&is_slow);
-        let write = move || Thread { connection, epoch, begun: 0, failed: None, is_slow: slow }.run(&submitted);
+        let write = move || Thread { connection, large, epoch, begun: 0, failed: None, is_slow: slow }.run(&submitted);
         let thread = std::thread::Builder::new().name("journal".to_owned()).spawn(write);
         let thread = thread.map_err(|error| {
             let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOMEM);
@@ -95,11 +103,14 @@ impl Drop for Writer {
 /// What a job leads to, until its commit is done.
 enum Finished {
     Plain(Reply<()>),
+    Expired(Reply<u64>, u64),
+    Tidied(Reply<Tidied>, Tidied, SystemTime),
     Batch(Reply<Committed>, Committed),
 }
 
 struct Thread {
     connection: Connection,
+    large: Large,
     epoch: i64,
     begun: u64,
     failed: Option<Error>,
@@ -141,18 +152,15 @@ impl Thread {
         let mut done = Vec::with_capacity(jobs.len());
         let result = self.transact(jobs, &mut done);
         for job in done {
-            match (job, &result) {
-                (Finished::Plain(reply), Ok(())) => {
-                    let _ = reply.send(Ok(()));
-                }
-                (Finished::Batch(reply, committed), Ok(())) => {
-                    let _ = reply.send(Ok(committed));
-                }
-                (Finished::Plain(reply), Err(error)) => {
-                    let _ = reply.send(Err(error.clone()));
-                }
-                (Finished::Batch(reply, _), Err(error)) => {
-                    let _ = reply.send(Err(error.clone()));
+            // Whoever asked may be gone.
+            match job {
+                Finished::Plain(reply) => drop(reply.send(result.clone())),
+                Finished::Batch(reply, committed) => drop(reply.send(result.clone().map(|()| committed))),
+                Finished::Expired(reply, count) => drop(reply.send(result.clone().map(|()| count))),
+                Finished::Tidied(reply, tidied, before) => {
+                    // Only now is it certain that nothing names what is removed.
+                    let shrunk = result.clone().and_then(|()| expire::shrink(&self.connection, &self.large, before));
+                    drop(reply.send(shrunk.map(|shrunk| Tidied { plans: tidied.plans, ..shrunk })));
                 }
             }
         }
@@ -183,9 +191,23 @@ impl Thread {
                         done.push(Finished::Plain(reply));
                         settle(&transaction, id, &how)?;
                     }
+                    Job::Expire { expiry, reply } => {
+                        done.push(Finished::Expired(reply, 0));
+                        let count = expire::expire(&transaction, &expiry)?;
+                        if let Some(Finished::Expired(_, last)) = done.last_mut() {
+                            *last = count;
+                        }
+                    }
+                    Job::Tidy { plans, written_before, reply } => {
+                        done.push(Finished::Tidied(reply, Tidied::default(), written_before));
+                        let plans = expire::forget(&transaction, &plans)?;
+                        if let Some(Finished::Tidied(_, last, _)) = done.last_mut() {
+                            last.plans = plans;
+                        }
+                    }
                     Job::Batch { batch, reply } => {
                         done.push(Finished::Batch(reply, Committed::Done(Done::default())));
-                        let committed = write(&transaction, &batch)?;
+                        let committed = write(&Texts { transaction: &transaction, large: &self.large }, &batch)?;
                         if batch.new.is_some() {
                             self.begun += 1;
                             if self.begun.is_multiple_of(CLEAR_EVERY) {
@@ -212,6 +234,8 @@ fn refuse(job: Job, error: &Error) {
         Job::Plan { reply, .. } | Job::Notes { reply, .. } | Job::Settle { reply, .. } => {
             let _ = reply.send(Err(error.clone()));
         }
+        Job::Expire { reply, .. } => drop(reply.send(Err(error.clone()))),
+        Job::Tidy { reply, .. } => drop(reply.send(Err(error.clone()))),
         Job::Batch { reply, .. } => {
             let _ = reply.send(Err(error.clone()));
         }
@@ -226,33 +250,73 @@ pub(super) fn text(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("what is stored beside journals is always writable as JSON")
 }
 
-fn write(transaction: &Transaction<'_>, batch: &Batch) -> Result<Committed, Error> {
-    let run = batch.run.as_str();
+/// Texts that may be large or name files, on their way into a transaction.
+pub(super) struct Texts<'a> {
+    pub(super) transaction: &'a Transaction<'a>,
+    large: &'a Large,
+}
+
+impl Texts<'_> {
+    /// What the row of a run holds of a text; what it names is kept as long as the run.
+    pub(super) fn keep<'t>(&self, run: &str, text: impl Into<Cow<'t, str>>) -> Result<Cow<'t, str>, Error> {
+        let text = text.into();
+        let named = refers(&text);
+        let held = match self.large.put(&text)? {
+            Some(held) => Cow::Owned(held),
+            None => text,
+        };
+        for digest in named.into_iter().chain(refers(&held)).collect::<BTreeSet<_>>() {
+            self.transaction
+                .prepare_cached("insert or ignore into refs (sha256, run) values (?, ?)")?
+                .execute(params![digest.to_string(), run])?;
+        }
+        Ok(held)
+    }
+
+    fn keep_any(&self, run: &str, value: Option<&impl Serialize>) -> Result<Option<Cow<'static, str>>, Error> {
+        value.map(|value| self.keep(run, text(value))).transpose()
+    }
+}
+
+fn write(texts: &Texts<'_>, batch: &Batch) -> Result<Committed, Error> {
+    let (run, transaction) = (batch.run.as_str(), texts.transaction);
     if batch.closes {
         let closed = gather::close(transaction, &batch.run, batch.at)?;
         return Ok(Committed::Done(Done { closed, ..Done::default() }));
     }
     if let Some(new) = &batch.new
-        && let Some(duplicate) = insert(transaction, &batch.run, new, batch.at)?
+        && let Some(duplicate) = insert(texts, &batch.run, new, batch.at)?
     {
         return Ok(duplicate);
     }
     for row in &batch.rows {
         transaction
             .prepare_cached("insert into journal (run, seq, version, body, checksum) values (?, ?, ?, ?, ?)")?
-            .execute(params![run, i64::try_from(row.seq).unwrap_or(i64::MAX), row.version, row.body, row.checksum])?;
+            .execute(params![
+            run,
+            i64::try_from(row.seq).unwrap_or(i64::MAX),
+            row.version,
+            texts.keep(run, row.body.as_str())?,
+            row.checksum
+        ])?;
     }
     for letter in &batch.dead_letters {
         transaction
             .prepare_cached("insert into dead_letters (run, place, queue, value, at) values (?, ?, ?, ?, ?)")?
-            .execute(params![run, text(&letter.place), letter.queue, text(&letter.value), letter.at.0])?;
+            .execute(params![
+                run,
+                text(&letter.place),
+                letter.queue,
+                texts.keep(run, text(&letter.value))?,
+                letter.at.0
+            ])?;
     }
     for (letter, how) in &batch.settles {
         settle(transaction, *letter, how)?;
     }
     let mut done = Done::default();
     for (begun, new) in &batch.begins {
-        match insert(transaction, begun, new, batch.at)? {
+        match insert(texts, begun, new, batch.at)? {
             None => done.begun.push(begun.clone()),
             Some(Committed::Gathered(gathered)) => done.gathered.push(gathered),
             Some(Committed::Done(_) | Committed::Duplicate { .. }) => {}
@@ -272,15 +336,15 @@ fn write(transaction: &Transaction<'_>, batch: &Batch) -> Result<Committed, Erro
             standing.reason,
             standing.wake_at.map(|at| at.0),
             ended_at,
-            standing.outcome.as_ref().map(text),
-            batch.answer.as_ref().map(text),
+            texts.keep_any(run, standing.outcome.as_ref())?,
+            texts.keep_any(run, batch.answer.as_ref())?,
             batch.begun_at.map(|at| at.0),
             !batch.rows.is_empty(),
         ])?;
     if batch.new.is_none() && (batch.begun_at.is_some() || standing.state.is_final()) {
         gather::forget(transaction, &batch.run)?;
     }
-    told::tell(transaction, batch, &mut done)?;
+    told::tell(texts, batch, &mut done)?;
     Ok(Committed::Done(done))
 }
 
@@ -308,24 +372,25 @@ fn settle(transaction: &Transaction<'_>, letter: i64, how: &str) -> Result<(), E
 }
 
 /// Adds a run, unless its event or itself is known, or the event goes into a run that gathers.
-fn insert(transaction: &Transaction<'_>, run: &RunId, new: &NewRun, at: Instant) -> Result<Option<Committed>, Error> {
+fn insert(texts: &Texts<'_>, run: &RunId, new: &NewRun, at: Instant) -> Result<Option<Committed>, Error> {
+    let transaction = texts.transaction;
     keep(transaction, &new.notes)?;
     if let (Some(gather), Some(start)) = (&new.gather, &new.queued) {
-        return gather::add(transaction, run, new, (gather, start), at).map(Some);
+        return gather::add(texts, run, new, (gather, start), at).map(Some);
     }
     if let Some(dedupe) = &new.dedupe
         && let Some(duplicate) = remember(transaction, run, dedupe, at)?
     {
         return Ok(Some(duplicate));
     }
-    let added = insert_run(transaction, run, new, super::NO_ROOM, at)?;
+    let added = insert_run(texts, run, new, super::NO_ROOM, at)?;
     let known = || Committed::Duplicate { run: run.clone(), body: SameBody::Yes };
     Ok((added == 0).then(known))
 }
 
 /// Adds a run, unless it is known; one that does not begin at once waits for what is said. Says how many were added.
 pub(super) fn insert_run(
-    transaction: &Transaction<'_>,
+    texts: &Texts<'_>,
     run: &RunId,
     new: &NewRun,
     waits: &str,
@@ -334,7 +399,8 @@ pub(super) fn insert_run(
     let parent = new.parent.as_ref().map(|(run, place)| text(&(run, place)));
     let state = if new.queued.is_some() { RunState::Waiting.name() } else { "" };
     let reason = new.queued.as_ref().map(|_| waits);
-    let added = transaction
+    let added = texts
+        .transaction
         .prepare_cached(
             "insert or ignore into runs
              (id, flow, plan, started_by, state, reason, started_at, start, gate, gate_scope, parent)
@@ -348,7 +414,7 @@ pub(super) fn insert_run(
             state,
             reason,
             at.0,
-            new.queued.as_ref().map(text),
+            texts.keep_any(run.as_str(), new.queued.as_ref())?,
             new.gate.as_ref().map(text),
             new.gate.as_ref().map(|gate| &gate.scope),
             parent,

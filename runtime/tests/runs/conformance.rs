@@ -285,6 +285,27 @@ fn plans() -> Vec<(&'static str, Vec<Plan>)> {
             ]),
         ),
         (
+            "called flows side by side",
+            vec![
+                plan(
+                    &[],
+                    vec![
+                        each(
+                            "each",
+                            1,
+                            2,
+                            items(),
+                            2,
+                            ForOnError::Stop,
+                            vec![call("c", 3, &called, vec![("n", get(2))]), give(get(3))],
+                        ),
+                        end(get(1)),
+                    ],
+                ),
+                called.clone(),
+            ],
+        ),
+        (
             "a called flow",
             vec![plan(&[], vec![call("c", 1, &called, vec![("n", int(5))]), risky("b", 2), end(get(1))]), called],
         ),

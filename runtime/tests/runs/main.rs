@@ -7,6 +7,7 @@
 
 mod again;
 mod ask;
+mod asleep;
 mod cases;
 mod conformance;
 mod control;
@@ -21,6 +22,7 @@ mod proofs;
 mod random;
 mod reliability;
 mod simulated;
+mod store;
 mod streams;
 mod support;
 mod undo;

@@ -257,7 +257,8 @@ impl<'a> World<'a> {
                     };
                     let start = Start { payload: child.params, ..Start::default() };
                     let parent = Some((run, child.place));
-                    if goes_on {
+                    // A run that is begun is on disk with this write.
+                    if !crashes {
                         self.begin(child.run, plan, parent, start)?;
                     } else {
                         let machine = Machine::new(child.run.clone(), plan, self.library.clone());

@@ -1,16 +1,20 @@
 //! A disk that fails: nothing is acknowledged that is not on it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicBool, Ordering},
+    time::SystemTime,
+};
 
-use flow_model::plan::NodeKind;
+use flow_model::{file::Sha256, plan::NodeKind};
 use serde_json::json;
 
 use super::*;
 use crate::{
-    engine::{RunDetail, RunId},
+    engine::{RunDetail, RunId, RunState},
     journal::Row,
     machine::{Event, Start},
-    store::{self, Batch, Committed, Letter, Letters, Note, Sqlite, Store, Unfinished},
+    store::{self, Batch, Committed, Expiry, Letter, Letters, Note, Sqlite, Store, Tidied, Unfinished},
 };
 use plans::{http, plan, text};
 
@@ -85,8 +89,44 @@ impl Store for Failing {
         self.inner.settle(id, how).await
     }
 
-    async fn unfinished(&self) -> Result<Vec<Unfinished>, store::Error> {
-        self.inner.unfinished().await
+    async fn awake(&self, until: Instant) -> Result<Vec<Unfinished>, store::Error> {
+        self.inner.awake(until).await
+    }
+
+    async fn due(&self, after: Instant, until: Instant) -> Result<Vec<(Instant, RunId)>, store::Error> {
+        self.inner.due(after, until).await
+    }
+
+    async fn next_due(&self, after: Instant) -> Result<Option<Instant>, store::Error> {
+        self.inner.next_due(after).await
+    }
+
+    async fn gated(&self) -> Result<Vec<Unfinished>, store::Error> {
+        self.inner.gated().await
+    }
+
+    async fn pinned(&self) -> Result<BTreeSet<String>, store::Error> {
+        self.inner.pinned().await
+    }
+
+    async fn plans(&self) -> Result<BTreeSet<String>, store::Error> {
+        self.inner.plans().await
+    }
+
+    async fn standing(&self) -> Result<BTreeMap<RunState, u64>, store::Error> {
+        self.inner.standing().await
+    }
+
+    async fn expire(&self, expiry: Expiry) -> Result<u64, store::Error> {
+        self.inner.expire(expiry).await
+    }
+
+    async fn tidy(&self, plans: BTreeSet<String>, written_before: SystemTime) -> Result<Tidied, store::Error> {
+        self.inner.tidy(plans, written_before).await
+    }
+
+    async fn unnamed(&self, blobs: Vec<Sha256>) -> Result<Vec<Sha256>, store::Error> {
+        self.inner.unnamed(blobs).await
     }
 
     fn space(&self) -> Option<u64> {
