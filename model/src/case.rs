@@ -134,7 +134,7 @@ pub enum Expected {
         /// What never happens; with an order, what never happens then.
         what: Happening,
         /// Before or after something else.
-        order: Option<(Order, Happening)>,
+        order: Option<Box<(Order, Happening)>>,
     },
 }
 

@@ -91,7 +91,7 @@ pub(crate) enum ExpectedWhat {
     /// `responded 200 { … }`
     Responded { status: Expr, body: Option<Expr> },
     /// `never { mail.send called after crm.delete }`
-    Never { what: Happening, order: Option<(Order, Happening)> },
+    Never { what: Happening, order: Option<Box<(Order, Happening)>> },
 }
 
 /// `payments.charge called with { … } where .amount > 5`

@@ -42,8 +42,8 @@ impl Checker<'_> {
             }
             ExpectedWhat::Never { what, order } => {
                 let what = self.happening(what);
-                let order = match order {
-                    Some((order, other)) => Some((*order, self.happening(other)?)),
+                let order = match order.as_deref() {
+                    Some((order, other)) => Some(Box::new((*order, self.happening(other)?))),
                     None => None,
                 };
                 Expected::Never { what: what?, order }

@@ -263,7 +263,7 @@ fn expressions(case: &Case) -> Vec<&Expr> {
             | Expected::DeadLetter { contains: value, .. }
             | Expected::Responded { body: value, .. } => all.extend(value),
             Expected::Never { what, order } => {
-                for happening in [what].into_iter().chain(order.as_ref().map(|(_, other)| other)) {
+                for happening in [what].into_iter().chain(order.as_deref().map(|(_, other)| other)) {
                     all.extend(happening.with.iter().chain(&happening.filter));
                 }
             }

@@ -106,7 +106,7 @@ fn test<'a>(declared: &'a Test, visitor: &mut impl Visitor<'a>) {
                 value.iter().for_each(|value| expr(value, visitor));
             }
             ExpectedWhat::Never { what, order } => {
-                for happening in [what].into_iter().chain(order.as_ref().map(|(_, other)| other)) {
+                for happening in [what].into_iter().chain(order.as_deref().map(|(_, other)| other)) {
                     target(&happening.target, visitor);
                     happening.with.iter().chain(&happening.filter).for_each(|value| expr(value, visitor));
                 }

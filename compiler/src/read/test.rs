@@ -91,7 +91,7 @@ impl Reader<'_> {
                     "before" => Order::Before,
                     _ => Order::After,
                 };
-                Some((order, self.happening(relation)?))
+                Some(Box::new((order, self.happening(relation)?)))
             }
             None => None,
         };

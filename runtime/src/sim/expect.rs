@@ -94,9 +94,9 @@ fn check(world: &World<'_>, status: &Status, expectation: &Expectation) -> Optio
             let with = pattern.as_ref().map(|pattern| format!(" with {}", pattern.to_json())).unwrap_or_default();
             unmet(format!("{name} is {}{with}", times(*count)), made(&calls, fitting, pattern.as_ref()))
         }
-        Expected::Never { what, order } => match violation(world, what, order.as_ref()) {
+        Expected::Never { what, order } => match violation(world, what, order.as_deref()) {
             Ok(None) => None,
-            Ok(Some(actual)) => unmet(invariant(world, what, order.as_ref()), actual),
+            Ok(Some(actual)) => unmet(invariant(world, what, order.as_deref()), actual),
             Err(failure) => unmet("a condition".to_owned(), failure.message),
         },
         Expected::DeadLetter { queue, contains: pattern } => {
