@@ -29,7 +29,7 @@ fn shaken(text: &str) -> Option<String> {
         seed = seed.wrapping_mul(31).wrapping_add(line.len() + 7);
         out.push_str(&" ".repeat(seed % 5));
         out.push_str(line.trim());
-        out.push_str(if seed % 7 == 0 { " \n\n\n" } else { "\n" });
+        out.push_str(if seed.is_multiple_of(7) { " \n\n\n" } else { "\n" });
     }
     Some(out)
 }
