@@ -38,7 +38,7 @@ pub fn parses(text: &str) -> bool {
 /// Reads a text: the tree of what could be read and the problems of what could not, both in the order of the text.
 ///
 /// It always ends, in time that grows with the length of the text, whatever the text is. Of a text of 4 GiB or more
-/// nothing is read, and of the problems of a text that is mostly not Flow the first thousand are kept.
+/// nothing is read, and of the problems of a text that is mostly not Flow the first hundred thousand are kept.
 pub fn read(text: &str) -> (Tree, Vec<Problem>) {
     let Ok(length) = u32::try_from(text.len()) else {
         return (Tree { entries: vec![build::file(0)] }, Vec::new());
@@ -69,4 +69,4 @@ pub fn read(text: &str) -> (Tree, Vec<Problem>) {
 }
 
 /// How many problems of a text are kept.
-const MOST: usize = 1000;
+const MOST: usize = 100_000;

@@ -1,6 +1,6 @@
 //! Files and arguments that are wrong: each gets a clear error, in bounded time, and no panic.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Command};
 
 use tempfile::TempDir;
 
@@ -86,6 +86,52 @@ fn ten_megabytes_are_checked_in_bounded_time() {
         let ended = flow(folder.path(), &["check", "main.flow"]);
         assert_eq!(ended.code, Some(1), "{name}: {ended:?}");
         assert!(ended.stdout.len() < 1 << 20, "{name}: {} bytes of diagnostics", ended.stdout.len());
+    }
+}
+
+#[test]
+fn a_hundred_thousand_mistakes_are_counted_and_the_first_are_shown_in_bounded_memory() {
+    let many = |line: &dyn Fn(usize) -> String| (0..100_000).map(line).collect::<String>();
+    let texts = [
+        ("names", format!("flow a {{\n{}}}\n", many(&|at| format!("  let x{at} = y{at}\n")))),
+        ("words", many(&|at| format!("flow a{at} {{ let = 1 }}\n"))),
+        ("types", format!("record A {{\n{}}}\nflow a {{}}\n", many(&|at| format!("  a{at}: T{at}\n")))),
+    ];
+    for (name, text) in texts {
+        let folder = folder(&[("main.flow", text.as_bytes())]);
+        // A gibibyte of addresses, the program's own among them, is all that the process gets.
+        let mut command = Command::new("sh");
+        command.current_dir(folder.path()).args(["-c", "ulimit -v 1048576 && exec \"$0\" check main.flow"]);
+        let ended = output(command.arg(env!("CARGO_BIN_EXE_flowc")));
+        assert_eq!(ended.code, Some(1), "{name}: {}", ended.stderr);
+        let last = ended.stdout.lines().last().unwrap_or_default();
+        assert_eq!(last, "100000 errors in 1 file, of which 1000 are shown", "{name}");
+        assert!(ended.stdout.len() < 1 << 20, "{name}: {} bytes of diagnostics", ended.stdout.len());
+    }
+}
+
+#[test]
+fn what_is_defined_by_itself_is_told_once_with_the_way_round() {
+    let folder = folder(&[
+        ("types.flow", b"record A { b: B }\nrecord B { a: A }\nflow f(a: A) { return a }\n"),
+        ("functions.flow", b"fn a(n: Int) -> Int { b(n) }\nfn b(n: Int) -> Int { a(n) }\nflow f { return a(1) }\n"),
+        ("flows.flow", b"flow a {\n  step r = b()\n  return r\n}\nflow b {\n  step r = a()\n  return r\n}\n"),
+        ("values.flow", b"const a = b\nconst b = a\nflow f { return a }\n"),
+        ("one.flow", b"use \"./two.flow\" { two }\nfn one() -> Int { 1 }\nflow f { return one() + two() }\n"),
+        ("two.flow", b"use \"./three.flow\" { three }\nfn two() -> Int { three() }\n"),
+        ("three.flow", b"use \"./one.flow\" { one }\nfn three() -> Int { one() }\n"),
+    ]);
+    for (name, text) in [
+        ("types.flow", "a value of `A` would hold `B`, which holds another `A`, without end"),
+        ("functions.flow", "`a` calls itself: `a` → `b` → `a`"),
+        ("flows.flow", "`a` calls `b`, which calls `a`"),
+        ("values.flow", "`a` is defined by itself: `a` → `b` → `a`"),
+        ("one.flow", "`one.flow` uses `two.flow`, which uses `three.flow`, which uses `one.flow`"),
+    ] {
+        let ended = flow(folder.path(), &["check", name]);
+        assert_eq!(ended.code, Some(1), "{name}: {ended:#?}");
+        assert!(ended.stdout.contains(text), "{name} lacks {text:?}: {}", ended.stdout);
+        assert_eq!(ended.stdout.matches("error[").count(), 1, "{name}: {}", ended.stdout);
     }
 }
 
