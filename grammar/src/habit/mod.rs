@@ -119,6 +119,15 @@ impl Search<'_> {
 
     /// The habit that begins at a token, and the first token after it.
     fn at(&self, at: usize) -> Option<(Found, usize)> {
+        // After a dot, and before a colon, a keyword is a name like others.
+        if self.is_word(at) {
+            if matches!(at.checked_sub(1).map(|before| self.text(before)), Some("." | "?.")) {
+                return None;
+            }
+            if self.text(at + 1) == ":" && !matches!(self.text(at), "retry" | "retries" | "timeout" | "on") {
+                return self.yaml(at);
+            }
+        }
         match self.text(at) {
             "f" | "F" => self.prefix(at),
             "[" => self.array(at).or_else(|| self.comprehension(at)),
