@@ -79,11 +79,11 @@ pub(super) struct Disk {
     pub(super) wreck: Arc<Mutex<Option<Files>>>,
 }
 
-/// Counts an operation of the store as under way.
-struct Busy(Arc<AtomicUsize>);
+/// Counts an operation of the store or on files as under way.
+pub(super) struct Busy(Arc<AtomicUsize>);
 
 impl Busy {
-    fn new(count: &Arc<AtomicUsize>) -> Self {
+    pub(super) fn new(count: &Arc<AtomicUsize>) -> Self {
         count.fetch_add(1, Ordering::SeqCst);
         Self(Arc::clone(count))
     }

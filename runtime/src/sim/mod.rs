@@ -15,6 +15,7 @@
 //! that are called), [`disk`] (what happens to writes), [`process`] (one life of an engine), and [`story`], which takes a
 //! plan through a [`schedule`] of faults and lets the [`oracle`] judge.
 
+mod blobs;
 pub mod clock;
 pub mod disk;
 mod expect;

@@ -1,6 +1,6 @@
 //! How does one process live and end?
 //!
-//! The engine runs on one thread. When nothing can go on and no operation of the store is under way, the clock moves to the
+//! The engine runs on one thread. When nothing can go on and no operation of the store or on files is under way, the clock moves to the
 //! earliest time that anyone waits for.
 
 use std::{
@@ -19,6 +19,7 @@ use tokio::{
 };
 
 use super::{
+    blobs::Counted,
     disk::{Disk, Fault, Pace},
     outside::{Caller, Outside},
     wreck::Files,
@@ -101,12 +102,14 @@ pub fn live<T, F: Future<Output = T>>(
             },
             clock: Arc::clone(&outside.clock),
             writes: AtomicUsize::new(0),
-            busy,
+            busy: Arc::clone(&busy),
             crashed: Arc::clone(&crashed),
             wreck: Arc::clone(&wreck),
         };
-        let engine =
-            Arc::new(Engine::with_store(settings(outside, data, life.pace), Arc::new(store) as Arc<dyn Store>));
+        let settings = settings(outside, data, life.pace);
+        let blobs = Arc::new(Counted { inner: Arc::clone(&settings.blobs), busy });
+        let engine = Engine::with_store(Settings { blobs, ..settings }, Arc::new(store) as Arc<dyn Store>);
+        let engine = Arc::new(engine);
         let until = life.lasts.map(|lasts| outside.clock.now().after(lasts));
         let killed = async {
             match until {
