@@ -81,7 +81,7 @@ pub fn again<'e>(
                 start.again = Some(again.clone());
                 Event::Started(start)
             }
-            event => match place(event) {
+            event => match event.place() {
                 Some(place) if !place.is_called(&from) && machine.takes(event, at) => {
                     if undone.contains(place) {
                         return Err(Unfit::Undone(place.clone()));
@@ -109,22 +109,6 @@ pub fn again<'e>(
     }
     begins.retain(|child| matches!(machine.pending.get(&child.place), Some(Pending::Child { .. })));
     Ok(Taken { machine, said, begins })
-}
-
-/// The place that an event is about; none for what is about the run as a whole, which is not taken over.
-fn place(event: &Event) -> Option<&Place> {
-    match event {
-        Event::Began { place, .. }
-        | Event::Attempted { place, .. }
-        | Event::Held { place, .. }
-        | Event::Lost { place, .. }
-        | Event::Fired { place }
-        | Event::Resolved { place, .. }
-        | Event::Received { place, .. }
-        | Event::Decided { place, .. }
-        | Event::Returned { place, .. } => Some(place),
-        Event::Started(_) | Event::Expired | Event::Cancelled { .. } => None,
-    }
 }
 
 /// The steps whose `undo` has begun.

@@ -112,6 +112,24 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The place that it is about; none for what is about the run as a whole.
+    pub fn place(&self) -> Option<&Place> {
+        match self {
+            Self::Began { place, .. }
+            | Self::Attempted { place, .. }
+            | Self::Held { place, .. }
+            | Self::Lost { place, .. }
+            | Self::Fired { place }
+            | Self::Resolved { place, .. }
+            | Self::Received { place, .. }
+            | Self::Decided { place, .. }
+            | Self::Returned { place, .. } => Some(place),
+            Self::Started(_) | Self::Expired | Self::Cancelled { .. } => None,
+        }
+    }
+}
+
 /// What someone says to a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {

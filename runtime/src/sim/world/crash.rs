@@ -7,7 +7,7 @@ use flow_model::{expr::Ambient, failure::ErrorKind, plan::TriggerKind, schema::E
 use super::{World, answer::operation};
 use crate::{
     eval::{Evaluator, Frame, Slots as _},
-    machine::{Event, Place, Progress, Record, Start, replay},
+    machine::{Event, Progress, Record, Start, replay},
     sim::{What, faults::Fault},
 };
 
@@ -51,7 +51,7 @@ impl World<'_> {
 
     /// The process ends, and what has just happened is not on record.
     pub(super) fn crash_before(&mut self, run: usize, event: &Event) -> Result<(), String> {
-        let place = place_of(event).cloned();
+        let place = event.place().cloned();
         self.struck.extend(place.clone());
         let why = match event {
             Event::Started(_) => "the process ends before the run is on record",
@@ -131,21 +131,5 @@ impl World<'_> {
         if is_by_fault {
             self.ended_by = Some(failure.kind.clone());
         }
-    }
-}
-
-/// The place that an event is about.
-pub(super) fn place_of(event: &Event) -> Option<&Place> {
-    match event {
-        Event::Began { place, .. }
-        | Event::Attempted { place, .. }
-        | Event::Held { place, .. }
-        | Event::Lost { place, .. }
-        | Event::Fired { place }
-        | Event::Resolved { place, .. }
-        | Event::Received { place, .. }
-        | Event::Decided { place, .. }
-        | Event::Returned { place, .. } => Some(place),
-        Event::Started(_) | Event::Expired | Event::Cancelled { .. } => None,
     }
 }

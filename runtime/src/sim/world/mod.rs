@@ -23,7 +23,6 @@ use flow_model::{
 };
 use indexmap::IndexMap;
 
-use self::crash::place_of;
 use super::{
     Line, Report, START, What, expect,
     faults::{self, Fault},
@@ -280,7 +279,7 @@ impl<'a> World<'a> {
             }
         }
         if crashes {
-            let place = place_of(event).cloned();
+            let place = event.place().cloned();
             self.struck.extend(place.clone());
             let why = match event {
                 Event::Started(_) => "the process ends: the run is on record, and nothing more is done",
