@@ -82,7 +82,7 @@ pub(crate) enum Command {
 #[command(after_help = "\
 Examples:
   flowc check order.flow
-  flowc check .                     every .flow file below the current folder
+  flowc check                       every .flow file below the current folder
   flowc check --fix order.flow      mend what can be mended, then check
   flowc check --format json flows/ | jq '.diagnostics[].code'
   flowc check --env production .    with the settings of that environment in flow.toml
@@ -93,7 +93,7 @@ be read.
 `flowc explain E0301` tells more about a code.")]
 pub(crate) struct Check {
     /// Files, or folders to search for `.flow` files
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
     pub(crate) paths: Vec<PathBuf>,
     /// How diagnostics are written
     #[arg(long, value_name = "FORMAT", default_value = "human")]

@@ -121,6 +121,9 @@ fn a_new_project_checks_tests_and_runs() {
     flowc(&["new", "orders"]).says(0, &["next: cd orders, then flowc test"]);
     assert!(fs::read_to_string(folder.path().join("orders/flow.toml")).unwrap().starts_with("name = \"orders\"\n"));
     flowc(&["check", "orders"]).says(0, &[]);
+    // Without a path, commands take the folder in which they stand.
+    let here = output(super::process::flowc().current_dir(folder.path().join("orders")).arg("check")).says(0, &[]);
+    assert!(here.stdout.contains("2 files checked"), "{here:?}");
     flowc(&["fmt", "--check", "orders"]).says(0, &[]);
     flowc(&["test", "orders"]).says(0, &[]);
     let ended = flowc(&["run", "orders", "--input", "{\"name\": \"Ada\"}"]).says(0, &[]);
