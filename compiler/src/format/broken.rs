@@ -79,7 +79,12 @@ impl<'a> Formatter<'a> {
                     put(flat, tokens, *token, room)?;
                 }
                 Part::Node(child) => {
-                    self.flatten(*child, room, flat, tokens)?;
+                    if separator.is_some_and(|separator| separator != Separator::Comma) && self.is_damaged(*child) {
+                        let text = child.text(self.source);
+                        put(flat, tokens, Token { text, touches_left: false, touches_right: false }, room)?;
+                    } else {
+                        self.flatten(*child, room, flat, tokens)?;
+                    }
                     let is_last = !parts.iter().skip(index + 1).any(|part| matches!(part, Part::Node(_)));
                     if separator.is_some() && within && !is_last {
                         put(flat, tokens, Token { text: ",", touches_left: true, touches_right: false }, room)?;

@@ -32,15 +32,17 @@ pub(crate) const STEP: usize = 2;
 pub fn format(text: &str) -> String {
     // Whether items stand apart depends on how many lines they take, which may change.
     const PASSES: usize = 4;
-    let mut text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n");
+    let source = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n");
+    let mut text = source.clone();
     for _ in 0..PASSES {
         let next = laid_out(&text);
         if next == text {
-            break;
+            return text;
         }
         text = next;
     }
-    text
+    // Only damage is read in another way each time that it is laid out: such a text is better left alone.
+    source
 }
 
 fn laid_out(text: &str) -> String {

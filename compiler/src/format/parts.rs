@@ -22,10 +22,21 @@ impl<'a> Formatter<'a> {
         let mut at = node.start();
         for child in node.children_and_comments() {
             self.gap(node.kind(), at, child.start(), &mut parts);
-            parts.push(if child.kind() == Kind::Comment { Part::Comment(child) } else { Part::Node(child) });
+            match child.kind() {
+                Kind::Comment => parts.push(Part::Comment(child)),
+                Kind::DotDot => parts.push(Part::Token(token(node.kind(), ".."))),
+                _ => parts.push(Part::Node(child)),
+            }
             at = child.end();
         }
         self.gap(node.kind(), at, node.end(), &mut parts);
+        // The open side of a range: what stands there is no end of it.
+        if let Some(Part::Token(first)) = parts.first_mut() {
+            first.touches_left &= first.text != "..";
+        }
+        if let Some(Part::Token(last)) = parts.last_mut() {
+            last.touches_right &= last.text != "..";
+        }
         parts
     }
 
@@ -49,7 +60,6 @@ impl<'a> Formatter<'a> {
     /// The node as one token, if it is one.
     pub(crate) fn atom(&self, node: Node<'_>) -> Option<Token<'a>> {
         let (touches_left, touches_right) = match node.kind() {
-            Kind::DotDot => (true, true),
             Kind::Question | Kind::Star => (true, false),
             Kind::Negate => (false, true),
             Kind::BySchema => return None,

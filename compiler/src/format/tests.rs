@@ -58,3 +58,24 @@ fn every_construct_of_control_has_its_layout() {
     let text = "event   order.shipped{order:String,carrier:String?}\nflow f(order:String){\non cron  \"0 9 * * mon\"  in \"Europe/Berlin\"{catch_up:none}\non event order . * as e\nsaga{\nstep a=shop.hold(order)undo   shop.release(id:a.id)\n  // kept\nstep b = shop.hold(order: \"a-rather-long-name-of-an-order\", note: \"and a text that needs room\") with patient undo shop.release(id: b.id, note: \"x\")\n}\nlet x=first  p in [1,2]{p}\nlet y=race{step c=shop.find(order)\nsleep 5m}\nlet z=repeat every 10s  up to 30 times until   done{let done=true\ndone}\nemit order.shipped{order,carrier:null}\nstep s=wait order . shipped where .order==order for 7d else   return null\nstep d=approve(\"Ship {order}?\",by:\"desk\")for 2d\nstep r=other(a:1)catch{Late=>null}\nlet v=saga{1}\nreturn{x,y,z,s,d,r,v}}\n";
     insta::assert_snapshot!(assert_stable(text));
 }
+
+#[test]
+fn an_open_range_keeps_apart_from_what_follows() {
+    let text = "policy p { a: 1..  per 2, b:  ..5 }\nfn f(a: Int) { log   ..5\n match a { 1.. => 2\n ..0 => 3\n 1..2 => 4 } }\n";
+    insta::assert_snapshot!(assert_stable(text));
+}
+
+#[test]
+fn brackets_that_are_never_closed_change_nothing_each_time_anew() {
+    for text in [
+        "flow a {\n  let x = f(1,\n\n\n  log \"x\"\n}\n\nflow   b { log   \"ok\" }\n",
+        "record A {\n  id: String\n\nflow b {\n\n  step x = a.b(c: [1, 2\n\n}\n",
+    ] {
+        assert_stable(text);
+        let mut grown = text.to_owned();
+        for _ in 0..8 {
+            grown = format(&grown);
+        }
+        assert!(grown.lines().count() <= text.lines().count() + 4, "{grown}");
+    }
+}
