@@ -11,6 +11,7 @@ mod bad_webhook;
 mod connections;
 mod crash;
 mod custom_connector;
+mod inbox;
 mod large_file;
 mod opening;
 mod personal;
