@@ -92,10 +92,16 @@ pub(super) fn lower(
 
 /// Who waits for what the flow answers.
 fn caller(written: &ast::Flow) -> Caller {
+    let gathers = |trigger: &ast::Trigger| {
+        trigger.clauses.iter().any(|clause| ["batch", "debounce"].contains(&clause.name.text.as_str()))
+    };
     let nobody = |trigger: &ast::Trigger| match trigger.source {
         TriggerSource::Every(_) | TriggerSource::Cron { .. } => Some("a timer starts this flow"),
         TriggerSource::Event(_) => Some("an event starts this flow"),
         TriggerSource::File(_) => Some("a file starts this flow"),
+        TriggerSource::Http { .. } | TriggerSource::Connection(_) if gathers(trigger) => {
+            Some("requests are answered before they are gathered into a run")
+        }
         TriggerSource::Http { .. } | TriggerSource::Connection(_) => None,
     };
     let mut found = written.triggers.iter().map(|trigger| nobody(trigger).map(|why| (trigger.span, why)));
