@@ -80,7 +80,7 @@ impl<'a> Formatter<'a> {
                 }
                 Part::Node(child) => {
                     if separator.is_some_and(|separator| separator != Separator::Comma) && self.is_damaged(*child) {
-                        let text = child.text(self.source);
+                        let text = child.text(self.source).trim_end();
                         put(flat, tokens, Token { text, touches_left: false, touches_right: false }, room)?;
                     } else {
                         self.flatten(*child, room, flat, tokens)?;
@@ -245,7 +245,12 @@ impl<'a> Formatter<'a> {
                 }
                 // Commas are written anew.
                 Part::Token(token) if token.text == "," => {}
-                Part::Token(token) => self.out.token(*token),
+                // What belongs to no entry stays where it is.
+                Part::Token(token) => {
+                    let at = token.text.as_ptr() as usize - self.source.as_ptr() as usize;
+                    let touches_left = !self.source.get(..at).unwrap_or_default().ends_with(char::is_whitespace);
+                    self.out.token(Token { touches_left, ..*token });
+                }
                 Part::Node(child) if !is_open => self.node(*child, indent),
                 Part::Comment(child) if !is_open => self.comment(*child, indent),
                 Part::Comment(child) if self.is_behind(previous, node, *child) => {

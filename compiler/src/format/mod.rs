@@ -81,9 +81,19 @@ struct Formatter<'a> {
 impl Formatter<'_> {
     fn file(&mut self, file: Node<'_>) {
         let mut previous: Option<Node<'_>> = None;
+        let mut at = file.start();
         for node in file.children_and_comments() {
+            // What stands between items and belongs to none stays with the line on which it is.
+            let gap = self.between(at, node.start()).to_owned();
+            let (behind, before) = match gap.rsplit_once('\n') {
+                Some((behind, before)) => (behind, before.trim()),
+                None => (gap.as_str(), ""),
+            };
+            self.stray(behind);
+            at = node.end();
             if let Some(previous) = previous {
-                if node.kind() == Kind::Comment && self.is_same_line(previous.end(), node.start()) {
+                if node.kind() == Kind::Comment && before.is_empty() && self.is_same_line(previous.end(), node.start())
+                {
                     self.out.trailing_comment(node.text(self.source));
                     continue;
                 }
@@ -93,10 +103,29 @@ impl Formatter<'_> {
                 if written_apart || (!is_comment && (self.is_tall(previous) || self.is_tall(node))) {
                     self.out.blank_line();
                 }
+            } else if !behind.trim().is_empty() {
+                self.out.newline(0);
+            }
+            if !before.is_empty() {
+                self.out.verbatim(before);
             }
             self.entry(node, 0);
             previous = Some(node);
         }
+        let gap = self.between(at, file.end()).to_owned();
+        self.stray(&gap);
+    }
+
+    fn stray(&mut self, gap: &str) {
+        let text = gap.trim();
+        if text.is_empty() {
+            return;
+        }
+        let before = gap.split_once(text).map_or("", |(before, _)| before);
+        if before.contains('\n') {
+            self.out.newline(0);
+        }
+        self.out.token(out::Token { text, touches_left: before.is_empty(), touches_right: false });
     }
 
     /// Items that take several lines stand apart.
@@ -111,7 +140,7 @@ impl Formatter<'_> {
     /// Lays out an item, a statement or an entry, or copies it when it could not be read.
     fn entry(&mut self, node: Node<'_>, indent: usize) {
         if node.kind() == Kind::Comment || node.kind() == Kind::LaterItem || self.is_damaged(node) {
-            self.out.verbatim(node.text(self.source));
+            self.out.verbatim(node.text(self.source).trim_end());
         } else {
             self.node(node, indent);
         }

@@ -79,3 +79,9 @@ fn brackets_that_are_never_closed_change_nothing_each_time_anew() {
         assert!(grown.lines().count() <= text.lines().count() + 4, "{grown}");
     }
 }
+
+#[test]
+fn what_stands_between_items_stays_on_its_line() {
+    let text = "  use slack;\nexport   flow f {\n     let name = \"Ada\";\n  step slack.chat.post_message(text: \"Hi {name}\") ;\n}\n ;\n";
+    insta::assert_snapshot!(assert_stable(text));
+}
