@@ -176,8 +176,6 @@ pub enum Habit {
     EveryAlone,
     /// `f(...args)`, and the name.
     Spread(String),
-    /// `x !== undefined`, and the comparison.
-    Undefined(String),
     /// `1 => log "one"`
     ArmStatement,
     /// `on webhook "/leads"`, and the word.

@@ -3,7 +3,7 @@
 //! In: problems. Out: the same, with those put together that are made at several places of a file: a name that is not
 //! known, a member that is not there. The other places become labels, and a change that mends it is made at all of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use flow_model::{
     diagnostic::{Code, Diagnostic, Label},
@@ -25,10 +25,6 @@ struct Mistake {
 /// Tells each mistake once, by its first place.
 pub(super) fn once(mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
     found.sort_by_key(Diagnostic::span);
-    // `a || b` for `a ?? b`: what the sign is in a condition helps nobody who wants another value.
-    let is_default = |problem: &Diagnostic| problem.code == Code::E0301 && problem.message.starts_with("`or` joins");
-    let defaults: BTreeSet<_> = found.iter().filter(|problem| is_default(problem)).map(Diagnostic::span).collect();
-    found.retain(|problem| problem.code != Code::E0102 || !defaults.contains(&problem.span()));
     let mut first: BTreeMap<Mistake, usize> = BTreeMap::new();
     let mut told: Vec<Diagnostic> = Vec::new();
     for problem in found {

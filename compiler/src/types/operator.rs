@@ -14,6 +14,9 @@ use flow_model::{
 use super::{Elaborator, Typed, Want, expect, fit, narrow};
 use crate::ast::{self, ExprKind};
 
+/// What mends `a or b` where another value for null is meant.
+pub(crate) const WRITE_DEFAULT: &str = "write `??`";
+
 impl Elaborator<'_> {
     /// `not a`, `-a`
     pub(super) fn unary(&mut self, op: UnaryOp, operand: &ast::Expr, want: Want<'_>) -> Typed {
@@ -150,7 +153,7 @@ impl Elaborator<'_> {
         self.problems.push(
             Diagnostic::new(Code::E0301, "`or` joins two conditions", op_span, "no value where one is null")
                 .help("write `a ?? b` for another value where `a` is null")
-                .fix("write `??`", vec![edit]),
+                .fix(WRITE_DEFAULT, vec![edit]),
         );
     }
 

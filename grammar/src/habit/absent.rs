@@ -83,16 +83,6 @@ impl Search<'_> {
         Some((self.found(at, last, Habit::Spread(name), vec![self.edit(at, last, HOLE)?])?, last + 1))
     }
 
-    /// `x !== undefined`, `x === None`
-    pub(super) fn undefined(&self, at: usize) -> Option<(Found, usize)> {
-        if !matches!(self.text(at + 1), "undefined" | "None" | "nil" | "nullptr") || self.is_first(at + 1) {
-            return None;
-        }
-        let meant = if self.text(at).starts_with('!') { "!= null" } else { "== null" };
-        let edit = self.edit(at, at + 1, meant)?;
-        Some((self.found(at, at + 1, Habit::Undefined(meant.to_owned()), vec![edit])?, at + 2))
-    }
-
     /// `1 => log "one"` in a `match`.
     pub(super) fn arm_statement(&self, at: usize) -> Option<(Found, usize)> {
         let word = self.text(at + 1);

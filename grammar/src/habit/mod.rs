@@ -143,7 +143,6 @@ impl Search<'_> {
             "=>" => self.arrow_block(at).or_else(|| self.arm_statement(at)),
             "else" => self.otherwise(at),
             "..." => self.spread(at),
-            "===" | "!==" => self.undefined(at),
             ":" => self.colon(at).or_else(|| self.named_late(at)),
             "switch" => self.switch(at),
             "catch" => self.catch(at),
