@@ -21,3 +21,4 @@ mod reliability;
 mod seeds;
 mod tested;
 mod tidy;
+mod webhooks;
