@@ -4,27 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use flow_runtime::chance::Seeded;
 use pest_meta::ast::{Expr, Rule, RuleType};
-
-/// A small generator of the same numbers on every machine (xorshift64*, Vigna 2016).
-pub(crate) struct Random(u64);
-
-impl Random {
-    pub(crate) fn new(seed: u64) -> Random {
-        Random(seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    fn next(&mut self, below: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % below.max(1)
-    }
-
-    fn of<'a>(&mut self, choices: &[&'a str]) -> &'a str {
-        choices[self.next(choices.len())]
-    }
-}
 
 /// The grammar, with the least depth of each rule, so that a sentence comes to an end.
 pub(crate) struct Grammar {
@@ -88,20 +69,20 @@ impl Grammar {
     }
 
     /// A sentence of a rule.
-    pub(crate) fn sentence(&self, rule: &str, random: &mut Random) -> String {
+    pub(crate) fn sentence(&self, rule: &str, chance: &Seeded) -> String {
         let mut out = String::new();
-        self.rule(rule, 40, true, random, &mut out);
+        self.rule(rule, 40, true, chance, &mut out);
         out
     }
 
-    fn rule(&self, name: &str, room: usize, is_free: bool, random: &mut Random, out: &mut String) {
+    fn rule(&self, name: &str, room: usize, is_free: bool, chance: &Seeded, out: &mut String) {
         if let Some((_, words)) = WORDS.iter().find(|(word, _)| *word == name) {
-            out.push_str(random.of(words));
+            out.push_str(one_of(words, chance));
             return;
         }
         match name {
-            "sp" => return space(random, out),
-            "ASCII_DIGIT" | "ASCII_HEX_DIGIT" => return out.push_str(random.of(&["2", "4"])),
+            "sp" => return space(chance, out),
+            "ASCII_DIGIT" | "ASCII_HEX_DIGIT" => return out.push_str(one_of(&["2", "4"], chance)),
             "ASCII_ALPHA" | "ASCII_ALPHANUMERIC" | "ANY" => return out.push('q'),
             "ASCII_ALPHA_UPPER" => return out.push('E'),
             _ => {}
@@ -112,19 +93,19 @@ impl Grammar {
             RuleType::Atomic | RuleType::CompoundAtomic => false,
             RuleType::NonAtomic => true,
         };
-        self.expr(&rule.expr, room.saturating_sub(1), is_free, random, out);
+        self.expr(&rule.expr, room.saturating_sub(1), is_free, chance, out);
     }
 
-    fn expr(&self, expr: &Expr, room: usize, is_free: bool, random: &mut Random, out: &mut String) {
+    fn expr(&self, expr: &Expr, room: usize, is_free: bool, chance: &Seeded, out: &mut String) {
         match expr {
             Expr::Str(text) | Expr::Insens(text) => out.push_str(text),
-            Expr::Ident(name) => self.rule(name, room, is_free, random, out),
+            Expr::Ident(name) => self.rule(name, room, is_free, chance, out),
             Expr::Seq(left, right) => {
-                self.expr(left, room, is_free, random, out);
+                self.expr(left, room, is_free, chance, out);
                 if is_free {
-                    space(random, out);
+                    space(chance, out);
                 }
-                self.expr(right, room, is_free, random, out);
+                self.expr(right, room, is_free, chance, out);
             }
             Expr::Choice(..) => {
                 let mut choices = Vec::new();
@@ -136,21 +117,21 @@ impl Grammar {
                     choices.sort_by_key(|choice| self.depth(choice));
                     choices.truncate(1);
                 }
-                let choice = choices[random.next(choices.len())];
-                self.expr(choice, room, is_free, random, out);
+                let choice = one_of(&choices, chance);
+                self.expr(choice, room, is_free, chance, out);
             }
-            Expr::Opt(inner) if self.fits(inner, room) && random.next(2) == 0 => {
-                self.expr(inner, room, is_free, random, out);
+            Expr::Opt(inner) if self.fits(inner, room) && chance.one_in(2) => {
+                self.expr(inner, room, is_free, chance, out);
             }
             Expr::Rep(inner) if self.fits(inner, room) => {
-                let times = random.next(3);
-                self.times(inner, times, room, is_free, random, out);
+                let times = chance.below(3);
+                self.times(inner, times, room, is_free, chance, out);
             }
             Expr::RepOnce(inner) => {
-                let times = 1 + random.next(2);
-                self.times(inner, times, room, is_free, random, out);
+                let times = 1 + chance.below(2);
+                self.times(inner, times, room, is_free, chance, out);
             }
-            Expr::RepExact(inner, times) => self.times(inner, *times as usize, room, false, random, out),
+            Expr::RepExact(inner, times) => self.times(inner, u64::from(*times), room, false, chance, out),
             // What is looked at is not written; whether the sentence is right is found out by reading it.
             _ => {}
         }
@@ -160,14 +141,18 @@ impl Grammar {
         self.depth(expr).is_some_and(|depth| depth < room)
     }
 
-    fn times(&self, inner: &Expr, times: usize, room: usize, is_free: bool, random: &mut Random, out: &mut String) {
+    fn times(&self, inner: &Expr, times: u64, room: usize, is_free: bool, chance: &Seeded, out: &mut String) {
         for number in 0..times {
             if number > 0 && is_free {
-                space(random, out);
+                space(chance, out);
             }
-            self.expr(inner, room / 2, is_free, random, out);
+            self.expr(inner, room / 2, is_free, chance, out);
         }
     }
+}
+
+fn one_of<T: Copy>(choices: &[T], chance: &Seeded) -> T {
+    choices[chance.below(choices.len() as u64) as usize]
 }
 
 fn alternatives<'a>(expr: &'a Expr, into: &mut Vec<&'a Expr>) {
@@ -180,10 +165,10 @@ fn alternatives<'a>(expr: &'a Expr, into: &mut Vec<&'a Expr>) {
     }
 }
 
-fn space(random: &mut Random, out: &mut String) {
-    match random.next(40) {
+fn space(chance: &Seeded, out: &mut String) {
+    match chance.below(40) {
         0 => {
-            let number = random.next(1000);
+            let number = chance.below(1000);
             out.push_str(&format!(" // note {number}\n"));
         }
         1 => out.push_str("\n\n\n"),

@@ -3,9 +3,10 @@
 use std::{collections::BTreeMap, fs};
 
 use flow_compiler::format;
+use flow_runtime::chance::Seeded;
 
 use crate::{
-    drawn::{Grammar, Random},
+    drawn::Grammar,
     programs::checked,
     tidy::{files, shown},
 };
@@ -173,7 +174,7 @@ fn a_layout_is_stable_and_keeps_the_tree_of_two_thousand_drawn_programs() {
     let (mut drawn, mut kinds) = (0, std::collections::BTreeSet::new());
     let mut wrong = Vec::new();
     for seed in 0.. {
-        let text = grammar.sentence("item", &mut Random::new(seed));
+        let text = grammar.sentence("item", &Seeded::new(seed));
         if text.len() > 4000 || !flow_grammar::read(&text).1.is_empty() {
             assert!(seed < 40 * PROGRAMS as u64, "only {drawn} of {seed} sentences are read");
             continue;
@@ -202,6 +203,6 @@ fn a_layout_is_stable_and_keeps_the_tree_of_two_thousand_drawn_programs() {
         }
     }
     wrong.sort_by_key(String::len);
-    assert!(wrong.is_empty(), "{} of {PROGRAMS}:\n{}", wrong.len(), wrong[..wrong.len().min(60)].join("\n========\n"));
+    assert!(wrong.is_empty(), "{} of {PROGRAMS}:\n{}", wrong.len(), wrong[..wrong.len().min(12)].join("\n========\n"));
     assert!(kinds.len() > 140, "{}: {kinds:?}", kinds.len());
 }

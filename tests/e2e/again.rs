@@ -180,14 +180,9 @@ fn case_02_a_changed_byte_on_disk_is_found_in_its_run_and_the_others_go_on() {
     let told = shop.flowc(&["journal", "verify"]).says(0, &[]).stdout;
     assert!(told.starts_with("well: 2 runs with "), "{told}");
 
-    // What lies in the log alone is brought into the database by processes that come later.
+    // Compaction leaves nothing in the log, where a page would stand for the damaged one.
+    shop.flowc(&["journal", "compact"]).says(0, &[]);
     let database = shop.data().join("journal.sqlite");
-    for _ in 0..20 {
-        if !places(&fs::read(&database).unwrap(), b"DAMAGED").is_empty() {
-            break;
-        }
-        shop.start("leave", "A-0", 0);
-    }
     change(&database, b"DAMAGED", b"DAMAGEd");
     let told = shop.flowc(&["journal", "verify"]).says(6, &[]).stdout;
     assert!(told.contains(&hurt) && !told.contains(&well), "{told}");

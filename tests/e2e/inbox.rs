@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::{
     eventually,
-    process::{Serving, flowc, output, runs},
+    process::{Serving, flowc, output, run, runs},
 };
 
 const PROGRAM: &str = "
@@ -34,9 +34,8 @@ async fn taken(folder: &Path, count: usize) -> BTreeMap<(String, i64), usize> {
             return Err(all);
         }
         let mut taken = BTreeMap::new();
-        for run in done {
-            let run = super::process::run(&folder.join("data"), run["id"].as_str().unwrap());
-            let result = &run["result"];
+        for one in done {
+            let result = &run(&folder.join("data"), one["id"].as_str().unwrap())["result"];
             let name = result["name"].as_str().unwrap_or_default().to_owned();
             *taken.entry((name, result["size"].as_i64().unwrap_or_default())).or_default() += 1;
         }

@@ -261,7 +261,7 @@ impl<'a> Formatter<'a> {
                 Part::Node(child) if self.shares_line(node.kind(), previous, *child) => {
                     self.out.token(Token { text: ",", touches_left: true, touches_right: false });
                     self.entry(*child, indent + STEP);
-                    previous = Some((child.end(), child.kind()));
+                    previous = Some((self.end(*child), child.kind()));
                 }
                 Part::Node(child) | Part::Comment(child) => {
                     self.out.newline(indent + STEP);
@@ -281,7 +281,7 @@ impl<'a> Formatter<'a> {
                     if separator == Separator::Comma && child.kind() != Kind::Comment {
                         self.out.token(Token { text: ",", touches_left: true, touches_right: false });
                     }
-                    previous = Some((child.end(), child.kind()));
+                    previous = Some((self.end(*child), child.kind()));
                 }
             }
         }

@@ -49,6 +49,7 @@ fn laid_out(text: &str) -> String {
     let (tree, problems) = read(text);
     let mut damage: Vec<(u32, u32)> = problems.iter().map(|problem| (problem.start, problem.end)).collect();
     collect_holes(tree.root(), &mut damage);
+    damage.sort_unstable();
     let mut formatter = Formatter { source: text, damage, out: Out::default() };
     formatter.file(tree.root());
     let laid_out = formatter.out.finish();
@@ -73,32 +74,32 @@ fn collect_holes(node: Node<'_>, damage: &mut Vec<(u32, u32)>) {
 /// The text that is laid out, and what came out so far.
 struct Formatter<'a> {
     source: &'a str,
-    /// Ranges that could not be read.
+    /// Ranges that could not be read, sorted.
     damage: Vec<(u32, u32)>,
     out: Out,
 }
 
-impl Formatter<'_> {
+impl<'a> Formatter<'a> {
     fn file(&mut self, file: Node<'_>) {
         let mut previous: Option<Node<'_>> = None;
         let mut at = file.start();
         for node in file.children_and_comments() {
             // What stands between items and belongs to none stays with the line on which it is.
-            let gap = self.between(at, node.start()).to_owned();
+            let from = at;
+            let gap = self.between(from, node.start());
             let (behind, before) = match gap.rsplit_once('\n') {
                 Some((behind, before)) => (behind, before.trim()),
-                None => (gap.as_str(), ""),
+                None => (gap, ""),
             };
             self.stray(behind);
-            at = node.end();
+            at = self.end(node);
             if let Some(previous) = previous {
-                if node.kind() == Kind::Comment && before.is_empty() && self.is_same_line(previous.end(), node.start())
-                {
+                if node.kind() == Kind::Comment && before.is_empty() && self.is_same_line(from, node.start()) {
                     self.out.trailing_comment(node.text(self.source));
                     continue;
                 }
                 self.out.newline(0);
-                let written_apart = self.has_blank_line(previous.end(), node.start());
+                let written_apart = self.has_blank_line(from, node.start());
                 let is_comment = previous.kind() == Kind::Comment;
                 if written_apart || (!is_comment && (self.is_tall(previous) || self.is_tall(node))) {
                     self.out.blank_line();
@@ -112,10 +113,10 @@ impl Formatter<'_> {
             self.entry(node, 0);
             previous = Some(node);
         }
-        let gap = self.between(at, file.end()).to_owned();
-        self.stray(&gap);
+        self.stray(self.between(at, file.end()));
     }
 
+    /// Writes what stands behind an item and belongs to none, on its line or on one of its own.
     fn stray(&mut self, gap: &str) {
         let text = gap.trim();
         if text.is_empty() {
@@ -149,13 +150,20 @@ impl Formatter<'_> {
     /// Says whether a part of the node itself, and not only of an entry within it, could not be read.
     fn is_damaged(&self, node: Node<'_>) -> bool {
         let inside = |(start, end): &(u32, u32), node: Node<'_>| *start >= node.start() && *end <= node.end();
-        let mut damage = self.damage.iter().filter(|range| inside(range, node)).peekable();
+        let first = self.damage.partition_point(|(start, _)| *start < node.start());
+        let near = self.damage.iter().skip(first).take_while(|(start, _)| *start <= node.end());
+        let mut damage = near.filter(|range| inside(range, node)).peekable();
         if damage.peek().is_none() {
             return false;
         }
         let mut entries = Vec::new();
         parts::entries_within(node, &mut entries);
         damage.any(|range| !entries.iter().any(|entry| inside(range, *entry)))
+    }
+
+    /// Where the text of a node ends: one that is damaged may end with space.
+    fn end(&self, node: Node<'_>) -> u32 {
+        node.start() + node.text(self.source).trim_end().len() as u32
     }
 
     fn is_same_line(&self, from: u32, to: u32) -> bool {
@@ -166,7 +174,7 @@ impl Formatter<'_> {
         self.between(from, to).matches('\n').count() > 1
     }
 
-    fn between(&self, from: u32, to: u32) -> &str {
+    fn between(&self, from: u32, to: u32) -> &'a str {
         self.source.get(from as usize..to as usize).unwrap_or_default()
     }
 }

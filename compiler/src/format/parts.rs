@@ -24,7 +24,7 @@ impl<'a> Formatter<'a> {
             self.gap(node.kind(), at, child.start(), &mut parts);
             match child.kind() {
                 Kind::Comment => parts.push(Part::Comment(child)),
-                Kind::DotDot => parts.push(Part::Token(token(node.kind(), ".."))),
+                Kind::DotDot => parts.push(Part::Token(token(node.kind(), child.text(self.source)))),
                 _ => parts.push(Part::Node(child)),
             }
             at = child.end();

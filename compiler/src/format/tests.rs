@@ -66,18 +66,9 @@ fn an_open_range_keeps_apart_from_what_follows() {
 }
 
 #[test]
-fn brackets_that_are_never_closed_change_nothing_each_time_anew() {
-    for text in [
-        "flow a {\n  let x = f(1,\n\n\n  log \"x\"\n}\n\nflow   b { log   \"ok\" }\n",
-        "record A {\n  id: String\n\nflow b {\n\n  step x = a.b(c: [1, 2\n\n}\n",
-    ] {
-        assert_stable(text);
-        let mut grown = text.to_owned();
-        for _ in 0..8 {
-            grown = format(&grown);
-        }
-        assert!(grown.lines().count() <= text.lines().count() + 4, "{grown}");
-    }
+fn brackets_that_are_never_closed_add_no_lines() {
+    let text = "flow a {\n  let x = f(1,\n\n\n  log \"x\"\n}\n\nflow   b { log   \"ok\" }\n\nflow c {\n  step x = a.b(c: [1, 2\n\n}\n";
+    insta::assert_snapshot!(assert_stable(text));
 }
 
 #[test]

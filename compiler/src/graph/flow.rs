@@ -16,6 +16,7 @@ use super::{
     call::Signatures,
     content::{self, Cuts},
     failure::Raised,
+    gather::gathers,
     lower::{Caller, Ends, Lowering, Promise, has_effect},
 };
 use crate::{
@@ -92,9 +93,6 @@ pub(super) fn lower(
 
 /// Who waits for what the flow answers.
 fn caller(written: &ast::Flow) -> Caller {
-    let gathers = |trigger: &ast::Trigger| {
-        trigger.clauses.iter().any(|clause| ["batch", "debounce"].contains(&clause.name.text.as_str()))
-    };
     let nobody = |trigger: &ast::Trigger| match trigger.source {
         TriggerSource::Every(_) | TriggerSource::Cron { .. } => Some("a timer starts this flow"),
         TriggerSource::Event(_) => Some("an event starts this flow"),

@@ -11,10 +11,15 @@ use flow_model::{
 };
 
 use super::lower::Lowering;
-use crate::ast::{Expr, ExprKind, TriggerClause, TriggerClauseValue};
+use crate::ast::{Expr, ExprKind, Trigger, TriggerClause, TriggerClauseValue};
 
 const BATCH: &str = "write `batch: 100 or 5s`, or `batch: 100 or 5s per event.customer`";
 const DEBOUNCE: &str = "write `debounce: 30s`, `debounce: 30s per event.id`, or `debounce: 30s or 10m per event.id`";
+
+/// Says whether something gathers the events of a trigger.
+pub(super) fn gathers(trigger: &Trigger) -> bool {
+    trigger.clauses.iter().any(|clause| matches!(clause.name.text.as_str(), "batch" | "debounce"))
+}
 
 impl Lowering<'_> {
     /// What gathers the events of a trigger, if something does. The payload is in scope.
