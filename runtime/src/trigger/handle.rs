@@ -94,7 +94,7 @@ impl Desk {
             return Ok(taken.map_or_else(told, problem::empty_response));
         }
         let responds = match wanted.as_slice() {
-            [only] => responds(only),
+            [only] if taken.is_none() => responds(only),
             _ => false,
         };
         let runs = self.submit(wanted, trace).await?;
