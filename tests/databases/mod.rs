@@ -1,0 +1,5 @@
+//! The operations on databases, against real servers that the tests start and stop.
+
+mod postgres;
+pub(crate) mod postgres_server;
+pub(crate) mod world;
