@@ -70,11 +70,12 @@ pub fn verify(scheme: &Scheme, delivery: &Delivery<'_>, roots: &Roots, now: Inst
         let message = message::message(scheme, delivery, &presented, secret)?;
         let pieces: Vec<&[u8]> = message.iter().map(AsRef::as_ref).collect();
         let holds = proof::holds(means, secret, &pieces, &candidates);
-        if means.is_signature() && bool::from(holds) {
-            if let Err(refusal) = certificate::trusted(secret.reveal(), roots, now) {
-                distrusted = Some(refusal);
-                continue;
-            }
+        if means.is_signature()
+            && bool::from(holds)
+            && let Err(refusal) = certificate::trusted(secret.reveal(), roots, now)
+        {
+            distrusted = Some(refusal);
+            continue;
         }
         matches |= holds;
     }
