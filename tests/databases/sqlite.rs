@@ -80,7 +80,7 @@ async fn errors_have_kinds_and_nothing_is_half_done() {
     for (operation, sql, kind, parts) in [
         ("execute", "insert into accounts values ('jenny', 1)", ErrorKind::Conflict, ["1555", "accounts.name"]),
         ("execute", "update accounts set balance = -1", ErrorKind::Invalid, ["275", "balance"]),
-        ("query_one<Int>", X),
+        ("query_one<Int>", "select owner from accounts", ErrorKind::Invalid, ["no such column", "owner"]),
         ("query_one<Int>", "selec 1", ErrorKind::Invalid, ["syntax", "selec"]),
         ("execute", "select 1; select 2", ErrorKind::Invalid, ["more than one statement", "`transaction`"]),
         ("query_one<Int>", "select ?1", ErrorKind::Invalid, ["takes 1 values", "0 insertions"]),
