@@ -2,4 +2,5 @@
 
 mod postgres;
 pub(crate) mod postgres_server;
+mod sqlite;
 pub(crate) mod world;

@@ -1,6 +1,6 @@
-//! Statements in databases: PostgreSQL.
+//! Statements in databases: PostgreSQL and SQLite.
 //!
-//! In: calls of the operations that `stdlib/connectors/postgres` declares `native`. Out: their results, or failures in the
+//! In: calls of the operations that `stdlib/connectors/{postgres,sqlite}` declare `native`. Out: their results, or failures in the
 //! kinds that programs know. What a program inserts into a statement is bound and never becomes part of its text. What
 //! reads runs in a transaction that may only read, so that what is declared safe to repeat is. What writes runs in a
 //! transaction too: a connection that is lost before it is committed has changed nothing.
@@ -10,6 +10,7 @@ mod once;
 mod pool;
 mod postgres;
 mod rows;
+mod sqlite;
 mod statement;
 mod tls;
 
@@ -29,7 +30,8 @@ use self::{
 /// Binds the operations of the connectors; those of one share their connections.
 #[must_use]
 pub fn bind(table: NativeTable) -> NativeTable {
-    bind_one(table, "postgres", Arc::new(postgres::Postgres))
+    let table = bind_one(table, "postgres", Arc::new(postgres::Postgres));
+    bind_one(table, "sqlite", Arc::new(sqlite::Sqlite))
 }
 
 fn bind_one(mut table: NativeTable, connector: &str, dialect: Arc<dyn Dialect>) -> NativeTable {

@@ -4,7 +4,7 @@ use flow_model::{
     failure::{ErrorKind, Failure},
     value::Value,
 };
-use flow_runtime::connector::NativeCall;
+use flow_runtime::connector::{NativeCall, NativeFailure};
 
 /// A statement. Its values stand in the text as `$1`, `$2`, …, each once and in order.
 #[derive(Clone, Copy, Debug)]
@@ -94,4 +94,13 @@ impl<'a> Work<'a> {
 
 pub(crate) fn none() -> Failure {
     Failure::new(ErrorKind::Invalid, "there is no statement to carry out")
+}
+
+/// Of several statements, the message says which one.
+pub(crate) fn numbered(failure: NativeFailure, index: usize, count: usize) -> NativeFailure {
+    if count < 2 {
+        return failure;
+    }
+    let message = format!("statement {} of {count}: {}", index + 1, failure.failure.message);
+    NativeFailure { failure: Failure { message, ..failure.failure }, ..failure }
 }

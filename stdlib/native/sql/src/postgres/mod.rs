@@ -20,6 +20,7 @@ use futures::TryStreamExt as _;
 use sha2::{Digest as _, Sha256};
 use tokio_postgres::{Client, Row};
 
+pub(crate) use self::decode::number;
 use self::{
     connect::{Connected, Settings},
     decode::Raw,
@@ -30,7 +31,7 @@ use crate::{
     dialect::{Account, Dialect, Session},
     once,
     rows::Rows,
-    statement::{Statement, Work},
+    statement::{Statement, Work, numbered},
 };
 
 /// The table of `once`.
@@ -240,13 +241,4 @@ fn values(row: &Row) -> Result<Vec<Value>, Failure> {
             decode::value(column.type_(), raw).map_err(|why| unfit(column.name(), why))
         })
         .collect()
-}
-
-/// Of several statements, the message says which one.
-fn numbered(failure: NativeFailure, index: usize, count: usize) -> NativeFailure {
-    if count < 2 {
-        return failure;
-    }
-    let message = format!("statement {} of {count}: {}", index + 1, failure.failure.message);
-    NativeFailure { failure: Failure { message, ..failure.failure }, ..failure }
 }
