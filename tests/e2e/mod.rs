@@ -11,6 +11,7 @@ mod bad_webhook;
 mod connections;
 mod crash;
 mod custom_connector;
+mod database;
 mod inbox;
 mod large_file;
 mod opening;

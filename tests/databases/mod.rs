@@ -1,0 +1,6 @@
+//! The operations on databases, against real servers that the tests start and stop.
+
+mod postgres;
+pub(crate) mod postgres_server;
+mod sqlite;
+pub(crate) mod world;
