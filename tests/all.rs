@@ -22,3 +22,4 @@ mod reliability;
 mod seeds;
 mod tested;
 mod tidy;
+mod webhooks;
