@@ -26,7 +26,7 @@ mod schema;
 mod tests;
 mod types;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use fix::{Mended, mend};
 pub use format::format;
@@ -34,7 +34,7 @@ pub use project::Project;
 
 use flow_model::{
     case::Case,
-    diagnostic::{Diagnostic, Severity},
+    diagnostic::{Code, Diagnostic, Severity},
     function::StandardFunction,
     plan::{NodeKind, Plan, SourceMap},
     span::{Files, SourceFile},
@@ -187,8 +187,14 @@ fn examine<T>(
     (Checked { files, diagnostics, program, flows, connections }, looked)
 }
 
-/// Mistakes by file, place and code, each once.
+/// Mistakes by file, place and code, each once. A sign of another language for which more than another spelling is
+/// needed (`a || b` for `a ?? b`) is told by what is needed.
 fn in_order(mut problems: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let gives_default = |problem: &&Diagnostic| {
+        problem.code == Code::E0301 && problem.fixes.iter().any(|fix| fix.title == types::WRITE_DEFAULT)
+    };
+    let defaults: BTreeSet<_> = problems.iter().filter(gives_default).map(Diagnostic::span).collect();
+    problems.retain(|problem| problem.code != Code::E0102 || !defaults.contains(&problem.span()));
     problems.sort_by_key(|problem| (problem.span(), problem.code));
     problems.dedup_by(|second, first| {
         (second.code, second.span(), &second.message) == (first.code, first.span(), &first.message)
