@@ -8,7 +8,8 @@ use flow_model::{
 use flow_runtime::{connector::Reached, egress::Networks};
 
 use super::{
-    postgres_server::{PASSWORD, Server, free_port, shared},
+    machine::free_port,
+    postgres_server::{PASSWORD, Server, shared},
     world::{World, statement},
 };
 
@@ -325,7 +326,7 @@ async fn a_server_that_dies_in_a_statement_has_changed_nothing_and_one_that_dies
     let dies = async {
         let busy =
             "select count(*) from pg_stat_activity where query like 'insert into notes select%' and state = 'active'";
-        while watch.value("Int", busy, vec![]).await == Ok(Value::Int(0)) {}
+        watch.until(busy, 1).await;
         server.kill();
     };
     let (lost, ()) = futures::join!(db.attempt("", "execute", vec![slow], None), dies);
@@ -342,7 +343,7 @@ async fn a_server_that_dies_in_a_statement_has_changed_nothing_and_one_that_dies
     db.run("create constraint trigger hold after insert on notes deferrable initially deferred for each row execute function hold()").await;
     let dies = async {
         let busy = "select count(*) from pg_stat_activity where query = 'commit' and state = 'active'";
-        while watch.value("Int", busy, vec![]).await == Ok(Value::Int(0)) {}
+        watch.until(busy, 1).await;
         server.kill();
     };
     let insert = statement("insert into notes values (3)", vec![]);
@@ -359,7 +360,7 @@ async fn a_statement_that_takes_too_long_is_stopped_at_the_server() {
     let slow = db.attempt("", "execute", vec![statement("select pg_sleep(3600)", vec![])], None).await;
     assert_eq!((slow.outcome.unwrap_err().kind, slow.reached), (ErrorKind::Timeout, Reached::Perhaps));
     let busy = "select count(*) from pg_stat_activity where query like 'select pg_sleep%'and state = 'active'";
-    while watch.value("Int", busy, vec![]).await != Ok(Value::Int(0)) {}
+    watch.until(busy, 0).await;
     assert_eq!(db.value("Int", "select 1", vec![]).await, Ok(Value::Int(1)));
 }
 

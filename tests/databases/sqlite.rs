@@ -178,3 +178,18 @@ async fn a_statement_that_takes_too_long_is_interrupted() {
     // A runtime that ends waits for its threads, so that this ends shows that the statement has.
     assert_eq!(db.value("Int", "select 1", vec![]).await, Ok(Value::Int(1)));
 }
+
+#[tokio::test]
+async fn a_list_after_in_is_as_many_values() {
+    let file = File::new();
+    let db = file.world();
+    let list = |ids: &[i64]| vec![Value::List(ids.iter().copied().map(Value::Int).collect())];
+    for (sql, ids, expected) in [
+        ("select 2 in $1", list(&[1, 2]), 1),
+        ("select 3 in ($1)", list(&[1, 2]), 0),
+        ("select 3 in $1", list(&[]), 0),
+        ("select 3 not in $1", list(&[]), 1),
+    ] {
+        assert_eq!(db.value("Int", sql, ids).await, Ok(Value::Int(expected)), "{sql}");
+    }
+}

@@ -1,6 +1,6 @@
 //! Carries out single operations of a checked program.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use flow_model::{
     failure::{ErrorKind, Failure},
@@ -126,6 +126,17 @@ impl World {
     /// The one value that a statement gives.
     pub(crate) async fn value(&self, ty: &str, sql: &str, params: Vec<Value>) -> Result<Value, Failure> {
         self.ask(&format!("query_one<{ty}>"), sql, params).await
+    }
+
+    /// Looks until a count is as expected.
+    pub(crate) async fn until(&self, sql: &str, expected: i64) {
+        for _ in 0..1200 {
+            if self.value("Int", sql, vec![]).await == Ok(Value::Int(expected)) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{sql}: not {expected} after many looks");
     }
 
     /// How a statement fails.

@@ -20,6 +20,7 @@ mod personal;
 mod process;
 mod project;
 mod receipt;
+mod registering;
 mod reload;
 mod run;
 mod s3;

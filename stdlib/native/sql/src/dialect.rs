@@ -1,7 +1,7 @@
 //! What a database has to bring.
 
 use async_trait::async_trait;
-use flow_model::failure::Failure;
+use flow_model::{failure::Failure, value::Value};
 use flow_runtime::connector::{NativeCall, NativeFailure};
 
 use crate::{
@@ -26,6 +26,14 @@ pub(crate) struct Account {
     pub(crate) digest: [u8; 32],
     /// How many connections there may be at once.
     pub(crate) most: usize,
+}
+
+/// The setting `connections`.
+pub(crate) fn most_connections(call: &NativeCall<'_>) -> usize {
+    match call.config("connections") {
+        Value::Int(most) => usize::try_from(*most).unwrap_or(0).clamp(1, 1_000),
+        _ => 4,
+    }
 }
 
 /// A connection. Dropped while a statement runs, it asks the server to stop that.

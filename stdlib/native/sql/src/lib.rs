@@ -1,12 +1,14 @@
-//! Statements in databases: PostgreSQL and SQLite.
+//! Statements in databases: PostgreSQL, SQLite, MySQL and MariaDB.
 //!
-//! In: calls of the operations that `stdlib/connectors/{postgres,sqlite}` declare `native`. Out: their results, or failures in the
+//! In: calls of the operations that `stdlib/connectors/{postgres,sqlite,mysql}` declare `native`. Out: their results, or failures in the
 //! kinds that programs know. What a program inserts into a statement is bound and never becomes part of its text. What
 //! reads runs in a transaction that may only read, so that what is declared safe to repeat is. What writes runs in a
 //! transaction too: a connection that is lost before it is committed has changed nothing.
 
 mod dialect;
+mod mysql;
 mod once;
+mod placeholders;
 mod pool;
 mod postgres;
 mod rows;
@@ -31,7 +33,8 @@ use self::{
 #[must_use]
 pub fn bind(table: NativeTable) -> NativeTable {
     let table = bind_one(table, "postgres", Arc::new(postgres::Postgres));
-    bind_one(table, "sqlite", Arc::new(sqlite::Sqlite))
+    let table = bind_one(table, "sqlite", Arc::new(sqlite::Sqlite));
+    bind_one(table, "mysql", Arc::new(mysql::Mysql))
 }
 
 fn bind_one(mut table: NativeTable, connector: &str, dialect: Arc<dyn Dialect>) -> NativeTable {

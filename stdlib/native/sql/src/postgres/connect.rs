@@ -3,6 +3,7 @@
 use std::{
     future::Future,
     io,
+    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -93,7 +94,7 @@ impl Settings {
     }
 
     /// Asks the server to stop what a connection is at. That it may come too late is in the nature of it.
-    pub(super) async fn cancel(&self, token: CancelToken, address: std::net::SocketAddr, host: &str) {
+    pub(super) async fn cancel(&self, token: CancelToken, address: SocketAddr, host: &str) {
         if let (Ok(stream), Ok(tls)) = (TcpStream::connect(address).await, self.handshake(host)) {
             drop(token.cancel_query_raw(stream, tls).await);
         }
@@ -109,33 +110,36 @@ impl Settings {
 pub(super) struct Connected {
     pub(super) client: Client,
     pub(super) task: JoinHandle<()>,
-    pub(super) address: std::net::SocketAddr,
+    pub(super) address: SocketAddr,
     pub(super) host: String,
 }
 
 /// Connects to an address of a host that the guard lets us.
-pub(crate) async fn reach(
-    host: &str,
-    port: u16,
-    guard: &Guard,
-) -> Result<(TcpStream, std::net::SocketAddr), NativeFailure> {
-    let never = |kind, message: String| NativeFailure::never(Failure::new(kind, message));
-    let addresses = guard.resolve(host, port).await.map_err(|error| match error.kind() {
-        io::ErrorKind::PermissionDenied => never(ErrorKind::Forbidden, format!("the connection was not made: {error}")),
-        _ => never(ErrorKind::Unavailable, format!("`{host}` is not known: {error}")),
-    })?;
-    let mut last = never(ErrorKind::Unavailable, format!("`{host}` has no address"));
-    for address in addresses {
+async fn reach(host: &str, port: u16, guard: &Guard) -> Result<(TcpStream, SocketAddr), NativeFailure> {
+    let unreachable = |message: String| NativeFailure::never(Failure::new(ErrorKind::Unavailable, message));
+    let mut last = unreachable(format!("`{host}` has no address"));
+    for address in resolve(host, port, guard).await? {
         match TcpStream::connect(address).await {
             Ok(stream) => {
                 // An answer waits for nothing that was not sent; the option can't fail on a socket that is open.
                 let _: io::Result<()> = stream.set_nodelay(true);
                 return Ok((stream, address));
             }
-            Err(error) => last = never(ErrorKind::Unavailable, format!("`{host}:{port}` can't be reached: {error}")),
+            Err(error) => last = unreachable(format!("`{host}:{port}` can't be reached: {error}")),
         }
     }
     Err(last)
+}
+
+/// The addresses of a host that the guard lets us connect to.
+pub(crate) async fn resolve(host: &str, port: u16, guard: &Guard) -> Result<Vec<SocketAddr>, NativeFailure> {
+    guard.resolve(host, port).await.map_err(|error| {
+        let (kind, message) = match error.kind() {
+            io::ErrorKind::PermissionDenied => (ErrorKind::Forbidden, format!("the connection was not made: {error}")),
+            _ => (ErrorKind::Unavailable, format!("`{host}` is not known: {error}")),
+        };
+        NativeFailure::never(Failure::new(kind, message))
+    })
 }
 
 fn unfit(why: &str) -> Failure {

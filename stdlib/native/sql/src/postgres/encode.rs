@@ -69,6 +69,7 @@ pub(super) fn written(value: &Value, ty: &Type) -> Result<String, String> {
         Value::Zoned(at) if is_moment(ty) => at.timestamp().to_string(),
         Value::Date(day) if *ty == Type::DATE || is_text => day.to_string(),
         Value::Duration(length) if *ty == Type::INTERVAL => format!("{} milliseconds", length.0),
+        Value::List(_) => return unfit(": a list is taken by `= any({…})`"),
         Value::Money(_) => return unfit(": insert its `.amount` and its `.currency`"),
         Value::File(_) => return unfit(": insert its text or its bytes"),
         Value::Timestamp(_) | Value::Zoned(_) if *ty == Type::DATE => {

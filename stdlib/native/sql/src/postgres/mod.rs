@@ -20,7 +20,7 @@ use futures::TryStreamExt as _;
 use sha2::{Digest as _, Sha256};
 use tokio_postgres::{Client, Row};
 
-pub(crate) use self::decode::number;
+pub(crate) use self::{connect::resolve, decode::number};
 use self::{
     connect::{Connected, Settings},
     decode::Raw,
@@ -28,7 +28,7 @@ use self::{
     failure::{Phase, failure},
 };
 use crate::{
-    dialect::{Account, Dialect, Session},
+    dialect::{Account, Dialect, Session, most_connections},
     once,
     rows::Rows,
     statement::{Statement, Work, numbered},
@@ -48,11 +48,7 @@ impl Dialect for Postgres {
         for setting in ["tls", "authority"] {
             digest.update(format!("\0{}", call.config(setting).to_json()));
         }
-        let most = match call.config("connections") {
-            Value::Int(most) => usize::try_from(*most).unwrap_or(0).clamp(1, 1_000),
-            _ => 4,
-        };
-        Ok(Account { digest: digest.finalize().into(), most })
+        Ok(Account { digest: digest.finalize().into(), most: most_connections(call) })
     }
 
     async fn connect(&self, call: &NativeCall<'_>) -> Result<Box<dyn Session>, NativeFailure> {

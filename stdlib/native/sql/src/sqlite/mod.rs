@@ -23,6 +23,7 @@ use self::failure::{Phase, failure};
 use crate::{
     dialect::{Account, Dialect, Session},
     once,
+    placeholders::{Escapes, placed},
     rows::Rows,
     statement::{Statement, Work, numbered},
 };
@@ -101,13 +102,12 @@ type Batch = (Arc<[String]>, Vec<Vec<Value>>);
 #[async_trait]
 impl Session for File {
     async fn read(&mut self, statement: &Statement<'_>, rows: &mut Rows<'_>) -> Result<(), NativeFailure> {
-        let statements = vec![(statement.text.to_owned(), statement.params.to_vec())];
+        let statements = vec![owned(statement)?];
         self.carry_out(Owned { begin: "begin", statements, once: None }, rows).await.map(drop)
     }
 
     async fn change(&mut self, work: &Work<'_>, rows: &mut Rows<'_>) -> Result<Vec<u64>, NativeFailure> {
-        let owned = |statement: &Statement<'_>| (statement.text.to_owned(), statement.params.to_vec());
-        let statements = work.statements.iter().map(owned).collect();
+        let statements = work.statements.iter().map(owned).collect::<Result<_, _>>()?;
         // All transactions of SQLite are serializable. One that is to write waits for others before it begins, and not in
         // its midst, where it would have to be given up.
         let owned = Owned { begin: "begin immediate", statements, once: work.once.map(str::to_owned) };
@@ -149,6 +149,11 @@ impl File {
         taken?;
         result
     }
+}
+
+fn owned(statement: &Statement<'_>) -> Result<(String, Vec<Value>), NativeFailure> {
+    let (text, bound) = placed(statement, Escapes::None, |_| "?".to_owned()).map_err(NativeFailure::never)?;
+    Ok((text, bound.into_iter().cloned().collect()))
 }
 
 /// Dropped, it interrupts what its thread is at.
