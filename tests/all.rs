@@ -4,6 +4,7 @@
 
 mod cases;
 mod connectors;
+mod databases;
 mod drawn;
 mod e2e;
 mod examples;
@@ -21,3 +22,4 @@ mod reliability;
 mod seeds;
 mod tested;
 mod tidy;
+mod webhooks;

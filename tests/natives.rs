@@ -13,7 +13,7 @@ fn native_declarations_and_code_agree_both_ways() {
         // A plan holds only what its flow uses, so a text search finds the names and a plan shows that they are native.
         let operations: Vec<_> = source.text.split("\n  operation ").skip(1).collect();
         for operation in operations.iter().filter(|text| native(text)) {
-            let end = operation.find('(').unwrap();
+            let end = operation.find(['(', '<']).unwrap();
             declared.insert((name.clone(), operation[..end].to_owned()));
         }
     }

@@ -17,7 +17,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("flow-compiler", &["flow-grammar", "flow-model"]),
     ("flow-runtime", &["flow-model"]),
     ("flow-native-s3", &["flow-model", "flow-runtime"]),
-    ("flow-stdlib", &["flow-model", "flow-native-s3", "flow-runtime"]),
+    ("flow-native-sql", &["flow-model", "flow-runtime"]),
+    ("flow-stdlib", &["flow-model", "flow-native-s3", "flow-native-sql", "flow-runtime"]),
     ("flow-lsp", &["flow-compiler", "flow-model", "flow-stdlib"]),
     ("flow-cli", &["flow-compiler", "flow-lsp", "flow-model", "flow-runtime", "flow-stdlib"]),
     ("flowc", &["flow-cli"]),
@@ -25,7 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// What may be used only behind a feature: crate and its optional dependencies.
-const OPTIONAL: &[(&str, &[&str])] = &[("flow-stdlib", &["flow-native-s3", "flow-runtime"])];
+const OPTIONAL: &[(&str, &[&str])] = &[("flow-stdlib", &["flow-native-s3", "flow-native-sql", "flow-runtime"])];
 
 /// Libraries that only some crates may use: the terminal, the async runtime, the parser.
 const RESERVED: &[(&str, &[&str])] = &[
@@ -33,8 +34,8 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("clap", &["flow-cli"]),
     ("lsp-server", &["flow-lsp"]),
     ("miette", &["flow-compiler"]),
-    ("rusqlite", &["flow-runtime"]),
-    ("tokio", &["flow-runtime", "flow-stdlib", "flow-native-s3", "flow-cli"]),
+    ("rusqlite", &["flow-runtime", "flow-native-sql"]),
+    ("tokio", &["flow-runtime", "flow-stdlib", "flow-native-s3", "flow-native-sql", "flow-cli"]),
     ("reqwest", &["flow-runtime"]),
 ];
 

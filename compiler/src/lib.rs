@@ -26,7 +26,7 @@ mod schema;
 mod tests;
 mod types;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use fix::{Mended, mend};
 pub use format::format;
@@ -34,7 +34,7 @@ pub use project::Project;
 
 use flow_model::{
     case::Case,
-    diagnostic::{Diagnostic, Severity},
+    diagnostic::{Code, Diagnostic, Severity},
     function::StandardFunction,
     plan::{NodeKind, Plan, SourceMap},
     span::{Files, SourceFile},
@@ -95,6 +95,8 @@ pub struct Program {
     pub declared: BTreeMap<String, String>,
     /// For each connection that is declared or used a plan that no flow runs: what it takes to connect it, and to show that its credential works.
     pub accounts: BTreeMap<String, Plan>,
+    /// For each of those whose connector can set its webhooks up, a plan with what that takes.
+    pub hooks: BTreeMap<String, Plan>,
     /// The tests of the program's own file, in their order. Their flows are among the plans.
     pub cases: Vec<Case>,
 }
@@ -166,8 +168,9 @@ fn examine<T>(
     let is_sound = diagnostics.iter().all(|problem| problem.severity() == Severity::Warning);
     let program = is_sound.then(|| {
         let accounts = graph::accounts(&names, &definitions, &units, &made);
+        let hooks = graph::hooks(&names, &definitions, &accounts);
         let (plans, sources, declared) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let mut program = Program { plans, sources, declared, accounts, cases };
+        let mut program = Program { plans, sources, declared, accounts, hooks, cases };
         for (flow, (plan, source)) in made {
             let file = names.items.get(&flow).and_then(|(_, span)| files.get(span.file));
             program.declared.extend(file.map(|file| (flow.clone(), file.path.clone())));
@@ -184,8 +187,14 @@ fn examine<T>(
     (Checked { files, diagnostics, program, flows, connections }, looked)
 }
 
-/// Mistakes by file, place and code, each once.
+/// Mistakes by file, place and code, each once. A sign of another language for which more than another spelling is
+/// needed (`a || b` for `a ?? b`) is told by what is needed.
 fn in_order(mut problems: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let gives_default = |problem: &&Diagnostic| {
+        problem.code == Code::E0301 && problem.fixes.iter().any(|fix| fix.title == types::WRITE_DEFAULT)
+    };
+    let defaults: BTreeSet<_> = problems.iter().filter(gives_default).map(Diagnostic::span).collect();
+    problems.retain(|problem| problem.code != Code::E0102 || !defaults.contains(&problem.span()));
     problems.sort_by_key(|problem| (problem.span(), problem.code));
     problems.dedup_by(|second, first| {
         (second.code, second.span(), &second.message) == (first.code, first.span(), &first.message)

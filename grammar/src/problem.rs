@@ -172,6 +172,12 @@ pub enum Habit {
     TriggerColon(String),
     /// `on every "15m"`
     EveryText,
+    /// `on every` without a duration.
+    EveryAlone,
+    /// `f(...args)`, and the name.
+    Spread(String),
+    /// `1 => log "one"`
+    ArmStatement,
     /// `on webhook "/leads"`, and the word.
     Trigger(String),
     /// `x!.y`

@@ -9,7 +9,7 @@
 
 mod candidates;
 mod holes;
-mod words;
+pub(crate) mod words;
 
 use crate::{
     attempt::{self, Failure, attempt},

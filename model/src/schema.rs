@@ -353,6 +353,10 @@ pub struct WebhookTrigger {
     /// What the system calls these events where webhooks are set up: `payment_intent.succeeded`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<String>,
+    /// The status of a delivery that is taken, where the system wants to hear one and no more: no answer to a delivery has
+    /// a body then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<u16>,
 }
 
 /// A named scheme of verification with its arguments: `stripe.signature(secret: …, tolerance: 5m)`.

@@ -61,7 +61,7 @@ async fn source(mebibytes: usize) -> String {
 }
 
 /// A figure of `/proc/PID/status` in KiB.
-fn memory(serving: &Serving, figure: &str) -> u64 {
+pub(super) fn memory(serving: &Serving, figure: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", serving.id())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(figure)).unwrap();
     line.trim_matches([':', '\t', ' ']).trim_end_matches(" kB").trim().parse().unwrap()

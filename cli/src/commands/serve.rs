@@ -177,6 +177,7 @@ async fn until_stopped(
         library: host.library.clone(),
         env: Arc::new(host.variables.clone()),
         secrets: Arc::new(host.keyring.clone()),
+        roots: Arc::new(trigger::verify::Roots::of_the_machine()),
         clock: Arc::new(SystemClock),
         limits: trigger::Limits::default(),
         public_url: public.cloned(),

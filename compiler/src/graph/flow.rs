@@ -41,7 +41,7 @@ pub(super) fn lower(
         text: info.result.as_ref().map_or_else(|| "declared here".to_owned(), |ty| format!("the flow returns `{ty}`")),
     });
     let promise = Promise { ty: info.result.clone(), because };
-    let mut lowering = Lowering::new(names, definitions, signatures, promise, caller(written));
+    let mut lowering = Lowering::new(names, definitions, signatures, promise, caller(names, written));
     lowering.el.has_gaps = has_gaps;
     lowering.el.scope.push();
     lowering.params(info);
@@ -92,13 +92,16 @@ pub(super) fn lower(
 }
 
 /// Who waits for what the flow answers.
-fn caller(written: &ast::Flow) -> Caller {
-    let nobody = |trigger: &ast::Trigger| match trigger.source {
+fn caller(names: &Names<'_>, written: &ast::Flow) -> Caller {
+    let nobody = |trigger: &ast::Trigger| match &trigger.source {
         TriggerSource::Every(_) | TriggerSource::Cron { .. } => Some("a timer starts this flow"),
         TriggerSource::Event(_) => Some("an event starts this flow"),
         TriggerSource::File(_) => Some("a file starts this flow"),
         TriggerSource::Http { .. } | TriggerSource::Connection(_) if gathers(trigger) => {
             Some("requests are answered before they are gathered into a run")
+        }
+        TriggerSource::Connection(path) if takes_no_body(names, path) => {
+            Some("its sender wants to hear a status and no more")
         }
         TriggerSource::Http { .. } | TriggerSource::Connection(_) => None,
     };
@@ -107,6 +110,13 @@ fn caller(written: &ast::Flow) -> Caller {
         Some(Some((span, why))) if found.all(|other| other.is_some()) => Caller::Nobody(span, why),
         _ => Caller::Waits,
     }
+}
+
+/// Says whether the system that sends these events takes one status, with no body, and no other answer.
+fn takes_no_body(names: &Names<'_>, path: &ast::Path) -> bool {
+    let connection = path.parts.first().and_then(|root| names.connections.get(&root.text));
+    let connector = connection.and_then(|connection| names.connectors.get(&connection.connector));
+    connector.is_some_and(|info| info.schema.triggers.values().any(|trigger| trigger.answer.is_some()))
 }
 
 impl Lowering<'_> {

@@ -349,6 +349,7 @@ fn connector<'a>(
             verify: None,
             dedupe: None,
             events: Vec::new(),
+            answer: None,
         };
         schema.triggers.insert(full.clone(), trigger);
         triggers.insert(full, written.name.span());

@@ -172,6 +172,19 @@ pub(super) fn words_of(habit: &Habit, found: &str) -> Words {
             words("a trigger has no `:` after `on`", "not needed", format!("write `on {}`", shortened(rest)))
         }
         Habit::EveryText => words("a duration is no text", "stands in quotes", "write `on every 15m`"),
+        Habit::EveryAlone => words(
+            "`every` needs a duration",
+            "how often is not said",
+            "write `on every 15m`, with `s`, `m`, `h` or `d`",
+        ),
+        Habit::Spread(name) => words(
+            "a call names each of its arguments",
+            "would be spread over several of them",
+            format!("write the arguments one by one: `{name}(a: …, b: …)`"),
+        ),
+        Habit::ArmStatement => {
+            words("a statement in an arm stands in braces", "is a statement, not a value", "write `=> { … }` around it")
+        }
         Habit::Trigger(word) => words(
             format!("no trigger is called `{word}`"),
             "not known",

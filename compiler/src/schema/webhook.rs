@@ -2,7 +2,7 @@
 //!
 //! In: `trigger name as Type { webhook: …, when: …, verify: …, dedupe: … }`. Out: the whole trigger.
 
-use flow_model::{diagnostic::Diagnostic, expr::Ambient, schema::WebhookTrigger, ty::Type};
+use flow_model::{diagnostic::Diagnostic, expr::Ambient, schema::WebhookTrigger, ty::Type, value::Value};
 
 use super::{
     Context, Section,
@@ -10,9 +10,12 @@ use super::{
     template::over_answer,
     verification::verify_call,
 };
-use crate::ast::{self, PropertyValue};
+use crate::{
+    ast::{self, PropertyValue},
+    names::literal,
+};
 
-const PROPERTIES: [&str; 5] = ["webhook", "when", "verify", "dedupe", "events"];
+const PROPERTIES: [&str; 6] = ["webhook", "when", "verify", "dedupe", "events", "answer"];
 
 /// Completes a trigger.
 pub(super) fn webhook(
@@ -56,9 +59,25 @@ pub(super) fn webhook(
     if let Some(events) = section.expr("events", problems) {
         trigger.events = texts("events", events, problems);
     }
+    if let Some(answer) = section.expr("answer", problems) {
+        trigger.answer = taken(answer, problems);
+    }
     if let Some(verify) = section.expr("verify", problems) {
         let within = Some(context.connector);
         trigger.verify = verify_call(context.names, context.definitions, verify, within, problems);
     }
     trigger
+}
+
+/// The status of a delivery that is taken. Any other would have the system send it again.
+fn taken(written: &ast::Expr, problems: &mut Vec<Diagnostic>) -> Option<u16> {
+    let status = match literal(written) {
+        Some(Value::Int(status)) => u16::try_from(status).ok().filter(|status| (200..300).contains(status)),
+        _ => None,
+    };
+    if status.is_none() && !matches!(written.kind, ast::ExprKind::Missing) {
+        let help = "write the status that the system takes for a yes: `answer: 200`";
+        problems.push(wrong_value("answer", written.span, "not a status from 200 to 299", help));
+    }
+    status
 }

@@ -123,7 +123,8 @@ impl Elaborator<'_> {
             .filter(|((_, param), arg)| arg.is_none() && param.required)
             .map(|((name, _), _)| name)
             .collect();
-        if understood && !missing.is_empty() {
+        let is_unread = args.iter().any(|arg| matches!(arg.value.kind, ExprKind::Missing));
+        if understood && !missing.is_empty() && !is_unread {
             self.missing_arguments(callee, call, &missing, params);
         } else if !understood {
             for arg in bound.iter().flatten() {

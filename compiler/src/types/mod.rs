@@ -43,6 +43,7 @@ pub(crate) use self::{
     fixture::Fixtures,
     literal::fixed as fixed_text,
     narrow::{either, present},
+    operator::WRITE_DEFAULT,
     pattern::Arms,
     record::listed,
     scope::{Binding, Found, Kind, Place, Scope},

@@ -190,6 +190,9 @@ impl Elaborator<'_> {
                 let candidates = self.value_names(span);
                 let near = similar(name, candidates.iter().map(String::as_str));
                 match (near, foreign::value(name)) {
+                    _ if self.is_implied(name) => problem
+                        .help(format!("write `.{name}`: what comes is implied before the dot"))
+                        .fix(format!("write `.{name}`"), vec![Edit { span, text: format!(".{name}") }]),
                     (_, Some(help)) => problem.help(help),
                     (Some(near), None) => problem
                         .help(format!("did you mean `{near}`?"))
@@ -200,6 +203,12 @@ impl Elaborator<'_> {
         };
         self.problems.push(problem);
         Typed::unknown()
+    }
+
+    /// Says whether what the place implies has a member of that name.
+    fn is_implied(&self, name: &str) -> bool {
+        let item = self.ambient.iter().find(|(which, _)| *which == Ambient::Item).map(|(_, ty)| ty);
+        item.and_then(|ty| self.names.types.fields(ty)).is_some_and(|fields| fields.contains_key(name))
     }
 
     /// All names that stand for a value here.

@@ -14,6 +14,9 @@ use flow_model::{
 use super::{Elaborator, Typed, Want, expect, fit, narrow};
 use crate::ast::{self, ExprKind};
 
+/// What mends `a or b` where another value for null is meant.
+pub(crate) const WRITE_DEFAULT: &str = "write `??`";
+
 impl Elaborator<'_> {
     /// `not a`, `-a`
     pub(super) fn unary(&mut self, op: UnaryOp, operand: &ast::Expr, want: Want<'_>) -> Typed {
@@ -57,6 +60,11 @@ impl Elaborator<'_> {
     /// An expression that says yes or no.
     pub(crate) fn condition(&mut self, expr: &ast::Expr) -> Expr {
         let typed = self.infer(expr, Want::of(&Type::Bool));
+        self.is_bool(typed, expr.span)
+    }
+
+    /// The value, which must say yes or no.
+    fn is_bool(&mut self, typed: Typed, span: Span) -> Expr {
         if matches!(typed.ty, Type::Bool | Type::Unknown | Type::Never) {
             return typed.expr;
         }
@@ -69,7 +77,7 @@ impl Elaborator<'_> {
             _ => "compare it with something",
         };
         let label = format!("of type `{}`", typed.ty);
-        self.problems.push(Diagnostic::new(Code::E0301, "a condition is a `Bool`", expr.span, label).help(help));
+        self.problems.push(Diagnostic::new(Code::E0301, "a condition is a `Bool`", span, label).help(help));
         typed.expr
     }
 
@@ -83,7 +91,7 @@ impl Elaborator<'_> {
         want: Want<'_>,
     ) -> Typed {
         match op {
-            BinaryOp::And | BinaryOp::Or => self.connective(op, left, right),
+            BinaryOp::And | BinaryOp::Or => self.connective(op, op_span, left, right),
             BinaryOp::Coalesce => self.coalesce(left, right, want),
             BinaryOp::In => self.contained(op_span, left, right),
             BinaryOp::Equal | BinaryOp::NotEqual => self.equality(op, op_span, left, right),
@@ -97,13 +105,23 @@ impl Elaborator<'_> {
     }
 
     /// `and`, `or`: what the left side shows is known on the right.
-    fn connective(&mut self, op: BinaryOp, left: &ast::Expr, right: &ast::Expr) -> Typed {
+    fn connective(&mut self, op: BinaryOp, op_span: Span, left: &ast::Expr, right: &ast::Expr) -> Typed {
         if op == BinaryOp::Or
-            && let Some(value) = self.meant_default(left, right)
+            && let Some(value) = self.meant_default(op_span, left, right)
         {
             return value;
         }
-        let left = self.condition(left);
+        let typed = self.infer(left, Want::of(&Type::Bool));
+        if op == BinaryOp::Or
+            && matches!(&typed.ty, Type::Optional(inner) if !matches!(**inner, Type::Bool | Type::Unknown | Type::Never))
+        {
+            self.is_no_condition(op_span, left, right);
+            let before = self.problems.len();
+            let value = self.or_else(typed, left.span, right, Want::default());
+            self.problems.truncate(before);
+            return value;
+        }
+        let left = self.is_bool(typed, left.span);
         self.scope.push();
         self.scope.learn(narrow::present(&left, op == BinaryOp::And));
         let right = self.condition(right);
@@ -112,7 +130,7 @@ impl Elaborator<'_> {
     }
 
     /// `a or "none"`, as other languages give another value for what is null: read as `a ?? "none"`.
-    fn meant_default(&mut self, left: &ast::Expr, right: &ast::Expr) -> Option<Typed> {
+    fn meant_default(&mut self, op_span: Span, left: &ast::Expr, right: &ast::Expr) -> Option<Typed> {
         let is_value = match &right.kind {
             ExprKind::Text(_) | ExprKind::List(_) | ExprKind::Record(_) => true,
             ExprKind::Literal(value) => !matches!(value, Value::Bool(_) | Value::Null),
@@ -121,17 +139,22 @@ impl Elaborator<'_> {
         if !is_value {
             return None;
         }
-        let place = Span { start: left.span.end, end: right.span.start, ..left.span };
-        let edit = Edit { span: place, text: " ?? ".to_owned() };
-        self.problems.push(
-            Diagnostic::new(Code::E0301, "`or` joins two conditions", right.span, "no condition")
-                .help("write `a ?? b` for another value where `a` is null")
-                .fix("write `??`", vec![edit]),
-        );
+        self.is_no_condition(op_span, left, right);
         let before = self.problems.len();
         let value = self.coalesce(left, right, Want::default());
         self.problems.truncate(before);
         Some(value)
+    }
+
+    /// Says that `or` gives no other value for what is null.
+    fn is_no_condition(&mut self, op_span: Span, left: &ast::Expr, right: &ast::Expr) {
+        let place = Span { start: left.span.end, end: right.span.start, ..left.span };
+        let edit = Edit { span: place, text: " ?? ".to_owned() };
+        self.problems.push(
+            Diagnostic::new(Code::E0301, "`or` joins two conditions", op_span, "no value where one is null")
+                .help("write `a ?? b` for another value where `a` is null")
+                .fix(WRITE_DEFAULT, vec![edit]),
+        );
     }
 
     /// `a ?? b`

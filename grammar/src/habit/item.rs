@@ -152,6 +152,9 @@ impl Search<'_> {
                 at + 2,
             ));
         }
+        if let Some(alone) = self.every_alone(at) {
+            return Some(alone);
+        }
         if self.text(at + 1) == "every" && self.is_text(at + 2) {
             let time = self.text(at + 2).trim_matches('"').to_owned();
             let is_time =

@@ -3,6 +3,7 @@
 //! In: the tokens of a text. Out: an edit that makes Flow of it, or a hole in its place, and one problem. None of these
 //! has a meaning in Flow, so nothing that is right is found here.
 
+mod absent;
 mod block;
 mod item;
 mod statement;
@@ -139,7 +140,9 @@ impl Search<'_> {
             "not" => self.not_in(at),
             "is" => self.is_none(at),
             "if" => self.if_else(at),
-            "=>" => self.arrow_block(at),
+            "=>" => self.arrow_block(at).or_else(|| self.arm_statement(at)),
+            "else" => self.otherwise(at),
+            "..." => self.spread(at),
             ":" => self.colon(at).or_else(|| self.named_late(at)),
             "switch" => self.switch(at),
             "catch" => self.catch(at),
@@ -150,9 +153,10 @@ impl Search<'_> {
             "throw" | "raise" => self.throw(at),
             "let" | "var" => self.binding(at),
             "const" => self.no_value(at).or_else(|| self.require(at)).or_else(|| self.binding(at)),
-            "step" => self.step_name(at),
+            "step" => self.step_name(at).or_else(|| self.step_value(at)),
             "retry" | "retries" | "timeout" => self.inline_policy(at),
-            "+" | "-" | "*" | "/" => self.compound(at),
+            "+" | "-" | "*" | "/" => self.compound(at).or_else(|| self.dangling(at)),
+            "%" | "==" | "!=" | "<=" | ">=" | "??" | "=" => self.dangling(at),
             "type" => self.alias(at),
             "enum" => self.choice(at),
             "import" | "from" => self.import(at),

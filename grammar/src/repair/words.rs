@@ -46,7 +46,7 @@ pub(super) fn other_language(word: &str) -> Option<&'static str> {
 }
 
 /// The word that is nearest to what was written, if one is near: one change in a short word, two in a longer one.
-pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let most = match word.len() {
         0..=2 => 0,
         3..=4 => 1,

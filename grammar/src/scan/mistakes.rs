@@ -12,7 +12,12 @@ impl Scanner<'_> {
         let rest = self.rest();
         let start = self.at as u32;
         let (length, meant) = if rest.starts_with("===") || rest.starts_with("!==") {
-            (3, if rest.starts_with('=') { "==" } else { "!=" })
+            match (rest.starts_with('='), absent(rest)) {
+                (true, Some(length)) => (length, "== null"),
+                (true, None) => (3, "=="),
+                (false, Some(length)) => (length, "!= null"),
+                (false, None) => (3, "!="),
+            }
         } else if rest.starts_with("&&") {
             (2, "and")
         } else if rest.starts_with("||") {
@@ -311,4 +316,12 @@ pub(super) fn class(letter: char) -> Class {
         _ if letter.is_control() => Class::Invisible,
         _ => Class::Other,
     }
+}
+
+/// How far `=== undefined` reaches, where that is compared with.
+fn absent(rest: &str) -> Option<usize> {
+    let word = rest.get(3..)?.trim_start();
+    let after = word.strip_prefix("undefined").or_else(|| word.strip_prefix("None"))?;
+    let ends = !after.starts_with(|letter: char| letter == '_' || letter.is_alphanumeric());
+    ends.then_some(rest.len() - after.len())
 }

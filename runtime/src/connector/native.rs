@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use flow_model::{
     failure::{ErrorKind, Failure},
     file::{ANY_MEDIA_TYPE, File},
+    ty::{Type, Types},
     units::Millis,
     value::Value,
 };
@@ -43,6 +44,8 @@ pub struct NativeCall<'a> {
     pub(super) key: &'a str,
     pub(super) timeout: Millis,
     pub(super) guard: &'a Guard,
+    pub(super) result: &'a Type,
+    pub(super) types: &'a Types,
 }
 
 impl<'a> NativeCall<'a> {
@@ -143,6 +146,17 @@ impl<'a> NativeCall<'a> {
     /// [`Guard::resolve`].
     pub fn guard(&self) -> &'a Guard {
         self.guard
+    }
+
+    /// The type that the result is read as: the declared one, with the types that the caller gives in their places. Of a
+    /// page, the list of its items.
+    pub fn result(&self) -> &'a Type {
+        self.result
+    }
+
+    /// What the names in [`Self::result`] mean.
+    pub fn types(&self) -> &'a Types {
+        self.types
     }
 
     /// How long the attempt may take.

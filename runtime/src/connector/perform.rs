@@ -457,7 +457,9 @@ impl Connectors {
         let (secrets, timeout) = (vault.found(), invocation.timeout);
         let (blobs, key, guard) = (&*self.blobs, &*invocation.key, &self.guard);
         let page = invocation.page.as_ref();
-        let call = NativeCall { config: &config, args: &args, secrets: &secrets, blobs, page, key, timeout, guard };
+        let (result, types) = (&found.operation.result, &found.connector.types);
+        let (config, args, secrets) = (&config, &args, &secrets);
+        let call = NativeCall { config, args, secrets, blobs, page, key, timeout, guard, result, types };
         let guarded = AssertUnwindSafe(code.call(call)).catch_unwind();
         let result = match tokio::time::timeout(timeout.duration(), guarded).await {
             Ok(Ok(Ok(value))) => typed(found, value).map_err(NativeFailure::from),

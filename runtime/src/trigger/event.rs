@@ -26,7 +26,7 @@ use super::{
     problem::Problem,
     received::Received,
     route::{Listener, Webhook},
-    verify::{Delivery, Refusal, Scheme, verify},
+    verify::{Delivery, Refusal, Roots, Scheme, verify},
 };
 use crate::{
     connector::config,
@@ -50,6 +50,7 @@ pub(super) struct Setting {
     pub(super) library: Library,
     pub(super) env: Arc<dyn Environment>,
     pub(super) secrets: Arc<dyn Secrets>,
+    pub(super) roots: Arc<Roots>,
 }
 
 /// A run that a request asks for.
@@ -116,7 +117,10 @@ fn verified<'a>(
 
 /// The refusal that tells the sender most: that of a scheme whose secret it knows.
 fn telling(refusals: &[Refusal]) -> Refusal {
-    let knows = |refusal: &&Refusal| matches!(refusal, Refusal::TooOld | Refusal::TooEarly | Refusal::BadTimestamp);
+    let knows = |refusal: &&Refusal| {
+        use Refusal::{BadTimestamp, Distrusted, Expired, NotYetValid, TooEarly, TooOld};
+        matches!(refusal, TooOld | TooEarly | BadTimestamp | Expired | NotYetValid | Distrusted)
+    };
     refusals.iter().find(knows).or(refusals.first()).copied().unwrap_or(Refusal::NotSetUp)
 }
 
@@ -173,7 +177,8 @@ pub(super) fn verify_call(
     };
     let ambient = |which| listener.config(which, setting);
     let evaluator = setting.evaluator(listener, &ambient);
-    Scheme::resolve(call, &evaluator, &*setting.secrets).and_then(|scheme| verify(&scheme, &delivery, now))
+    Scheme::resolve(call, &evaluator, &*setting.secrets)
+        .and_then(|scheme| verify(&scheme, &delivery, &setting.roots, now))
 }
 
 /// The run of `on http`.

@@ -20,7 +20,7 @@ use super::{
     probe::Probes,
     problem::{self, Problem, json_response},
     received::{Reading, read},
-    route::{Entry, Table},
+    route::{Entry, Listener, Table},
 };
 use crate::{
     engine::{Accepted, Answer, Engine, Newness, RunId, RunState, Share, Submission, SubmitError},
@@ -60,6 +60,24 @@ impl Desk {
             Entry::Request(listener) => std::slice::from_ref(listener),
             Entry::Hook(listeners) => listeners,
         };
+        let taken = listeners.iter().find_map(Listener::taken);
+        let outcome = self.delivery(listeners, taken, request).await;
+        match (outcome, taken) {
+            (Err(problem), Some(_)) => {
+                self.counters.problem(problem.status);
+                Ok(problem.bare_response())
+            }
+            (outcome, _) => outcome,
+        }
+    }
+
+    /// Answers a request to these listeners; where the sender wants to hear a status and no more, by that.
+    async fn delivery(
+        &self,
+        listeners: &[Listener],
+        taken: Option<StatusCode>,
+        request: Request,
+    ) -> Result<Response, Problem> {
         let received = read(request, self.reading, self.public.as_ref()).await?;
         if let Some(answer) = challenge::answer(listeners, &received, &self.setting, self.clock.now())? {
             return Ok(answer);
@@ -72,16 +90,20 @@ impl Desk {
         drop(received);
         if wanted.is_empty() {
             self.counters.ignored();
-            return Ok(json_response(StatusCode::OK, &json!({ "ignored": "no flow asks for this event" })));
+            let told = || json_response(StatusCode::OK, &json!({ "ignored": "no flow asks for this event" }));
+            return Ok(taken.map_or_else(told, problem::empty_response));
         }
         let responds = match wanted.as_slice() {
-            [only] => responds(only),
+            [only] if taken.is_none() => responds(only),
             _ => false,
         };
         let runs = self.submit(wanted, trace).await?;
         match runs.as_slice() {
             [run] if responds => Ok(self.respond(run).await),
-            runs => Ok(problem::accepted(StatusCode::ACCEPTED, &texts(runs))),
+            runs => {
+                let told = || problem::accepted(StatusCode::ACCEPTED, &texts(runs));
+                Ok(taken.map_or_else(told, problem::empty_response))
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! What is a sender told when its request starts nothing?
 //!
-//! Every answer is JSON: `error`, a stable name for machines, `message`, what a person reads, and what helps to mend the
+//! Every answer is JSON, but for senders that take no body: `error`, a stable name for machines, `message`, what a person reads, and what helps to mend the
 //! request. Nothing of a secret, of the expected signature or of the inside of a flow is in it.
 
 use axum::{body::Body, response::Response};
@@ -110,6 +110,14 @@ impl Problem {
     pub(super) fn too_many(message: &str) -> Self {
         let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many", message);
         problem.with_header(header::RETRY_AFTER, HeaderValue::from_static("30"))
+    }
+
+    /// The answer for senders that take no body.
+    pub(super) fn bare_response(self) -> Response {
+        let mut response = self.response();
+        *response.body_mut() = Body::empty();
+        response.headers_mut().remove(header::CONTENT_TYPE);
+        response
     }
 
     pub(super) fn response(self) -> Response {

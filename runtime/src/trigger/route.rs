@@ -15,6 +15,7 @@ use flow_model::{
     schema::{Connector, VerifyCall, WebhookTrigger},
     ty::Types,
 };
+use http::StatusCode;
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 
 use super::probe::Probe;
@@ -161,6 +162,13 @@ impl Listener {
         let connection = self.plan.connections.get(name)?;
         let connector = self.plan.connectors.get(&connection.connector)?;
         Some(Webhook { name, connection, connector, declared: connector.triggers.get(trigger)? })
+    }
+
+    /// The status by which its sender wants to hear that a delivery is taken, with no body, if it takes no other answer. It
+    /// is that of the URL, which all triggers of a connection share.
+    pub(super) fn taken(&self) -> Option<StatusCode> {
+        let status = self.webhook()?.connector.triggers.values().find_map(|trigger| trigger.answer)?;
+        StatusCode::from_u16(status).ok()
     }
 }
 

@@ -21,6 +21,7 @@ use super::{
     route::{self, Table},
     schedule::{self, Schedule, schedules},
     server,
+    verify::Roots,
 };
 use crate::{
     engine::Engine,
@@ -41,6 +42,8 @@ pub struct Settings {
     pub env: Arc<dyn Environment>,
     /// Where the secrets of verifications come from; they are asked for at each request, so that they can be rotated.
     pub secrets: Arc<dyn Secrets>,
+    /// The authorities that certificates which sign webhooks may come from.
+    pub roots: Arc<Roots>,
     /// The time: of signatures and schedules. Time limits of connections are the machine's.
     pub clock: Arc<dyn Clock>,
     /// What of the server's time and memory a sender may take.
@@ -80,13 +83,13 @@ pub async fn serve(
     settings: Settings,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), Error> {
-    let Settings { library, env, secrets, clock, limits, public_url, counters, metrics, folder } = settings;
+    let Settings { library, env, secrets, roots, clock, limits, public_url, counters, metrics, folder } = settings;
     let first = plans.borrow_and_update().clone();
     let (stopped, stopping) = watch::channel(false);
     let desk = Arc::new(Desk {
         engine: Arc::clone(&engine),
         table: RwLock::new(Arc::new(Table::new(&first)?)),
-        setting: Setting { library, env, secrets },
+        setting: Setting { library, env, secrets, roots },
         clock: Arc::clone(&clock),
         reading: Reading {
             longest: limits.body,

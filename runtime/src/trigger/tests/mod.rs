@@ -33,7 +33,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{Counters, Error, Limits, Settings, serve};
+use super::{Counters, Error, Limits, Settings, serve, verify::Roots};
 use crate::{
     connector::{Connectors, NativeTable},
     egress::{Guard, Networks},
@@ -104,6 +104,7 @@ impl World {
             library: Library::default(),
             env: self.env,
             secrets: self.vault,
+            roots: Arc::new(Roots::only("")),
             clock: self.clock,
             limits,
             public_url: None,

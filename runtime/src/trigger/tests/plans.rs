@@ -178,6 +178,7 @@ pub(super) fn on_paid(flow: &str, secret: &str) -> Arc<Plan> {
         verify: None,
         dedupe: Some(member(Expr::Ambient(Ambient::Item), "id")),
         events: Vec::new(),
+        answer: None,
     };
     let kind = TriggerKind::Webhook {
         connection: "payments".to_owned(),
@@ -208,6 +209,7 @@ pub(super) fn on_each_change(flow: &str) -> Arc<Plan> {
         verify: None,
         dedupe: None,
         events: Vec::new(),
+        answer: None,
     };
     let kind = TriggerKind::Webhook { connection: "crm".to_owned(), trigger: "changed".to_owned(), verify: None };
     let trigger = Trigger { dedupe: dedupe(member(EVENT, "id")), ..trigger(kind, payload) };

@@ -6,8 +6,11 @@
 //! constant time and before anything else is looked at, so that a refusal tells nobody but the holder of the secret more
 //! than that it did not match.
 //!
+//! A certificate, where one is the secret, is looked at after its signature has matched, for the same reason.
+//!
 //! Left out on purpose: parsing of the body, which comes after.
 
+mod certificate;
 mod header;
 mod message;
 mod proof;
@@ -23,6 +26,7 @@ use subtle::Choice;
 use self::proof::Means;
 pub(super) use self::proof::sign;
 pub use self::{
+    certificate::Roots,
     refusal::Refusal,
     scheme::{Grammar, Scheme, Spot},
 };
@@ -44,7 +48,7 @@ pub struct Delivery<'a> {
 ///
 /// # Errors
 /// Why the request is refused. Whoever does not know the secret can't get [`Refusal::TooOld`] or [`Refusal::TooEarly`].
-pub fn verify(scheme: &Scheme, delivery: &Delivery<'_>, now: Instant) -> Result<(), Refusal> {
+pub fn verify(scheme: &Scheme, delivery: &Delivery<'_>, roots: &Roots, now: Instant) -> Result<(), Refusal> {
     let presented = header::read(scheme, delivery)?;
     let length = proof::length(scheme.method, scheme.hash);
     let candidates: Vec<Vec<u8>> = presented
@@ -61,14 +65,22 @@ pub fn verify(scheme: &Scheme, delivery: &Delivery<'_>, now: Instant) -> Result<
         return Err(Refusal::NoSecret);
     }
     let means = Means { method: scheme.method, hash: scheme.hash, key: &scheme.key };
-    let mut matches = Choice::from(0);
+    let (mut matches, mut distrusted) = (Choice::from(0), None);
     for secret in usable {
         let message = message::message(scheme, delivery, &presented, secret)?;
         let pieces: Vec<&[u8]> = message.iter().map(AsRef::as_ref).collect();
-        matches |= proof::holds(means, secret, &pieces, &candidates);
+        let holds = proof::holds(means, secret, &pieces, &candidates);
+        if means.is_signature()
+            && bool::from(holds)
+            && let Err(refusal) = certificate::trusted(secret.reveal(), roots, now)
+        {
+            distrusted = Some(refusal);
+            continue;
+        }
+        matches |= holds;
     }
     if !bool::from(matches) {
-        return Err(Refusal::NoMatch);
+        return Err(distrusted.unwrap_or(Refusal::NoMatch));
     }
     match scheme.tolerance {
         Some(tolerance) => within(presented.timestamp.as_deref(), tolerance, now),

@@ -11,6 +11,7 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 use subtle::{Choice, ConstantTimeEq as _};
 
+use super::certificate;
 use crate::secret::SecretText;
 
 /// How something is proved.
@@ -19,6 +20,13 @@ pub(super) struct Means<'a> {
     pub(super) method: Proof,
     pub(super) hash: Hash,
     pub(super) key: &'a KeyForm,
+}
+
+impl Means<'_> {
+    /// Says whether the secret is a public key or a certificate: nothing that has to stay unknown.
+    pub(super) fn is_signature(self) -> bool {
+        matches!(self.method, Proof::Rsa | Proof::Ecdsa | Proof::Ed25519)
+    }
 }
 
 /// Says whether one of the candidates is a proof over a message by the holder of a secret.
@@ -119,7 +127,7 @@ fn plain(hash: Hash, message: &[&[u8]]) -> Vec<u8> {
 /// Verifies a signature with a public key: a certificate or a key in PEM, or the bytes of a key by its form. SHA-1 is
 /// taken for signatures by nobody any more.
 fn signed(means: Means<'_>, text: &str, message: &[u8], signature: &[u8]) -> Option<()> {
-    if text.contains("-----BEGIN CERTIFICATE-----") {
+    if certificate::is_one(text) {
         let certificate = CertificateDer::from_pem_slice(text.as_bytes()).ok()?;
         let end = webpki::EndEntityCert::try_from(&certificate).ok()?;
         let algorithm = match (means.method, means.hash) {

@@ -34,6 +34,15 @@ pub enum Refusal {
     /// The arguments of the scheme can't be computed: a setting that they need is missing.
     #[error("the verification of this request is not set up")]
     NotSetUp,
+    /// The signature matches, and the certificate it is made with, or one that leads to its authority, holds no longer.
+    #[error("the certificate that the request is signed with has expired")]
+    Expired,
+    /// The signature matches, and the certificate it is made with does not hold yet.
+    #[error("the certificate that the request is signed with does not hold yet")]
+    NotYetValid,
+    /// The signature matches, and no authority that is believed has issued the certificate it is made with.
+    #[error("the certificate that the request is signed with comes from no trusted authority")]
+    Distrusted,
     /// No signature matches.
     #[error("the signature does not match")]
     NoMatch,
@@ -53,6 +62,9 @@ impl Refusal {
             Self::TooEarly => "too_early",
             Self::NoSecret => "no_secret",
             Self::NotSetUp => "not_set_up",
+            Self::Expired => "certificate_expired",
+            Self::NotYetValid => "certificate_not_yet_valid",
+            Self::Distrusted => "certificate_untrusted",
             Self::NoMatch => "no_match",
         }
     }

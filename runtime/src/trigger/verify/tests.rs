@@ -67,7 +67,7 @@ fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
 fn check(scheme: &Scheme, pairs: &[(&str, &str)], body: &[u8], now: Instant) -> Result<(), Refusal> {
     let headers = headers(pairs);
     let url = "https://hooks.example.com/hooks/crm?a=1";
-    verify(scheme, &Delivery { method: "POST", url, headers: &headers, body }, now)
+    verify(scheme, &Delivery { method: "POST", url, headers: &headers, body }, &Roots::only(""), now)
 }
 
 fn stripe_check(value: &str) -> Result<(), Refusal> {
@@ -122,7 +122,7 @@ fn what_is_no_proof_is_refused_with_its_reason() {
     let mut map = HeaderMap::new();
     map.insert("stripe-signature", HeaderValue::from_bytes(b"t=1,v1=\xff\xfe").unwrap());
     let delivery = Delivery { method: "POST", url: "", headers: &map, body: BODY };
-    assert_eq!(verify(&stripe(&[KEY]), &delivery, NOW), Err(Refusal::Malformed));
+    assert_eq!(verify(&stripe(&[KEY]), &delivery, &Roots::only(""), NOW), Err(Refusal::Malformed));
 }
 
 #[test]

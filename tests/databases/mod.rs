@@ -1,0 +1,9 @@
+//! The operations on databases, against real servers that the tests start and stop.
+
+mod machine;
+mod mysql;
+mod mysql_server;
+mod postgres;
+pub(crate) mod postgres_server;
+mod sqlite;
+pub(crate) mod world;
