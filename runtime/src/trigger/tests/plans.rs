@@ -137,7 +137,7 @@ fn record(fields: &[(&str, Type)]) -> TypeDef {
     TypeDef::Record(fields.iter().map(|(name, ty)| ((*name).to_owned(), Field::of(ty.clone()))).collect())
 }
 
-fn with_webhook(plan: Plan, connection: &str, name: &str, webhook: WebhookTrigger, types: Types) -> Plan {
+pub(super) fn with_webhook(plan: Plan, connection: &str, name: &str, webhook: WebhookTrigger, types: Types) -> Plan {
     let connector = Connector {
         name: "pay".to_owned(),
         doc: String::new(),
