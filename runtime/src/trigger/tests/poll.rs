@@ -24,6 +24,7 @@ use crate::{
         outside::{Outside, Reply},
         process::{Ended, Life, live},
     },
+    timer::Clock,
     trigger::poll::{polled, run},
 };
 
