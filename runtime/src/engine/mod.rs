@@ -18,6 +18,7 @@ mod env;
 mod gate;
 mod gather;
 mod live;
+mod look;
 mod notes;
 mod pinned;
 mod progress;

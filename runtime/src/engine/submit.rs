@@ -389,7 +389,9 @@ pub fn started_by(trigger: &Trigger) -> String {
     match &trigger.kind {
         TriggerKind::Http { method, path, .. } => format!("http {method} {path}"),
         TriggerKind::Every(every) => format!("every {every}"),
-        TriggerKind::Webhook { connection, trigger, .. } => format!("{connection}.{trigger}"),
+        TriggerKind::Webhook { connection, trigger, .. } | TriggerKind::Poll { connection, trigger, .. } => {
+            format!("{connection}.{trigger}")
+        }
         TriggerKind::Cron { line, zone, .. } => format!("cron {line} in {zone}"),
         TriggerKind::File { pattern } => format!("file {pattern}"),
         TriggerKind::Event { events, pattern } => match pattern {

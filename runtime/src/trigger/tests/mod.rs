@@ -8,6 +8,7 @@ mod halted;
 mod hostile;
 mod overload;
 mod plans;
+mod poll;
 mod probe;
 mod reload;
 mod route;
