@@ -17,6 +17,7 @@ mod inbox;
 mod large_file;
 mod opening;
 mod personal;
+mod polling;
 mod process;
 mod project;
 mod receipt;

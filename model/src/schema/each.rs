@@ -118,7 +118,11 @@ impl WebhookTrigger {
     /// Goes over its expressions, except for those of its verification.
     pub fn each_expr<'e>(&'e self, visit: Visit<'_, 'e>) {
         visit(&self.webhook);
-        self.when.iter().chain(&self.dedupe).for_each(visit);
+        self.when.iter().chain(&self.dedupe).for_each(&mut *visit);
+        if let Some(poll) = &self.poll {
+            poll.call.each_expr(&mut *visit);
+            visit(&poll.cursor);
+        }
     }
 }
 

@@ -316,7 +316,7 @@ impl Inner {
             live.queued = self.store.start(run).await?;
             return Ok((Box::new(live), Vec::new()));
         }
-        let live = Live::replay(run.clone(), plan, self.settings.library.clone(), &rows)?;
+        let live = Live::replay(run.clone(), plan, self.settings.library.clone(), rows)?;
         let lost = live.lost();
         for call in live.machine.calls() {
             if call.progress == crate::machine::Progress::Waiting {
