@@ -93,8 +93,8 @@ impl Lowering<'_> {
         node_name: &str,
     ) -> Typed {
         let params = IndexMap::from([
-            ("question".to_owned(), Parameter { ty: Type::String, required: true, span: None }),
-            ("by".to_owned(), Parameter { ty: Type::String.optional(), required: false, span: None }),
+            ("question".to_owned(), Parameter::new(Type::String, true)),
+            ("by".to_owned(), Parameter::new(Type::String.optional(), false)),
         ]);
         let called = Callee { name: "`approve`".to_owned(), span: callee, declared: None };
         let mut values = Vec::new();

@@ -288,7 +288,7 @@ impl<'a> Lowering<'a> {
         let takes_key = !params.contains_key(KEY);
         let key_is_given = takes_key && args.iter().any(|arg| arg.name.as_ref().is_some_and(|name| name.text == KEY));
         if key_is_given {
-            let key = Parameter { ty: Type::String, required: false, span: None };
+            let key = Parameter::new(Type::String, false);
             params.insert(KEY.to_owned(), key);
         }
         let callee = Callee {

@@ -83,7 +83,7 @@ impl Lowering<'_> {
     fn stage(&mut self, flowing: &mut Flowing, stream: &str, (function, call, args): Written<'_>) {
         let item = flowing.item.clone();
         let lambda = |result: Type| Type::Function(vec![item.clone()], Box::new(result));
-        let param = |name: &str, ty: Type| (name.to_owned(), Parameter { ty, required: true, span: None });
+        let param = |name: &str, ty: Type| (name.to_owned(), Parameter::new(ty, true));
         let (name, wanted) = match function.text.as_str() {
             "filter" => param("f", lambda(Type::Bool)),
             "map" => param("f", lambda(Type::Variable("U".to_owned()))),
@@ -151,7 +151,7 @@ impl Lowering<'_> {
         }
         self.raise_pages(stream, step.call.span);
         let callee = Callee { name: "`collect`".to_owned(), span: function.span, declared: None };
-        let max = Parameter { ty: Type::Int, required: true, span: None };
+        let max = Parameter::new(Type::Int, true);
         let params = [("max".to_owned(), max)].into_iter().collect();
         let given = self.el.bind_arguments(&callee, call, args, &params);
         if let Some([Some(arg)]) = given.as_deref() {

@@ -9,12 +9,12 @@ use flow_model::{
     expr::Expr,
     function::StandardFunction,
     span::Span,
-    ty::Type,
 };
 
 use super::{
     Names,
     load::{Origin, Unit},
+    ty::out_of_bounds,
     walk::{self, Visitor},
 };
 use crate::{
@@ -83,12 +83,15 @@ fn default(
 ) -> Option<(Span, Expr)> {
     let written = field.default.as_ref()?;
     // What is wrong with the type was reported where the field is declared.
-    let ty: Type = names.ty(&field.ty, within, &mut Vec::new());
+    let declared = names.field(field, within, &mut Vec::new());
     let mut elaborator = Elaborator::new(names, definitions);
     if let Some(connector) = within {
         elaborator = elaborator.within(connector);
     }
-    let value = elaborator.expr(written, Some(&ty)).expr;
+    let value = elaborator.expr(written, Some(&declared.ty)).expr;
+    if let Expr::Literal(value) = &value {
+        problems.extend(out_of_bounds(&field.name.text, &declared.bounds, value, written.span, None));
+    }
     problems.extend(elaborator.finish().into_iter().map(|problem| match &problem.help {
         // Nothing can be bound before a default.
         Some(help) if problem.code == Code::E0201 && help.starts_with("bind it first") => {

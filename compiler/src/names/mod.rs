@@ -39,7 +39,7 @@ pub(crate) use load::{Origin, Unit, beside, load};
 pub(crate) use mention::unused;
 pub(crate) use path::{chain, fits};
 pub(crate) use suggest::{begin_suggesting, duplicate, is_worth_it, repeated, similar, unknown};
-pub(crate) use ty::{built_in_types, literal};
+pub(crate) use ty::{built_in_types, literal, out_of_bounds};
 
 use crate::{ast, project::InForce, schema as declaration, types::Definitions};
 

@@ -4,6 +4,7 @@
 //! for names that have none. Within a connector its own types come first: `Message` is `slack.Message` there.
 
 use flow_model::{
+    boundary::within,
     diagnostic::{Code, Diagnostic},
     expr::Expr,
     failure::ErrorKind,
@@ -422,6 +423,24 @@ fn bounds(written: &[(ast::Ident, ast::Expr)], ty: &Type, problems: &mut Vec<Dia
         );
     }
     bounds
+}
+
+/// The problem of a written value that its place does not take, by `min`, `max` or `pattern`.
+pub(crate) fn out_of_bounds(
+    name: &str,
+    bounds: &Bounds,
+    value: &Value,
+    span: Span,
+    declared: Option<Span>,
+) -> Option<Diagnostic> {
+    let broken = within(value, bounds).err()?;
+    let message = format!("`{name}` is {}", broken.expected);
+    let problem = Diagnostic::new(Code::E0317, message, span, broken.found);
+    let problem = match declared {
+        Some(span) => problem.label(span, "declared with this bound"),
+        None => problem,
+    };
+    Some(problem.help("write a value that fits, or change the bound"))
 }
 
 /// The last line of a regex error, which says what is wrong; the lines before it draw the pattern.

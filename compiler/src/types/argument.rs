@@ -8,7 +8,7 @@ use flow_model::{
     diagnostic::{Code, Diagnostic, Edit},
     expr::Expr,
     span::Span,
-    ty::{Field, Type},
+    ty::{Bounds, Field, Type},
     value::Value,
 };
 use indexmap::IndexMap;
@@ -29,12 +29,20 @@ pub(crate) struct Parameter {
     pub required: bool,
     /// Where it is declared.
     pub span: Option<Span>,
+    /// What its values are limited to.
+    pub bounds: Bounds,
 }
 
 impl Parameter {
+    /// A parameter of the language itself.
+    pub(crate) fn new(ty: Type, required: bool) -> Self {
+        Self { ty, required, span: None, bounds: Bounds::default() }
+    }
+
     /// The parameter that a field declares, at a place.
     pub(crate) fn of(field: &Field, span: Option<Span>) -> Self {
-        Self { ty: field.ty.clone(), required: field.default.is_none() && !field.ty.is_nullable(), span }
+        let required = field.default.is_none() && !field.ty.is_nullable();
+        Self { ty: field.ty.clone(), required, span, bounds: field.bounds.clone() }
     }
 }
 
@@ -138,7 +146,9 @@ impl Elaborator<'_> {
     /// Checks an argument against its parameter.
     pub(crate) fn argument(&mut self, name: &str, param: &Parameter, arg: &Arg) -> Expr {
         let because = param.span.map(|span| Because { span, text: format!("`{name}` is declared `{}`", param.ty) });
-        self.check(&arg.value, Want { ty: Some(&param.ty), because: because.as_ref() }).expr
+        let typed = self.check(&arg.value, Want { ty: Some(&param.ty), because: because.as_ref() });
+        self.within_bounds(name, &param.bounds, &typed, arg.value.span, param.span);
+        typed.expr
     }
 
     fn given_twice(&mut self, name: &str, span: Span, first: Span) {

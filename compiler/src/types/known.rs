@@ -9,13 +9,28 @@ use flow_model::{
     function::Signature,
     literal::Literal,
     span::Span,
+    ty::Bounds,
     value::Value,
 };
 
-use super::Elaborator;
-use crate::names::similar;
+use super::{Elaborator, Typed};
+use crate::names::{out_of_bounds, similar};
 
 impl Elaborator<'_> {
+    /// Reports a value that is written in the program and breaks the bounds of its place.
+    pub(super) fn within_bounds(
+        &mut self,
+        name: &str,
+        bounds: &Bounds,
+        typed: &Typed,
+        span: Span,
+        declared: Option<Span>,
+    ) {
+        if let Some(value) = constant(&typed.expr) {
+            self.problems.extend(out_of_bounds(name, bounds, &value, span, declared));
+        }
+    }
+
     /// Reports a literal that is not of the kind which its parameter takes.
     pub(super) fn check_literal(&mut self, kind: Literal, given: &Expr, span: Span) {
         let Some(value) = constant(given) else { return };

@@ -165,7 +165,10 @@ impl Elaborator<'_> {
             Shape::Fields(fields, ty) => match fields.get(&name.text) {
                 Some(field) => {
                     let because = self.field_reason(ty, &name.text, &field.ty);
-                    self.check(value, Want { ty: Some(&field.ty), because: because.as_ref() })
+                    let typed = self.check(value, Want { ty: Some(&field.ty), because: because.as_ref() });
+                    let declared = self.field_span(ty, &name.text).copied();
+                    self.within_bounds(&name.text, &field.bounds, &typed, value.span, declared);
+                    typed
                 }
                 None => {
                     let problem = self.no_field(name, fields, ty);

@@ -118,7 +118,7 @@ impl Elaborator<'_> {
             .iter()
             .map(|(param, ty)| {
                 let optional = signature.optional.contains(*param);
-                ((*param).clone(), Parameter { ty: replace(ty, &bound), required: !optional, span: None })
+                ((*param).clone(), Parameter::new(replace(ty, &bound), !optional))
             })
             .collect();
         let callee = Callee { name: format!("`{}`", spoken(signature)), span: name.span, declared: None };

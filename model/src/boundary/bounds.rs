@@ -9,7 +9,10 @@ use super::Mismatch;
 use crate::{ty::Bounds, value::Value};
 
 /// Says what of a field's bounds a value breaks.
-pub(super) fn within(value: &Value, bounds: &Bounds) -> Result<(), Mismatch> {
+///
+/// # Errors
+/// What was expected and what is there.
+pub fn within(value: &Value, bounds: &Bounds) -> Result<(), Mismatch> {
     if bounds.is_empty() || *value == Value::Null {
         return Ok(());
     }

@@ -21,6 +21,7 @@ use std::fmt;
 use serde_json::Value as Json;
 
 pub use self::{
+    bounds::within,
     decode::Decoder,
     encode::{encode, wire, wire_field},
     number::exact as exact_number,
