@@ -2,11 +2,15 @@
 
 use std::{fs, path::Path, process::Command};
 
-use insta::{Settings, assert_snapshot, glob};
+use insta::glob;
 
-use crate::tidy::{root, shown};
+use crate::{
+    cases::snapshot,
+    tidy::{root, shown},
+};
 
-fn test(arguments: &[&str]) -> (Option<i32>, String) {
+/// The exit code of `flowc test`, and what it says.
+pub(crate) fn flowc_test(arguments: &[&str]) -> (Option<i32>, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_flowc"));
     command.args(["--color", "never", "test"]).args(arguments).current_dir(root()).env_clear();
     let output = command.output().unwrap();
@@ -18,36 +22,27 @@ fn test(arguments: &[&str]) -> (Option<i32>, String) {
 fn what_breaks_under_a_fault_is_told_as_the_snapshots_show() {
     glob!("cases/faults/*.flow", |path| {
         let text = fs::read_to_string(path).unwrap();
-        let (code, told) = test(&[&shown(path), "--faults"]);
+        let (code, told) = flowc_test(&[&shown(path), "--faults"]);
         let is_sound = path.file_stem().is_some_and(|stem| stem == "sound");
         assert_eq!(code, Some(if is_sound { 0 } else { 3 }), "{told}");
-        let mut settings = Settings::clone_current();
-        settings.set_prepend_module_to_snapshot(false);
-        settings.set_omit_expression(true);
-        settings.set_snapshot_path(path.parent().unwrap());
-        settings.remove_snapshot_suffix();
-        settings.remove_input_file();
-        settings.bind(|| {
-            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-            assert_snapshot!(name, format!("{text}\n──────── told\n{told}"));
-        });
+        snapshot(path, &text, &[("told", &told)]);
     });
 }
 
 #[test]
 fn a_story_is_seen_again_by_what_is_told() {
     let program = "tests/cases/faults/fallback.flow";
-    let (_, all) = test(&[program, "--faults"]);
+    let (_, all) = flowc_test(&[program, "--faults"]);
     let again = all.lines().find_map(|line| line.trim().strip_prefix("to see it again: flowc test ")).unwrap();
     let fault = again.rsplit("--faults=").next().unwrap();
-    let (code, one) = test(&[program, &format!("--faults={fault}")]);
+    let (code, one) = flowc_test(&[program, &format!("--faults={fault}")]);
     assert_eq!(code, Some(3), "{one}");
     let story = |told: &str| {
         let lines = told.lines().skip_while(|line| !line.contains("the run begins"));
         lines.take_while(|line| !line.contains("╭─")).map(str::to_owned).collect::<Vec<_>>()
     };
     assert_eq!(story(&one), story(&all));
-    let (code, calm) = test(&["tests/cases/faults/sound.flow", "--faults=lost:1"]);
+    let (code, calm) = flowc_test(&["tests/cases/faults/sound.flow", "--faults=lost:1"]);
     assert_eq!(code, Some(0), "{calm}");
     assert!(calm.contains("its answer is lost on the way"), "{calm}");
 }
@@ -55,7 +50,7 @@ fn a_story_is_seen_again_by_what_is_told() {
 #[test]
 fn all_of_it_is_there_for_programs_too() {
     let program = "tests/cases/faults/no_dedupe.flow";
-    let (code, json) = test(&[program, "--faults", "--format", "json"]);
+    let (code, json) = flowc_test(&[program, "--faults", "--format", "json"]);
     assert_eq!(code, Some(3));
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     let faults = &json["tests"][0]["faults"];
@@ -63,7 +58,7 @@ fn all_of_it_is_there_for_programs_too() {
     assert_eq!(faults["tried"], faults["possible"]);
     assert_eq!(faults["shortest"]["fault"], "twice");
     assert!(faults["shortest"]["story"].as_array().unwrap().len() > 4, "{faults}");
-    let (code, xml) = test(&[program, "--faults", "--format", "junit"]);
+    let (code, xml) = flowc_test(&[program, "--faults", "--format", "junit"]);
     assert_eq!(code, Some(3));
     assert!(
         xml.contains("<failure message=\"does not hold under flowc test tests/cases/faults/no_dedupe.flow"),
@@ -86,7 +81,7 @@ fn a_fault_that_is_none_is_refused_in_words() {
 #[test]
 fn the_examples_pass_under_every_fault() {
     assert!(Path::new(&root()).join("examples").is_dir());
-    let (code, told) = test(&["examples", "--faults"]);
+    let (code, told) = flowc_test(&["examples", "--faults"]);
     assert_eq!(code, Some(0), "{told}");
     assert!(told.contains(" faults\n"), "{told}");
 }

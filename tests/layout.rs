@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeMap, fs};
 
-use flow_compiler::format;
+use flow_compiler::{Checked, format};
+use flow_model::diagnostic::Diagnostic;
 use flow_runtime::chance::Seeded;
 
 use crate::{
@@ -122,7 +123,7 @@ fn a_layout_changes_no_plan() {
 }
 
 #[test]
-fn fixes_never_leave_more_mistakes() {
+fn fixes_end_the_mistakes_that_they_are_for_and_make_no_others() {
     const PASSES: usize = 8;
     let mut wrong = Vec::new();
     for (path, text) in programs().into_iter().filter(|(path, _)| path.starts_with("tests/cases/check/")) {
@@ -145,6 +146,18 @@ fn fixes_never_leave_more_mistakes() {
                     before.diagnostics.len()
                 ));
                 break;
+            }
+            let count = |checked: &Checked, one: &Diagnostic| {
+                checked.diagnostics.iter().filter(|two| (two.code, &two.message) == (one.code, &one.message)).count()
+            };
+            let applied = before
+                .diagnostics
+                .iter()
+                .filter(|one| one.fixes.first().is_some_and(|fix| mended.done.contains(&fix.title)));
+            for one in applied {
+                if count(&after, one) >= count(&before, one) {
+                    wrong.push(format!("{path}: {} {} is still told after {:?}", one.code, one.message, one.fixes[0]));
+                }
             }
             text = mended.text;
         }

@@ -1,15 +1,20 @@
-//! Programs whose own tests pass: what a program computes and does, and how long that takes on the clock of its test.
+//! Programs with tests of their own: what these come to, as people are told, and how long that takes on the clock of a
+//! test.
 
-use std::sync::Arc;
+use std::{fs, sync::Arc};
 
 use flow_runtime::{
     eval::Library,
     sim::{self, Report},
 };
 
+use insta::glob;
+
 use crate::{
-    programs::{checked, drawn, read},
-    tidy::{files, shown},
+    cases::snapshot,
+    faults::flowc_test,
+    programs::{checked, drawn},
+    tidy::shown,
 };
 
 /// The reports of the tests of a program, which is without mistakes.
@@ -26,22 +31,22 @@ fn reports(path: &str, text: &str) -> Vec<(String, Report)> {
     cases.collect()
 }
 
+/// Each test passes, but for those whose names begin with `wrong:`, and people are told so.
 #[test]
-fn the_tests_of_programs_pass() {
-    let mut wrong = Vec::new();
-    let mut count = 0;
-    for path in files(&["flow"]).into_iter().filter(|path| shown(path).starts_with("tests/cases/tested/")) {
-        let tests = reports(&shown(&path), &read(&path));
-        assert!(!tests.is_empty(), "{} has no test", shown(&path));
-        for (name, report) in tests {
-            count += 1;
-            if !report.has_passed() {
-                wrong.push(format!("{}, \"{name}\": {:?} {:?}", shown(&path), report.broken, report.unmet));
-            }
+fn what_tests_come_to_is_told_as_the_snapshots_show() {
+    glob!("cases/tested/*.flow", |path| {
+        let text = fs::read_to_string(path).unwrap();
+        let (code, told) = flowc_test(&[&shown(path)]);
+        let tests: Vec<&str> =
+            told.lines().map(str::trim).filter(|line| line.starts_with('✓') || line.starts_with('✗')).collect();
+        assert_eq!(tests.len(), text.lines().filter(|line| line.starts_with("test \"")).count(), "{told}");
+        let wrong = tests.iter().filter(|line| line.starts_with('✗')).count();
+        assert_eq!(code, Some(if wrong > 0 { 3 } else { 0 }), "{told}");
+        for test in &tests {
+            assert_eq!(test.starts_with('✗'), test[4..].starts_with("wrong:"), "{told}");
         }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(count > 0);
+        snapshot(path, &text, &[("told", &told)]);
+    });
 }
 
 #[test]

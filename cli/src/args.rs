@@ -16,7 +16,7 @@ pub(crate) use self::{
         LettersList, LettersReplay, LettersShow, OneLetter, OneRun, Runs, RunsAnswer, RunsCancel, RunsCommand,
         RunsExport, RunsList, RunsResolve, RunsResume, RunsShow, RunsWhy, State,
     },
-    webhooks::{Webhooks, WebhooksCommand, WebhooksList},
+    webhooks::{Webhooks, WebhooksAt, WebhooksCommand, WebhooksList, WebhooksRegister, WebhooksRemove},
 };
 use crate::exit;
 

@@ -95,6 +95,8 @@ pub struct Program {
     pub declared: BTreeMap<String, String>,
     /// For each connection that is declared or used a plan that no flow runs: what it takes to connect it, and to show that its credential works.
     pub accounts: BTreeMap<String, Plan>,
+    /// For each of those whose connector can set its webhooks up, a plan with what that takes.
+    pub hooks: BTreeMap<String, Plan>,
     /// The tests of the program's own file, in their order. Their flows are among the plans.
     pub cases: Vec<Case>,
 }
@@ -166,8 +168,9 @@ fn examine<T>(
     let is_sound = diagnostics.iter().all(|problem| problem.severity() == Severity::Warning);
     let program = is_sound.then(|| {
         let accounts = graph::accounts(&names, &definitions, &units, &made);
+        let hooks = graph::hooks(&names, &definitions, &accounts);
         let (plans, sources, declared) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let mut program = Program { plans, sources, declared, accounts, cases };
+        let mut program = Program { plans, sources, declared, accounts, hooks, cases };
         for (flow, (plan, source)) in made {
             let file = names.items.get(&flow).and_then(|(_, span)| files.get(span.file));
             program.declared.extend(file.map(|file| (flow.clone(), file.path.clone())));

@@ -634,6 +634,15 @@ pub enum TriggerKind {
         /// How deliveries are verified; `None` is `verify: none because "…"`.
         verify: Option<VerifyCall>,
     },
+    /// `on crm.contact.changed` where the connector polls.
+    Poll {
+        /// The connection.
+        connection: String,
+        /// The trigger's name in the connector.
+        trigger: String,
+        /// How often.
+        every: Millis,
+    },
     /// `on cron "0 9 * * mon" in "Europe/Berlin"`
     Cron {
         /// Minute, hour, day of the month, month, day of the week; checked when the flow was compiled.

@@ -357,6 +357,40 @@ pub struct WebhookTrigger {
     /// a body then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<u16>,
+    /// How its events are found where the system sends none: the trigger is no webhook then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub poll: Option<Poll>,
+}
+
+/// How events are found by reading a list again and again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Poll {
+    /// Lists what there is. It sees in slot 0 how far was read, null at first.
+    pub call: OperationCall,
+    /// What grows from item to item: over [`Ambient::Item`](crate::expr::Ambient::Item).
+    pub cursor: Expr,
+    /// Its type: `Timestamp`, `Int` or `String`.
+    pub ty: Type,
+    /// How a time is written that the system is asked for, where not as text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<crate::ty::Format>,
+    /// How far behind the latest item others may still appear.
+    pub overlap: Millis,
+    /// How coarse the times are that the system is asked for; 0 for no limit.
+    pub granularity: Millis,
+    /// Where reading begins.
+    pub first: First,
+    /// How often the list is read, unless a flow says otherwise.
+    pub every: Millis,
+}
+
+/// Where a trigger that polls begins to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum First {
+    /// `now`: what is there already starts nothing.
+    Now,
+    /// `start`: everything that is listed starts a run.
+    Start,
 }
 
 /// A named scheme of verification with its arguments: `stripe.signature(secret: …, tolerance: 5m)`.

@@ -47,6 +47,8 @@ fn the_urls_that_programs_listen_to_are_listed_as_senders_see_them() {
                 "flows": ["paid"],
                 "events": ["payment_intent.succeeded"],
                 "verified": true,
+                "registered": null,
+                "id": null,
             },
             {
                 "method": "POST",
@@ -55,6 +57,8 @@ fn the_urls_that_programs_listen_to_are_listed_as_senders_see_them() {
                 "flows": ["lead"],
                 "events": [],
                 "verified": false,
+                "registered": null,
+                "id": null,
             },
         ])
     );

@@ -232,11 +232,9 @@ fn unusable(listen: SocketAddr, reason: &str) -> Trouble {
 fn subscribers(plans: &[Arc<Plan>]) -> BTreeMap<String, Vec<String>> {
     let mut subscribers: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for plan in plans {
-        for trigger in plan
-            .triggers
-            .iter()
-            .filter(|trigger| matches!(trigger.kind, TriggerKind::Event { .. } | TriggerKind::File { .. }))
-        {
+        for trigger in plan.triggers.iter().filter(|trigger| {
+            matches!(trigger.kind, TriggerKind::Event { .. } | TriggerKind::File { .. } | TriggerKind::Poll { .. })
+        }) {
             let flows = subscribers.entry(started_by(trigger)).or_default();
             if !flows.contains(&plan.flow) {
                 flows.push(plan.flow.clone());

@@ -1,18 +1,25 @@
-//! `flowc webhooks`: where do other systems send what happens?
+//! `flowc webhooks`: where do other systems send what happens, and do they know it?
+
+mod kept;
+mod register;
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use flow_model::plan::{Plan, TriggerKind};
+use flow_model::{
+    plan::{Plan, TriggerKind},
+    schema::WebhookTrigger,
+};
 use flow_runtime::trigger::{self, Route, Verified};
 use serde_json::json;
 
+use self::kept::{Book, Entry, State};
 use super::serve::plans;
 use crate::{
     args::{self, Format, WebhooksCommand},
     exit::Exit,
     program::{self, Place},
     trouble::Trouble,
-    ui::{self, CARE, HINT, QUIET, styled, table::table},
+    ui::{self, CARE, HINT, QUIET, plain, styled, table::table},
 };
 
 /// Looks at webhooks.
@@ -22,11 +29,14 @@ use crate::{
 pub(crate) fn webhooks(args: &args::Webhooks) -> Result<Exit, Trouble> {
     match &args.command {
         WebhooksCommand::List(args) => list(args),
+        WebhooksCommand::Register(args) => register::register(args),
+        WebhooksCommand::Remove(args) => register::remove(args),
     }
 }
 
 fn list(args: &args::WebhooksList) -> Result<Exit, Trouble> {
-    let place = Place::of(&args.path, &args.environment)?;
+    let place = Place::of(&args.path, &args.data.environment)?;
+    let book = Book::look(&place.data_folder(&args.data, &args.path))?;
     let plans = plans(&place, &program::served(&args.path)?)?;
     let routes = trigger::routes(&plans).map_err(|error| Trouble::new(Exit::Program, error.to_string()))?;
     let public = place.project().serve.public_url.as_ref().map(|url| url.value.as_str().trim_end_matches('/'));
@@ -40,6 +50,8 @@ fn list(args: &args::WebhooksList) -> Result<Exit, Trouble> {
                 "flows": route.flows,
                 "events": events(&plans, route),
                 "verified": route.verified == Verified::All,
+                "registered": entry(&book, route).map(|entry| entry.id().is_some()),
+                "id": entry(&book, route).and_then(Entry::id),
             })
         });
         ui::print(&format!("{:#}\n", json!({ "version": 1, "webhooks": webhooks.collect::<Vec<_>>() })))?;
@@ -49,7 +61,7 @@ fn list(args: &args::WebhooksList) -> Result<Exit, Trouble> {
         ui::print(&format!("no flow of `{}` is started by requests\n", args.path.display()))?;
         return Ok(Exit::Done);
     }
-    let rows: Vec<[String; 5]> = routes
+    let rows: Vec<[String; 6]> = routes
         .iter()
         .map(|route| {
             let verified = match route.verified {
@@ -57,10 +69,15 @@ fn list(args: &args::WebhooksList) -> Result<Exit, Trouble> {
                 Verified::NotAll => styled(CARE, "unverified"),
             };
             let events = events(&plans, route).into_iter().collect::<Vec<_>>().join(", ");
-            [route.method.clone(), styled(HINT, url(route)), route.flows.join(", "), verified, events]
+            let there = match entry(&book, route).map(|entry| &entry.state) {
+                None => String::new(),
+                Some(State::Registered { id }) => plain(id.as_deref().unwrap_or("registered")),
+                Some(State::Asked { .. }) => styled(CARE, "not known"),
+            };
+            [route.method.clone(), styled(HINT, url(route)), route.flows.join(", "), verified, there, events]
         })
         .collect();
-    let mut text = table(["METHOD", "URL", "FLOWS", "SENDER", "EVENTS"], &rows);
+    let mut text = table(["METHOD", "URL", "FLOWS", "SENDER", "REGISTERED", "EVENTS"], &rows);
     if public.is_none() {
         let hint = "set `public_url` in `[serve]` of flow.toml: then these are the URLs to register";
         text.push_str(&format!("\n{}\n", styled(QUIET, hint)));
@@ -81,11 +98,21 @@ fn events(plans: &[Arc<Plan>], route: &Route) -> BTreeSet<String> {
             }
             let connector = plan.connections.get(connection).and_then(|used| plan.connectors.get(&used.connector));
             let declared = connector.and_then(|connector| connector.triggers.get(name));
-            match declared {
-                Some(declared) if !declared.events.is_empty() => events.extend(declared.events.iter().cloned()),
-                _ => drop(events.insert(name.clone())),
-            }
+            events.extend(called_there(name, declared));
         }
     }
     events
+}
+
+/// What the vendor calls the events of a trigger.
+fn called_there(name: &str, declared: Option<&WebhookTrigger>) -> Vec<String> {
+    match declared {
+        Some(declared) if !declared.events.is_empty() => declared.events.clone(),
+        _ => vec![name.to_owned()],
+    }
+}
+
+/// What is remembered of the webhook at a path.
+fn entry<'b>(book: &'b Book, route: &Route) -> Option<&'b Entry> {
+    book.get(route.path.strip_prefix("/hooks/")?)
 }

@@ -123,7 +123,8 @@ impl Start<'_> {
                 TriggerKind::Http { .. }
                 | TriggerKind::Webhook { .. }
                 | TriggerKind::Event { .. }
-                | TriggerKind::File { .. } => {
+                | TriggerKind::File { .. }
+                | TriggerKind::Poll { .. } => {
                     Err(Trouble::new(Exit::Usage, format!("`{}` is started by `{}`", self.plan.flow, name(trigger)))
                         .help("give what comes with it, for example `--input @event.json`"))
                 }
@@ -162,7 +163,7 @@ impl Start<'_> {
                     ("path", Value::text(path.as_str())),
                 ]))
             }
-            TriggerKind::Webhook { connection, .. } => {
+            TriggerKind::Webhook { connection, .. } | TriggerKind::Poll { connection, .. } => {
                 let connection = self.plan.connections.get(connection);
                 let connector = connection.and_then(|connection| self.plan.connectors.get(&connection.connector));
                 types.0.extend(connector.into_iter().flat_map(|connector| connector.types.0.clone()));
@@ -217,7 +218,9 @@ pub(crate) fn name(trigger: &Trigger) -> String {
     match &trigger.kind {
         TriggerKind::Http { method, path, .. } => format!("{method} {path}"),
         TriggerKind::Every(every) => format!("every {every}"),
-        TriggerKind::Webhook { connection, trigger, .. } => format!("{connection}.{trigger}"),
+        TriggerKind::Webhook { connection, trigger, .. } | TriggerKind::Poll { connection, trigger, .. } => {
+            format!("{connection}.{trigger}")
+        }
         TriggerKind::Cron { line, zone, .. } => format!("cron {line} in {zone}"),
         TriggerKind::File { pattern } => format!("file {pattern}"),
         TriggerKind::Event { events, pattern } => match pattern {

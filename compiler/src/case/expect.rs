@@ -170,7 +170,9 @@ impl Checker<'_> {
         let filter = match (&written.filter, &target) {
             (None, _) => None,
             (Some(filter), Target::All) => {
+                let before = self.el.problems.len();
                 self.el.alone(filter);
+                self.el.problems.truncate(before);
                 self.whose(filter.span);
                 return None;
             }

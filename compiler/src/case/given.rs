@@ -195,7 +195,10 @@ fn expected_of_one(trigger: &Trigger) -> Type {
             let at = Timestamp::from_second(SCHEDULED_AT).expect("2026 is within the range of timestamps");
             vec![("scheduled_at", Value::Timestamp(at))]
         }
-        TriggerKind::Webhook { .. } | TriggerKind::Event { .. } | TriggerKind::File { .. } => {
+        TriggerKind::Webhook { .. }
+        | TriggerKind::Event { .. }
+        | TriggerKind::File { .. }
+        | TriggerKind::Poll { .. } => {
             return trigger.payload.clone();
         }
     };

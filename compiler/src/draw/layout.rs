@@ -504,7 +504,9 @@ fn trigger_text(trigger: &Trigger) -> String {
             format!("on event {}", pattern.clone().unwrap_or_else(|| events.join(", ")))
         }
         TriggerKind::File { pattern } => format!("on file {pattern}"),
-        TriggerKind::Webhook { connection, trigger, .. } => format!("on {connection}.{trigger}"),
+        TriggerKind::Webhook { connection, trigger, .. } | TriggerKind::Poll { connection, trigger, .. } => {
+            format!("on {connection}.{trigger}")
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use flow_model::{
     expr::{Expr, TextPart},
-    plan::{NodeKind, Plan, Retry, SourceMap, Stage, Step},
+    plan::{NodeKind, Plan, Retry, SourceMap, Stage, Step, TriggerKind},
     schema::{Auth, Connector, Grant, Limit, Operation, Rate},
     value::Value,
 };
@@ -135,6 +135,22 @@ pub fn facts(plan: &Plan, sources: &SourceMap) -> Facts {
         facts.scopes.sort();
         facts.scopes.dedup();
         (facts.calls, facts.attempts) = (count.calls, count.attempts);
+    }
+    // What a trigger reads is called outside of runs, with the same credential.
+    for trigger in &plan.triggers {
+        let TriggerKind::Poll { connection, trigger: name, .. } = &trigger.kind else { continue };
+        let Some(facts) = connections.get_mut(connection) else { continue };
+        let Some(connector) = plan.connectors.get(&facts.connector) else { continue };
+        let poll = connector.triggers.get(name).and_then(|trigger| trigger.poll.as_ref());
+        if let Some((name, operation)) = poll.and_then(|poll| connector.operations.get_key_value(&poll.call.operation))
+        {
+            facts.scopes.extend(operation.scopes.iter().cloned());
+            facts.operations.push(name.clone());
+            facts.operations.sort();
+            facts.operations.dedup();
+            facts.scopes.sort();
+            facts.scopes.dedup();
+        }
     }
     let mut secrets = plan.secrets.clone();
     secrets.sort();

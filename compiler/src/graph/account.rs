@@ -3,7 +3,10 @@
 //! In: the names of a program and its plans. Out: for each connection that is declared or used a plan that no flow runs: its configuration, and its connector cut
 //! down to the operations that this takes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use flow_model::{
     plan::{Plan, SourceMap, VERSION},
@@ -49,6 +52,44 @@ pub(crate) fn accounts(
         accounts.insert(name.clone(), plan);
     }
     accounts
+}
+
+/// A plan for each connection whose connector can set its webhooks up, by name.
+pub(crate) fn hooks(
+    names: &Names<'_>,
+    definitions: &Definitions,
+    accounts: &BTreeMap<String, Plan>,
+) -> BTreeMap<String, Plan> {
+    let mut cuts = Cuts::default();
+    let mut hooks = BTreeMap::new();
+    for name in accounts.keys() {
+        let Some(info) = names.connections.get(name) else { continue };
+        let Some(webhooks) = names.connectors.get(&info.connector).and_then(|found| found.schema.webhooks.clone())
+        else {
+            continue;
+        };
+        let operations = webhooks.operations().map(str::to_owned).collect();
+        let used = BTreeMap::from([(name.clone(), operations)]);
+        let mut plan = content::complete(empty(), names, definitions, &used, &mut cuts);
+        let mut expressions = Vec::new();
+        webhooks.each_expr(&mut |expr| expressions.push(expr));
+        let (functions, types) = content::referred(names, definitions, expressions.iter().copied());
+        for expr in expressions {
+            plan.secrets.extend(content::secrets(names, definitions, expr));
+        }
+        plan.secrets.sort();
+        plan.secrets.dedup();
+        plan.functions.extend(functions);
+        if let Some(connector) = plan.connectors.get_mut(&info.connector) {
+            let connector = Arc::make_mut(connector);
+            for (name, ty) in types.0 {
+                connector.types.0.entry(name).or_insert(ty);
+            }
+            connector.webhooks = Some(webhooks);
+        }
+        hooks.insert(name.clone(), plan);
+    }
+    hooks
 }
 
 fn empty() -> Plan {

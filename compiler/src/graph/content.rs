@@ -27,6 +27,7 @@ pub(super) fn complete(
     used: &BTreeMap<String, BTreeSet<String>>,
     cuts: &mut Cuts,
 ) -> Plan {
+    let used = &with_polls(&plan, names, used);
     let mut needs = Needs::new(names, definitions);
     let mut connectors: BTreeMap<String, Arc<Connector>> = BTreeMap::new();
     let mut operations: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
@@ -38,7 +39,8 @@ pub(super) fn complete(
         }
     }
     for trigger in &plan.triggers {
-        if let TriggerKind::Webhook { connection, trigger, .. } = &trigger.kind
+        if let TriggerKind::Webhook { connection, trigger, .. } | TriggerKind::Poll { connection, trigger, .. } =
+            &trigger.kind
             && let Some(info) = names.connections.get(connection)
         {
             triggers.entry(&info.connector).or_default().insert(trigger);
@@ -79,6 +81,24 @@ pub(super) fn complete(
     plan.types = needs.found.types;
     plan.secrets = needs.found.secrets.into_iter().collect();
     plan
+}
+
+/// The operations that are called, with those that triggers read lists by.
+fn with_polls(
+    plan: &Plan,
+    names: &Names<'_>,
+    used: &BTreeMap<String, BTreeSet<String>>,
+) -> BTreeMap<String, BTreeSet<String>> {
+    let mut used = used.clone();
+    for trigger in &plan.triggers {
+        let TriggerKind::Poll { connection, trigger: name, .. } = &trigger.kind else { continue };
+        let connector = names.connections.get(connection).and_then(|info| names.connectors.get(&info.connector));
+        let declared = connector.and_then(|info| info.schema.triggers.get(name));
+        if let Some(poll) = declared.and_then(|trigger| trigger.poll.as_ref()) {
+            used.entry(connection.clone()).or_default().insert(poll.call.operation.clone());
+        }
+    }
+    used
 }
 
 /// Connectors cut down to some of their operations and triggers: flows that use the same of one share it.
@@ -235,7 +255,7 @@ impl<'a> Needs<'a> {
             TriggerKind::Event { events, .. } => {
                 events.iter().for_each(|event| self.ty(&Type::Named(event.clone())));
             }
-            TriggerKind::Every(_) | TriggerKind::Cron { .. } | TriggerKind::File { .. } => {}
+            TriggerKind::Every(_) | TriggerKind::Cron { .. } | TriggerKind::File { .. } | TriggerKind::Poll { .. } => {}
         }
     }
 

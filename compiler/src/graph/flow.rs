@@ -100,6 +100,7 @@ fn caller(names: &Names<'_>, written: &ast::Flow) -> Caller {
         TriggerSource::Http { .. } | TriggerSource::Connection(_) if gathers(trigger) => {
             Some("requests are answered before they are gathered into a run")
         }
+        TriggerSource::Connection(path) if polls(names, path) => Some("what is listed starts this flow"),
         TriggerSource::Connection(path) if takes_no_body(names, path) => {
             Some("its sender wants to hear a status and no more")
         }
@@ -110,6 +111,15 @@ fn caller(names: &Names<'_>, written: &ast::Flow) -> Caller {
         Some(Some((span, why))) if found.all(|other| other.is_some()) => Caller::Nobody(span, why),
         _ => Caller::Waits,
     }
+}
+
+/// Says whether these events are found by reading a list.
+fn polls(names: &Names<'_>, path: &ast::Path) -> bool {
+    let connection = path.parts.first().and_then(|root| names.connections.get(&root.text));
+    let connector = connection.and_then(|connection| names.connectors.get(&connection.connector));
+    let name: Vec<&str> = path.parts.iter().skip(1).map(|part| part.text.as_str()).collect();
+    let trigger = connector.and_then(|info| info.schema.triggers.get(&name.join(".")));
+    trigger.is_some_and(|trigger| trigger.poll.is_some())
 }
 
 /// Says whether the system that sends these events takes one status, with no body, and no other answer.

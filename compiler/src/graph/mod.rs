@@ -28,7 +28,7 @@ mod tests;
 mod trigger;
 
 pub(crate) use self::{
-    account::accounts,
+    account::{accounts, hooks},
     content::{referred, secrets},
     failure::of_operation,
     step::wire,

@@ -35,6 +35,7 @@ const CRON: [&str; 4] = ["catch_up", "concurrency", "at_most", "within"];
 const FILE: [&str; 4] = ["concurrency", "at_most", "batch", "within"];
 const EVENT: [&str; 6] = ["dedupe", "concurrency", "at_most", "batch", "debounce", "within"];
 const HTTP: [&str; 8] = ["body", "verify", "dedupe", "concurrency", "at_most", "batch", "debounce", "within"];
+const POLL: [&str; 5] = ["every", "concurrency", "at_most", "batch", "within"];
 const WEBHOOK: [&str; 7] = ["verify", "dedupe", "concurrency", "at_most", "batch", "debounce", "within"];
 
 /// What comes with a file.
@@ -148,9 +149,17 @@ impl Lowering<'_> {
         if let (TriggerKind::Cron { catch_up, .. }, Some(clause)) = (&mut kind, clauses.get("catch_up")) {
             *catch_up = self.catch_up(clause);
         }
+        if let (TriggerKind::Poll { every, .. }, Some(clause)) = (&mut kind, clauses.get("every")) {
+            match self.duration_clause(clause) {
+                Some(time) if time.0 >= 1000 => *every = time,
+                Some(_) => self.wrong_clause(clause, "a list is read once a second at most: write `every: 1m`"),
+                None => {}
+            }
+        }
         self.verify(written, &clauses, &mut kind);
         let says_all = clauses.len() == written.clauses.len();
-        if dedupe.is_none() && says_all && !clauses.contains_key("dedupe") {
+        let polls = matches!(kind, TriggerKind::Poll { .. });
+        if dedupe.is_none() && says_all && !polls && !clauses.contains_key("dedupe") {
             self.no_dedupe(written);
         }
         let trigger = Trigger { kind, bind: slot, payload, dedupe, concurrency, at_most, within, gather };
@@ -364,6 +373,10 @@ impl Lowering<'_> {
             });
             return None;
         };
+        if let Some(poll) = &trigger.poll {
+            let kind = TriggerKind::Poll { connection: root.text.clone(), trigger: name, every: poll.every };
+            return Some((kind, trigger.payload.clone(), None, &POLL));
+        }
         let _ = written;
         let dedupe = trigger.dedupe.clone().map(|key| Dedupe { key, window: WINDOW });
         let kind =
@@ -526,7 +539,11 @@ impl Lowering<'_> {
     fn verify(&mut self, written: &ast::Trigger, clauses: &BTreeMap<&str, &TriggerClause>, kind: &mut TriggerKind) {
         let verify: &mut Option<VerifyCall> = match kind {
             TriggerKind::Http { verify, .. } | TriggerKind::Webhook { verify, .. } => verify,
-            TriggerKind::Every(_) | TriggerKind::Cron { .. } | TriggerKind::Event { .. } | TriggerKind::File { .. } => {
+            TriggerKind::Every(_)
+            | TriggerKind::Cron { .. }
+            | TriggerKind::Event { .. }
+            | TriggerKind::File { .. }
+            | TriggerKind::Poll { .. } => {
                 return;
             }
         };

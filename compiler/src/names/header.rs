@@ -350,6 +350,7 @@ fn connector<'a>(
             dedupe: None,
             events: Vec::new(),
             answer: None,
+            poll: None,
         };
         schema.triggers.insert(full.clone(), trigger);
         triggers.insert(full, written.name.span());

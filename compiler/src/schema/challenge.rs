@@ -21,6 +21,8 @@ use crate::ast;
 
 const PROPERTIES: [&str; 9] = ["method", "when", "verify", "token", "secret", "sign", "hash", "encoding", "answer"];
 
+const SETTING_UP: [&str; 7] = ["register", "list", "renew", "remove", "id", "url", "secret"];
+
 const METHODS: [(&str, &str); 3] = [("POST", "POST"), ("GET", "GET"), ("HEAD", "HEAD")];
 
 /// Reads a handshake.
@@ -82,7 +84,7 @@ pub(super) fn challenge(
     Some(Challenge { doc: written.doc.clone(), method: method?.to_owned(), when, verify, token, secret, sign, answer })
 }
 
-/// Reads `webhooks { register: …, list: …, remove: …, secret: … }`.
+/// Reads `webhooks { register: …, list: …, renew: …, remove: …, id: …, url: …, secret: … }`.
 pub(super) fn webhooks(
     context: &Context<'_, '_>,
     span: Span,
@@ -91,25 +93,61 @@ pub(super) fn webhooks(
 ) -> Webhooks {
     let keyword = Span { end: span.start + "webhooks".len() as u32, ..span };
     let what = format!("the section `webhooks` of `{}`", context.connector);
-    let section = Section::new(what, keyword, properties, &["register", "list", "remove", "secret"], problems);
+    let section = Section::new(what, keyword, properties, &SETTING_UP, problems);
     let params = webhook_params();
-    let mut result = Type::Json;
+    let (mut result, mut item) = (Type::Json, None);
     let mut call = |name: &str| {
         let written = section.expr(name, problems)?;
         let mut template = Template::over(context, &params, "`url`, `events` and `id` are known here");
-        let example = "webhook_endpoints.create(url: url, enabled_events: events)";
+        let example = match name {
+            "register" => "hooks.create(url: url, topics: events)",
+            "list" => "hooks.list()",
+            "renew" => "hooks.extend(id: id)",
+            _ => "hooks.delete(id: id)",
+        };
         let call = operation_call(context, &mut template, name, written, example, problems);
         template.finish(problems);
         let (call, operation) = call?;
-        if name == "register" {
-            result = operation.result;
+        match name {
+            "register" => result = operation.result,
+            "list" => item = Some((operation.result, written.span)),
+            _ => {}
         }
         Some(call)
     };
-    let (register, list, remove) = (call("register"), call("list"), call("remove"));
+    let (register, list, renew, remove) = (call("register"), call("list"), call("renew"), call("remove"));
     if register.is_none() && section.get("register").is_none() {
         section.require("register", "say how one is set up: `register: webhooks.create(url: url)`", problems);
     }
+    let item = item.map(|(ty, span)| match ty {
+        Type::List(item) | Type::Stream(item) => *item,
+        Type::Unknown | Type::Json => Type::Json,
+        other => {
+            let help = "name an operation that gives a `List<T>` or a `Stream<T>`";
+            problems.push(wrong_value("list", span, &format!("gives `{other}`"), help));
+            Type::Json
+        }
+    });
+    if list.is_some() || renew.is_some() || remove.is_some() {
+        section.require("id", "say where what `register` answers has the id: `id: .id`", problems);
+    }
+    if list.is_some() {
+        section.require("url", "say where an item of `list` has its URL: `url: .url`", problems);
+    }
+    let over = |name: &str, ty: &Type, problems: &mut Vec<Diagnostic>| {
+        let written = section.expr(name, problems)?;
+        Some(over_answer(context, written, None, &[(Ambient::Item, ty.clone())], problems))
+    };
+    let id = over("id", &result, problems);
+    if let (Some(item), Some(_)) = (&item, &id) {
+        // It is read out of both; what is wrong with it in one way is said once.
+        let mut of_items = Vec::new();
+        over("id", item, &mut of_items);
+        if !problems.iter().any(|problem| of_items.iter().any(|other| other.span() == problem.span())) {
+            problems.append(&mut of_items);
+        }
+    }
+    let url = over("url", item.as_ref().unwrap_or(&Type::Json), problems);
     let secret = section
         .expr("secret", problems)
         .map(|written| over_answer(context, written, None, &[(Ambient::Item, result)], problems));
@@ -117,5 +155,5 @@ pub(super) fn webhooks(
         let help = "the answer to `register` holds the secret; without it, leave `secret` out";
         problems.push(wrong_value("secret", property.span, "of which answer?", help));
     }
-    Webhooks { register, list, remove, secret }
+    Webhooks { register, list, renew, remove, id, url, secret }
 }

@@ -15,6 +15,7 @@ mod limit;
 mod operation;
 mod page;
 mod policy;
+mod poll;
 mod reach;
 mod reference;
 mod request;

@@ -179,6 +179,17 @@ pub(super) fn over_answer(
     more: &[(Ambient, Type)],
     problems: &mut Vec<Diagnostic>,
 ) -> Expr {
+    typed_over_answer(context, written, expected, more, problems).0
+}
+
+/// The same with the type of what it gives.
+pub(super) fn typed_over_answer(
+    context: &Context<'_, '_>,
+    written: &ast::Expr,
+    expected: Option<&Type>,
+    more: &[(Ambient, Type)],
+    problems: &mut Vec<Diagnostic>,
+) -> (Expr, Type) {
     let mut template = Template::answer(context, more);
     let typed = template.expr(written, expected);
     template.finish(problems);
@@ -187,7 +198,7 @@ pub(super) fn over_answer(
         let problem = secret("a secret can't be read out of an answer or a webhook", written.span);
         problems.push(problem.help("what is read is kept in the run's history: leave the secret out"));
     }
-    typed.expr
+    (typed.expr, typed.ty)
 }
 
 /// The type of a field's value in the form that it has in JSON.

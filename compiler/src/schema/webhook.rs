@@ -1,11 +1,13 @@
 //! Which deliveries are an event, and what of them is it?
 //!
-//! In: `trigger name as Type { webhook: …, when: …, verify: …, dedupe: … }`. Out: the whole trigger.
+//! In: `trigger name as Type { webhook: …, when: …, verify: …, dedupe: … }`. Out: the whole trigger. One that polls is read by
+//! [`super::poll`].
 
 use flow_model::{diagnostic::Diagnostic, expr::Ambient, schema::WebhookTrigger, ty::Type, value::Value};
 
 use super::{
     Context, Section,
+    poll::poll,
     section::{texts, wrong_value},
     template::over_answer,
     verification::verify_call,
@@ -24,11 +26,17 @@ pub(super) fn webhook(
     mut trigger: WebhookTrigger,
     problems: &mut Vec<Diagnostic>,
 ) -> WebhookTrigger {
+    if written.properties.iter().any(|property| property.name.text == "poll") {
+        return poll(context, written, trigger, problems);
+    }
     let what = format!("the trigger `{}`", written.name.text());
     let section = Section::new(what, written.name.span(), &written.properties, &PROPERTIES, problems);
     let query = (Ambient::Query, Type::Map(Box::new(Type::String)));
-    let found =
-        section.require("webhook", "say where the event is: `webhook: body`, or `webhook: each body`", problems);
+    let found = section.require(
+        "webhook",
+        "say where the event is: `webhook: body`, `webhook: each body`, or `poll: …`",
+        problems,
+    );
     let event = match found.map(|property| (&property.value, property)) {
         Some((PropertyValue::Each(list), _)) => {
             trigger.each = true;

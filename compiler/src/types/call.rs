@@ -305,9 +305,10 @@ impl Elaborator<'_> {
                     "write `?.{}(…)`, which is null then; or say before what holds: `?? other`, `else fail E()`",
                     name.text
                 );
+                let before = self.problems.len();
                 self.non_null_or(value, of, &format!("then it has no `{}`", name.text), &help);
                 let dot = Span { start: of.span.end, end: of.span.end, ..of.span };
-                if let Some(problem) = self.problems.last_mut() {
+                if let Some(problem) = self.problems.get_mut(before) {
                     let edit = Edit { span: dot, text: "?".to_owned() };
                     problem.fixes.push(Fix { title: format!("write `?.{}(…)`", name.text), edits: vec![edit] });
                 }

@@ -62,8 +62,9 @@ impl Elaborator<'_> {
                     name.text
                 );
                 let what = format!("then it has no `{}`", name.text);
+                let before = self.problems.len();
                 let typed = self.non_null_or(value, of, &what, &help);
-                if let Some(problem) = self.problems.last_mut() {
+                if let Some(problem) = self.problems.get_mut(before) {
                     let edit = Edit { span: dot, text: "?".to_owned() };
                     problem.fixes.push(Fix { title: format!("write `?.{}`", name.text), edits: vec![edit] });
                 }

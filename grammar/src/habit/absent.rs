@@ -30,7 +30,8 @@ impl Search<'_> {
     pub(super) fn step_value(&self, at: usize) -> Option<(Found, usize)> {
         let call = at + 2;
         let is_call = self.is_name(call) && !self.is_first(call) && matches!(self.text(call + 1), "." | "(");
-        if !self.is_first(at) || !self.is_name(at + 1) || self.is_first(at + 1) || !is_call {
+        let is_wait = self.text(at + 1) == "wait";
+        if !self.is_first(at) || !self.is_name(at + 1) || self.is_first(at + 1) || is_wait || !is_call {
             return None;
         }
         let place = self.token(at + 1)?.end;

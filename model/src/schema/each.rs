@@ -98,11 +98,31 @@ impl Request {
     }
 }
 
+impl super::Webhooks {
+    /// Goes over its expressions.
+    pub fn each_expr<'e>(&'e self, visit: Visit<'_, 'e>) {
+        let Self { register, list, renew, remove, id, url, secret } = self;
+        let calls = register.iter().chain(list).chain(renew).chain(remove);
+        calls.for_each(|call| call.each_expr(&mut *visit));
+        id.iter().chain(url).chain(secret).for_each(visit);
+    }
+
+    /// The operations that it calls.
+    pub fn operations(&self) -> impl Iterator<Item = &str> {
+        let calls = self.register.iter().chain(&self.list).chain(&self.renew).chain(&self.remove);
+        calls.map(|call| call.operation.as_str())
+    }
+}
+
 impl WebhookTrigger {
     /// Goes over its expressions, except for those of its verification.
     pub fn each_expr<'e>(&'e self, visit: Visit<'_, 'e>) {
         visit(&self.webhook);
-        self.when.iter().chain(&self.dedupe).for_each(visit);
+        self.when.iter().chain(&self.dedupe).for_each(&mut *visit);
+        if let Some(poll) = &self.poll {
+            poll.call.each_expr(&mut *visit);
+            visit(&poll.cursor);
+        }
     }
 }
 

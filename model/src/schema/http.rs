@@ -135,7 +135,7 @@ pub struct Bulk {
     pub error: Option<Expr>,
 }
 
-/// How webhooks are set up at the system: `webhooks { register: …, list: …, remove: … }`. The calls see the URL in slot
+/// How webhooks are set up at the system: `webhooks { register: …, list: …, renew: …, remove: … }`. The calls see the URL in slot
 /// 0, the list of event names in slot 1, and the id in slot 2.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Webhooks {
@@ -143,8 +143,18 @@ pub struct Webhooks {
     pub register: Option<OperationCall>,
     /// Lists those that there are.
     pub list: Option<OperationCall>,
+    /// Keeps one going that ends otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renew: Option<OperationCall>,
     /// Takes one away.
     pub remove: Option<OperationCall>,
+    /// Where its id is, in the result of `register` and in an item of `list`: over
+    /// [`Ambient::Item`](crate::expr::Ambient::Item).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<Expr>,
+    /// Where its URL is, in an item of `list`: over [`Ambient::Item`](crate::expr::Ambient::Item).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<Expr>,
     /// Where in the result of `register` the secret of its signatures is: over
     /// [`Ambient::Item`](crate::expr::Ambient::Item).
     pub secret: Option<Expr>,

@@ -281,7 +281,11 @@ impl Connectors {
         Some(self.perform(invocation).await.outcome.map(drop))
     }
 
-    fn configured<'p>(&self, plan: &'p Plan, name: &str) -> Result<(IndexMap<String, Value>, &'p Connector), Failure> {
+    pub(super) fn configured<'p>(
+        &self,
+        plan: &'p Plan,
+        name: &str,
+    ) -> Result<(IndexMap<String, Value>, &'p Connector), Failure> {
         let (connection, connector) = declared(plan, name)?;
         Ok((self.config(plan, name, connection, connector)?, connector))
     }

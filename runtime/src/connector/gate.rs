@@ -99,10 +99,11 @@ impl Account {
             *self = Self { room: self.room.take(), ..Self::default() };
         }
         self.seen = Some(now);
-        self.breaker = leaving.policy.breaker;
+        // One that has none of its own counts its failures all the same.
+        self.breaker = leaving.policy.breaker.or(self.breaker);
         let name = leaving.connection;
         if let Some(at) = self.circuit(leaving, now) {
-            let because = match &self.breaker {
+            let because = match &leaving.policy.breaker {
                 Some(Breaker { opens_at, .. }) => {
                     format!("`{name}` failed {} times within {}: its breaker is open", opens_at.count, opens_at.period)
                 }
@@ -209,7 +210,7 @@ impl Account {
 
     /// When a call may ask again, if the breaker does not let it through.
     fn circuit(&mut self, leaving: Leaving<'_>, now: Instant) -> Option<Instant> {
-        let breaker = self.breaker?;
+        let breaker = leaving.policy.breaker?;
         match &mut self.circuit {
             Circuit::Closed { .. } => None,
             Circuit::Open { until, parked } if *until > now => {
@@ -249,7 +250,16 @@ impl Account {
         if opens {
             tracing::warn!(until = %now.after(breaker.half_open_after), "a breaker opens");
             self.circuit = Circuit::Open { until: now.after(breaker.half_open_after), parked: 0 };
+            self.forget_places(now);
         }
+    }
+
+    /// Takes back all places that lie ahead: those who have them come back later than that, and would leave all at once.
+    fn forget_places(&mut self, now: Instant) {
+        self.tickets.clear();
+        self.last = self.last.min(Some(now));
+        let budget = self.budget.iter_mut().map(|(_, meter)| meter);
+        self.meters.iter_mut().map(|(_, meter)| meter).chain(budget).for_each(|meter| meter.forget_beyond(now));
     }
 
     fn worked(&mut self) {
@@ -353,6 +363,22 @@ impl Meter {
                 let needed = u128::from(cost.min(*size)) * u128::from(rate.period.0.max(1));
                 (*kept, *when) = (level.saturating_sub(needed), Some(at));
             }
+        }
+    }
+
+    /// Forgets what was to leave later than now.
+    fn forget_beyond(&mut self, now: Instant) {
+        match self {
+            // Those before them may be forgotten already, so they count as having left now.
+            Self::Moving { left, .. } => left.iter_mut().for_each(|at| *at = (*at).min(now)),
+            Self::Fixed { rate, period, used } => {
+                let current = now.0.div_euclid(length(*rate));
+                if *period > current {
+                    // It was moved on because the current one is used up.
+                    (*period, *used) = (current, rate.count);
+                }
+            }
+            Self::Bucket { at, .. } => *at = (*at).min(Some(now)),
         }
     }
 

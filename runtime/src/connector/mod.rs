@@ -10,6 +10,7 @@ pub(crate) mod config;
 mod credential;
 mod form;
 mod gate;
+mod hook;
 mod http;
 mod kept;
 mod multipart;
@@ -43,6 +44,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 pub use self::{
     account::{ByCode, ByDevice, Connected, Connecting, NoTokens, Standing, Tokens},
+    hook::{Hook, Lost as LostHook, Registered, Repeats},
     native::{NativeCall, NativeFailure, NativeOperation, NativeTable},
     perform::{Connectors, LONGEST_ANSWER},
 };

@@ -107,10 +107,7 @@ impl Performer for Connectors {
         let invocation = asking.invocation;
         // What can't be found fails where it is performed.
         let Ok(found) = self.find(invocation) else { return Admission::Now(Pass::free()) };
-        let limits = match (&found.operation.call, &found.connector.http) {
-            (Call::Http(_), Some(http)) => http.limits.as_slice(),
-            _ => &[],
-        };
+        let limits = found.connector.http.as_ref().map_or(&[][..], |http| http.limits.as_slice());
         let leaving = Leaving {
             connection: &invocation.connection,
             ticket: asking.ticket,

@@ -53,13 +53,31 @@ fn left(headers: &HeaderMap, declared: &Declared) -> Option<u64> {
     // `ratelimit-remaining` may be a list or have parameters; the number stands first.
     let number =
         |text: &str| text.split([',', ';']).next()?.trim().parse::<Decimal>().ok()?.max(Decimal::ZERO).to_u64();
-    usual.chain(declared.remaining.as_deref()).filter_map(number).min()
+    usual.chain(declared.remaining.as_deref()).filter_map(number).chain(structured(headers).map(|(left, _)| left)).min()
 }
 
 fn reset(headers: &HeaderMap, declared: &Declared, now: Instant) -> Option<Millis> {
     let usual = RESETS.iter().filter_map(|name| headers.get(*name)?.to_str().ok());
     let declared = declared.reset.iter().filter_map(|(text, form)| formed(text.trim(), *form, now));
-    usual.filter_map(|text| wait(text.trim(), now)).chain(declared).max()
+    let structured = structured(headers).filter(|(left, _)| *left == 0).filter_map(|(_, reset)| wait(reset?, now));
+    usual.filter_map(|text| wait(text.trim(), now)).chain(declared).chain(structured).max()
+}
+
+/// What `RateLimit` says of each policy: how many requests are left, and the seconds until there are more. It is written
+/// `"default";r=0;t=30` (draft-ietf-httpapi-ratelimit-headers-10, section 4), earlier `limit=9, remaining=0, reset=30` (-03).
+fn structured(headers: &HeaderMap) -> impl Iterator<Item = (u64, Option<&str>)> {
+    let lines = headers.get_all("ratelimit").into_iter().filter_map(|value| value.to_str().ok());
+    lines.flat_map(|line| {
+        // Of the earlier form all items are of one policy.
+        let policies = if line.contains("remaining=") { vec![line] } else { line.split(',').collect() };
+        policies.into_iter().filter_map(|policy| {
+            let of = |names: [&str; 2]| {
+                let mut pairs = policy.split([',', ';']).filter_map(|pair| pair.trim().split_once('='));
+                pairs.find(|(name, _)| names.contains(name)).map(|(_, value)| value.trim())
+            };
+            Some((of(["r", "remaining"])?.parse().ok()?, of(["t", "reset"])))
+        })
+    })
 }
 
 /// Reads a wait that is written in a known form.
@@ -69,7 +87,7 @@ fn formed(text: &str, form: WaitForm, now: Instant) -> Option<Millis> {
         WaitForm::Seconds | WaitForm::Unix => Decimal::from(1000),
         WaitForm::Millis | WaitForm::UnixMillis => Decimal::ONE,
     };
-    let number: Decimal = text.parse().ok()?;
+    let number = number(text)?;
     let most = Decimal::from(LONGEST.0);
     let millis = match form {
         WaitForm::Unix | WaitForm::UnixMillis => number.checked_mul(scale)? - Decimal::from(now.0),
@@ -83,7 +101,7 @@ fn wait(text: &str, now: Instant) -> Option<Millis> {
     if let Some(at) = http_date(text).or_else(|| Some(Instant(text.parse::<Timestamp>().ok()?.as_millisecond()))) {
         return Some(at.since(now).min(LONGEST));
     }
-    let number: Decimal = text.parse().ok()?;
+    let number = number(text)?;
     let thousand = Decimal::from(1000);
     let (now, epoch) = (Decimal::from(now.0), Decimal::from(now.0.max(LEAST_NOW) - YEAR));
     let most = Decimal::from(LONGEST.0);
@@ -95,6 +113,14 @@ fn wait(text: &str, now: Instant) -> Option<Millis> {
         number.clamp(Decimal::ZERO, most) * thousand
     };
     millis.clamp(Decimal::ZERO, most).ceil().to_u64().map(Millis)
+}
+
+/// A number; one of more digits than are kept is as great as any that counts.
+fn number(text: &str) -> Option<Decimal> {
+    const GREAT: Decimal = Decimal::from_parts(0, 0, 1 << 16, false, 0);
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let is_whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().or_else(|| is_whole.then_some(if digits.len() < text.len() { -GREAT } else { GREAT }))
 }
 
 fn http_date(text: &str) -> Option<Instant> {
@@ -126,6 +152,8 @@ mod tests {
             ("99999999", Some(LONGEST)),
             ("99999999999999999999999999", Some(LONGEST)),
             ("-99999999999999999999999999", Some(Millis(0))),
+            ("999999999999999999999999999999999999999999", Some(LONGEST)),
+            ("-999999999999999999999999999999999999999999", Some(Millis(0))),
             ("1769853660", Some(Millis::seconds(60))),
             ("1769853660000", Some(Millis::seconds(60))),
             ("1769853000", Some(Millis(0))),
@@ -171,7 +199,7 @@ mod tests {
         assert_eq!(asked(&[("12", WaitForm::Unix)]), Some(Millis(0)));
         assert_eq!(asked(&[("soon", WaitForm::Seconds), ("2", WaitForm::Any)]), Some(Millis::seconds(2)));
         assert_eq!(asked(&[("3", WaitForm::Any), ("9000", WaitForm::Millis)]), Some(Millis::seconds(9)));
-        assert_eq!(asked(&[("99999999999999999999999999999", WaitForm::Millis)]), None);
+        assert_eq!(asked(&[("99999999999999999999999999999", WaitForm::Millis)]), Some(LONGEST));
         assert_eq!(asked(&[("9999999999999999999999999", WaitForm::UnixMillis)]), Some(LONGEST));
     }
 
@@ -188,6 +216,21 @@ mod tests {
             pause_by(&[("ratelimit-remaining", "0, 0;w=1"), ("ratelimit-reset", "7")]),
             Some(Millis::seconds(7))
         );
+    }
+
+    #[test]
+    fn the_one_header_for_all_limits_is_read_in_both_of_its_forms() {
+        let pause_by = |text: &'static str| {
+            let headers = [("ratelimit".parse().unwrap(), text.parse().unwrap())].into_iter().collect();
+            pause(&headers, &Declared::default(), NOW)
+        };
+        assert_eq!(pause_by(r#""default";r=0;t=30"#), Some(Millis::seconds(30)));
+        assert_eq!(pause_by(r#""burst";r=0;t=5, "daily";r=0;t=60, "other";r=4;t=900"#), Some(Millis::seconds(60)));
+        assert_eq!(pause_by(r#""default";r=3;t=30"#), None);
+        assert_eq!(pause_by("limit=100, remaining=0, reset=7"), Some(Millis::seconds(7)));
+        assert_eq!(pause_by("limit=100, remaining=1, reset=7"), None);
+        assert_eq!(pause_by(r#""default";r=0"#), None);
+        assert_eq!(pause_by("what;r=;t"), None);
     }
 
     #[test]

@@ -268,7 +268,7 @@ impl Inner {
                 turn.calls.push((call, Some(leave)));
             }
         }
-        let done = match self.store.commit(turn.batch.clone()).await? {
+        let done = match self.store.commit(turn.take_batch()).await? {
             Committed::Done(done) => done,
             Committed::Gathered(_) | Committed::Duplicate { .. } => Done::default(),
         };
@@ -316,7 +316,7 @@ impl Inner {
             live.queued = self.store.start(run).await?;
             return Ok((Box::new(live), Vec::new()));
         }
-        let live = Live::replay(run.clone(), plan, self.settings.library.clone(), &rows)?;
+        let live = Live::replay(run.clone(), plan, self.settings.library.clone(), rows)?;
         let lost = live.lost();
         for call in live.machine.calls() {
             if call.progress == crate::machine::Progress::Waiting {

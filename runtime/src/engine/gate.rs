@@ -11,7 +11,7 @@ use flow_model::{
     units::{Instant, Millis},
 };
 
-use super::RunId;
+use super::{Limits, RunId};
 pub(super) use crate::store::Gate as Spec;
 
 /// All gates, by scope.
@@ -32,6 +32,8 @@ struct Gate {
     inside: HashMap<String, u32>,
     /// Runs that wait, by key and ticket.
     queues: HashMap<String, BTreeMap<u64, RunId>>,
+    /// How many runs wait, of all keys.
+    waiting: usize,
     /// Keys with runs that wait: whose turn it is first.
     turns: VecDeque<String>,
     /// When runs began, oldest first; none for those of earlier processes.
@@ -96,10 +98,12 @@ impl Gates {
         self.inside.insert(run.clone(), (spec.scope.clone(), spec.key.clone()));
     }
 
-    /// How many runs wait with the same key, where those are as many as may.
-    pub(super) fn is_full(&self, spec: &Spec, most: usize) -> Option<usize> {
-        let waiting = self.gates.get(&spec.scope)?.queues.get(&spec.key)?.len();
-        Some(waiting).filter(|waiting| *waiting >= most)
+    /// How many runs wait, where those are as many as may: of the same key, or of all keys of the trigger.
+    pub(super) fn is_full(&self, spec: &Spec, limits: &Limits) -> Option<usize> {
+        let gate = self.gates.get(&spec.scope)?;
+        let same = gate.queues.get(&spec.key).map_or(0, BTreeMap::len);
+        let full = |(waiting, most): (usize, usize)| (waiting >= most).then_some(waiting);
+        full((same, limits.waiting)).or(full((gate.waiting, limits.waiting_of_all_keys)))
     }
 
     /// A place in the order for a run that was accepted before.
@@ -116,6 +120,7 @@ impl Gates {
             gate.turns.push_back(spec.key.clone());
         }
         queue.insert(ticket, run.clone());
+        gate.waiting += 1;
         self.waiting.insert(run.clone(), (spec.scope.clone(), spec.key.clone(), ticket));
     }
 
@@ -138,6 +143,7 @@ impl Gates {
             && let Some(queue) = gate.queues.get_mut(&key)
         {
             queue.remove(&ticket);
+            gate.waiting = gate.waiting.saturating_sub(1);
             if queue.is_empty() {
                 gate.queues.remove(&key);
                 gate.turns.retain(|turn| *turn != key);
@@ -167,6 +173,7 @@ impl Gates {
                 let Some(key) = gate.turns.remove(turn) else { break };
                 let Some(queue) = gate.queues.get_mut(&key) else { continue };
                 if let Some((_, run)) = queue.pop_first() {
+                    gate.waiting = gate.waiting.saturating_sub(1);
                     gate.begun.extend(gate.rate.map(|_| (now, Some(run.clone()))));
                     *gate.inside.entry(key.clone()).or_default() += 1;
                     entered.push((run, (scope.clone(), key.clone())));
@@ -248,6 +255,24 @@ mod tests {
         gates.leave(&run(2));
         assert_eq!(gates.open(Instant(0)).runs, [run(4), run(5)]);
         assert!(!gates.leave(&run(3)));
+    }
+
+    #[test]
+    fn a_queue_is_full_by_its_key_and_by_all_keys_together() {
+        let limits = Limits { waiting: 2, waiting_of_all_keys: 3, ..Limits::default() };
+        let of = |key: &str| spec(key, Some(1), None);
+        let mut gates = Gates::default();
+        for (number, key) in ["a", "b", "c", "a", "b", "a"].into_iter().enumerate() {
+            assert_eq!(gates.is_full(&of(key), &limits), None, "{number}");
+            assert_eq!(come(&mut gates, number as u128, &of(key), 0), number < 3);
+        }
+        assert_eq!(gates.is_full(&of("a"), &limits), Some(2), "two of `a` wait");
+        assert_eq!(gates.is_full(&of("c"), &limits), Some(3), "three wait in all");
+        gates.leave(&run(1));
+        assert_eq!(gates.open(Instant(0)).runs, [run(4)]);
+        assert_eq!(gates.is_full(&of("c"), &limits), None);
+        gates.leave(&run(5));
+        assert_eq!(gates.is_full(&of("a"), &limits), None, "one was cancelled");
     }
 
     #[test]

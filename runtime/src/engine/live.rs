@@ -13,12 +13,15 @@ use crate::{
     eval::Library,
     journal::{self, Chain, Entry, Row},
     machine::{
-        self, Action, Again, Awaited, Call, Child, Event, Machine, Outcome, Place, Progress, Record, Repeat, Response,
-        Said, Start, Status, Taken,
+        self, Action, Again, Awaited, Call, Child, Event, Machine, Outcome, Place, Progress, Record, Repeat, Replay,
+        Response, Said, Start, Status, Taken,
     },
     observe::Trace,
     store::{Batch, Bus, DeadLetter, NO_ROOM, NewRun, Standing},
 };
+
+/// Beyond so many steps, those that are over are forgotten while a journal is replayed.
+const MANY_STEPS: usize = 256;
 
 pub(super) struct Live {
     pub(super) machine: Machine,
@@ -85,19 +88,28 @@ impl Live {
         Self { machine, chain, run, trace, at, listening, steps, queued: None }
     }
 
-    /// A run as its journal gives it.
-    pub(super) fn replay(run: RunId, plan: Arc<Plan>, library: Library, rows: &[Row]) -> Result<Self, Broken> {
-        let (entries, chain) = journal::read(&run, rows)?;
-        let at = entries.last().map_or(Instant(i64::MIN), |entry| entry.at);
-        let given = entries.iter().find_map(|entry| match &entry.said {
-            Said::Event(Event::Started(start)) => Some(start.trace),
-            _ => None,
-        });
-        let trace = Trace::of(&run, given.flatten());
-        let said = entries.iter().map(|entry| (entry.at, &entry.said));
-        let machine = guarded(|| machine::replay(run.as_str(), plan, library, said))??;
+    /// A run as its journal gives it. Each row is let go of as soon as it is applied.
+    pub(super) fn replay(run: RunId, plan: Arc<Plan>, library: Library, rows: Vec<Row>) -> Result<Self, Broken> {
+        let mut chain = Chain::new(run.clone());
+        let mut replay = Replay::new(run.as_str(), plan, library);
+        let (mut at, mut given) = (Instant(i64::MIN), None);
+        let (mut steps, mut most) = (BTreeMap::<Place, Open>::new(), MANY_STEPS);
+        for row in rows {
+            let entry = chain.read(&row)?;
+            guarded(|| replay.push(entry.at, &entry.said))??;
+            at = entry.at;
+            if let Said::Event(Event::Started(start)) = &entry.said {
+                given = given.or(start.trace);
+            }
+            steps.extend(opened(&entry));
+            if steps.len() > most {
+                steps.retain(|place, _| replay.machine().waits_at(place));
+                most = 2 * steps.len() + MANY_STEPS;
+            }
+        }
+        let machine = guarded(|| replay.end())??;
+        let trace = Trace::of(&run, given);
         let listening = listening(&machine);
-        let mut steps: BTreeMap<Place, Open> = entries.iter().filter_map(opened).collect();
         steps.retain(|place, _| machine.waits_at(place));
         Ok(Self { machine, run, trace, chain, at, listening, steps, queued: None })
     }
@@ -283,6 +295,16 @@ impl Live {
 }
 
 impl Turn {
+    /// Takes what is to be written; what is carried out afterwards needs of it how the run stands, and whether it has
+    /// answered or begun.
+    pub(super) fn take_batch(&mut self) -> Batch {
+        let Batch { run, standing, answer, begun_at, at, .. } = &self.batch;
+        let standing = Standing { state: standing.state, reason: None, wake_at: None, outcome: None };
+        let answer = answer.as_ref().map(|answer| Response { status: answer.status, body: None });
+        let left = Batch { answer, begun_at: *begun_at, ..Batch::new(run.clone(), standing, *at) };
+        std::mem::replace(&mut self.batch, left)
+    }
+
     fn tell(&mut self, event: &Event) {
         match event {
             Event::Started(_) => self.news.push(Happening::RunStarted),

@@ -18,6 +18,7 @@ mod env;
 mod gate;
 mod gather;
 mod live;
+mod look;
 mod notes;
 mod pinned;
 mod progress;
@@ -31,7 +32,7 @@ use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -89,6 +90,8 @@ struct Inner {
     /// Whoever waits for a run.
     waiters: wait::Waiters,
     halted: wait::Halted,
+    /// Runs that are being accepted and are not among the cells yet.
+    accepting: AtomicUsize,
     closing: AtomicBool,
     recovered: AtomicBool,
     held: AtomicBool,
@@ -136,6 +139,7 @@ impl Engine {
             state: Mutex::default(),
             waiters: wait::Waiters::default(),
             halted: wait::Halted::default(),
+            accepting: AtomicUsize::new(0),
             closing: AtomicBool::new(false),
             recovered: AtomicBool::new(false),
             held: AtomicBool::new(false),

@@ -57,11 +57,13 @@ impl Settings {
 pub struct Limits {
     /// Calls under way. Default 256.
     pub calls: usize,
-    /// Runs in memory: beyond that none are accepted. Default 20 000.
+    /// Runs in memory or about to be accepted: beyond that none are accepted. Default 20 000.
     pub runs: usize,
     /// Runs of one trigger that wait for room, of one key where it has keys: beyond that none are accepted from outside.
     /// Default 10 000.
     pub waiting: usize,
+    /// Runs of one trigger that wait for room, of all keys together. Default 100 000.
+    pub waiting_of_all_keys: usize,
     /// The size of a step's result in the journal, in bytes. Default 16 MiB.
     pub result: usize,
     /// Free disk space below which no runs are accepted, so that those under way can be recorded. Default 64 MiB.
@@ -80,6 +82,7 @@ impl Default for Limits {
             calls: 256,
             runs: 20_000,
             waiting: 10_000,
+            waiting_of_all_keys: 100_000,
             result: 16 << 20,
             reserve: 64 << 20,
             park: Millis::seconds(60),

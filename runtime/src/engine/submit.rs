@@ -1,6 +1,9 @@
 //! How does a run begin?
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+};
 
 use flow_model::{
     plan::{Plan, Trigger, TriggerKind},
@@ -121,7 +124,7 @@ pub enum SubmitError {
     Full {
         /// The flow.
         flow: String,
-        /// How many wait, of the same key where the trigger has keys.
+        /// How many wait: of the same key, or of all.
         waiting: usize,
     },
     /// The disk is nearly full.
@@ -153,10 +156,12 @@ impl Engine {
     pub async fn submit(&self, submission: Submission) -> Result<Accepted, SubmitError> {
         let (reply, accepted) = oneshot::channel();
         let inner = Arc::clone(&self.inner);
-        inner.check_room()?;
+        let room = inner.take_room()?;
         self.inner.workers.spawn(async move {
+            let accepted = inner.accept(submission).await;
+            drop(room);
             // The caller may be gone; the run goes on.
-            let _ = reply.send(inner.accept(submission).await);
+            let _ = reply.send(accepted);
         });
         accepted.await.unwrap_or_else(|_| {
             Err(self.inner.halted.check().map_or_else(SubmitError::Store, |()| SubmitError::Closing))
@@ -164,14 +169,31 @@ impl Engine {
     }
 }
 
+/// Room in memory for a run that is being accepted.
+struct Room(Arc<Inner>);
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.0.accepting.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 impl Inner {
+    /// Keeps room for a run until it is accepted: many that come at the same moment must not all see the same room.
+    fn take_room(self: &Arc<Self>) -> Result<Room, SubmitError> {
+        self.accepting.fetch_add(1, Ordering::SeqCst);
+        let room = Room(Arc::clone(self));
+        self.check_room().map(|()| room)
+    }
+
     /// Says whether a run can be accepted at all.
     pub(super) fn check_room(&self) -> Result<(), SubmitError> {
         if self.is_shut() {
             return Err(SubmitError::Closing);
         }
         self.halted.check()?;
-        let runs = self.state().cells.len();
+        // One of those that are being accepted is the one that asks.
+        let runs = self.state().cells.len() + self.accepting.load(Ordering::SeqCst).saturating_sub(1);
         if runs >= self.settings.limits.runs {
             return Err(SubmitError::Busy(runs));
         }
@@ -234,7 +256,7 @@ impl Inner {
             return self.accept_into(&run, NewRun { queued: Some(start), ..new }, now).await;
         }
         if let Some(gate) = &new.gate
-            && let Some(waiting) = self.state().gates.is_full(gate, self.settings.limits.waiting)
+            && let Some(waiting) = self.state().gates.is_full(gate, &self.settings.limits)
         {
             return Err(SubmitError::Full { flow: new.flow, waiting });
         }
@@ -293,7 +315,7 @@ impl Inner {
         let turn = live.turn(Some(new), vec![Event::Started(start)], now, &leave);
         let mut turn = turn.map_err(|broken| SubmitError::Broken(broken.to_string()))?;
         let gates = self.fill(run, &mut turn).await?;
-        let done = match self.commit_new(turn.batch.clone()).await? {
+        let done = match self.commit_new(turn.take_batch()).await? {
             Ok(done) => done,
             Err(accepted) => return Ok(accepted),
         };
@@ -367,7 +389,9 @@ pub fn started_by(trigger: &Trigger) -> String {
     match &trigger.kind {
         TriggerKind::Http { method, path, .. } => format!("http {method} {path}"),
         TriggerKind::Every(every) => format!("every {every}"),
-        TriggerKind::Webhook { connection, trigger, .. } => format!("{connection}.{trigger}"),
+        TriggerKind::Webhook { connection, trigger, .. } | TriggerKind::Poll { connection, trigger, .. } => {
+            format!("{connection}.{trigger}")
+        }
         TriggerKind::Cron { line, zone, .. } => format!("cron {line} in {zone}"),
         TriggerKind::File { pattern } => format!("file {pattern}"),
         TriggerKind::Event { events, pattern } => match pattern {

@@ -67,8 +67,8 @@ pub fn again<'e>(
     let (from, origin) = (again.from.clone(), again.run.clone());
     let mut machine = Machine::new(run, plan, library);
     let (mut said, mut begins) = (Vec::new(), Vec::new());
-    for (at, event) in entries.into_iter().filter_map(|(at, said)| match said {
-        Said::Event(event) => Some((at, event)),
+    for (at, event) in entries.iter().filter_map(|(at, said)| match said {
+        Said::Event(event) => Some((*at, event)),
         Said::Record(_) => None,
     }) {
         let event = match event {
@@ -84,7 +84,10 @@ pub fn again<'e>(
             event => match event.place() {
                 Some(place) if !place.is_called(&from) && machine.takes(event, at) => {
                     if undone.contains(place) {
-                        return Err(Unfit::Undone(place.clone()));
+                        return Err(match entries.iter().any(|(_, said)| is_at(said, &from)) {
+                            true => Unfit::Undone(place.clone()),
+                            false => Unfit::NotReached(from),
+                        });
                     }
                     event.clone()
                 }
@@ -109,6 +112,16 @@ pub fn again<'e>(
     }
     begins.retain(|child| matches!(machine.pending.get(&child.place), Some(Pending::Child { .. })));
     Ok(Taken { machine, said, begins })
+}
+
+/// Says whether an entry tells of a step.
+fn is_at(said: &Said, step: &str) -> bool {
+    let place = match said {
+        Said::Event(event) => event.place(),
+        Said::Record(Record::Scheduled { place, .. } | Record::Called { place, .. }) => Some(place),
+        Said::Record(_) => None,
+    };
+    place.is_some_and(|place| place.is_called(step))
 }
 
 /// The steps whose `undo` has begun.

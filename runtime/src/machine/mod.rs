@@ -39,6 +39,7 @@ use flow_model::{
 };
 use petgraph::graph::NodeIndex;
 
+pub(crate) use self::replay::Replay;
 pub use self::{
     again::{Taken, Unfit, again},
     event::{Action, Again, Call, Child, Decision, Event, Outcome, Progress, Record, Repeat, Response, Start, Verdict},

@@ -278,7 +278,7 @@ impl Machine {
             failure.fields.insert(name.clone(), self.value(thread, node, value)?);
         }
         let words = ["message", "reason"].iter().find_map(|name| failure.fields.get(*name)?.as_str());
-        failure.message = words.map_or_else(|| format!("`{place}` ended in `fail {error}`"), str::to_owned);
+        failure.message = words.map_or_else(|| format!("the flow says `fail {error}`"), str::to_owned);
         Ok(Box::new(Raised { failure, place }))
     }
 

@@ -36,23 +36,59 @@ pub fn replay<'e>(
     library: Library,
     entries: impl IntoIterator<Item = (Instant, &'e Said)>,
 ) -> Result<Machine, Diverged> {
-    let mut machine = Machine::new(run, plan, library);
-    let mut concluded: VecDeque<Record> = VecDeque::new();
-    let mut count = 0;
-    for (entry, (at, said)) in entries.into_iter().enumerate() {
-        count = entry + 1;
-        match (said, concluded.pop_front()) {
-            (Said::Event(event), None) => concluded.extend(records(machine.apply(event, at))),
+    let mut replay = Replay::new(run, plan, library);
+    for (at, said) in entries {
+        replay.push(at, said)?;
+    }
+    replay.end()
+}
+
+/// A replay under way, which sees one entry at a time: a long journal need not be in memory as a whole.
+pub(crate) struct Replay {
+    machine: Machine,
+    /// What has to come next.
+    concluded: VecDeque<Record>,
+    count: usize,
+}
+
+impl Replay {
+    pub(crate) fn new(run: &str, plan: Arc<Plan>, library: Library) -> Self {
+        Self { machine: Machine::new(run, plan, library), concluded: VecDeque::new(), count: 0 }
+    }
+
+    /// The machine as far as it has come.
+    pub(crate) fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// Takes the next entry.
+    ///
+    /// # Errors
+    /// When it does not follow; the replay is of no more use then.
+    pub(crate) fn push(&mut self, at: Instant, said: &Said) -> Result<(), Diverged> {
+        let entry = self.count;
+        self.count += 1;
+        match (said, self.concluded.pop_front()) {
+            (Said::Event(event), None) => self.concluded.extend(records(self.machine.apply(event, at))),
             (Said::Record(record), Some(expected)) if *record == expected => {}
             (said, expected) => {
                 let expected = expected.map_or("an event".to_owned(), |record| brief(&Said::Record(record)));
                 return Err(Diverged { entry, message: format!("it should be {expected} and is {}", brief(said)) });
             }
         }
+        Ok(())
     }
-    match concluded.pop_front() {
-        None => Ok(machine),
-        Some(record) => Err(Diverged { entry: count, message: format!("{} is missing", brief(&Said::Record(record))) }),
+
+    /// The machine, when the journal is at its end.
+    ///
+    /// # Errors
+    /// When something is missing.
+    pub(crate) fn end(mut self) -> Result<Machine, Diverged> {
+        let missing = |record| format!("{} is missing", brief(&Said::Record(record)));
+        match self.concluded.pop_front() {
+            None => Ok(self.machine),
+            Some(record) => Err(Diverged { entry: self.count, message: missing(record) }),
+        }
     }
 }
 

@@ -25,8 +25,8 @@ use crate::{
     eval::{Evaluator, Frame},
 };
 
-/// The longest wait that a server may ask for; a longer one is taken as this.
-const MOST_RETRY_AFTER: Millis = Millis::seconds(3600);
+/// The longest wait that a server may ask for; a longer one is taken as this: a day.
+const MOST_RETRY_AFTER: Millis = Millis::seconds(86_400);
 
 /// A step under way.
 #[derive(Debug)]

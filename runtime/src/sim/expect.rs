@@ -124,7 +124,8 @@ fn check(world: &World<'_>, status: &Status, expectation: &Expectation) -> Optio
                 Ok(pattern) => pattern,
                 Err(failure) => return unmet("a value".to_owned(), failure.message),
             };
-            let words = format!("the caller is told {expected}");
+            let with = pattern.as_ref().map(|body| format!(" {}", body.to_json())).unwrap_or_default();
+            let words = format!("the caller is told {expected}{with}");
             match &world.report.response {
                 None => unmet(words, "nobody answered".to_owned()),
                 Some(response) => {
@@ -256,7 +257,11 @@ pub(super) fn outcome(outcome: &Outcome) -> String {
         Outcome::Completed(value) => format!("the run completes with {}", value.to_json()),
         Outcome::Failed { failure, place } => {
             let at = place.as_ref().map(|place| format!(" at `{place}`")).unwrap_or_default();
-            format!("the run fails{at}: {failure}")
+            let fields = match failure.fields.is_empty() {
+                true => String::new(),
+                false => format!(" {}", Value::Record(failure.fields.clone()).to_json()),
+            };
+            format!("the run fails{at}: {failure}{fields}")
         }
         Outcome::Cancelled { reason } => format!("the run is cancelled: {reason}"),
     }

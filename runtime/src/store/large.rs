@@ -5,11 +5,11 @@
 //! synced before the transaction that names it. Which texts and files are named by which run is in the table `refs`: what
 //! nobody names any more is removed.
 
-use std::{path::Path, time::SystemTime};
+use std::{borrow::Cow, path::Path, time::SystemTime};
 
 use flow_model::file::Sha256;
 
-use super::Error;
+use super::{Batch, Error, NewRun, write::text};
 use crate::blob::Disk;
 
 /// The size in bytes above which a text has a file of its own: with less, SQLite is the faster one (see "Internal Versus
@@ -39,6 +39,37 @@ impl Large {
         Ok(Some(format!("@{}", self.0.put_now(text.as_bytes())?.sha256)))
     }
 
+    /// Puts down those of a batch's texts that are large, and syncs them: meant to be done before the batch waits for its
+    /// turn to be written, since everybody waits for the writer. Blocks. What of a batch is not looked at here, since it is
+    /// hardly ever large, the writer puts down.
+    pub(super) fn put_texts_of(&self, batch: &Batch) -> Result<Held, Error> {
+        let mut held = Held::default();
+        for row in &batch.rows {
+            self.put_into(&mut held, Cow::Borrowed(&row.body))?;
+        }
+        if !held.0.is_empty() {
+            // The journal holds all of these too, so they are large only where a row is.
+            let outcome = batch.standing.outcome.iter().map(text);
+            let answer = batch.answer.iter().map(text);
+            let letters = batch.dead_letters.iter().map(|letter| text(&letter.value));
+            for told in outcome.chain(answer).chain(letters) {
+                self.put_into(&mut held, Cow::Owned(told))?;
+            }
+        }
+        let begins = batch.begins.iter().map(|(_, new)| new);
+        for start in batch.new.iter().chain(begins).filter_map(|new| new.queued.as_ref()) {
+            self.put_into(&mut held, Cow::Owned(text(start)))?;
+        }
+        Ok(held)
+    }
+
+    fn put_into(&self, held: &mut Held, text: Cow<'_, str>) -> Result<(), Error> {
+        if let Some(name) = self.put(&text)? {
+            held.0.push((text.into_owned(), name));
+        }
+        Ok(())
+    }
+
     /// The text that a row stands for.
     pub(super) fn get(&self, held: String) -> Result<String, Error> {
         let Some(digest) = named(&held) else { return Ok(held) };
@@ -57,6 +88,27 @@ impl Large {
     }
 }
 
+impl Batch {
+    /// Says whether some texts of a batch are large.
+    pub(super) fn has_large_texts(&self) -> bool {
+        let waits = |new: &NewRun| new.queued.as_ref().is_some_and(|start| text(start).len() > LARGE);
+        self.rows.iter().any(|row| row.body.len() > LARGE)
+            || self.new.as_ref().is_some_and(waits)
+            || self.begins.iter().any(|(_, new)| waits(new))
+    }
+}
+
+/// Large texts that are on disk, each with what a row holds in its place.
+#[derive(Default)]
+pub(super) struct Held(Vec<(String, String)>);
+
+impl Held {
+    /// What a row holds in place of a text.
+    pub(super) fn of(&self, text: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == text).map(|(_, name)| name.as_str())
+    }
+}
+
 /// The digest that a row holds in place of a text.
 fn named(held: &str) -> Option<Sha256> {
     held.strip_prefix('@')?.parse().ok()
@@ -70,9 +122,14 @@ pub(super) fn refers(text: &str) -> Vec<Sha256> {
 
 #[cfg(test)]
 mod tests {
-    use flow_model::{file::File, value::Value};
+    use flow_model::{file::File, units::Instant, value::Value};
 
     use super::*;
+    use crate::{
+        journal::{Row, RunId},
+        machine::Outcome,
+        store::{RunState, Standing},
+    };
 
     #[test]
     fn what_is_large_lies_in_a_file_and_reads_back() {
@@ -90,6 +147,24 @@ mod tests {
         let later = SystemTime::now() + std::time::Duration::from_secs(1);
         assert_eq!(large.remove(digest, later).unwrap(), text.len() as u64);
         assert!(matches!(large.get(held), Err(Error::Blobs(crate::blob::Error::Missing(_)))));
+    }
+
+    #[test]
+    fn the_large_texts_of_a_batch_are_on_disk_before_it_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let large = Large::new(folder.path());
+        let value = Value::text("x".repeat(LARGE));
+        let body = format!("[{}]", text(&value));
+        let row = |seq, body: &str| Row { seq, version: 1, body: body.to_owned(), checksum: [0; 16] };
+        let (run, outcome) = (RunId::new(Instant(0), 1), Some(Outcome::Completed(value)));
+        let standing = Standing { state: RunState::Completed, reason: None, wake_at: None, outcome: outcome.clone() };
+        let rows = vec![row(0, "{}"), row(1, &body)];
+        let batch = Batch { rows, ..Batch::new(run, standing, Instant(0)) };
+        let held = large.put_texts_of(&batch).unwrap();
+        for long in [body, text(&outcome.unwrap())] {
+            assert_eq!(large.get(held.of(&long).unwrap().to_owned()).unwrap(), long);
+        }
+        assert_eq!(held.of("{}"), None);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use flow_model::{file::Sha256, units::Instant};
 use super::{
     Batch, Committed, Error, Expiry, Filter, Letter, Letters, Note, Reader, RunDetail, RunState, RunSummary, Store,
     Tidied, Unfinished,
-    large::Large,
+    large::{Held, Large},
     lock::Lock,
     read, schema,
     write::{Job, Writer},
@@ -31,6 +31,7 @@ pub struct Sqlite {
     reader: Arc<Reader>,
     // Dropped in this order: the writer ends before others may have the folder.
     writer: Writer,
+    large: Large,
     _lock: Lock,
 }
 
@@ -48,9 +49,19 @@ impl Sqlite {
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(folder).map_err(fail)?;
         let lock = Lock::take(folder)?;
-        let writer = Writer::start(schema::open(folder)?, Large::new(folder))?;
+        let large = Large::new(folder);
+        let writer = Writer::start(schema::open(folder)?, large.clone())?;
         let reader = Arc::new(read::read(folder)?);
-        Ok(Self { folder: folder.to_owned(), reader, writer, _lock: lock })
+        Ok(Self { folder: folder.to_owned(), reader, writer, large, _lock: lock })
+    }
+
+    /// A batch with those of its texts on disk that are large. Done beside the writer, which all wait for.
+    async fn with_large_texts(&self, batch: Batch) -> Result<(Batch, Held), Error> {
+        let large = self.large.clone();
+        if !batch.has_large_texts() {
+            return Ok((batch, Held::default()));
+        }
+        worker::blocking(move || large.put_texts_of(&batch).map(|held| (batch, held))).await
     }
 
     async fn reading<T: Send + 'static>(
@@ -100,7 +111,8 @@ impl Store for Sqlite {
     }
 
     async fn commit(&self, batch: Batch) -> Result<Committed, Error> {
-        self.writer.submit(|reply| Job::Batch { batch: Box::new(batch), reply }).await
+        let (batch, held) = self.with_large_texts(batch).await?;
+        self.writer.submit(|reply| Job::Batch { batch: Box::new(batch), held, reply }).await
     }
 
     async fn rows(&self, run: &RunId) -> Result<Vec<Row>, Error> {

@@ -22,7 +22,7 @@ use tokio::sync::oneshot;
 
 use super::{
     Batch, Committed, Dedupe, Done, Error, Expiry, NewRun, Note, RunState, SameBody, Tidied, expire, gather,
-    large::{Large, refers},
+    large::{Held, Large, refers},
     told,
 };
 use crate::journal::RunId;
@@ -41,12 +41,36 @@ const CLEAR_EVERY: u64 = 1000;
 type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
 pub(super) enum Job {
-    Plan { digest: String, flow: String, plan: Vec<u8>, reply: Reply<()> },
-    Notes { notes: Vec<Note>, reply: Reply<()> },
-    Settle { id: i64, how: String, reply: Reply<()> },
-    Expire { expiry: Expiry, reply: Reply<u64> },
-    Tidy { plans: BTreeSet<String>, written_before: SystemTime, reply: Reply<Tidied> },
-    Batch { batch: Box<Batch>, reply: Reply<Committed> },
+    Plan {
+        digest: String,
+        flow: String,
+        plan: Vec<u8>,
+        reply: Reply<()>,
+    },
+    Notes {
+        notes: Vec<Note>,
+        reply: Reply<()>,
+    },
+    Settle {
+        id: i64,
+        how: String,
+        reply: Reply<()>,
+    },
+    Expire {
+        expiry: Expiry,
+        reply: Reply<u64>,
+    },
+    Tidy {
+        plans: BTreeSet<String>,
+        written_before: SystemTime,
+        reply: Reply<Tidied>,
+    },
+    /// With those of its texts that are on disk already.
+    Batch {
+        batch: Box<Batch>,
+        held: Held,
+        reply: Reply<Committed>,
+    },
 }
 
 /// The thread that writes.
@@ -205,9 +229,10 @@ impl Thread {
                             last.plans = plans;
                         }
                     }
-                    Job::Batch { batch, reply } => {
+                    Job::Batch { batch, held, reply } => {
                         done.push(Finished::Batch(reply, Committed::Done(Done::default())));
-                        let committed = write(&Texts { transaction: &transaction, large: &self.large }, &batch)?;
+                        let committed =
+                            write(&Texts { transaction: &transaction, large: &self.large, held: &held }, &batch)?;
                         if batch.new.is_some() {
                             self.begun += 1;
                             if self.begun.is_multiple_of(CLEAR_EVERY) {
@@ -254,6 +279,8 @@ pub(super) fn text(value: &impl Serialize) -> String {
 pub(super) struct Texts<'a> {
     pub(super) transaction: &'a Transaction<'a>,
     large: &'a Large,
+    /// Those that are on disk already.
+    held: &'a Held,
 }
 
 impl Texts<'_> {
@@ -261,9 +288,9 @@ impl Texts<'_> {
     pub(super) fn keep<'t>(&self, run: &str, text: impl Into<Cow<'t, str>>) -> Result<Cow<'t, str>, Error> {
         let text = text.into();
         let named = refers(&text);
-        let held = match self.large.put(&text)? {
-            Some(held) => Cow::Owned(held),
-            None => text,
+        let held = match self.held.of(&text) {
+            Some(held) => Cow::Owned(held.to_owned()),
+            None => self.large.put(&text)?.map_or(text, Cow::Owned),
         };
         for digest in named.into_iter().chain(refers(&held)).collect::<BTreeSet<_>>() {
             self.transaction
@@ -455,4 +482,31 @@ pub(super) fn remember(
         )?
         .execute(params![dedupe.scope, dedupe.key, run.as_str(), dedupe.body_digest, at.after(dedupe.window).0])?;
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::schema, *};
+    use crate::{journal::Row, store::Standing};
+
+    #[test]
+    fn what_is_on_disk_already_is_not_written_again_while_others_wait() {
+        let folder = tempfile::tempdir().unwrap();
+        let body = format!("\"{}\"", "x".repeat(1 << 20));
+        let row = Row { seq: 0, version: 1, body, checksum: [0; 16] };
+        let standing = Standing { state: RunState::Running, reason: None, wake_at: None, outcome: None };
+        let run = RunId::new(Instant(0), 1);
+        let batch = Batch { rows: vec![row], ..Batch::new(run, standing, Instant(0)) };
+        let held = Large::new(folder.path()).put_texts_of(&batch).unwrap();
+        let mut connection = schema::open(folder.path()).unwrap();
+        let transaction = connection.transaction().unwrap();
+        // No file can be made below a file, so this one takes no text.
+        let nowhere = Large::new(&folder.path().join("journal.sqlite"));
+        let texts = |held| Texts { transaction: &transaction, large: &nowhere, held };
+        let none = Held::default();
+        assert!(write(&texts(&none), &batch).is_err());
+        write(&texts(&held), &batch).unwrap();
+        let body: String = transaction.query_row("select body from journal", [], |row| row.get(0)).unwrap();
+        assert_eq!(Some(body.as_str()), held.of(&batch.rows[0].body));
+    }
 }

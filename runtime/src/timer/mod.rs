@@ -3,6 +3,9 @@
 //! The clock is handed in. Timers lie in one queue that a single task watches, so a waiting run holds an entry there and
 //! no task.
 
+#[cfg(test)]
+pub(crate) mod hands;
+
 use std::{
     collections::BTreeSet,
     sync::{Mutex, MutexGuard, PoisonError},

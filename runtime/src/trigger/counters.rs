@@ -16,6 +16,7 @@ pub struct Counters {
     conflicts: AtomicU64,
     unavailable: AtomicU64,
     faulty: AtomicU64,
+    polls_failed: AtomicU64,
 }
 
 /// What was counted.
@@ -35,11 +36,13 @@ pub struct Counts {
     pub unavailable: u64,
     /// All other requests that started nothing: no such path, too large, malformed, unfit.
     pub faulty: u64,
+    /// Looks at a system that listed nothing, because it could not be read.
+    pub polls_failed: u64,
 }
 
 impl Counts {
     /// Each count with its name in metrics.
-    pub fn named(&self) -> [(&'static str, u64); 7] {
+    pub fn named(&self) -> [(&'static str, u64); 8] {
         [
             ("accepted", self.accepted),
             ("duplicate", self.duplicates),
@@ -48,6 +51,7 @@ impl Counts {
             ("conflict", self.conflicts),
             ("unavailable", self.unavailable),
             ("faulty", self.faulty),
+            ("poll_failed", self.polls_failed),
         ]
     }
 }
@@ -64,6 +68,7 @@ impl Counters {
             conflicts: of(&self.conflicts),
             unavailable: of(&self.unavailable),
             faulty: of(&self.faulty),
+            polls_failed: of(&self.polls_failed),
         }
     }
 
@@ -73,6 +78,10 @@ impl Counters {
 
     pub(super) fn duplicate(&self) {
         self.duplicates.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn poll_failed(&self) {
+        self.polls_failed.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn ignored(&self) {

@@ -14,6 +14,7 @@ mod limits;
 mod multipart;
 mod pattern;
 mod payload;
+mod poll;
 mod probe;
 mod problem;
 mod received;

@@ -52,7 +52,8 @@ impl Rhythm {
             TriggerKind::Http { .. }
             | TriggerKind::Webhook { .. }
             | TriggerKind::Event { .. }
-            | TriggerKind::File { .. } => Ok(None),
+            | TriggerKind::File { .. }
+            | TriggerKind::Poll { .. } => Ok(None),
         }
     }
 

@@ -150,9 +150,11 @@ impl Listener {
     pub(super) fn verify(&self) -> Option<&VerifyCall> {
         match &self.trigger().kind {
             TriggerKind::Http { verify, .. } | TriggerKind::Webhook { verify, .. } => verify.as_ref(),
-            TriggerKind::Every(_) | TriggerKind::Cron { .. } | TriggerKind::Event { .. } | TriggerKind::File { .. } => {
-                None
-            }
+            TriggerKind::Every(_)
+            | TriggerKind::Cron { .. }
+            | TriggerKind::Event { .. }
+            | TriggerKind::File { .. }
+            | TriggerKind::Poll { .. } => None,
         }
     }
 
@@ -187,7 +189,11 @@ impl Table {
     fn add(&mut self, mut listener: Listener) -> Result<(), Error> {
         let flow = listener.plan.flow.clone();
         let (method, path) = match &listener.trigger().kind {
-            TriggerKind::Every(_) | TriggerKind::Cron { .. } | TriggerKind::Event { .. } | TriggerKind::File { .. } => {
+            TriggerKind::Every(_)
+            | TriggerKind::Cron { .. }
+            | TriggerKind::Event { .. }
+            | TriggerKind::File { .. }
+            | TriggerKind::Poll { .. } => {
                 return Ok(());
             }
             TriggerKind::Http { method, path, .. } => {

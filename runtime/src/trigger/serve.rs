@@ -16,6 +16,7 @@ use super::{
     event::Setting,
     file::{self, Watched, watched},
     handle::{self, Desk},
+    poll::{self, Polled, polled},
     probe::Probes,
     received::Reading,
     route::{self, Table},
@@ -85,6 +86,7 @@ pub async fn serve(
 ) -> Result<(), Error> {
     let Settings { library, env, secrets, roots, clock, limits, public_url, counters, metrics, folder } = settings;
     let first = plans.borrow_and_update().clone();
+    let (reading, counted) = ((library.clone(), Arc::clone(&env)), Arc::clone(&counters));
     let (stopped, stopping) = watch::channel(false);
     let desk = Arc::new(Desk {
         engine: Arc::clone(&engine),
@@ -103,7 +105,11 @@ pub async fn serve(
         stopping,
     });
     let runners = Workers::default();
-    let run_all = |schedules: Vec<Schedule>, files: Vec<Watched>| {
+    let run_all = |schedules: Vec<Schedule>, files: Vec<Watched>, polls: Vec<Polled>| {
+        for polled in polls {
+            let (engine, clock, counters) = (Arc::clone(&engine), Arc::clone(&clock), Arc::clone(&counted));
+            runners.spawn(poll::run(polled, engine, reading.clone(), clock, counters));
+        }
         for schedule in schedules {
             runners.spawn(schedule::run(schedule, Arc::clone(&engine), Arc::clone(&clock)));
         }
@@ -111,7 +117,7 @@ pub async fn serve(
             runners.spawn(file::run(watched, Arc::clone(&engine), engine.blobs(), Arc::clone(&clock)));
         }
     };
-    run_all(schedules(&first)?, watched(&first, &folder));
+    run_all(schedules(&first)?, watched(&first, &folder), polled(&first));
     let mut halted = None;
     let end = async {
         let mut stop = std::pin::pin!(stop);
@@ -127,7 +133,7 @@ pub async fn serve(
                         runners.abort();
                         runners.idle().await;
                         desk.serve_from(table);
-                        run_all(schedules, watched(&plans, &folder));
+                        run_all(schedules, watched(&plans, &folder), polled(&plans));
                     }
                     (Err(error), _) | (_, Err(error)) => tracing::error!(%error, "other plans can't be served"),
                 },

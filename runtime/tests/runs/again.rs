@@ -131,6 +131,12 @@ fn what_has_been_undone_is_not_taken_over() {
         assert_eq!(failed.state, RunState::Failed);
         let undone = engine.again(&failed.id, Redo::Retry).await.unwrap_err();
         assert_eq!(undone.to_string(), "`paid` has been undone since");
+        let nowhere = engine.again(&failed.id, replay("pai")).await.unwrap_err();
+        assert_eq!(
+            nowhere.to_string(),
+            "the run did not come to a step `pai`",
+            "a name that is wrong is the first to tell"
+        );
         let again = engine.again(&failed.id, replay("paid")).await.unwrap();
         engine.outcome(&again).await.unwrap();
     });

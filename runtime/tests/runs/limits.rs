@@ -13,9 +13,11 @@ use flow_model::{
     value::Value,
 };
 use flow_runtime::{
-    engine::{ControlError, Engine, Filter, RunId, RunState, Share, Submission},
+    engine::{ControlError, Engine, Filter, Limits, RunId, RunState, Share, Submission, SubmitError},
     store,
+    timer::Clock as _,
 };
+use futures::future::join_all;
 
 use crate::support::{
     build::*,
@@ -116,6 +118,32 @@ fn keys_have_room_of_their_own() {
     assert_eq!(world.most_under_way.load(Ordering::SeqCst), 3);
     assert_eq!(numbers(&world)[..3].iter().copied().collect::<BTreeSet<_>>(), [0, 3, 4].into());
     assert_eq!(numbers(&world)[3..], [1, 2]);
+}
+
+#[test]
+fn what_is_turned_away_costs_those_that_were_accepted_nothing() {
+    const AT_ONCE: usize = 4;
+    let limits = Limits { runs: 8, calls: AT_ONCE, reserve: 0, ..Limits::default() };
+    let world = World::with_limits(limits, |made| Reply::ok(made.arg.clone()).after(1000));
+    live(&world, async |engine| {
+        start(&engine, &limited(None, None, None)).await;
+        for wave in 0..3 {
+            let began = world.clock.now();
+            let all = join_all((0..500).map(|number| engine.submit(event("", wave * 500 + number)))).await;
+            let (accepted, refused): (Vec<_>, Vec<_>) = all.into_iter().partition(Result::is_ok);
+            assert_eq!(accepted.len(), 8, "as many as may be, also when all come at the same moment");
+            for refused in refused {
+                let refused = refused.unwrap_err();
+                assert!(matches!(refused, SubmitError::Busy(8)) && refused.is_passing(), "{refused}");
+            }
+            for accepted in accepted {
+                engine.outcome(&accepted.unwrap().run).await.unwrap();
+            }
+            assert!(world.clock.now().since(began) < Millis(2500), "eight runs, four at a time, a second each");
+            world.tick().await;
+        }
+    });
+    assert_eq!(world.most_under_way.load(Ordering::SeqCst), AT_ONCE);
 }
 
 /// Says that no window of a period has more beginnings than may be.

@@ -1,5 +1,7 @@
 //! Limits on a virtual clock: when does each call leave, and is no limit ever exceeded?
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -133,6 +135,58 @@ fn a_breaker_opens_lets_one_call_through_and_closes_or_opens_again() {
     assert_eq!(ask("f", 124), None);
     gates.ended("crm", None, None, Instant(125_000));
     assert_eq!([ask("g", 125), ask("h", 125)], [None, None], "it has worked: closed");
+}
+
+#[test]
+fn what_waited_for_its_place_when_a_breaker_opened_does_not_leave_all_at_once_afterwards() {
+    let breaker = Breaker { opens_at: rate(1, 60), half_open_after: Millis::seconds(600) };
+    let policy = Policy { breaker: Some(breaker), ..Policy::default() };
+    let fixed = Limit::Fixed(rate(2, 10));
+    for limit in [Limit::Moving(rate(2, 10)), fixed, Limit::Bucket { size: 2, refill: rate(2, 10) }] {
+        let (gates, limits) = (Gates::default(), [limit]);
+        let ask = |ticket: &str, now: Instant| {
+            let leaving = Leaving { connection: "crm", ticket, attempt: 1, limits: &limits, cost: 1, policy: &policy };
+            gates.ask("crm", leaving, now)
+        };
+        let mut queue: BTreeMap<(Instant, String), ()> = BTreeMap::new();
+        for number in 0..40 {
+            match ask(&number.to_string(), Instant(0)) {
+                Admission::At { at, .. } => drop(queue.insert((at, number.to_string()), ())),
+                _ => assert!(number < 2),
+            }
+        }
+        gates.ended("crm", Some(&ErrorKind::Unavailable), None, Instant(1000));
+        let (mut left, mut is_probed) = (Vec::new(), false);
+        while let Some(((now, ticket), ())) = queue.pop_first() {
+            match ask(&ticket, now) {
+                Admission::At { at, .. } => drop(queue.insert((at, ticket), ())),
+                _ => left.push(now),
+            }
+            if !left.is_empty() && !is_probed {
+                is_probed = true;
+                gates.ended("crm", None, None, now);
+            }
+        }
+        assert_eq!(left.len(), 38);
+        assert!(left[0] >= Instant(601_000));
+        for window in left.windows(5) {
+            // Within two periods of any of these limits are four at most, two more where the periods are the clock's.
+            let least = if limit == fixed { 1 } else { 10_000 };
+            assert!(window[4].since(window[0]) >= Millis(least), "{limit:?}: {left:?}");
+        }
+    }
+}
+
+#[test]
+fn a_call_without_a_breaker_neither_waits_for_that_of_others_nor_keeps_it_shut() {
+    let breaker = Breaker { opens_at: rate(2, 60), half_open_after: Millis::seconds(30) };
+    let (gates, with) = (Gates::default(), Policy { breaker: Some(breaker), ..Policy::default() });
+    assert_eq!(leaves(&gates, "a", &[], 1, &with, 0), 0.0);
+    assert_eq!(leaves(&gates, "b", &[], 1, &Policy::default(), 0), 0.0);
+    gates.ended("crm", Some(&ErrorKind::Unavailable), None, Instant(0));
+    gates.ended("crm", Some(&ErrorKind::Unavailable), None, Instant(0));
+    assert_eq!(leaves(&gates, "c", &[], 1, &Policy::default(), 1), 1.0);
+    assert_eq!(leaves(&gates, "d", &[], 1, &with, 1), 30.0);
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod connecting;
 mod credentials;
 mod faults;
 mod files;
+mod limits;
 mod native;
 mod pages;
 mod redirects;

@@ -167,10 +167,17 @@ impl World<'_> {
             // A fault leads the run where the test does not go.
             None if self.fault.is_some() => None,
             None => {
-                return Err(format!(
-                    "`{}.{}` is called and has no stub: say what it answers, or write `stub * using schema`",
-                    call.connection, call.operation
-                ));
+                let name = format!("{}.{}", call.connection, call.operation);
+                let stubs =
+                    || self.case.stubs.iter().filter(|stub| fits(&stub.target, &call.connection, &call.operation));
+                return Err(match stubs().next() {
+                    Some(_) => format!(
+                        "`{name}` is called once more than its stubs answer: say what comes then, such as `then using schema`"
+                    ),
+                    None => format!(
+                        "`{name}` is called and has no stub: say what it answers, or write `stub * using schema`"
+                    ),
+                });
             }
         };
         let outcome = match kind {

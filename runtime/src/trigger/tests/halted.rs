@@ -1,5 +1,6 @@
 //! A disk that fails: nothing is acknowledged that is not on it.
 
+use async_trait::async_trait;
 use std::{
     collections::BTreeSet,
     sync::atomic::{AtomicBool, Ordering},

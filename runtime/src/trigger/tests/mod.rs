@@ -8,6 +8,7 @@ mod halted;
 mod hostile;
 mod overload;
 mod plans;
+mod poll;
 mod probe;
 mod reload;
 mod route;
@@ -15,13 +16,12 @@ mod schedule;
 mod upload;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use async_trait::async_trait;
 use flow_model::{plan::Plan, units::Instant};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use reqwest::{Client, RequestBuilder, StatusCode};
@@ -42,50 +42,12 @@ use crate::{
     eval::Library,
     observe::Metrics,
     secret::{SecretText, Secrets},
-    timer::Clock,
+    timer::hands::Hands,
 };
 
 /// 2023-11-14T22:13:20Z
 const NOW: Instant = Instant(1_700_000_000_000);
 const SECRET: &str = "whsec_test_secret";
-
-/// A clock that a test sets.
-struct Hands {
-    now: watch::Sender<Instant>,
-    sleepers: watch::Sender<BTreeSet<Instant>>,
-}
-
-impl Hands {
-    fn at(now: Instant) -> Arc<Self> {
-        Arc::new(Self { now: watch::Sender::new(now), sleepers: watch::Sender::new(BTreeSet::new()) })
-    }
-
-    fn set(&self, now: Instant) {
-        self.now.send_replace(now);
-    }
-
-    /// Waits until something sleeps until that time.
-    async fn slept_until(&self, at: Instant) {
-        self.sleepers.subscribe().wait_for(|sleepers| sleepers.contains(&at)).await.unwrap();
-    }
-}
-
-#[async_trait]
-impl Clock for Hands {
-    fn now(&self) -> Instant {
-        *self.now.borrow()
-    }
-
-    async fn sleep_until(&self, at: Instant) {
-        self.sleepers.send_modify(|sleepers| {
-            sleepers.insert(at);
-        });
-        self.now.subscribe().wait_for(|now| *now >= at).await.unwrap();
-        self.sleepers.send_modify(|sleepers| {
-            sleepers.remove(&at);
-        });
-    }
-}
 
 struct Vault(BTreeMap<&'static str, &'static str>);
 

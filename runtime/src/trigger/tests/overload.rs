@@ -53,3 +53,33 @@ async fn reliability_25_one_tenant_that_floods_is_turned_away_and_the_others_are
     assert_eq!(sent(of("busy")).await.0, StatusCode::ACCEPTED);
     served.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn reliability_25_more_runs_than_memory_is_for_are_turned_away_until_one_is_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Hands::at(NOW);
+    let world = World::new(&clock);
+    let limits = engine::Limits { runs: 2, ..engine::Limits::default() };
+    let engine = Engine::open(engine::Settings { limits, ..world.engine(folder.path()) }).unwrap();
+    // Short enough to be waited for in memory.
+    let nap = NodeKind::Sleep(Expr::Literal(Value::Duration(Millis::seconds(20))));
+    let naps = Arc::new(plan("work", vec![http("POST", "/work", None)], vec![nap]));
+    let served = world.serve(engine, vec![naps], Limits::default()).await;
+    let (_, first) = sent(served.post("/work", "1")).await;
+    sent(served.post("/work", "2")).await;
+    let refused = served.post("/work", "3").send().await.unwrap();
+    assert_eq!(
+        (refused.status(), &refused.headers()["retry-after"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &"10".parse().unwrap())
+    );
+    let told: serde_json::Value = serde_json::from_str(&refused.text().await.unwrap()).unwrap();
+    assert_eq!(
+        told,
+        json!({ "error": "unavailable", "message": "more comes than the server can carry out: send it again later" })
+    );
+    clock.slept_until(NOW.after(Millis::seconds(20))).await;
+    clock.set(NOW.after(Millis::seconds(20)));
+    served.engine.outcome(&first["run"].as_str().unwrap().parse().unwrap()).await.unwrap();
+    assert_eq!(sent(served.post("/work", "4")).await.0, StatusCode::ACCEPTED);
+    served.stop().await.unwrap();
+}

@@ -137,7 +137,7 @@ fn record(fields: &[(&str, Type)]) -> TypeDef {
     TypeDef::Record(fields.iter().map(|(name, ty)| ((*name).to_owned(), Field::of(ty.clone()))).collect())
 }
 
-fn with_webhook(plan: Plan, connection: &str, name: &str, webhook: WebhookTrigger, types: Types) -> Plan {
+pub(super) fn with_webhook(plan: Plan, connection: &str, name: &str, webhook: WebhookTrigger, types: Types) -> Plan {
     let connector = Connector {
         name: "pay".to_owned(),
         doc: String::new(),
@@ -179,6 +179,7 @@ pub(super) fn on_paid(flow: &str, secret: &str) -> Arc<Plan> {
         dedupe: Some(member(Expr::Ambient(Ambient::Item), "id")),
         events: Vec::new(),
         answer: None,
+        poll: None,
     };
     let kind = TriggerKind::Webhook {
         connection: "payments".to_owned(),
@@ -210,6 +211,7 @@ pub(super) fn on_each_change(flow: &str) -> Arc<Plan> {
         dedupe: None,
         events: Vec::new(),
         answer: None,
+        poll: None,
     };
     let kind = TriggerKind::Webhook { connection: "crm".to_owned(), trigger: "changed".to_owned(), verify: None };
     let trigger = Trigger { dedupe: dedupe(member(EVENT, "id")), ..trigger(kind, payload) };

@@ -1,0 +1,138 @@
+//! Which operation lists what has happened, and how far was it read?
+//!
+//! In: `trigger name as Type { poll: …, cursor: …, overlap: …, granularity: …, first: …, dedupe: …, every: … }`. Out: the whole
+//! trigger.
+
+use flow_model::{
+    diagnostic::Diagnostic,
+    expr::{Ambient, Expr},
+    schema::{First, Poll, WebhookTrigger},
+    ty::{Field, Format, Type, TypeDef},
+    units::Millis,
+    value::Value,
+};
+use indexmap::IndexMap;
+
+use super::{
+    Context, Section, Template,
+    reference::operation_call,
+    section::{word, wrong_value},
+    template::{over_answer, typed_over_answer},
+};
+use crate::{
+    ast,
+    names::{chain, literal},
+};
+
+const PROPERTIES: [&str; 7] = ["poll", "cursor", "overlap", "granularity", "first", "dedupe", "every"];
+
+const FIRST: [(&str, First); 2] = [("now", First::Now), ("start", First::Start)];
+
+/// How often a list is read when nothing is said.
+const EVERY: Millis = Millis::seconds(60);
+
+/// Completes a trigger that polls.
+pub(super) fn poll(
+    context: &Context<'_, '_>,
+    written: &ast::WebhookTrigger,
+    mut trigger: WebhookTrigger,
+    problems: &mut Vec<Diagnostic>,
+) -> WebhookTrigger {
+    let what = format!("the trigger `{}`", written.name.text());
+    let section = Section::new(what, written.name.span(), &written.properties, &PROPERTIES, problems);
+    let item = [(Ambient::Item, trigger.payload.clone())];
+    section.require("cursor", "say which field of an item grows: `cursor: .updated_at`", problems);
+    let cursor = section.expr("cursor", problems).map(|cursor| {
+        let (expr, ty) = typed_over_answer(context, cursor, None, &item, problems);
+        if !matches!(ty, Type::Timestamp | Type::Int | Type::String | Type::Unknown) {
+            let help = "name a field of type `Timestamp`, `Int` or `String` that is never null";
+            problems.push(wrong_value("cursor", cursor.span, &format!("of type `{ty}`"), help));
+            return (expr, Type::Unknown);
+        }
+        (expr, ty)
+    });
+    if let Some(dedupe) = section.expr("dedupe", problems) {
+        trigger.dedupe = Some(over_answer(context, dedupe, None, &item, problems));
+    }
+    let mut time = |name: &str, least: Millis| {
+        let written = section.expr(name, problems)?;
+        match literal(written) {
+            Some(Value::Duration(time)) if time >= least => Some((time, written.span)),
+            _ => {
+                let help = format!("write a time of at least {least}: `{name}: 5m`");
+                problems.push(wrong_value(name, written.span, "not such a time", &help));
+                None
+            }
+        }
+    };
+    let every = time("every", Millis::seconds(1)).map_or(EVERY, |(time, _)| time);
+    let (overlap, granularity) = (time("overlap", Millis(1)), time("granularity", Millis(1)));
+    let is_time = cursor.as_ref().is_none_or(|(_, ty)| matches!(ty, Type::Timestamp | Type::Unknown));
+    for (name, found) in [("overlap", overlap), ("granularity", granularity)] {
+        if let Some((_, span)) = found.filter(|_| !is_time) {
+            let help = "leave it out: only a cursor of type `Timestamp` can be set back by a time";
+            problems.push(wrong_value(name, span, "the cursor is no time", help));
+        }
+    }
+    let first = section.expr("first", problems).and_then(|first| word("first", first, &FIRST, problems));
+    let format = cursor.as_ref().and_then(|(expr, _)| format(context, &trigger.payload, expr));
+    let since = cursor.as_ref().map_or(Type::Unknown, |(_, ty)| ty.clone());
+    let since = Field { format, ..Field::of(since.optional()) };
+    let sees = IndexMap::from([("since".to_owned(), since)]);
+    let call = section.expr("poll", problems).and_then(|written| {
+        let mut template = Template::over(context, &sees, "`since`, how far was read, is known here: null at first");
+        let example = "contacts.list(updated_since: since)";
+        let call = operation_call(context, &mut template, "poll", written, example, problems);
+        template.finish(problems);
+        let (call, operation) = call?;
+        let gives = match &operation.result {
+            Type::List(item) | Type::Stream(item) => Some(&**item),
+            _ => None,
+        };
+        if !reads(context, &call.operation) {
+            let help = "name an operation whose effect is `read`: it is called again and again";
+            problems.push(wrong_value("poll", written.span, "does more than read", help));
+        } else if gives != Some(&trigger.payload) {
+            let help = format!("name an operation that gives a `List<{0}>` or a `Stream<{0}>`", trigger.payload);
+            problems.push(wrong_value("poll", written.span, &format!("gives `{}`", operation.result), &help));
+        }
+        Some(call)
+    });
+    if let (Some(call), Some((cursor, ty))) = (call, cursor) {
+        let time = |found: Option<(Millis, _)>| found.map_or(Millis(0), |(time, _)| time);
+        let (overlap, granularity) = (time(overlap), time(granularity));
+        let first = first.unwrap_or(First::Now);
+        trigger.poll = Some(Poll { call, cursor, ty, format, overlap, granularity, first, every });
+    }
+    trigger
+}
+
+/// Says whether an operation is declared to read and no more. Effects are read after triggers are, so it is looked for where it
+/// is written; one that is missing or wrong is reported there.
+fn reads(context: &Context<'_, '_>, operation: &str) -> bool {
+    let declared = context.names.connectors.get(context.connector).and_then(|info| {
+        let operation = info.ast.operations.iter().find(|written| written.name.text() == operation)?;
+        match &operation.properties.iter().find(|property| property.name.text == "effect")?.value {
+            ast::PropertyValue::Expr(effect) => chain(effect),
+            _ => None,
+        }
+    });
+    declared.is_none_or(|effect| !["idempotent", "create", "destroy"].contains(&effect.text().as_str()))
+}
+
+/// How the field that a cursor names is written by the system.
+fn format(context: &Context<'_, '_>, payload: &Type, cursor: &Expr) -> Option<Format> {
+    let Expr::Member { of, name, .. } = cursor else { return None };
+    if **of != Expr::Ambient(Ambient::Item) {
+        return None;
+    }
+    let fields = match payload {
+        Type::Record(fields) => fields,
+        Type::Named(named) => match context.names.types.get(named) {
+            Some(TypeDef::Record(fields)) => fields,
+            _ => return None,
+        },
+        _ => return None,
+    };
+    fields.get(name)?.format
+}

@@ -1,0 +1,57 @@
+//! How does a trigger look at a system, outside of any run?
+//!
+//! By a call that reads, under a permit and within the limits of its connection, as calls of runs are. Nothing of it is written
+//! down: what was seen is on disk with the runs that it starts.
+
+use std::panic::AssertUnwindSafe;
+
+use flow_model::{
+    failure::{ErrorKind, Failure},
+    plan::Policy,
+    units::Millis,
+};
+use futures::FutureExt as _;
+
+use super::Engine;
+use crate::connector::{Admission, Asking, Attempt, Invocation, Reached};
+
+/// How much longer than its time a call may take before it is given up.
+const BEYOND: Millis = Millis::seconds(5);
+
+impl Engine {
+    /// Carries out a call that reads. `ticket` tells it from all others.
+    pub async fn look(&self, invocation: Invocation, ticket: &str, attempt: u32, policy: &Policy) -> Attempt {
+        let settings = &self.inner.settings;
+        let lost = |kind, message: String| Attempt {
+            outcome: Err(Failure::new(kind, message)),
+            retry_after: None,
+            reached: Reached::Never,
+            parked: None,
+        };
+        let pass = loop {
+            let asking = Asking { invocation: &invocation, ticket, attempt, policy };
+            match settings.performer.admit(&asking) {
+                Admission::Now(pass) => break pass,
+                Admission::Later(pass) => break pass.await,
+                Admission::At { at, .. } => settings.clock.sleep_until(at).await,
+            }
+        };
+        let Ok(_permit) = std::sync::Arc::clone(&self.inner.permits).acquire_owned().await else {
+            return lost(ErrorKind::Unavailable, "the engine is shutting down".to_owned());
+        };
+        let (connection, timeout) = (invocation.connection.clone(), invocation.timeout);
+        let over = settings.clock.now().after(timeout).after(BEYOND);
+        let attempt = tokio::select! {
+            biased;
+            answer = AssertUnwindSafe(settings.performer.perform(invocation)).catch_unwind() => {
+                answer.unwrap_or_else(|_| {
+                    tracing::error!(connection, "a connector panicked");
+                    lost(ErrorKind::Unavailable, format!("the connector of `{connection}` broke down"))
+                })
+            }
+            () = settings.clock.sleep_until(over) => lost(ErrorKind::Timeout, format!("no answer within {timeout}")),
+        };
+        drop(pass);
+        attempt
+    }
+}

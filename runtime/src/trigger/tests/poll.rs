@@ -1,0 +1,179 @@
+//! A list that is polled in a simulated world: the process ends before or after each write that begins a run, once or again and again, and
+//! each item has one run.
+
+use flow_model::{
+    expr::{Ambient, Expr, Slot},
+    failure::ErrorKind,
+    plan::{NodeKind, TriggerKind},
+    schema::{First, OperationCall, Poll, WebhookTrigger},
+    ty::{Type, Types},
+    units::Millis,
+    value::Value,
+};
+
+use super::{
+    plans::{EVENT, member, plan, text, trigger, with_webhook},
+    *,
+};
+use crate::{
+    connector::Reached,
+    machine::Outcome,
+    sim::{
+        START,
+        disk::{Fault, Pace},
+        outside::{Outside, Reply},
+        process::{Ended, Life, live},
+    },
+    timer::Clock,
+    trigger::poll::{polled, run},
+};
+
+/// Items: the second of their cursor, and the second from which the list has them.
+const ITEMS: [(&str, i64, i64); 9] = [
+    ("a", 0, 0),
+    ("b", 0, 0),
+    ("c", 5, 5),
+    ("at the same time", 65, 65),
+    ("d", 65, 65),
+    // Within the overlap of those that were seen before them.
+    ("late", 50, 70),
+    ("e", 119, 119),
+    ("later", 110, 121),
+    ("f", 130, 131),
+];
+
+/// Listed too late: older than the overlap by then.
+const TOO_LATE: (&str, i64, i64) = ("too late", 20, 200);
+
+fn at(second: i64) -> Value {
+    Value::Timestamp(Instant(START.0 + second * 1000).timestamp())
+}
+
+/// A system that lists the newest first, and for a while answers every other look with a failure.
+fn world() -> Arc<Outside> {
+    Outside::new(|made| {
+        let second = made.at.0.saturating_sub(START.0) / 1000;
+        if (60..90).contains(&second) && made.before % 2 == 1 {
+            return Reply::err(ErrorKind::Unavailable, Reached::Answered);
+        }
+        let listed = ITEMS.iter().chain([&TOO_LATE]).rev();
+        let listed = listed.filter(|(_, _, from)| *from <= second);
+        let items = listed.map(|(id, cursor, _)| Value::record([("id", Value::text(*id)), ("at", at(*cursor))]));
+        Reply::ok(Value::List(items.collect()))
+    })
+}
+
+fn plans(first: First) -> Vec<Arc<Plan>> {
+    let item = |name: &str| member(Expr::Ambient(Ambient::Item), name);
+    let payload = Type::Json;
+    let poll = Poll {
+        call: OperationCall { operation: "deals.list".to_owned(), args: vec![Expr::Slot(Slot(0))] },
+        cursor: item("at"),
+        ty: Type::Timestamp,
+        format: None,
+        overlap: Millis::seconds(30),
+        granularity: Millis(0),
+        first,
+        every: Millis::seconds(20),
+    };
+    let declared = WebhookTrigger {
+        doc: String::new(),
+        payload: payload.clone(),
+        webhook: text("none"),
+        each: false,
+        when: None,
+        verify: None,
+        dedupe: Some(item("id")),
+        events: Vec::new(),
+        answer: None,
+        poll: Some(poll),
+    };
+    let (connection, name) = ("crm".to_owned(), "created".to_owned());
+    let kind = TriggerKind::Poll { connection, trigger: name, every: Millis::seconds(20) };
+    let body = vec![NodeKind::Return(member(EVENT, "id"))];
+    let plan = plan("follow", vec![trigger(kind, payload)], body);
+    vec![Arc::new(with_webhook(plan, "crm", "created", declared, Types::default()))]
+}
+
+/// What runs were started for, in any order.
+async fn started(engine: &Engine) -> Vec<String> {
+    let mut started = Vec::new();
+    for run in engine.runs(Filter { limit: 2000, ..Filter::default() }).await.unwrap() {
+        if let Some(Outcome::Completed(id)) = engine.outcome(&run.id).await.unwrap().outcome {
+            started.push(id.to_string());
+        }
+    }
+    started.sort();
+    started
+}
+
+/// What a process does until the second has come and so many runs are over.
+async fn tell(engine: Arc<Engine>, world: Arc<Outside>, plans: Vec<Arc<Plan>>, until: i64, runs: usize) -> Vec<String> {
+    for plan in &plans {
+        engine.deploy(Arc::clone(plan)).await.unwrap();
+    }
+    engine.resume().await.unwrap();
+    let clock: Arc<dyn Clock> = world.clock.clone();
+    let polled = polled(&plans).pop().unwrap();
+    let env = Arc::new(BTreeMap::<String, String>::new());
+    let task = tokio::spawn(run(polled, engine.clone(), (Library::default(), env), clock, Arc::default()));
+    loop {
+        let seen = started(&engine).await;
+        if seen.len() >= runs && world.clock.now() >= Instant(START.0 + until * 1000) {
+            task.abort();
+            return seen;
+        }
+        world.clock.sleep_until(world.clock.now().after(Millis::seconds(7))).await;
+    }
+}
+
+/// Lives with these faults one after the other, then without one. Says whether the last was met.
+fn survive(faults: &[Fault], first: First, expected: &[&str]) -> bool {
+    let (world, data) = (world(), tempfile::tempdir().unwrap());
+    let life = |fault| {
+        let life = Life { fault, pace: Pace::Drawn(1), lasts: None };
+        let told = |engine| tell(engine, Arc::clone(&world), plans(first), 240, expected.len());
+        live(&world, data.path(), &life, told).unwrap_or_else(|stuck| panic!("{faults:?}: {stuck}"))
+    };
+    let mut met = false;
+    for fault in faults {
+        met = matches!(life(*fault), Ended::Crashed);
+    }
+    let Ended::Well(seen) = life(Fault::Never) else { panic!("{faults:?}: no crash was asked for") };
+    let mut expected: Vec<String> = expected.iter().map(|id| (*id).to_owned()).collect();
+    expected.sort();
+    assert_eq!(seen, expected, "{faults:?}");
+    met
+}
+
+fn all() -> Vec<&'static str> {
+    ITEMS.iter().map(|(id, _, _)| *id).collect()
+}
+
+#[test]
+fn a_crash_at_any_write_leaves_no_item_out_and_starts_none_twice() {
+    let mut crashes = 0;
+    for fault in [Fault::Before as fn(usize) -> Fault, Fault::After, Fault::Torn] {
+        let mut at = 0;
+        while survive(&[fault(at)], First::Start, &all()) {
+            at += 1;
+        }
+        crashes += at;
+    }
+    assert!(crashes >= 3 * ITEMS.len(), "{crashes} crashes");
+    // Again and again, at a place that moves on.
+    for at in 0..6 {
+        survive(&[Fault::After(at), Fault::Before(at), Fault::After(at + 1), Fault::Before(1)], First::Start, &all());
+    }
+}
+
+#[test]
+fn reading_from_now_passes_over_what_is_there_also_when_the_process_ends_meanwhile() {
+    // `a` and `b` are there already; `c` comes after the first look.
+    let expected: Vec<&str> = all().into_iter().filter(|id| !["a", "b"].contains(id)).collect();
+    let mut at = 0;
+    while survive(&[Fault::After(at)], First::Now, &expected) {
+        at += 1;
+    }
+    assert_eq!(at, expected.len(), "a crash at each write of a run");
+}

@@ -1,0 +1,202 @@
+//! A trigger that reads a list: each item starts one run, whatever happens to the process and to the system between.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    process::Command,
+    sync::{Arc, Mutex},
+};
+
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, Uri},
+    response::{IntoResponse as _, Response},
+    routing::get,
+};
+use serde_json::{Value as Json, json};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+
+use super::{
+    eventually,
+    process::{Serving, flowc, run, runs},
+};
+
+const PROGRAM: &str = r#"connector crm {
+  http { base: "https://crm.example.com" }
+
+  record Contact {
+    id:         String
+    updated_at: Timestamp @unix
+  }
+
+  operation contacts.list(since: Timestamp? @unix) -> Stream<Contact> {
+    effect:  read
+    request: GET "/contacts" { query: { since } }
+    page:    cursor(next: body.next, into: query.after, items: body.contacts)
+  }
+
+  trigger contact.created as Contact {
+    poll:    contacts.list(since: since)
+    cursor:  .updated_at
+    overlap: 1m
+    first:   start
+    dedupe:  .id
+  }
+}
+
+connection sales = crm { base_url: env("CRM_URL") }
+
+flow follow {
+  on sales.contact.created as contact { every: 1s }
+  return contact.id
+}
+"#;
+
+/// What the vendor knows.
+#[derive(Default)]
+struct Known {
+    /// When each contact came, by id.
+    contacts: BTreeMap<String, i64>,
+    fails: bool,
+    /// What was asked for.
+    since: Vec<Option<i64>>,
+}
+
+type Shared = Arc<Mutex<Known>>;
+
+/// Two contacts a page, the newest first.
+async fn contacts(State(shared): State<Shared>, uri: Uri) -> Response {
+    let query = uri.query().unwrap_or_default();
+    let asked: BTreeMap<String, String> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    let mut known = shared.lock().unwrap();
+    let since: Option<i64> = asked.get("since").map(|since| since.parse().unwrap());
+    known.since.push(since);
+    if known.fails {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    let mut found: Vec<(i64, String)> = known.contacts.iter().map(|(id, at)| (*at, id.clone())).collect();
+    found.retain(|(at, _)| since.is_none_or(|since| *at >= since));
+    found.sort();
+    found.reverse();
+    let after: usize = asked.get("after").map_or(0, |after| after.parse().unwrap());
+    let page: Vec<Json> =
+        found.iter().skip(after).take(2).map(|(at, id)| json!({ "id": id, "updated_at": at })).collect();
+    let next = (after + 2 < found.len()).then(|| (after + 2).to_string());
+    let json = json!({ "contacts": page, "next": next }).to_string();
+    (StatusCode::OK, [("content-type", "application/json")], json).into_response()
+}
+
+struct Project {
+    folder: TempDir,
+    address: String,
+    known: Shared,
+}
+
+impl Project {
+    async fn new() -> Self {
+        let (folder, known) = (TempDir::new().unwrap(), Shared::default());
+        let router = Router::new().route("/contacts", get(contacts)).with_state(Arc::clone(&known));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        fs::write(folder.path().join("main.flow"), PROGRAM).unwrap();
+        Self { folder, address, known }
+    }
+
+    fn serve(&self) -> Serving {
+        let mut command: Command = flowc();
+        command.current_dir(self.folder.path()).env("CRM_URL", &self.address);
+        Serving::start(command.args(["serve", ".", "--listen", "127.0.0.1:0"]))
+    }
+
+    fn add(&self, id: &str, at: i64) {
+        self.known.lock().unwrap().contacts.insert(id.to_owned(), at);
+    }
+
+    /// What runs were started for, in any order.
+    fn started(&self) -> Vec<String> {
+        let data = self.folder.path().join(".flow");
+        let result =
+            |one: &Json| run(&data, one["id"].as_str().unwrap())["result"].as_str().unwrap_or_default().to_owned();
+        let mut started: Vec<String> = runs(&data).iter().map(result).collect();
+        started.sort();
+        started
+    }
+
+    /// Waits until there are as many runs as these, and asserts that each has its own.
+    async fn starts(&self, ids: &[&str]) {
+        let data = self.folder.path().join(".flow");
+        let seen = async || {
+            let runs = runs(&data);
+            let over = runs.iter().filter(|run| run["state"] == "completed").count();
+            if over >= ids.len() { Ok(()) } else { Err(over) }
+        };
+        eventually("each has its run", seen).await;
+        let mut expected: Vec<&str> = ids.to_vec();
+        expected.sort_unstable();
+        assert_eq!(self.started(), expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_listed_starts_one_run_each_over_kills_and_failures() {
+    let project = Project::new().await;
+    for (id, at) in [("a", 1_700_000_000), ("b", 1_700_000_000), ("c", 1_700_000_030)] {
+        project.add(id, at);
+    }
+    let serving = project.serve();
+    project.starts(&["a", "b", "c"]).await;
+    assert_eq!(project.known.lock().unwrap().since[0], None, "from the start");
+    serving.kill();
+
+    // While it is down one comes late, within the overlap, one before it, which is too late, and a new one.
+    project.add("late", 1_699_999_990);
+    project.add("too_late", 1_699_999_900);
+    project.add("new", 1_700_000_100);
+    let before = project.known.lock().unwrap().since.len();
+    let serving = project.serve();
+    project.starts(&["a", "b", "c", "late", "new"]).await;
+    assert_eq!(
+        project.known.lock().unwrap().since[before],
+        Some(1_700_000_030 - 60),
+        "what was read, less the overlap"
+    );
+
+    // It is killed while items come, again and again.
+    let mut ids: Vec<String> = ["a", "b", "c", "late", "new"].map(str::to_owned).into();
+    let mut serving = Some(serving);
+    for round in 0..4 {
+        for number in 0..6 {
+            let id = format!("r{round}n{number}");
+            project.add(&id, 1_700_000_200 + round * 10 + number / 3);
+            ids.push(id);
+        }
+        let asked = project.known.lock().unwrap().since.len();
+        let polls = async || {
+            let now = project.known.lock().unwrap().since.len();
+            if now > asked { Ok(()) } else { Err(now) }
+        };
+        eventually("it has asked", polls).await;
+        serving.take().unwrap().kill();
+        serving = Some(project.serve());
+    }
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    project.starts(&ids).await;
+
+    // A system that does not answer is asked again, and that is seen.
+    project.known.lock().unwrap().fails = true;
+    let serving = serving.unwrap();
+    let metrics = async || {
+        let text = reqwest::get(format!("{}/metrics", serving.address)).await.unwrap().text().await.unwrap();
+        let failed = text.lines().any(|line| line.contains("\"poll_failed\"") && !line.ends_with(" 0"));
+        if failed { Ok(()) } else { Err(text) }
+    };
+    eventually("the failure is counted", metrics).await;
+    assert!(serving.log().contains("what has happened can't be read"), "{}", serving.log());
+    project.add("after", 1_700_001_000);
+    project.known.lock().unwrap().fails = false;
+    let ids: Vec<&str> = ids.iter().copied().chain(["after"]).collect();
+    project.starts(&ids).await;
+}
