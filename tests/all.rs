@@ -13,6 +13,7 @@ mod faults;
 mod functions;
 mod imports;
 mod layout;
+mod mail;
 mod mistakes;
 mod natives;
 mod programs;

@@ -12,7 +12,7 @@ use std::{
 const NOBODY: u32 = 65534;
 
 /// A certificate for `localhost`, and the authority that has signed it.
-pub(super) fn certificates(folder: &Path) {
+pub(crate) fn certificates(folder: &Path) {
     let openssl = |args: &[&str]| succeed(Command::new("openssl").args(args).current_dir(folder).stderr(Stdio::null()));
     let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout"];
     let authority = ["-x509", "-days", "2", "-subj", "/CN=tests", "-out", "ca.pem"];
@@ -30,14 +30,14 @@ fn is_root() -> bool {
     id.stdout.trim_ascii() == b"0"
 }
 
-pub(super) fn give(path: &Path) {
+pub(crate) fn give(path: &Path) {
     if is_root() {
         chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
     }
 }
 
 /// A program that is run by somebody who is not root.
-pub(super) fn command(path: impl AsRef<Path>) -> Command {
+pub(crate) fn command(path: impl AsRef<Path>) -> Command {
     let path = path.as_ref();
     if !is_root() {
         return Command::new(path);
@@ -50,11 +50,11 @@ pub(super) fn command(path: impl AsRef<Path>) -> Command {
     command
 }
 
-pub(super) fn succeed(command: &mut Command) {
+pub(crate) fn succeed(command: &mut Command) {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-pub(super) fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

@@ -1,6 +1,6 @@
 //! The operations on databases, against real servers that the tests start and stop.
 
-mod machine;
+pub(crate) mod machine;
 mod mysql;
 mod mysql_server;
 mod postgres;

@@ -98,7 +98,11 @@ impl World {
     ) -> Attempt {
         let takes_many = operation == "transaction" || operation == "once";
         let given = if takes_many { "statements: [\"select 1\"]" } else { "sql: \"select 1\"" };
-        let (plan, step) = self.plan(types, &format!("{operation}({given})"));
+        self.perform(types, &format!("{operation}({given})"), args, page, key).await
+    }
+
+    async fn perform(&self, types: &str, step: &str, args: Vec<Value>, page: Option<Value>, key: &str) -> Attempt {
+        let (plan, step) = self.plan(types, step);
         let invocation = Invocation {
             plan: Arc::new(plan),
             connection: step.connection,
@@ -111,6 +115,11 @@ impl World {
             traceparent: None,
         };
         self.connectors.perform(invocation).await
+    }
+
+    /// Carries out the operation of a step with other arguments, all of them.
+    pub(crate) async fn invoke(&self, step: &str, args: Vec<Value>) -> Attempt {
+        self.perform("", step, args, None, "k").await
     }
 
     /// Carries out one statement, and gives its result.

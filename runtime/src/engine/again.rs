@@ -315,7 +315,7 @@ impl Inner {
         let (plan, library) = (Arc::clone(live.machine.plan()), self.settings.library.clone());
         let mut turn = Live::again(run.clone(), plan, library, &entries, again, self.settings.clock.now())?;
         let gates = self.fill(run, &mut turn).await?;
-        let done = match self.store.commit(turn.batch.clone()).await? {
+        let done = match self.store.commit(turn.take_batch()).await? {
             Committed::Done(done) => done,
             Committed::Gathered(_) | Committed::Duplicate { .. } => Done::default(),
         };

@@ -268,7 +268,7 @@ impl Inner {
                 turn.calls.push((call, Some(leave)));
             }
         }
-        let done = match self.store.commit(turn.batch.clone()).await? {
+        let done = match self.store.commit(turn.take_batch()).await? {
             Committed::Done(done) => done,
             Committed::Gathered(_) | Committed::Duplicate { .. } => Done::default(),
         };

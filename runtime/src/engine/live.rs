@@ -295,6 +295,16 @@ impl Live {
 }
 
 impl Turn {
+    /// Takes what is to be written; what is carried out afterwards needs of it how the run stands, and whether it has
+    /// answered or begun.
+    pub(super) fn take_batch(&mut self) -> Batch {
+        let Batch { run, standing, answer, begun_at, at, .. } = &self.batch;
+        let standing = Standing { state: standing.state, reason: None, wake_at: None, outcome: None };
+        let answer = answer.as_ref().map(|answer| Response { status: answer.status, body: None });
+        let left = Batch { answer, begun_at: *begun_at, ..Batch::new(run.clone(), standing, *at) };
+        std::mem::replace(&mut self.batch, left)
+    }
+
     fn tell(&mut self, event: &Event) {
         match event {
             Event::Started(_) => self.news.push(Happening::RunStarted),

@@ -315,7 +315,7 @@ impl Inner {
         let turn = live.turn(Some(new), vec![Event::Started(start)], now, &leave);
         let mut turn = turn.map_err(|broken| SubmitError::Broken(broken.to_string()))?;
         let gates = self.fill(run, &mut turn).await?;
-        let done = match self.commit_new(turn.batch.clone()).await? {
+        let done = match self.commit_new(turn.take_batch()).await? {
             Ok(done) => done,
             Err(accepted) => return Ok(accepted),
         };
