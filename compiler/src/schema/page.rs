@@ -94,6 +94,18 @@ fn item_of(ty: &Type) -> String {
     }
 }
 
+/// A form with what it can't do without.
+fn example(form: &str) -> &'static str {
+    match form {
+        "page" => "page(into: query.page, items: body.results)",
+        "offset" => "offset(into: query.offset, items: body.results)",
+        "link" => "link(items: body)",
+        "next_url" => "next_url(next: body.next, items: body.results)",
+        "native" => "native(key: .id)",
+        _ => "cursor(next: body.next, into: query.after, items: body.results)",
+    }
+}
+
 struct Forms<'a, 'c, 'n> {
     context: &'a Context<'c, 'n>,
     operation: &'a Operation,
@@ -143,7 +155,8 @@ impl Forms<'_, '_, '_> {
         needs.retain(|name| named(name).is_none());
         if !needs.is_empty() {
             let label = format!("needs {}", listed(&needs));
-            problems.push(wrong(&format!("`{name}` lacks an argument"), expr.span, &label, HELP));
+            let help = format!("write `page: {}`", example(name));
+            problems.push(wrong(&format!("`{name}` lacks an argument"), expr.span, &label, &help));
             return None;
         }
         let mut over = |name: &str| named(name).map(|arg| errors::answer(self.context, &arg.value, problems));
