@@ -59,15 +59,14 @@ impl Patched {
 }
 
 /// Puts an edit in its place among others. What lies inside of what it replaces goes; insertions at its ends stay.
-/// Nothing is put into what another edit replaces; it says whether the edit could be made.
+/// Nothing is put into what another edit replaces, or over a part of it; it says whether the edit could be made.
 pub(crate) fn insert(edits: &mut Vec<Edit>, new: Edit) -> bool {
-    let is_within = |old: &Edit| {
-        let is_larger = old.start <= new.start && new.end <= old.end && (old.start, old.end) != (new.start, new.end);
+    let is_in_the_way = |old: &Edit| {
         let overlaps = old.start < new.end && new.start < old.end;
-        let is_inner_point = new.start == new.end && old.start < new.start && new.start < old.end;
-        (is_larger && overlaps) || is_inner_point
+        let swallows = new.start <= old.start && old.end <= new.end;
+        overlaps && !swallows
     };
-    if edits.iter().any(is_within) {
+    if edits.iter().any(is_in_the_way) {
         return false;
     }
     edits.retain(|old| {
@@ -108,5 +107,6 @@ mod tests {
         assert_eq!(all, ["x", "hole", "z"]);
         assert!(!insert(&mut edits, edit(2, 2, "inside")));
         assert!(!insert(&mut edits, edit(2, 4, "inside")));
+        assert!(!insert(&mut edits, edit(3, 6, "half of it")));
     }
 }
