@@ -104,6 +104,9 @@ pub struct TriggerReference {
     pub doc: String,
     /// The type of what it brings.
     pub payload: String,
+    /// What a flow tells it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parameters: Vec<Parameter>,
     /// Whether the connector says how it is verified.
     pub verified: bool,
 }

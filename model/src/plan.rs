@@ -640,6 +640,9 @@ pub enum TriggerKind {
         connection: String,
         /// The trigger's name in the connector.
         trigger: String,
+        /// The values of its parameters, in their order. They see nothing of a run.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        args: Vec<Expr>,
         /// How often.
         every: Millis,
     },

@@ -373,15 +373,64 @@ impl Lowering<'_> {
             });
             return None;
         };
+        let declared = info.ast.triggers.iter().find(|declared| declared.name.text() == name);
+        let called = Callee {
+            name: format!("`{}`", path.text()),
+            span: path.span(),
+            declared: declared.map(|declared| declared.name.span()),
+        };
         if let Some(poll) = &trigger.poll {
-            let kind = TriggerKind::Poll { connection: root.text.clone(), trigger: name, every: poll.every };
+            let args = self.told(&called, written, &poll.params, declared);
+            let kind = TriggerKind::Poll { connection: root.text.clone(), trigger: name, args, every: poll.every };
             return Some((kind, trigger.payload.clone(), None, &POLL));
         }
-        let _ = written;
+        if !written.args.is_empty() {
+            self.el.bind_arguments(&called, path.span(), &written.args, &IndexMap::new());
+        }
         let dedupe = trigger.dedupe.clone().map(|key| Dedupe { key, window: WINDOW });
         let kind =
             TriggerKind::Webhook { connection: root.text.clone(), trigger: name, verify: trigger.verify.clone() };
         Some((kind, trigger.payload.clone(), dedupe, &WEBHOOK))
+    }
+
+    /// What a flow tells a trigger that polls: known before any run, and no secret, since it says where reading stands.
+    fn told(
+        &mut self,
+        called: &Callee,
+        written: &ast::Trigger,
+        fields: &IndexMap<String, Field>,
+        declared: Option<&ast::WebhookTrigger>,
+    ) -> Vec<Expr> {
+        let span = |name: &String| {
+            declared?.params.iter().find(|param| param.name.text == *name).map(|param| param.name.span)
+        };
+        let params: IndexMap<String, Parameter> =
+            fields.iter().map(|(name, field)| (name.clone(), Parameter::of(field, span(name)))).collect();
+        let Some(given) = self.el.bind_arguments(called, called.span, &written.args, &params) else { return Vec::new() };
+        let mut values = Vec::new();
+        for (((name, param), field), arg) in params.iter().zip(fields.values()).zip(given) {
+            let Some(arg) = arg else {
+                values.push(argument_left_out(field));
+                continue;
+            };
+            let value = self.el.argument(name, param, arg);
+            if holds_secret(&self.el.names.types, &param.ty) {
+                self.secret(arg.value.span, "a trigger is told no secret");
+            }
+            if sees_a_run(&value) {
+                self.el.problems.push(
+                    Diagnostic::new(
+                        Code::E0411,
+                        format!("`{name}` is known before any run"),
+                        arg.value.span,
+                        "known in a run alone",
+                    )
+                    .help("write it as it is, or name a constant or `env(\"NAME\")`"),
+                );
+            }
+            values.push(wire(&self.el.names.types, name, field, value));
+        }
+        values
     }
 
     /// The clauses by name; those that do not suit the trigger are reported.
@@ -630,4 +679,14 @@ impl Lowering<'_> {
             key.replace("NAME", name)
         )));
     }
+}
+
+/// Says whether a value is another one in each run.
+fn sees_a_run(value: &Expr) -> bool {
+    let mut found = false;
+    value.clone().each_mut(&mut |part| {
+        found |= matches!(part, Expr::Slot(_) | Expr::Ambient(_));
+        Descend::Yes
+    });
+    found
 }

@@ -67,6 +67,7 @@ fn plans(first: First) -> Vec<Arc<Plan>> {
     let item = |name: &str| member(Expr::Ambient(Ambient::Item), name);
     let payload = Type::Json;
     let poll = Poll {
+        params: IndexMap::new(),
         call: OperationCall { operation: "deals.list".to_owned(), args: vec![Expr::Slot(Slot(0))] },
         cursor: item("at"),
         ty: Type::Timestamp,
@@ -89,7 +90,7 @@ fn plans(first: First) -> Vec<Arc<Plan>> {
         poll: Some(poll),
     };
     let (connection, name) = ("crm".to_owned(), "created".to_owned());
-    let kind = TriggerKind::Poll { connection, trigger: name, every: Millis::seconds(20) };
+    let kind = TriggerKind::Poll { connection, trigger: name, args: Vec::new(), every: Millis::seconds(20) };
     let body = vec![NodeKind::Return(member(EVENT, "id"))];
     let plan = plan("follow", vec![trigger(kind, payload)], body);
     vec![Arc::new(with_webhook(plan, "crm", "created", declared, Types::default()))]
