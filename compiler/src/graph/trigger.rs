@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use flow_model::{
     diagnostic::{Code, Diagnostic, Edit},
-    expr::{Ambient, Expr, Slot},
+    expr::{Ambient, Descend, Expr, Slot},
     plan::{Concurrency, Dedupe, Trigger, TriggerKind},
     schema::{Rate, VerifyCall},
     span::Span,
@@ -17,11 +17,11 @@ use flow_model::{
 };
 use indexmap::IndexMap;
 
-use super::{lower::Lowering, schedule};
+use super::{lower::Lowering, schedule, step::wire};
 use crate::{
     ast::{self, Ident, TriggerClause, TriggerClauseValue, TriggerSource},
     names::{duplicate, fits, literal, similar, unknown},
-    types::{Binding, Kind, Want, holds_secret, join, listed},
+    types::{Binding, Callee, Kind, Parameter, Want, argument_left_out, holds_secret, join, listed},
 };
 
 /// How long the keys of events are remembered when nothing is said.

@@ -6,6 +6,7 @@ use std::{
 };
 
 use flow_model::{
+    expr::Expr,
     plan::{Plan, Trigger, TriggerKind},
     units::{Instant, Millis},
     value::Value,

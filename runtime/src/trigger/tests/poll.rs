@@ -11,6 +11,8 @@ use flow_model::{
     value::Value,
 };
 
+use indexmap::IndexMap;
+
 use super::{
     plans::{EVENT, member, plan, text, trigger, with_webhook},
     *,
