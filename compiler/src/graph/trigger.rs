@@ -401,12 +401,13 @@ impl Lowering<'_> {
         fields: &IndexMap<String, Field>,
         declared: Option<&ast::WebhookTrigger>,
     ) -> Vec<Expr> {
-        let span = |name: &String| {
-            declared?.params.iter().find(|param| param.name.text == *name).map(|param| param.name.span)
-        };
+        let span =
+            |name: &String| declared?.params.iter().find(|param| param.name.text == *name).map(|param| param.name.span);
         let params: IndexMap<String, Parameter> =
             fields.iter().map(|(name, field)| (name.clone(), Parameter::of(field, span(name)))).collect();
-        let Some(given) = self.el.bind_arguments(called, called.span, &written.args, &params) else { return Vec::new() };
+        let Some(given) = self.el.bind_arguments(called, called.span, &written.args, &params) else {
+            return Vec::new();
+        };
         let mut values = Vec::new();
         for (((name, param), field), arg) in params.iter().zip(fields.values()).zip(given) {
             let Some(arg) = arg else {

@@ -86,10 +86,10 @@ pub(super) fn poll(
     }
     let mut sees = IndexMap::from([("since".to_owned(), since)]);
     sees.extend(params.clone());
-    let call = section.expr("poll", problems).and_then(|written| {
+    let call = section.expr("poll", problems).and_then(|listing| {
         let mut template = Template::over(context, &sees, "`since`, how far was read, is known here: null at first");
         let example = "contacts.list(updated_since: since)";
-        let call = operation_call(context, &mut template, "poll", written, example, problems);
+        let call = operation_call(context, &mut template, "poll", listing, example, problems);
         template.finish(problems);
         let (call, operation) = call?;
         for (index, param) in (1..).zip(&written.params) {
@@ -103,10 +103,10 @@ pub(super) fn poll(
         };
         if !reads(context, &call.operation) {
             let help = "name an operation whose effect is `read`: it is called again and again";
-            problems.push(wrong_value("poll", written.span, "does more than read", help));
+            problems.push(wrong_value("poll", listing.span, "does more than read", help));
         } else if gives != Some(&trigger.payload) {
             let help = format!("name an operation that gives a `List<{0}>` or a `Stream<{0}>`", trigger.payload);
-            problems.push(wrong_value("poll", written.span, &format!("gives `{}`", operation.result), &help));
+            problems.push(wrong_value("poll", listing.span, &format!("gives `{}`", operation.result), &help));
         }
         Some(call)
     });
