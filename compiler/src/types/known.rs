@@ -1,4 +1,4 @@
-//! Which calls can only fail, whatever comes in?
+//! Which calls can only fail, whatever comes in, and which values that are written does their place not take?
 //!
 //! In: the values of a standard function's call. Out: problems for literals that the function would refuse at run time:
 //! the signature says what a parameter takes ([`Literal`]), and a call all of whose values are known is tried.
@@ -26,7 +26,9 @@ impl Elaborator<'_> {
         span: Span,
         declared: Option<Span>,
     ) {
-        if let Some(value) = constant(&typed.expr) {
+        if !bounds.is_empty()
+            && let Some(value) = constant(&typed.expr)
+        {
             self.problems.extend(out_of_bounds(name, bounds, &value, span, declared));
         }
     }

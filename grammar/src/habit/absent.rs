@@ -1,5 +1,5 @@
 //! What was left out or misspelt, where the parser would only stop further on: an operand, a `=`, a duration, the braces
-//! of an arm.
+//! of an arm, the names of arguments.
 
 use super::{FAR, Found, Search};
 use crate::{
