@@ -20,6 +20,7 @@ use indexmap::IndexMap;
 use super::{lower::Lowering, schedule, step::wire};
 use crate::{
     ast::{self, Ident, TriggerClause, TriggerClauseValue, TriggerSource},
+    facts::words,
     names::{duplicate, fits, literal, similar, unknown},
     types::{Binding, Callee, Kind, Parameter, Want, argument_left_out, holds_secret, join, listed},
 };
@@ -69,6 +70,14 @@ impl Lowering<'_> {
                 bound.push(Bound { name: one.bind.as_ref(), payload: Type::Unknown });
                 continue;
             };
+            if let Some(first) = triggers.iter().position(|first: &Trigger| same(&first.kind, &trigger.kind)) {
+                let first = written.get(first).map_or(one.span, |first| first.span);
+                self.el.problems.push(
+                    Diagnostic::new(Code::E0411, "this starts the flow already", one.span, "again")
+                        .label(first, "first here")
+                        .help("leave one out: what happens once starts one run of a flow"),
+                );
+            }
             triggers.push(trigger);
             bound.push(Bound { name: one.bind.as_ref(), payload });
         }
@@ -380,8 +389,9 @@ impl Lowering<'_> {
             declared: declared.map(|declared| declared.name.span()),
         };
         if let Some(poll) = &trigger.poll {
-            let args = self.told(&called, written, &poll.params, declared);
-            let kind = TriggerKind::Poll { connection: root.text.clone(), trigger: name, args, every: poll.every };
+            let (args, told) = self.told(&called, written, &poll.params, declared);
+            let (connection, every) = (root.text.clone(), poll.every);
+            let kind = TriggerKind::Poll { connection, trigger: name, args, told, every };
             return Some((kind, trigger.payload.clone(), None, &POLL));
         }
         if !written.args.is_empty() {
@@ -393,22 +403,23 @@ impl Lowering<'_> {
         Some((kind, trigger.payload.clone(), dedupe, &WEBHOOK))
     }
 
-    /// What a flow tells a trigger that polls: known before any run, and no secret, since it says where reading stands.
+    /// What a flow tells a trigger that polls, all of it and what is given as text: known before any run, and no secret, since
+    /// how far was read is kept by it.
     fn told(
         &mut self,
         called: &Callee,
         written: &ast::Trigger,
         fields: &IndexMap<String, Field>,
         declared: Option<&ast::WebhookTrigger>,
-    ) -> Vec<Expr> {
+    ) -> (Vec<Expr>, String) {
         let span =
             |name: &String| declared?.params.iter().find(|param| param.name.text == *name).map(|param| param.name.span);
         let params: IndexMap<String, Parameter> =
             fields.iter().map(|(name, field)| (name.clone(), Parameter::of(field, span(name)))).collect();
         let Some(given) = self.el.bind_arguments(called, called.span, &written.args, &params) else {
-            return Vec::new();
+            return Default::default();
         };
-        let mut values = Vec::new();
+        let (mut values, mut told) = (Vec::new(), Vec::new());
         for (((name, param), field), arg) in params.iter().zip(fields.values()).zip(given) {
             let Some(arg) = arg else {
                 values.push(argument_left_out(field));
@@ -429,9 +440,10 @@ impl Lowering<'_> {
                     .help("write it as it is, or name a constant or `env(\"NAME\")`"),
                 );
             }
+            told.push(format!("{name}: {}", words(&value, &BTreeMap::new())));
             values.push(wire(&self.el.names.types, name, field, value));
         }
-        values
+        (values, told.join(", "))
     }
 
     /// The clauses by name; those that do not suit the trigger are reported.
@@ -679,6 +691,21 @@ impl Lowering<'_> {
             "senders repeat what they are not sure of: {bind}say what names a delivery, such as `dedupe: {name}{} for 72h`",
             key.replace("NAME", name)
         )));
+    }
+}
+
+/// Says whether two triggers of a flow tell of the same thing. Two requests of one path are reported where routes are looked at.
+fn same(first: &TriggerKind, second: &TriggerKind) -> bool {
+    let told = |kind: &TriggerKind| match kind {
+        TriggerKind::Webhook { connection, trigger, .. } => Some((connection.clone(), trigger.clone(), String::new())),
+        TriggerKind::Poll { connection, trigger, told, .. } => {
+            Some((connection.clone(), trigger.clone(), told.clone()))
+        }
+        _ => None,
+    };
+    match (told(first), told(second)) {
+        (Some(first), Some(second)) => first == second,
+        _ => !matches!(first, TriggerKind::Http { .. }) && first == second,
     }
 }
 

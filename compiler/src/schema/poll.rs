@@ -93,7 +93,7 @@ pub(super) fn poll(
         template.finish(problems);
         let (call, operation) = call?;
         for (index, param) in (1..).zip(&written.params) {
-            if !call.args.iter().any(|arg| mentions(arg, Slot(index))) {
+            if param.name.text != "since" && !call.args.iter().any(|arg| mentions(arg, Slot(index))) {
                 problems.push(goes_nowhere(written, param, "give it to the operation that lists, or leave it out"));
             }
         }

@@ -6,7 +6,6 @@ use std::{
 };
 
 use flow_model::{
-    expr::Expr,
     plan::{Plan, Trigger, TriggerKind},
     units::{Instant, Millis},
     value::Value,
@@ -390,15 +389,12 @@ pub fn started_by(trigger: &Trigger) -> String {
     match &trigger.kind {
         TriggerKind::Http { method, path, .. } => format!("http {method} {path}"),
         TriggerKind::Every(every) => format!("every {every}"),
-        TriggerKind::Webhook { connection, trigger, .. } => format!("{connection}.{trigger}"),
-        TriggerKind::Poll { connection, trigger, args, .. } if args.is_empty() => format!("{connection}.{trigger}"),
         // What it is told is a part of which list is read.
-        TriggerKind::Poll { connection, trigger, args, .. } => {
-            let told = args.iter().map(|arg| match arg {
-                Expr::Literal(value) => value.to_json().to_string(),
-                other => serde_json::to_string(other).unwrap_or_default(),
-            });
-            format!("{connection}.{trigger}({})", told.collect::<Vec<_>>().join(", "))
+        TriggerKind::Poll { connection, trigger, told, .. } if !told.is_empty() => {
+            format!("{connection}.{trigger}({told})")
+        }
+        TriggerKind::Webhook { connection, trigger, .. } | TriggerKind::Poll { connection, trigger, .. } => {
+            format!("{connection}.{trigger}")
         }
         TriggerKind::Cron { line, zone, .. } => format!("cron {line} in {zone}"),
         TriggerKind::File { pattern } => format!("file {pattern}"),

@@ -56,7 +56,7 @@ pub(super) struct Polled {
 pub(super) fn polled(plans: &[Arc<Plan>]) -> Vec<Polled> {
     let all = plans.iter().flat_map(|plan| plan.triggers.iter().enumerate().map(move |trigger| (plan, trigger)));
     all.filter_map(|(plan, (trigger, declared))| match &declared.kind {
-        TriggerKind::Poll { connection, trigger: name, args, every } => Some(Polled {
+        TriggerKind::Poll { connection, trigger: name, args, every, .. } => Some(Polled {
             plan: Arc::clone(plan),
             trigger,
             declared: declared.clone(),

@@ -92,7 +92,8 @@ fn plans(first: First) -> Vec<Arc<Plan>> {
         poll: Some(poll),
     };
     let (connection, name) = ("crm".to_owned(), "created".to_owned());
-    let kind = TriggerKind::Poll { connection, trigger: name, args: Vec::new(), every: Millis::seconds(20) };
+    let (args, told) = (Vec::new(), String::new());
+    let kind = TriggerKind::Poll { connection, trigger: name, args, told, every: Millis::seconds(20) };
     let body = vec![NodeKind::Return(member(EVENT, "id"))];
     let plan = plan("follow", vec![trigger(kind, payload)], body);
     vec![Arc::new(with_webhook(plan, "crm", "created", declared, Types::default()))]
