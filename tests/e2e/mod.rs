@@ -15,6 +15,7 @@ mod database;
 mod formatting;
 mod inbox;
 mod large_file;
+mod objects;
 mod opening;
 mod personal;
 mod polling;
