@@ -4,6 +4,7 @@
 
 mod cases;
 mod connectors;
+mod counterparts;
 mod databases;
 mod drawn;
 mod e2e;

@@ -39,7 +39,7 @@ fn each_connector_has_a_page_that_is_fresh() {
 }
 
 /// Descriptions of vendors are no part of the project: they are read where they lie beside it.
-fn description(file: &str) -> Option<PathBuf> {
+pub(crate) fn description(file: &str) -> Option<PathBuf> {
     let folder = std::env::var_os("FLOW_SPECS").map_or_else(|| root().join("../shared/specs"), PathBuf::from);
     Some(folder.join(file)).filter(|path| path.is_file())
 }

@@ -2,11 +2,12 @@
 
 use std::{
     fs,
-    net::TcpListener,
     os::unix::fs::chown,
     path::Path,
     process::{Command, Stdio},
 };
+
+use tokio::net::TcpSocket;
 
 /// Who servers run as, where the tests run as root: they refuse to.
 const NOBODY: u32 = 65534;
@@ -55,6 +56,21 @@ pub(crate) fn succeed(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+/// A port of 127.0.0.1 that nobody else gets while this is held, also while no server listens there.
+///
+/// A socket that is bound and does not listen keeps others from being given its port, and lets who asks for it have it
+/// (both with `SO_REUSEADDR`, which servers set).
+pub(crate) struct Port(TcpSocket);
+
+impl Port {
+    pub(crate) fn free() -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_reuseaddr(true).unwrap();
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        Self(socket)
+    }
+
+    pub(crate) fn number(&self) -> u16 {
+        self.0.local_addr().unwrap().port()
+    }
 }

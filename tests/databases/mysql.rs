@@ -4,7 +4,7 @@ use flow_model::{failure::ErrorKind, value::Value};
 use flow_runtime::{connector::Reached, egress::Networks};
 
 use super::{
-    machine::free_port,
+    machine::Port,
     mysql_server::{PASSWORD, Server, shared},
     world::{World, statement},
 };
@@ -241,7 +241,10 @@ async fn a_server_that_dies_in_a_statement_has_changed_nothing() {
     let (db, watch) = (world(&server), world(&server));
     db.run("create table notes (id int) engine = InnoDB").await;
     let dies = async |text: &str| {
-        let busy = format!("select count(*) from information_schema.processlist where info like '{text}%'");
+        // Before, it is prepared, and its text is shown too.
+        let busy = format!(
+            "select count(*) from information_schema.processlist where command = 'Execute' and info like '{text}%'"
+        );
         watch.until(&busy, 1).await;
         server.kill();
     };
@@ -252,6 +255,9 @@ async fn a_server_that_dies_in_a_statement_has_changed_nothing() {
     server.start_again();
     // Connections that were idle when the server went away are replaced without a word.
     assert_eq!(watch.value("Int", "select count(*) from notes", vec![]).await, Ok(Value::Int(0)));
+    // The lost connection's number is another's now, who has to be left alone.
+    let kills = "select variable_value from information_schema.global_status where variable_name = 'COM_KILL'";
+    assert_eq!(db.value("String", kills, vec![]).await, Ok(Value::text("0")));
     // What commits by itself may have been done.
     let creates = statement("create table slow as select sleep(3600)", vec![]);
     let (lost, ()) = futures::join!(db.attempt("", "execute", vec![creates], None), dies("create table slow"));
@@ -262,11 +268,11 @@ async fn a_server_that_dies_in_a_statement_has_changed_nothing() {
 #[tokio::test]
 async fn who_may_not_connect_is_told_why_without_the_password() {
     let server = shared();
-    let port = server.port;
+    let (port, nobody) = (server.port.number(), Port::free());
     for (url, kind, part) in [
         (format!("mysql://flow:wr0ng-w0rd@localhost:{port}/flow"), ErrorKind::Unauthorized, "1045"),
         (format!("mysql://flow:{PASSWORD}@localhost:{port}/nowhere"), ErrorKind::NotFound, "1049"),
-        (format!("mysql://flow:{PASSWORD}@localhost:{}/flow", free_port()), ErrorKind::Unavailable, "lost"),
+        (format!("mysql://flow:{PASSWORD}@localhost:{}/flow", nobody.number()), ErrorKind::Unavailable, "lost"),
         (format!("mysql://flow:{PASSWORD}@host.invalid/flow"), ErrorKind::Unavailable, "host.invalid"),
         (format!("localhost;password={PASSWORD}"), ErrorKind::Invalid, "mysql://user"),
     ] {

@@ -12,14 +12,14 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::machine::{self, certificates, free_port, give, succeed};
+use super::machine::{self, Port, certificates, give, succeed};
 
 pub(super) const PASSWORD: &str = "sw0rdf1sh";
 
 pub(super) struct Server {
     folder: TempDir,
     process: Mutex<Child>,
-    pub(super) port: u16,
+    pub(super) port: Port,
 }
 
 /// The server that tests share which do it no harm; it ends with the last of them.
@@ -52,15 +52,15 @@ impl Server {
         let user = format!("create user flow@'%' identified by '{PASSWORD}';\ngrant all on *.* to flow@'%';\n");
         fs::write(&init, format!("create database flow;\n{user}")).unwrap();
         give(&init);
-        let port = free_port();
-        let process = Mutex::new(spawn(folder.path(), port, &["--init-file", init.to_str().unwrap()]));
+        let port = Port::free();
+        let process = Mutex::new(spawn(folder.path(), port.number(), &["--init-file", init.to_str().unwrap()]));
         let server = Self { process, folder, port };
         server.wait();
         server
     }
 
     pub(super) fn url(&self) -> String {
-        format!("mysql://flow:{PASSWORD}@localhost:{}/flow", self.port)
+        format!("mysql://flow:{PASSWORD}@localhost:{}/flow", self.port.number())
     }
 
     /// The certificate of the authority that has signed the server's, in PEM.
@@ -77,7 +77,7 @@ impl Server {
 
     /// Starts it again, on the same data and the same port.
     pub(super) fn start_again(&self) {
-        *self.process.lock().unwrap() = spawn(self.folder.path(), self.port, &[]);
+        *self.process.lock().unwrap() = spawn(self.folder.path(), self.port.number(), &[]);
         self.wait();
     }
 
@@ -85,7 +85,7 @@ impl Server {
     fn wait(&self) {
         for _ in 0..1200 {
             let greeting =
-                TcpStream::connect(("127.0.0.1", self.port)).and_then(|mut stream| stream.read(&mut [0; 64]));
+                TcpStream::connect(("127.0.0.1", self.port.number())).and_then(|mut stream| stream.read(&mut [0; 64]));
             if greeting.is_ok_and(|length| length > 0) && self.log().contains("ready for connections") {
                 return;
             }

@@ -8,7 +8,7 @@ use flow_model::{
 use flow_runtime::{connector::Reached, egress::Networks};
 
 use super::{
-    machine::free_port,
+    machine::Port,
     postgres_server::{PASSWORD, Server, shared},
     world::{World, statement},
 };
@@ -367,12 +367,16 @@ async fn a_statement_that_takes_too_long_is_stopped_at_the_server() {
 #[tokio::test]
 async fn who_may_not_connect_is_told_why_without_the_password() {
     let server = shared();
-    let port = server.port;
+    let (port, nobody) = (server.port.number(), Port::free());
     let at = |url: String| World::new("postgres", url, URL);
     for (url, kind, part) in [
         (format!("postgres://flow:wr0ng-w0rd@localhost:{port}/postgres"), ErrorKind::Unauthorized, "28P01"),
         (format!("postgres://flow:{PASSWORD}@localhost:{port}/nowhere"), ErrorKind::NotFound, "3D000"),
-        (format!("postgres://flow:{PASSWORD}@localhost:{}/postgres", free_port()), ErrorKind::Unavailable, "reached"),
+        (
+            format!("postgres://flow:{PASSWORD}@localhost:{}/postgres", nobody.number()),
+            ErrorKind::Unavailable,
+            "reached",
+        ),
         (format!("postgres://flow:{PASSWORD}@host.invalid/postgres"), ErrorKind::Unavailable, "host.invalid"),
         (format!("host=localhost password={PASSWORD}"), ErrorKind::Invalid, "postgres://user"),
     ] {

@@ -10,12 +10,12 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::machine::{self, certificates, free_port, give, succeed};
+use super::machine::{self, Port, certificates, give, succeed};
 
 pub(crate) struct Server {
     folder: TempDir,
     process: Mutex<Child>,
-    pub(crate) port: u16,
+    pub(crate) port: Port,
 }
 
 pub(crate) const PASSWORD: &str = "sw0rdf1sh";
@@ -47,14 +47,14 @@ impl Server {
         initdb.arg("--pwfile").arg(&password).arg("-D").arg(&data);
         succeed(&mut initdb);
         certificates(folder.path());
-        let port = free_port();
-        let server = Self { process: Mutex::new(spawn(folder.path(), port)), folder, port };
+        let port = Port::free();
+        let server = Self { process: Mutex::new(spawn(folder.path(), port.number())), folder, port };
         server.wait();
         server
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("postgres://flow:{PASSWORD}@localhost:{}/postgres", self.port)
+        format!("postgres://flow:{PASSWORD}@localhost:{}/postgres", self.port.number())
     }
 
     /// The certificate of the authority that has signed the server's, in PEM.
@@ -72,13 +72,14 @@ impl Server {
 
     /// Starts it again, on the same data and the same port.
     pub(crate) fn start_again(&self) {
-        *self.process.lock().unwrap() = spawn(self.folder.path(), self.port);
+        *self.process.lock().unwrap() = spawn(self.folder.path(), self.port.number());
         self.wait();
     }
 
     fn wait(&self) {
         for _ in 0..1200 {
-            let ready = command("pg_isready").args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()]).status();
+            let ready =
+                command("pg_isready").args(["-q", "-h", "127.0.0.1", "-p", &self.port.number().to_string()]).status();
             if ready.unwrap().success() {
                 return;
             }

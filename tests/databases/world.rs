@@ -10,7 +10,7 @@ use flow_model::{
 };
 use flow_runtime::{
     blob::{Blobs, Disk},
-    connector::{Attempt, Connectors, Invocation, Performer as _},
+    connector::{Attempt, Connectors, Invocation, Performer as _, Reached},
     egress::{Guard, Networks},
     eval::Library,
     secret::{SecretText, Secrets},
@@ -120,6 +120,17 @@ impl World {
     /// Carries out the operation of a step with other arguments, all of them.
     pub(crate) async fn invoke(&self, step: &str, args: Vec<Value>) -> Attempt {
         self.perform("", step, args, None, "k").await
+    }
+
+    /// Carries it out until the system answers, which a server does not in its first moments.
+    pub(crate) async fn answered(&self, step: &str, args: Vec<Value>) {
+        for _ in 0..500 {
+            if self.invoke(step, args.clone()).await.reached == Reached::Answered {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{step}: no answer after many calls");
     }
 
     /// Carries out one statement, and gives its result.

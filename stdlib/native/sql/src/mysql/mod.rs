@@ -54,8 +54,10 @@ enum State {
     Clean,
     /// A transaction.
     Busy,
-    /// A statement whose rows nobody takes any more, or a connection that is lost.
+    /// A statement whose rows nobody takes any more.
     Abandoned,
+    /// The connection is lost.
+    Lost,
 }
 
 struct Connection {
@@ -98,7 +100,7 @@ impl Connection {
     /// Notes whether the connection can be used any more.
     fn failed(&mut self, error: &mysql_async::Error, phase: Phase) -> NativeFailure {
         if is_broken(error) {
-            self.state = State::Abandoned;
+            self.state = State::Lost;
         }
         failure(error, phase)
     }
@@ -241,10 +243,11 @@ fn statement_word(text: &str) -> String {
 impl Drop for Connection {
     fn drop(&mut self) {
         if let Some(conn) = self.conn.take()
-            && self.state != State::Clean
+            && matches!(self.state, State::Busy | State::Abandoned)
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
-            // Whoever waited has gone, and the server need not go on. That this may come too late is in its nature.
+            // Whoever waited has gone, and the server need not go on. That this may come too late is in its nature. The
+            // connection is held until then: an id without it may be another's, above all at a server that was restarted.
             let (opts, id) = (self.opts.clone(), conn.id());
             runtime.spawn(async move {
                 if let Ok(mut other) = Conn::new(opts).await {
