@@ -30,6 +30,7 @@ mod secrets;
 mod server;
 mod stop;
 mod stripe;
+mod tables;
 mod testing;
 mod webhooks;
 mod world;
