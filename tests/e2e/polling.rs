@@ -226,7 +226,6 @@ async fn each_list_that_a_flow_names_is_read_for_itself() {
     project.add("south 1", 1_700_000_000);
     let serving = project.serve();
     project.starts(&["north 1", "south 1", "again north 1"]).await;
-    assert!(serving.log().contains("sales.contact.created(segment: \"north\")"), "{}", serving.log());
     serving.kill();
     // The list of the south goes on where it was, far behind the others.
     project.add("north 2", 1_700_000_600);
