@@ -12,6 +12,7 @@ mod connections;
 mod crash;
 mod custom_connector;
 mod database;
+mod decided;
 mod formatting;
 mod inbox;
 mod large_file;
