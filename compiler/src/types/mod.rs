@@ -25,6 +25,7 @@ mod pattern;
 mod record;
 mod scope;
 mod standard;
+mod stretch;
 
 use flow_model::{
     diagnostic::{Code, Diagnostic},
