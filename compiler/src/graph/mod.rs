@@ -34,10 +34,10 @@ pub(crate) use self::{
     step::wire,
 };
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use flow_model::{
-    diagnostic::{Diagnostic, Severity},
+    diagnostic::{Code, Diagnostic, Severity},
     plan::{Plan, SourceMap},
 };
 
@@ -84,6 +84,10 @@ pub(crate) fn plans(
     if has_gaps {
         found.retain(|problem| problem.severity() == Severity::Error);
     }
+    // Of a call that was left without `step` it is said before that nothing is done with it.
+    let start = |problem: &Diagnostic| (problem.span().file, problem.span().start);
+    let idle: BTreeSet<_> = problems.iter().filter(|known| known.code == Code::E0102).map(start).collect();
+    found.retain(|problem| problem.code != Code::E0404 || !idle.contains(&start(problem)));
     problems.append(&mut once::once(found));
     plans
 }

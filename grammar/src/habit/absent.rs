@@ -108,7 +108,7 @@ impl Search<'_> {
     }
 
     /// The bracket that a token stands in.
-    fn opening(&self, at: usize) -> Option<usize> {
+    pub(super) fn opening(&self, at: usize) -> Option<usize> {
         let mut depth = 0usize;
         for index in (0..at).rev().take(FAR) {
             let token = self.token(index)?;
