@@ -384,8 +384,10 @@ impl Inner {
     pub(super) fn tell(&self, run: &RunId, flow: &str, trace: Trace, at: Instant, what: Happening) {
         let progress = Progress { run: run.clone(), flow: flow.to_owned(), trace, at, what };
         self.settings.observer.happened(&progress);
-        // Nobody listens, as a rule.
-        let _ = self.progress.send(progress);
+        if self.progress.receiver_count() > 0 {
+            // Whoever listened may be gone.
+            let _ = self.progress.send(progress);
+        }
     }
 
     fn launch(self: &Arc<Self>, run: &RunId, plan: &Arc<Plan>, trace: Trace, call: Call, leave: Option<Leave>) {

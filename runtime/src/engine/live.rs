@@ -182,12 +182,13 @@ impl Live {
             for action in actions {
                 match action {
                     Action::Record(record) => {
-                        turn.note(&record, &self.run, self.at);
                         self.steps.extend(open(&record, self.at));
                         if let Record::Listens { place, .. } = &record {
                             self.listening.insert(place.clone());
                         }
-                        self.write(&mut turn, Said::Record(record));
+                        if let Said::Record(record) = self.write(&mut turn, Said::Record(record)) {
+                            turn.note(record, &self.run, self.at);
+                        }
                     }
                     Action::Perform(call) => {
                         let permit = match call.repeat {
@@ -241,8 +242,11 @@ impl Live {
         }
     }
 
-    fn write(&mut self, turn: &mut Turn, said: Said) {
-        turn.batch.rows.push(self.chain.write(&Entry { at: self.at, said }));
+    /// Writes an entry; gives back what it says.
+    fn write(&mut self, turn: &mut Turn, said: Said) -> Said {
+        let entry = Entry { at: self.at, said };
+        turn.batch.rows.push(self.chain.write(&entry));
+        entry.said
     }
 
     /// Attempts of which it is not known whether they left: the process that made them is gone.
@@ -318,8 +322,8 @@ impl Turn {
         }
     }
 
-    fn note(&mut self, record: &Record, run: &RunId, at: Instant) {
-        match record {
+    fn note(&mut self, record: Record, run: &RunId, at: Instant) {
+        match &record {
             Record::Scheduled { place, connection, operation, .. } => {
                 let (place, connection, operation) = (place.clone(), connection.clone(), operation.clone());
                 return self.news.push(Happening::StepStarted { place, connection, operation });
@@ -347,7 +351,7 @@ impl Turn {
             }
             _ => {}
         }
-        self.news.push(Happening::Concluded(record.clone()));
+        self.news.push(Happening::Concluded(record));
     }
 }
 

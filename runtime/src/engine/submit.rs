@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     blob,
-    machine::{Event, Start},
+    machine::{Event, Response, Start},
     observe::Trace,
     store::{Batch, Committed, Dedupe, Done, Error, GATHERS, NO_ROOM, NewRun, SameBody, Standing},
 };
@@ -81,12 +81,20 @@ impl Submission {
 }
 
 /// A run that is on disk.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Accepted {
     /// The run.
     pub run: RunId,
     /// Whether it is new.
     pub is_new: Newness,
+    /// What it answers its caller, where it has done so before it waits for anything.
+    pub answer: Option<Response>,
+}
+
+impl Accepted {
+    fn new(run: RunId) -> Self {
+        Self { run, is_new: Newness::New, answer: None }
+    }
 }
 
 /// Whether a submission started a run.
@@ -269,7 +277,7 @@ impl Inner {
             }
             self.state().gates.queue(&run, &gate, ticket);
             self.open_gates();
-            return Ok(Accepted { run, is_new: Newness::New });
+            return Ok(Accepted::new(run));
         }
         let accepted = self.accept_now(&run, new, plan, start, now).await;
         if entry.is_some() && !matches!(&accepted, Ok(Accepted { is_new: Newness::New, .. })) {
@@ -296,7 +304,7 @@ impl Inner {
                     }
                     self.gathered(gathered, gate.clone());
                 }
-                Ok(Accepted { run: into, is_new: Newness::New })
+                Ok(Accepted::new(into))
             }
         }
     }
@@ -315,13 +323,14 @@ impl Inner {
         let turn = live.turn(Some(new), vec![Event::Started(start)], now, &leave);
         let mut turn = turn.map_err(|broken| SubmitError::Broken(broken.to_string()))?;
         let gates = self.fill(run, &mut turn).await?;
+        let answer = turn.batch.answer.clone();
         let done = match self.commit_new(turn.take_batch()).await? {
             Ok(done) => done,
             Err(accepted) => return Ok(accepted),
         };
         self.begin(run, live, turn);
         self.pass_on(done, &gates);
-        Ok(Accepted { run: run.clone(), is_new: Newness::New })
+        Ok(Accepted { answer, ..Accepted::new(run.clone()) })
     }
 
     /// The batch of a run that waits for room.
@@ -348,7 +357,7 @@ impl Inner {
             Ok(Committed::Done(done)) => Ok(Ok(done)),
             Ok(Committed::Gathered(gathered)) => Ok(Ok(Done { gathered: vec![gathered], ..Done::default() })),
             Ok(Committed::Duplicate { run, body: SameBody::Yes }) => {
-                Ok(Err(Accepted { run, is_new: Newness::Duplicate }))
+                Ok(Err(Accepted { is_new: Newness::Duplicate, ..Accepted::new(run) }))
             }
             Ok(Committed::Duplicate { run, body: SameBody::No }) => {
                 tracing::warn!(%run, "an event came again with another body");
@@ -365,6 +374,10 @@ impl Inner {
     fn begin(self: &Arc<Self>, run: &RunId, live: Live, turn: super::live::Turn) {
         if self.halted.is_set() {
             return;
+        }
+        if turn.batch.standing.state.is_final() && turn.calls.is_empty() {
+            // Nothing reaches it any more.
+            return self.carry_out(run, &live, turn);
         }
         // Listed before its calls leave, so that their outcomes find it. No task drives it yet, and a look makes one that
         // decides whether it stays in memory.

@@ -255,7 +255,8 @@ impl Machine {
                 return Err(self.invalid(thread, node, message));
             }
         };
-        let body = body.map(|body| self.value(thread, node, body)).transpose()?;
+        // An answer of null has no body: JSON, as which it is kept, does not tell the two apart.
+        let body = body.map(|body| self.value(thread, node, body)).transpose()?.filter(|body| *body != Value::Null);
         if self.answered {
             return Err(self.invalid(thread, node, "the caller has been answered before"));
         }

@@ -9,7 +9,7 @@ use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::{
     Committed, Error, GATHERS, Gather, Gathered, NO_ROOM, NewRun,
-    write::{Texts, insert_run, remember, run_id, text},
+    write::{Stands, Texts, insert_run, remember, run_id, text},
 };
 use crate::{journal::RunId, machine::Start};
 
@@ -41,7 +41,7 @@ pub(super) fn add(
         return Ok(duplicate);
     }
     if found.is_none() {
-        insert_run(texts, run, new, GATHERS, at)?;
+        insert_run(texts, run, new, &Stands::Waits(GATHERS), at)?;
     }
     let bytes = match gather.keep {
         Keep::Latest { .. } => {

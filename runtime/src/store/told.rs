@@ -48,9 +48,16 @@ pub(super) fn tell(texts: &Texts<'_>, batch: &Batch, done: &mut Done) -> Result<
         put(texts, to, event, done)?;
     }
     if batch.standing.state.is_final() {
-        transaction.prepare_cached("delete from waits where run = ?")?.execute([run])?;
-        transaction.prepare_cached("delete from mail where run = ?")?.execute([run])?;
-        if let (Some((parent, place)), Some(outcome)) = (parent(transaction, run)?, &batch.standing.outcome) {
+        // Nobody can have told anything to a run that begins and ends in one batch.
+        if batch.new.is_none() || !batch.bus.is_empty() {
+            transaction.prepare_cached("delete from waits where run = ?")?.execute([run])?;
+            transaction.prepare_cached("delete from mail where run = ?")?.execute([run])?;
+        }
+        let parent = match &batch.new {
+            Some(new) => new.parent.clone(),
+            None => parent(transaction, run)?,
+        };
+        if let (Some((parent, place)), Some(outcome)) = (parent, &batch.standing.outcome) {
             put(texts, &parent, &Event::Returned { place, outcome: outcome.clone() }, done)?;
         }
     }

@@ -268,7 +268,8 @@ fn refuse(job: Job, error: &Error) {
 }
 
 fn epoch(transaction: &Transaction<'_>) -> Result<i64, Error> {
-    Ok(transaction.query_row("select value from meta where name = 'epoch'", [], |row| row.get(0))?)
+    let mut statement = transaction.prepare_cached("select value from meta where name = 'epoch'")?;
+    Ok(statement.query_row([], |row| row.get(0))?)
 }
 
 pub(super) fn text(value: &impl Serialize) -> String {
@@ -312,7 +313,7 @@ fn write(texts: &Texts<'_>, batch: &Batch) -> Result<Committed, Error> {
         return Ok(Committed::Done(Done { closed, ..Done::default() }));
     }
     if let Some(new) = &batch.new
-        && let Some(duplicate) = insert(texts, &batch.run, new, batch.at)?
+        && let Some(duplicate) = insert(texts, &batch.run, new, &Stands::After(batch), batch.at)?
     {
         return Ok(duplicate);
     }
@@ -343,36 +344,86 @@ fn write(texts: &Texts<'_>, batch: &Batch) -> Result<Committed, Error> {
     }
     let mut done = Done::default();
     for (begun, new) in &batch.begins {
-        match insert(texts, begun, new, batch.at)? {
+        match insert(texts, begun, new, &Stands::Waits(super::NO_ROOM), batch.at)? {
             None => done.begun.push(begun.clone()),
             Some(Committed::Gathered(gathered)) => done.gathered.push(gathered),
             Some(Committed::Done(_) | Committed::Duplicate { .. }) => {}
         }
     }
-    let standing = &batch.standing;
-    let ended_at = standing.state.is_final().then_some(batch.at.0);
-    transaction
-        .prepare_cached(
-            "update runs set state = ?2, reason = ?3, wake_at = ?4, ended_at = coalesce(ended_at, ?5),
-             outcome = coalesce(outcome, ?6), answer = coalesce(answer, ?7), begun_at = coalesce(begun_at, ?8),
-             start = case when ?9 then null else start end where id = ?1",
-        )?
-        .execute(params![
-            run,
-            standing.state.name(),
-            standing.reason,
-            standing.wake_at.map(|at| at.0),
-            ended_at,
-            texts.keep_any(run, standing.outcome.as_ref())?,
-            texts.keep_any(run, batch.answer.as_ref())?,
-            batch.begun_at.map(|at| at.0),
-            !batch.rows.is_empty(),
-        ])?;
-    if batch.new.is_none() && (batch.begun_at.is_some() || standing.state.is_final()) {
+    if batch.new.is_none() {
+        let columns = Columns::after(texts, batch)?;
+        transaction
+            .prepare_cached(
+                "update runs set state = ?2, reason = ?3, wake_at = ?4, ended_at = coalesce(ended_at, ?5),
+                 outcome = coalesce(outcome, ?6), answer = coalesce(answer, ?7), begun_at = coalesce(begun_at, ?8),
+                 start = case when ?9 then null else start end where id = ?1",
+            )?
+            .execute(params![
+                run,
+                columns.state,
+                columns.reason,
+                columns.wake_at,
+                columns.ended_at,
+                columns.outcome,
+                columns.answer,
+                columns.begun_at,
+                !batch.rows.is_empty(),
+            ])?;
+    }
+    if batch.new.is_none() && (batch.begun_at.is_some() || batch.standing.state.is_final()) {
         gather::forget(transaction, &batch.run)?;
     }
     told::tell(texts, batch, &mut done)?;
     Ok(Committed::Done(done))
+}
+
+/// How a run stands that is added.
+pub(super) enum Stands<'a> {
+    /// It waits, for what is said.
+    Waits(&'a str),
+    /// As its first batch says.
+    After(&'a Batch),
+}
+
+/// What the row of a run says of how it stands.
+struct Columns<'a> {
+    state: &'static str,
+    reason: Option<&'a str>,
+    wake_at: Option<i64>,
+    ended_at: Option<i64>,
+    outcome: Option<Cow<'static, str>>,
+    answer: Option<Cow<'static, str>>,
+    begun_at: Option<i64>,
+}
+
+impl<'a> Columns<'a> {
+    fn after(texts: &Texts<'_>, batch: &'a Batch) -> Result<Self, Error> {
+        let (run, standing) = (batch.run.as_str(), &batch.standing);
+        Ok(Self {
+            state: standing.state.name(),
+            reason: standing.reason.as_deref(),
+            wake_at: standing.wake_at.map(|at| at.0),
+            ended_at: standing.state.is_final().then_some(batch.at.0),
+            outcome: texts.keep_any(run, standing.outcome.as_ref())?,
+            answer: texts.keep_any(run, batch.answer.as_ref())?,
+            begun_at: batch.begun_at.map(|at| at.0),
+        })
+    }
+
+    fn of(texts: &Texts<'_>, stands: &Stands<'a>) -> Result<Self, Error> {
+        match stands {
+            Stands::After(batch) => Self::after(texts, batch),
+            Stands::Waits(reason) => Ok(Self {
+                state: RunState::Waiting.name(),
+                reason: Some(reason),
+                wake_at: None,
+                ended_at: None,
+                outcome: None,
+                answer: None,
+                begun_at: None,
+            }),
+        }
+    }
 }
 
 fn keep(transaction: &Transaction<'_>, notes: &[Note]) -> Result<(), Error> {
@@ -399,7 +450,13 @@ fn settle(transaction: &Transaction<'_>, letter: i64, how: &str) -> Result<(), E
 }
 
 /// Adds a run, unless its event or itself is known, or the event goes into a run that gathers.
-fn insert(texts: &Texts<'_>, run: &RunId, new: &NewRun, at: Instant) -> Result<Option<Committed>, Error> {
+fn insert(
+    texts: &Texts<'_>,
+    run: &RunId,
+    new: &NewRun,
+    stands: &Stands<'_>,
+    at: Instant,
+) -> Result<Option<Committed>, Error> {
     let transaction = texts.transaction;
     keep(transaction, &new.notes)?;
     if let (Some(gather), Some(start)) = (&new.gather, &new.queued) {
@@ -410,41 +467,50 @@ fn insert(texts: &Texts<'_>, run: &RunId, new: &NewRun, at: Instant) -> Result<O
     {
         return Ok(Some(duplicate));
     }
-    let added = insert_run(texts, run, new, super::NO_ROOM, at)?;
+    let added = insert_run(texts, run, new, stands, at)?;
     let known = || Committed::Duplicate { run: run.clone(), body: SameBody::Yes };
     Ok((added == 0).then(known))
 }
 
-/// Adds a run, unless it is known; one that does not begin at once waits for what is said. Says how many were added.
+/// Adds a run, unless it is known. Says how many were added.
 pub(super) fn insert_run(
     texts: &Texts<'_>,
     run: &RunId,
     new: &NewRun,
-    waits: &str,
+    stands: &Stands<'_>,
     at: Instant,
 ) -> Result<usize, Error> {
     let parent = new.parent.as_ref().map(|(run, place)| text(&(run, place)));
-    let state = if new.queued.is_some() { RunState::Waiting.name() } else { "" };
-    let reason = new.queued.as_ref().map(|_| waits);
+    let columns = Columns::of(texts, stands)?;
+    let start = match stands {
+        Stands::After(batch) if !batch.rows.is_empty() => None,
+        Stands::After(_) | Stands::Waits(_) => new.queued.as_ref(),
+    };
     let added = texts
         .transaction
         .prepare_cached(
             "insert or ignore into runs
-             (id, flow, plan, started_by, state, reason, started_at, start, gate, gate_scope, parent)
-             values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             (id, flow, plan, started_by, state, reason, started_at, start, gate, gate_scope, parent,
+              wake_at, ended_at, outcome, answer, begun_at)
+             values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             run.as_str(),
             new.flow,
             new.plan,
             new.trigger,
-            state,
-            reason,
+            columns.state,
+            columns.reason,
             at.0,
-            texts.keep_any(run.as_str(), new.queued.as_ref())?,
+            texts.keep_any(run.as_str(), start)?,
             new.gate.as_ref().map(text),
             new.gate.as_ref().map(|gate| &gate.scope),
             parent,
+            columns.wake_at,
+            columns.ended_at,
+            columns.outcome,
+            columns.answer,
+            columns.begun_at,
         ])?;
     Ok(added)
 }

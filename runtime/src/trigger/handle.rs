@@ -23,7 +23,8 @@ use super::{
     route::{Entry, Listener, Table},
 };
 use crate::{
-    engine::{Accepted, Answer, Engine, Newness, RunId, RunState, Share, Submission, SubmitError},
+    engine::{Accepted, Answer, Engine, Newness, RunState, Share, Submission, SubmitError},
+    machine,
     observe::{Trace, name::TRACEPARENT},
     timer::Clock,
 };
@@ -99,7 +100,7 @@ impl Desk {
         };
         let runs = self.submit(wanted, trace).await?;
         match runs.as_slice() {
-            [run] if responds => Ok(self.respond(run).await),
+            [accepted] if responds => Ok(self.respond(accepted).await),
             runs => {
                 let told = || problem::accepted(StatusCode::ACCEPTED, &texts(runs));
                 Ok(taken.map_or_else(told, problem::empty_response))
@@ -114,7 +115,7 @@ impl Desk {
 
     /// Starts runs, all at once, so that they can be written together. What is on disk stays there when another one is not
     /// accepted; the sender tries again, and keys tell what is known.
-    async fn submit(&self, wanted: Vec<Wanted>, trace: Option<Trace>) -> Result<Vec<RunId>, Problem> {
+    async fn submit(&self, wanted: Vec<Wanted>, trace: Option<Trace>) -> Result<Vec<Accepted>, Problem> {
         let submissions = wanted.into_iter().map(|wanted| {
             self.engine.submit(Submission {
                 flow: wanted.plan.flow.clone(),
@@ -131,45 +132,42 @@ impl Desk {
         let (mut runs, mut conflicts, mut problem) = (Vec::new(), Vec::new(), None);
         for outcome in join_all(submissions).await {
             match outcome {
-                Ok(Accepted { run, is_new }) => {
-                    match is_new {
+                Ok(accepted) => {
+                    match accepted.is_new {
                         Newness::New => self.counters.accepted(),
                         Newness::Duplicate => self.counters.duplicate(),
                     }
-                    runs.push(run);
+                    runs.push(accepted);
                 }
-                Err(SubmitError::Conflict { run }) => conflicts.push(run),
+                Err(SubmitError::Conflict { run }) => conflicts.push(run.to_string()),
                 Err(error) => problem = problem.or(Some(refused(&error))),
             }
         }
         match problem {
             Some(problem) => Err(problem),
             None if conflicts.is_empty() => Ok(runs),
-            None => Err(Problem::conflict(texts(&conflicts))),
+            None => Err(Problem::conflict(conflicts)),
         }
     }
 
     /// What `respond` says. The run's id takes its place when the run says nothing, waits for a person, or takes too long.
-    async fn respond(&self, run: &RunId) -> Response {
-        let mut stopping = self.stopping.clone();
+    async fn respond(&self, accepted: &Accepted) -> Response {
+        if let Some(response) = &accepted.answer {
+            return responded(response);
+        }
+        let (run, mut stopping) = (&accepted.run, self.stopping.clone());
         let answer = tokio::select! {
             answer = tokio::time::timeout(self.answer_time, self.engine.answer(run)) => answer.ok(),
             _ = stopping.wait_for(|stopping| *stopping) => None,
         };
         match answer {
-            Some(Ok(Answer::Responded(response))) => {
-                let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-                match response.body {
-                    Some(body) => json_response(status, &body.to_json()),
-                    None => problem::empty_response(status),
-                }
-            }
+            Some(Ok(Answer::Responded(response))) => responded(&response),
             Some(Ok(Answer::Ended(summary))) if matches!(summary.state, RunState::Failed | RunState::Cancelled) => {
                 let body =
                     json!({ "error": summary.state.name(), "message": "the run ended without an answer", "run": run });
                 json_response(StatusCode::INTERNAL_SERVER_ERROR, &body)
             }
-            _ => problem::accepted(StatusCode::ACCEPTED, &texts(std::slice::from_ref(run))),
+            _ => problem::accepted(StatusCode::ACCEPTED, &texts(std::slice::from_ref(accepted))),
         }
     }
 }
@@ -195,8 +193,17 @@ fn responds(wanted: &Wanted) -> bool {
     !gathers && wanted.plan.graph.node_weights().any(|node| matches!(node.kind, NodeKind::Respond { .. }))
 }
 
-fn texts(runs: &[RunId]) -> Vec<String> {
-    runs.iter().map(ToString::to_string).collect()
+fn texts(runs: &[Accepted]) -> Vec<String> {
+    runs.iter().map(|accepted| accepted.run.to_string()).collect()
+}
+
+/// What a flow answers its caller.
+fn responded(answer: &machine::Response) -> Response {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    match &answer.body {
+        Some(body) => json_response(status, &body.to_json()),
+        None => problem::empty_response(status),
+    }
 }
 
 fn refused(error: &SubmitError) -> Problem {

@@ -1,16 +1,19 @@
 //! What each kind of node does, and what comes of failures.
 
+use std::sync::Arc;
+
 use flow_model::{
     expr::{BinaryOp, Expr, Pattern, Slot},
     failure::ErrorKind,
     plan::{Backoff, ForOnError, NodeKind, ParallelOnError, Retry},
     schema::{KeySource, OperationCall},
-    units::Millis,
+    units::{Instant, Millis},
     value::Value,
 };
 use flow_runtime::{
     connector::Reached,
-    machine::{Decision, Event, Outcome, Record, Repeat, Response, Status},
+    eval::Library,
+    machine::{self, Decision, Event, Outcome, Record, Repeat, Response, Said, Status},
 };
 
 use crate::support::{
@@ -282,6 +285,19 @@ fn sleep_waits_for_a_duration_or_until_a_time() {
     assert_eq!(play.fire(), Millis::seconds(5));
     assert_eq!(play.fire(), Millis(5001), "a fraction of a millisecond is waited for");
     assert_eq!(play.value(), Value::Int(1));
+}
+
+#[test]
+fn an_answer_of_null_has_no_body_and_its_run_goes_on_from_its_journal() {
+    let plan = plan(&[], vec![respond(200, Expr::Literal(Value::Null)), step("a", "read", 1), end(get(1))]);
+    let play = Play::start(plan.clone(), Value::Null);
+    let answer = Record::Responded(Response { status: 200, body: None });
+    assert_eq!(play.records()[0], &answer);
+    let json = serde_json::to_string(&play.said).unwrap();
+    let said: Vec<(Instant, Said)> = serde_json::from_str(&json).unwrap();
+    let entries = said.iter().map(|(at, said)| (*at, said));
+    let replayed = machine::replay(play::RUN, Arc::new(plan), Library::default(), entries).unwrap();
+    assert_eq!(replayed.calls(), play.machine.calls());
 }
 
 #[test]
