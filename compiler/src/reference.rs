@@ -104,6 +104,9 @@ pub struct TriggerReference {
     pub doc: String,
     /// The type of what it brings.
     pub payload: String,
+    /// What a flow tells it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parameters: Vec<Parameter>,
     /// Whether the connector says how it is verified.
     pub verified: bool,
 }
@@ -151,6 +154,7 @@ fn of(connector: &Connector, known: &query::Known<'_>) -> Reference {
                 name: name.clone(),
                 doc: trigger.doc.clone(),
                 payload: trigger.payload.to_string(),
+                parameters: trigger.poll.as_ref().map(|poll| parameters(&poll.params)).unwrap_or_default(),
                 verified: trigger.verify.is_some(),
             })
             .collect(),
@@ -284,7 +288,9 @@ impl Reference {
             page.push_str("\n## Triggers\n");
         }
         for trigger in &self.triggers {
-            let _ = write!(page, "\n### {}\n\nBrings `{}`. ", trigger.name, trigger.payload);
+            let told: Vec<String> = trigger.parameters.iter().map(|one| format!("{}: {}", one.name, one.ty)).collect();
+            let told = if told.is_empty() { String::new() } else { format!("({})", told.join(", ")) };
+            let _ = write!(page, "\n### {}{told}\n\nBrings `{}`. ", trigger.name, trigger.payload);
             page.push_str(match trigger.verified {
                 true => "The connector says how it is verified.\n",
                 false => "The flow says with `verify:` how it is verified.\n",

@@ -15,7 +15,7 @@ use matcher::Matcher;
 
 use crate::{
     problem::{Edit, Problem, ProblemKind},
-    scan::Scan,
+    scan::{HOLE, Scan},
     token::{ITEMS, Token, TokenKind, closer, closes, is_pair, opens},
 };
 
@@ -162,8 +162,27 @@ fn report(source: &str, scan: &mut Scan, changes: &[Change]) {
             });
         }
     });
+    edits.retain_mut(|edit| make_room(scan, edit));
     // A bracket that is put in stands before whatever is repaired at its place.
     scan.edits.append(&mut edits);
     scan.edits.sort_by_key(|edit| (edit.start, edit.end));
     scan.problems.append(&mut problems);
+}
+
+/// Keeps the change of a bracket and what was taken out before apart, and says whether the change is still needed. A
+/// hole ends where a bracket is put in; what else has other text in its place stays whole, and the bracket follows it.
+fn make_room(scan: &mut Scan, edit: &mut Edit) -> bool {
+    let before = scan.edits.partition_point(|old| old.start < edit.end.max(edit.start + 1));
+    let Some(old) = before.checked_sub(1).and_then(|last| scan.edits.get_mut(last)) else { return true };
+    if edit.start < edit.end {
+        return old.end <= edit.start;
+    }
+    if old.start < edit.start && edit.start < old.end {
+        let tokens = scan.tokens.partition_point(|token| token.end <= edit.start);
+        match scan.tokens.get(..tokens).and_then(|tokens| tokens.last()) {
+            Some(last) if old.text == HOLE && last.end > old.start => old.end = last.end,
+            _ => *edit = Edit { start: old.end, end: old.end, text: std::mem::take(&mut edit.text) },
+        }
+    }
+    true
 }

@@ -640,6 +640,12 @@ pub enum TriggerKind {
         connection: String,
         /// The trigger's name in the connector.
         trigger: String,
+        /// The values of its parameters, in their order. They see nothing of a run.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        args: Vec<Expr>,
+        /// Those that the flow gives, as text: which list is read, for people and for how far it was read.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        told: String,
         /// How often.
         every: Millis,
     },

@@ -365,7 +365,10 @@ pub struct WebhookTrigger {
 /// How events are found by reading a list again and again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Poll {
-    /// Lists what there is. It sees in slot 0 how far was read, null at first.
+    /// What a flow says of what it wants: `on drive.files.created(folder: "…")`.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub params: IndexMap<String, Field>,
+    /// Lists what there is. It sees in slot 0 how far was read, null at first, and the parameters in those after it.
     pub call: OperationCall,
     /// What grows from item to item: over [`Ambient::Item`](crate::expr::Ambient::Item).
     pub cursor: Expr,

@@ -23,7 +23,7 @@ use super::{
     process::{Serving, flowc, run, runs},
 };
 
-const PROGRAM: &str = r#"connector crm {
+const CONNECTOR: &str = r#"connector crm {
   http { base: "https://crm.example.com" }
 
   record Contact {
@@ -31,14 +31,14 @@ const PROGRAM: &str = r#"connector crm {
     updated_at: Timestamp @unix
   }
 
-  operation contacts.list(since: Timestamp? @unix) -> Stream<Contact> {
+  operation contacts.list(since: Timestamp? @unix, segment: String?) -> Stream<Contact> {
     effect:  read
-    request: GET "/contacts" { query: { since } }
+    request: GET "/contacts" { query: { since, segment } }
     page:    cursor(next: body.next, into: query.after, items: body.contacts)
   }
 
-  trigger contact.created as Contact {
-    poll:    contacts.list(since: since)
+  trigger contact.created(segment: String?) as Contact {
+    poll:    contacts.list(since: since, segment: segment)
     cursor:  .updated_at
     overlap: 1m
     first:   start
@@ -47,10 +47,26 @@ const PROGRAM: &str = r#"connector crm {
 }
 
 connection sales = crm { base_url: env("CRM_URL") }
+"#;
 
+const FOLLOW: &str = "
 flow follow {
   on sales.contact.created as contact { every: 1s }
   return contact.id
+}
+";
+
+/// One flow that reads two lists, and another that reads the first of them for itself.
+const SEGMENTS: &str = r#"
+flow north_and_south {
+  on sales.contact.created(segment: "north") as contact { every: 1s }
+  on sales.contact.created(segment: env("SECOND")) as contact { every: 1s }
+  return contact.id
+}
+
+flow north_again {
+  on sales.contact.created(segment: "north") as contact { every: 1s }
+  return "again {contact.id}"
 }
 "#;
 
@@ -76,7 +92,9 @@ async fn contacts(State(shared): State<Shared>, uri: Uri) -> Response {
     if known.fails {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
-    let mut found: Vec<(i64, String)> = known.contacts.iter().map(|(id, at)| (*at, id.clone())).collect();
+    let segment = asked.get("segment").map_or("", String::as_str);
+    let contacts = known.contacts.iter().filter(|(id, _)| id.starts_with(segment));
+    let mut found: Vec<(i64, String)> = contacts.map(|(id, at)| (*at, id.clone())).collect();
     found.retain(|(at, _)| since.is_none_or(|since| *at >= since));
     found.sort();
     found.reverse();
@@ -95,19 +113,19 @@ struct Project {
 }
 
 impl Project {
-    async fn new() -> Self {
+    async fn new(flows: &str) -> Self {
         let (folder, known) = (TempDir::new().unwrap(), Shared::default());
         let router = Router::new().route("/contacts", get(contacts)).with_state(Arc::clone(&known));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await });
-        fs::write(folder.path().join("main.flow"), PROGRAM).unwrap();
+        fs::write(folder.path().join("main.flow"), format!("{CONNECTOR}{flows}")).unwrap();
         Self { folder, address, known }
     }
 
     fn serve(&self) -> Serving {
         let mut command: Command = flowc();
-        command.current_dir(self.folder.path()).env("CRM_URL", &self.address);
+        command.current_dir(self.folder.path()).env("CRM_URL", &self.address).env("SECOND", "south");
         Serving::start(command.args(["serve", ".", "--listen", "127.0.0.1:0"]))
     }
 
@@ -142,7 +160,7 @@ impl Project {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_listed_starts_one_run_each_over_kills_and_failures() {
-    let project = Project::new().await;
+    let project = Project::new(FOLLOW).await;
     for (id, at) in [("a", 1_700_000_000), ("b", 1_700_000_000), ("c", 1_700_000_030)] {
         project.add(id, at);
     }
@@ -199,4 +217,19 @@ async fn what_is_listed_starts_one_run_each_over_kills_and_failures() {
     project.known.lock().unwrap().fails = false;
     let ids: Vec<&str> = ids.iter().copied().chain(["after"]).collect();
     project.starts(&ids).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_list_that_a_flow_names_is_read_for_itself() {
+    let project = Project::new(SEGMENTS).await;
+    project.add("north 1", 1_700_000_500);
+    project.add("south 1", 1_700_000_000);
+    let serving = project.serve();
+    project.starts(&["north 1", "south 1", "again north 1"]).await;
+    serving.kill();
+    // The list of the south goes on where it was, far behind the others.
+    project.add("north 2", 1_700_000_600);
+    project.add("south 2", 1_700_000_010);
+    let _serving = project.serve();
+    project.starts(&["north 1", "south 1", "again north 1", "north 2", "south 2", "again north 2"]).await;
 }

@@ -77,6 +77,7 @@ pub(crate) struct WebhookTrigger {
     pub span: Span,
     pub doc: String,
     pub name: Path,
+    pub params: Vec<Field>,
     pub payload: TypeExpr,
     pub properties: Vec<Property>,
 }

@@ -226,6 +226,8 @@ pub(crate) struct Flow {
 pub(crate) struct Trigger {
     pub span: Span,
     pub source: TriggerSource,
+    /// `(folder: "inbox")`, of a connection's trigger.
+    pub args: Vec<Arg>,
     pub bind: Option<Ident>,
     pub clauses: Vec<TriggerClause>,
 }

@@ -255,7 +255,8 @@ impl<'a> Needs<'a> {
             TriggerKind::Event { events, .. } => {
                 events.iter().for_each(|event| self.ty(&Type::Named(event.clone())));
             }
-            TriggerKind::Every(_) | TriggerKind::Cron { .. } | TriggerKind::File { .. } | TriggerKind::Poll { .. } => {}
+            TriggerKind::Poll { args, .. } => args.iter().for_each(|arg| self.expr(arg)),
+            TriggerKind::Every(_) | TriggerKind::Cron { .. } | TriggerKind::File { .. } => {}
         }
     }
 

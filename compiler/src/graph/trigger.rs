@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use flow_model::{
     diagnostic::{Code, Diagnostic, Edit},
-    expr::{Ambient, Expr, Slot},
+    expr::{Ambient, Descend, Expr, Slot},
     plan::{Concurrency, Dedupe, Trigger, TriggerKind},
     schema::{Rate, VerifyCall},
     span::Span,
@@ -17,11 +17,12 @@ use flow_model::{
 };
 use indexmap::IndexMap;
 
-use super::{lower::Lowering, schedule};
+use super::{lower::Lowering, schedule, step::wire};
 use crate::{
     ast::{self, Ident, TriggerClause, TriggerClauseValue, TriggerSource},
+    facts::words,
     names::{duplicate, fits, literal, similar, unknown},
-    types::{Binding, Kind, Want, holds_secret, join, listed},
+    types::{Binding, Callee, Kind, Parameter, Want, argument_left_out, holds_secret, join, listed},
 };
 
 /// How long the keys of events are remembered when nothing is said.
@@ -69,6 +70,14 @@ impl Lowering<'_> {
                 bound.push(Bound { name: one.bind.as_ref(), payload: Type::Unknown });
                 continue;
             };
+            if let Some(first) = triggers.iter().position(|first: &Trigger| same(&first.kind, &trigger.kind)) {
+                let first = written.get(first).map_or(one.span, |first| first.span);
+                self.el.problems.push(
+                    Diagnostic::new(Code::E0411, "this starts the flow already", one.span, "again")
+                        .label(first, "first here")
+                        .help("leave one out: what happens once starts one run of a flow"),
+                );
+            }
             triggers.push(trigger);
             bound.push(Bound { name: one.bind.as_ref(), payload });
         }
@@ -373,15 +382,68 @@ impl Lowering<'_> {
             });
             return None;
         };
+        let declared = info.ast.triggers.iter().find(|declared| declared.name.text() == name);
+        let called = Callee {
+            name: format!("`{}`", path.text()),
+            span: path.span(),
+            declared: declared.map(|declared| declared.name.span()),
+        };
         if let Some(poll) = &trigger.poll {
-            let kind = TriggerKind::Poll { connection: root.text.clone(), trigger: name, every: poll.every };
+            let (args, told) = self.told(&called, written, &poll.params, declared);
+            let (connection, every) = (root.text.clone(), poll.every);
+            let kind = TriggerKind::Poll { connection, trigger: name, args, told, every };
             return Some((kind, trigger.payload.clone(), None, &POLL));
         }
-        let _ = written;
+        if !written.args.is_empty() {
+            self.el.bind_arguments(&called, path.span(), &written.args, &IndexMap::new());
+        }
         let dedupe = trigger.dedupe.clone().map(|key| Dedupe { key, window: WINDOW });
         let kind =
             TriggerKind::Webhook { connection: root.text.clone(), trigger: name, verify: trigger.verify.clone() };
         Some((kind, trigger.payload.clone(), dedupe, &WEBHOOK))
+    }
+
+    /// What a flow tells a trigger that polls, all of it and what is given as text: known before any run, and no secret, since
+    /// how far was read is kept by it.
+    fn told(
+        &mut self,
+        called: &Callee,
+        written: &ast::Trigger,
+        fields: &IndexMap<String, Field>,
+        declared: Option<&ast::WebhookTrigger>,
+    ) -> (Vec<Expr>, String) {
+        let span =
+            |name: &String| declared?.params.iter().find(|param| param.name.text == *name).map(|param| param.name.span);
+        let params: IndexMap<String, Parameter> =
+            fields.iter().map(|(name, field)| (name.clone(), Parameter::of(field, span(name)))).collect();
+        let Some(given) = self.el.bind_arguments(called, called.span, &written.args, &params) else {
+            return Default::default();
+        };
+        let (mut values, mut told) = (Vec::new(), Vec::new());
+        for (((name, param), field), arg) in params.iter().zip(fields.values()).zip(given) {
+            let Some(arg) = arg else {
+                values.push(argument_left_out(field));
+                continue;
+            };
+            let value = self.el.argument(name, param, arg);
+            if holds_secret(&self.el.names.types, &param.ty) {
+                self.secret(arg.value.span, "a trigger is told no secret");
+            }
+            if sees_a_run(&value) {
+                self.el.problems.push(
+                    Diagnostic::new(
+                        Code::E0411,
+                        format!("`{name}` is known before any run"),
+                        arg.value.span,
+                        "known in a run alone",
+                    )
+                    .help("write it as it is, or name a constant or `env(\"NAME\")`"),
+                );
+            }
+            told.push(format!("{name}: {}", words(&value, &BTreeMap::new())));
+            values.push(wire(&self.el.names.types, name, field, value));
+        }
+        (values, told.join(", "))
     }
 
     /// The clauses by name; those that do not suit the trigger are reported.
@@ -630,4 +692,29 @@ impl Lowering<'_> {
             key.replace("NAME", name)
         )));
     }
+}
+
+/// Says whether two triggers of a flow tell of the same thing. Two requests of one path are reported where routes are looked at.
+fn same(first: &TriggerKind, second: &TriggerKind) -> bool {
+    let told = |kind: &TriggerKind| match kind {
+        TriggerKind::Webhook { connection, trigger, .. } => Some((connection.clone(), trigger.clone(), String::new())),
+        TriggerKind::Poll { connection, trigger, told, .. } => {
+            Some((connection.clone(), trigger.clone(), told.clone()))
+        }
+        _ => None,
+    };
+    match (told(first), told(second)) {
+        (Some(first), Some(second)) => first == second,
+        _ => !matches!(first, TriggerKind::Http { .. }) && first == second,
+    }
+}
+
+/// Says whether a value is another one in each run.
+fn sees_a_run(value: &Expr) -> bool {
+    let mut found = false;
+    value.clone().each_mut(&mut |part| {
+        found |= matches!(part, Expr::Slot(_) | Expr::Ambient(_));
+        Descend::Yes
+    });
+    found
 }

@@ -157,6 +157,7 @@ fn connector<'a>(declared: &'a Connector, visitor: &mut impl Visitor<'a>) {
         operation.body.iter().for_each(|body| block(body, visitor));
     }
     for webhook in &declared.triggers {
+        params(&webhook.params, visitor);
         ty(&webhook.payload, visitor);
         properties(&webhook.properties, visitor);
     }
@@ -230,6 +231,7 @@ fn trigger<'a>(declared: &'a Trigger, visitor: &mut impl Visitor<'a>) {
         TriggerSource::Every(period) => expr(period, visitor),
         TriggerSource::Connection(path) => visitor.trigger(path),
     }
+    args(&declared.args, visitor);
     if let Some(bind) = &declared.bind {
         visitor.binding(bind);
     }

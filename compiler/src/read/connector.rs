@@ -51,6 +51,7 @@ impl Reader<'_> {
                     span: reader.span(member),
                     doc,
                     name: reader.path(member.child(Kind::Path)?)?,
+                    params: reader.params(member),
                     payload: reader.type_or_missing(member),
                     properties: reader.properties_below(member),
                 }),

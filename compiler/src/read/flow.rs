@@ -27,6 +27,7 @@ impl Reader<'_> {
 
     fn trigger(&mut self, node: Node<'_>) -> Option<ast::Trigger> {
         let mut source = None;
+        let mut args = Vec::new();
         let mut bind = None;
         let mut clauses = Vec::new();
         for part in node.children() {
@@ -40,10 +41,7 @@ impl Reader<'_> {
                     source = Some(ast::TriggerSource::Every(self.literal(duration, Sign::None)));
                 }
                 Kind::OnConnection => {
-                    if let Some(args) = part.child(Kind::Args) {
-                        let span = self.span(args);
-                        self.later(span, "a trigger with arguments");
-                    }
+                    args.extend(part.child(Kind::Args).map(|found| self.args(found)).into_iter().flatten());
                     source = Some(ast::TriggerSource::Connection(self.path(part.child(Kind::Path)?)?));
                 }
                 Kind::OnCron => {
@@ -74,7 +72,7 @@ impl Reader<'_> {
                 _ => {}
             }
         }
-        Some(ast::Trigger { span: self.span(node), source: source?, bind, clauses })
+        Some(ast::Trigger { span: self.span(node), source: source?, args, bind, clauses })
     }
 
     fn trigger_clause(&mut self, node: Node<'_>) -> Option<ast::TriggerClause> {

@@ -1,11 +1,11 @@
 //! Which operation lists what has happened, and how far was it read?
 //!
-//! In: `trigger name as Type { poll: …, cursor: …, overlap: …, granularity: …, first: …, dedupe: …, every: … }`. Out: the whole
+//! In: `trigger name(folder: String) as Type { poll: …, cursor: …, overlap: …, granularity: …, first: …, dedupe: …, every: … }`. Out: the whole
 //! trigger.
 
 use flow_model::{
-    diagnostic::Diagnostic,
-    expr::{Ambient, Expr},
+    diagnostic::{Code, Diagnostic},
+    expr::{Ambient, Descend, Expr, Slot},
     schema::{First, Poll, WebhookTrigger},
     ty::{Field, Format, Type, TypeDef},
     units::Millis,
@@ -78,23 +78,35 @@ pub(super) fn poll(
     let format = cursor.as_ref().and_then(|(expr, _)| format(context, &trigger.payload, expr));
     let since = cursor.as_ref().map_or(Type::Unknown, |(_, ty)| ty.clone());
     let since = Field { format, ..Field::of(since.optional()) };
-    let sees = IndexMap::from([("since".to_owned(), since)]);
-    let call = section.expr("poll", problems).and_then(|written| {
+    let params = context.names.params(&written.params, Some(context.connector), problems);
+    if let Some(other) = written.params.iter().find(|param| param.name.text == "since") {
+        let help = "choose another name: `since` is how far was read";
+        let problem = Diagnostic::new(Code::E0203, "`since` has a meaning here", other.name.span, "can't be declared");
+        problems.push(problem.help(help));
+    }
+    let mut sees = IndexMap::from([("since".to_owned(), since)]);
+    sees.extend(params.clone());
+    let call = section.expr("poll", problems).and_then(|listing| {
         let mut template = Template::over(context, &sees, "`since`, how far was read, is known here: null at first");
         let example = "contacts.list(updated_since: since)";
-        let call = operation_call(context, &mut template, "poll", written, example, problems);
+        let call = operation_call(context, &mut template, "poll", listing, example, problems);
         template.finish(problems);
         let (call, operation) = call?;
+        for (index, param) in (1..).zip(&written.params) {
+            if param.name.text != "since" && !call.args.iter().any(|arg| mentions(arg, Slot(index))) {
+                problems.push(goes_nowhere(written, param, "give it to the operation that lists, or leave it out"));
+            }
+        }
         let gives = match &operation.result {
             Type::List(item) | Type::Stream(item) => Some(&**item),
             _ => None,
         };
         if !reads(context, &call.operation) {
             let help = "name an operation whose effect is `read`: it is called again and again";
-            problems.push(wrong_value("poll", written.span, "does more than read", help));
+            problems.push(wrong_value("poll", listing.span, "does more than read", help));
         } else if gives != Some(&trigger.payload) {
             let help = format!("name an operation that gives a `List<{0}>` or a `Stream<{0}>`", trigger.payload);
-            problems.push(wrong_value("poll", written.span, &format!("gives `{}`", operation.result), &help));
+            problems.push(wrong_value("poll", listing.span, &format!("gives `{}`", operation.result), &help));
         }
         Some(call)
     });
@@ -102,9 +114,25 @@ pub(super) fn poll(
         let time = |found: Option<(Millis, _)>| found.map_or(Millis(0), |(time, _)| time);
         let (overlap, granularity) = (time(overlap), time(granularity));
         let first = first.unwrap_or(First::Now);
-        trigger.poll = Some(Poll { call, cursor, ty, format, overlap, granularity, first, every });
+        trigger.poll = Some(Poll { params, call, cursor, ty, format, overlap, granularity, first, every });
     }
     trigger
+}
+
+/// Says whether an expression reads a slot.
+fn mentions(expr: &Expr, slot: Slot) -> bool {
+    let mut found = false;
+    expr.clone().each_mut(&mut |part| {
+        found |= *part == Expr::Slot(slot);
+        Descend::Yes
+    });
+    found
+}
+
+/// The problem of a parameter that changes nothing.
+pub(super) fn goes_nowhere(written: &ast::WebhookTrigger, param: &ast::Field, help: &str) -> Diagnostic {
+    let message = format!("the parameter `{}` of the trigger `{}` goes nowhere", param.name.text, written.name.text());
+    Diagnostic::new(Code::E0507, message, param.name.span, "changes nothing").help(help)
 }
 
 /// Says whether an operation is declared to read and no more. Effects are read after triggers are, so it is looked for where it

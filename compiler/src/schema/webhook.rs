@@ -7,7 +7,7 @@ use flow_model::{diagnostic::Diagnostic, expr::Ambient, schema::WebhookTrigger, 
 
 use super::{
     Context, Section,
-    poll::poll,
+    poll::{goes_nowhere, poll},
     section::{texts, wrong_value},
     template::over_answer,
     verification::verify_call,
@@ -31,6 +31,8 @@ pub(super) fn webhook(
     }
     let what = format!("the trigger `{}`", written.name.text());
     let section = Section::new(what, written.name.span(), &written.properties, &PROPERTIES, problems);
+    let help = "a system sends what it sends: only a trigger that polls takes parameters";
+    problems.extend(written.params.iter().map(|param| goes_nowhere(written, param, help)));
     let query = (Ambient::Query, Type::Map(Box::new(Type::String)));
     let found = section.require(
         "webhook",

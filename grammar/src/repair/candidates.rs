@@ -248,7 +248,8 @@ impl Place<'_, '_> {
             }
             "=>" => self.replace(at, "->", instead("->"), at + 1),
             "->" => self.replace(at, "=>", instead("=>"), at + 1),
-            "," if !self.expects_value() => {
+            // Without the comma, a name that is missing before it would be the one that follows.
+            "," if !self.expects_value() && at.checked_sub(1).is_none_or(|before| self.text(before) != ".") => {
                 let Some(token) = self.token(at) else { return };
                 let edit = Edit { start: token.start, end: token.end, text: String::new() };
                 self.add(vec![edit], at, ProblemKind::Unexpected, (token.start, token.end));

@@ -20,6 +20,7 @@ mod payload;
 mod perform;
 mod redirect;
 mod request;
+mod rows;
 mod sign;
 mod table;
 mod template;
@@ -47,6 +48,8 @@ pub use self::{
     hook::{Hook, Lost as LostHook, Registered, Repeats},
     native::{NativeCall, NativeFailure, NativeOperation, NativeTable},
     perform::{Connectors, LONGEST_ANSWER},
+    rows::{CsvRow, CsvRows},
+    table::typed as from_text,
 };
 
 /// One attempt of a step, as data.

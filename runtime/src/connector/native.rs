@@ -31,6 +31,12 @@ pub trait NativeOperation: Send + Sync {
     /// # Errors
     /// Why there is no result. A plain [`Failure`] converts: it counts as the system's answer.
     async fn call(&self, call: NativeCall<'_>) -> Result<Value, NativeFailure>;
+
+    /// The settings that are kept as secrets and that the result shows nevertheless, because it is of no use without: the
+    /// name of a key in a signed URL, say, and never the key. Everything else that is secret is taken out of results.
+    fn shows(&self) -> &'static [&'static str] {
+        &[]
+    }
 }
 
 /// A call of a native operation.

@@ -137,7 +137,7 @@ impl Performer for Connectors {
             let failure = redactor.failure(failure);
             Failure { message: shorten(&failure.message), ..failure }
         };
-        let outcome = attempt.outcome.map(|value| redactor.value(value)).map_err(clean);
+        let outcome = attempt.outcome.map(|value| vault.redactor_of_results().value(value)).map_err(clean);
         Attempt { outcome, ..attempt }
     }
 }
@@ -450,6 +450,9 @@ impl Connectors {
                 return never(failure);
             }
         }
+        for name in shown(code.shows(), &config) {
+            vault.show(name);
+        }
         let args = match invocation.args.iter().map(|arg| vault.reveal(arg.clone())).collect::<Result<Vec<_>, _>>() {
             Ok(args) => found.operation.params.keys().cloned().zip(args).collect::<IndexMap<_, _>>(),
             Err(failure) => return never(failure),
@@ -481,6 +484,21 @@ impl Connectors {
             }
         }
     }
+}
+
+/// The names of the secrets in these settings, but for those that another setting holds too: there it may be a credential.
+fn shown<'a>(settings: &[&str], config: &'a IndexMap<String, Value>) -> Vec<&'a str> {
+    let secrets = || {
+        config.iter().filter_map(|(setting, value)| match value {
+            Value::Secret(name) => Some((setting.as_str(), &**name)),
+            _ => None,
+        })
+    };
+    let is_elsewhere = |name: &str| secrets().any(|(setting, other)| other == name && !settings.contains(&setting));
+    secrets()
+        .filter(|(setting, name)| settings.contains(setting) && !is_elsewhere(name))
+        .map(|(_, name)| name)
+        .collect()
 }
 
 /// Reads what native code returned as the declared result.

@@ -1,7 +1,6 @@
 //! CSV and JSON lines as values, and text as the types that are expected of it.
 //!
-//! CSV is read as RFC 4180 says, with the names in the first line. Every value is text then; [`typed`] turns it into what
-//! a declared type asks for, where the text is one.
+//! Every value of CSV is text; [`typed`] turns it into what a declared type asks for, where the text is one.
 
 use flow_model::{
     boundary::{self, Limits},
@@ -11,11 +10,10 @@ use flow_model::{
 use indexmap::IndexMap;
 use serde_json::Value as Json;
 
+use super::rows::{CsvRow, CsvRows};
+
 /// How many rows a table may have.
 const MOST_ROWS: usize = 1_000_000;
-
-/// How long one value may be, in bytes.
-const MOST_CELL: usize = 1 << 20;
 
 /// Reads CSV: a list of records.
 ///
@@ -23,41 +21,17 @@ const MOST_CELL: usize = 1 << 20;
 /// Why it is not acceptable, with line and column: not UTF-8, a row with other columns, a value or a table that is too
 /// long, a name that is there twice.
 pub(super) fn csv(bytes: &[u8], separator: u8) -> Result<Value, String> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let mut reader = csv::ReaderBuilder::new().delimiter(separator).has_headers(true).from_reader(bytes);
-    let wrong = |error: csv::Error| match error.kind() {
-        csv::ErrorKind::Utf8 { pos, err } => {
-            let line = pos.as_ref().map_or(0, csv::Position::line);
-            format!("line {line}, column {}: the text is not UTF-8", err.field() + 1)
+    let (mut reader, mut rows, mut at) = (CsvRows::new(separator), Vec::new(), 0);
+    loop {
+        let (read, row) = reader.read(bytes.get(at..).unwrap_or_default())?;
+        at += read;
+        match row {
+            CsvRow::More => {}
+            CsvRow::Row(..) if rows.len() == MOST_ROWS => return Err(format!("it has more than {MOST_ROWS} rows")),
+            CsvRow::Row(_, row) => rows.push(Value::Record(row)),
+            CsvRow::End => return Ok(Value::List(rows)),
         }
-        csv::ErrorKind::UnequalLengths { pos, expected_len, len } => {
-            let line = pos.as_ref().map_or(0, csv::Position::line);
-            format!("line {line} has {len} columns, and the first line names {expected_len}")
-        }
-        _ => error.to_string(),
-    };
-    let names: Vec<String> = reader.headers().map_err(wrong)?.iter().map(str::to_owned).collect();
-    if let Some(twice) = names.iter().enumerate().find(|(at, name)| names.iter().take(*at).any(|one| one == *name)) {
-        return Err(format!("line 1: the column `{}` is there twice", twice.1));
     }
-    let mut rows = Vec::new();
-    for record in reader.records() {
-        let record = record.map_err(wrong)?;
-        let line = record.position().map_or(0, csv::Position::line);
-        if rows.len() == MOST_ROWS {
-            return Err(format!("it has more than {MOST_ROWS} rows"));
-        }
-        let mut row = IndexMap::new();
-        for (at, (name, cell)) in names.iter().zip(record.iter()).enumerate() {
-            if cell.len() > MOST_CELL || cell.contains('\0') {
-                let cause = if cell.len() > MOST_CELL { "is longer than 1 MiB" } else { "holds a NUL character" };
-                return Err(format!("line {line}, column {}: the value {cause}", at + 1));
-            }
-            row.insert(name.clone(), Value::text(cell));
-        }
-        rows.push(Value::Record(row));
-    }
-    Ok(Value::List(rows))
 }
 
 /// Reads JSON lines: one value a line, empty ones passed over.
@@ -82,7 +56,7 @@ pub(super) fn json_lines(bytes: &[u8]) -> Result<Json, String> {
 /// A value that was text in a table or in XML, as a type asks for it: numbers and truths are read, an empty text is null
 /// where null may be, and one element is a list of one where a list is asked for. What does not fit stays as it is, and
 /// the type says so.
-pub(super) fn typed(value: Value, ty: &Type, types: &Types) -> Value {
+pub fn typed(value: Value, ty: &Type, types: &Types) -> Value {
     match (ty, value) {
         (Type::Optional(_), Value::String(text)) if text.trim().is_empty() => Value::Null,
         (Type::Optional(inner), value) => typed(value, inner, types),
@@ -145,7 +119,7 @@ mod tests {
     use flow_model::ty::Field;
     use serde_json::json;
 
-    use super::*;
+    use super::{super::rows::MOST_CELL, *};
 
     #[test]
     fn rows_have_the_names_of_the_first_line_and_become_what_is_asked_for() {

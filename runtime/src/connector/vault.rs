@@ -2,7 +2,7 @@
 //! comes back.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -17,11 +17,13 @@ use crate::secret::{Redactor, SecretText, Secrets};
 pub(super) struct Vault<'a> {
     secrets: &'a dyn Secrets,
     found: Mutex<BTreeMap<String, SecretText>>,
+    /// Those that a result may show.
+    shown: Mutex<BTreeSet<String>>,
 }
 
 impl<'a> Vault<'a> {
     pub(super) fn new(secrets: &'a dyn Secrets) -> Self {
-        Self { secrets, found: Mutex::default() }
+        Self { secrets, found: Mutex::default(), shown: Mutex::default() }
     }
 
     /// The text of a secret.
@@ -68,6 +70,21 @@ impl<'a> Vault<'a> {
     pub(super) fn redactor(&self) -> Redactor {
         let mut redactor = Redactor::default();
         for (name, text) in &*self.lock() {
+            redactor.add(name, text);
+        }
+        redactor
+    }
+
+    /// Lets the result show a secret.
+    pub(super) fn show(&self, name: &str) {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+    }
+
+    /// What takes the secrets asked for so far out of a result, but for those that it may show.
+    pub(super) fn redactor_of_results(&self) -> Redactor {
+        let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut redactor = Redactor::default();
+        for (name, text) in self.lock().iter().filter(|(name, _)| !shown.contains(*name)) {
             redactor.add(name, text);
         }
         redactor

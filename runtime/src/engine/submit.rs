@@ -402,6 +402,10 @@ pub fn started_by(trigger: &Trigger) -> String {
     match &trigger.kind {
         TriggerKind::Http { method, path, .. } => format!("http {method} {path}"),
         TriggerKind::Every(every) => format!("every {every}"),
+        // What it is told is a part of which list is read.
+        TriggerKind::Poll { connection, trigger, told, .. } if !told.is_empty() => {
+            format!("{connection}.{trigger}({told})")
+        }
         TriggerKind::Webhook { connection, trigger, .. } | TriggerKind::Poll { connection, trigger, .. } => {
             format!("{connection}.{trigger}")
         }

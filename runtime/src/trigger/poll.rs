@@ -48,6 +48,7 @@ pub(super) struct Polled {
     declared: Trigger,
     connection: String,
     name: String,
+    args: Vec<Expr>,
     every: Millis,
 }
 
@@ -55,12 +56,13 @@ pub(super) struct Polled {
 pub(super) fn polled(plans: &[Arc<Plan>]) -> Vec<Polled> {
     let all = plans.iter().flat_map(|plan| plan.triggers.iter().enumerate().map(move |trigger| (plan, trigger)));
     all.filter_map(|(plan, (trigger, declared))| match &declared.kind {
-        TriggerKind::Poll { connection, trigger: name, every } => Some(Polled {
+        TriggerKind::Poll { connection, trigger: name, args, every, .. } => Some(Polled {
             plan: Arc::clone(plan),
             trigger,
             declared: declared.clone(),
             connection: connection.clone(),
             name: name.clone(),
+            args: args.clone(),
             every: *every,
         }),
         _ => None,
@@ -322,7 +324,9 @@ impl Task {
             eval(&|_| None, expr, &mut Frame::new())
         })?;
         let ambient = |which| (which == Ambient::Config).then(|| Value::Record(set.clone()));
-        let args = poll.call.args.iter().map(|arg| eval(&ambient, arg, &mut Frame::of([since.clone()])));
+        let told = polled.args.iter().map(|arg| eval(&|_| None, arg, &mut Frame::new()));
+        let seen: Vec<Value> = std::iter::once(Ok(since)).chain(told).collect::<Result<_, _>>()?;
+        let args = poll.call.args.iter().map(|arg| eval(&ambient, arg, &mut Frame::of(seen.clone())));
         let args = args.collect::<Result<Vec<_>, _>>()?;
         let of_item = |item: &Value, expr: &Expr| {
             eval(&|which| (which == Ambient::Item).then(|| item.clone()), expr, &mut Frame::new())

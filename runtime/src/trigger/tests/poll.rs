@@ -11,6 +11,8 @@ use flow_model::{
     value::Value,
 };
 
+use indexmap::IndexMap;
+
 use super::{
     plans::{EVENT, member, plan, text, trigger, with_webhook},
     *,
@@ -67,6 +69,7 @@ fn plans(first: First) -> Vec<Arc<Plan>> {
     let item = |name: &str| member(Expr::Ambient(Ambient::Item), name);
     let payload = Type::Json;
     let poll = Poll {
+        params: IndexMap::new(),
         call: OperationCall { operation: "deals.list".to_owned(), args: vec![Expr::Slot(Slot(0))] },
         cursor: item("at"),
         ty: Type::Timestamp,
@@ -89,7 +92,8 @@ fn plans(first: First) -> Vec<Arc<Plan>> {
         poll: Some(poll),
     };
     let (connection, name) = ("crm".to_owned(), "created".to_owned());
-    let kind = TriggerKind::Poll { connection, trigger: name, every: Millis::seconds(20) };
+    let (args, told) = (Vec::new(), String::new());
+    let kind = TriggerKind::Poll { connection, trigger: name, args, told, every: Millis::seconds(20) };
     let body = vec![NodeKind::Return(member(EVENT, "id"))];
     let plan = plan("follow", vec![trigger(kind, payload)], body);
     vec![Arc::new(with_webhook(plan, "crm", "created", declared, Types::default()))]

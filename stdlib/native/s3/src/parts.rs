@@ -15,7 +15,10 @@ use flow_runtime::{
     connector::NativeFailure,
 };
 
-use crate::{failure::failure, object::Place};
+use crate::{
+    failure::failure,
+    object::{How, Place, stored_as},
+};
 
 /// How large a part is, and the largest object that is sent without parts: 8 MiB. S3 takes parts from 5 MiB on.
 pub(crate) const PART: u64 = 8 << 20;
@@ -29,11 +32,12 @@ pub(crate) async fn put(
     blobs: &dyn Blobs,
     place: Place<'_>,
     body: &File,
-    content_type: &str,
+    how: &How<'_>,
 ) -> Result<Option<String>, NativeFailure> {
     let mut reader = blob::open(blobs, body).await.map_err(|error| NativeFailure::never(error.into()))?;
-    let begun = client.create_multipart_upload().bucket(place.bucket).key(place.key).content_type(content_type);
-    let begun = begun.send().await.map_err(failure)?;
+    let begun = client.create_multipart_upload().bucket(place.bucket).key(place.key);
+    let begun = begun.content_type(how.content_type).set_metadata(how.metadata.clone());
+    let begun = stored_as!(begun, how.kept).send().await.map_err(failure)?;
     let id = begun.upload_id().unwrap_or_default();
     let completed = match send(client, place, id, &mut reader, size_of_parts(body.size)).await {
         Ok(parts) => {

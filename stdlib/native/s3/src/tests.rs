@@ -88,9 +88,14 @@ fn account(url: &str) -> Account {
     }
 }
 
+/// Stored with a media type and nothing else.
+fn plain(content_type: &str) -> How<'_> {
+    How { content_type, metadata: None, kept: Kept::default() }
+}
+
 async fn put(client: &Client, bucket: &str, key: &str, content: &[u8]) -> Result<Value, NativeFailure> {
     let file = File::with_content(content, "a.txt", "text/plain");
-    object::put(client, &Memory::new(), Place { bucket, key }, &file, "text/plain").await
+    object::put(client, &Memory::new(), Place { bucket, key }, &file, &plain("text/plain")).await
 }
 
 /// What is said of an object, and its bytes.
@@ -193,7 +198,7 @@ async fn an_upload_that_fails_leaves_no_object_and_no_parts() {
     std::fs::write(blobs.path(kept.sha256).unwrap().unwrap(), content).unwrap();
     let file = File::new(kept.sha256, kept.size, "a", ANY_MEDIA_TYPE);
     let place = Place { bucket: "receipts", key: "broken" };
-    let failure = object::put(&client, &blobs, place, &file, ANY_MEDIA_TYPE).await.unwrap_err().failure;
+    let failure = object::put(&client, &blobs, place, &file, &plain(ANY_MEDIA_TYPE)).await.unwrap_err().failure;
     assert_eq!(failure.kind, ErrorKind::Mismatch, "{failure}");
     assert!(failure.message.contains("damaged"), "{failure}");
     let left = |folder: &std::path::Path| -> Vec<String> {
@@ -282,11 +287,94 @@ async fn clients_are_kept_by_everything_that_makes_them() {
     assert_eq!(clients.len(), 64);
 }
 
+/// A server that takes a request and says nothing: what was sent to it.
+async fn sent(request: impl AsyncFnOnce(Client)) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let task = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let (mut all, mut buffer) = (Vec::new(), vec![0; 4096]);
+        while !all.windows(4).any(|end| end == b"\r\n\r\n") {
+            let length = socket.read(&mut buffer).await.unwrap();
+            all.extend_from_slice(buffer.get(..length).unwrap());
+        }
+        String::from_utf8_lossy(&all).to_lowercase()
+    });
+    request(account(&url).client(&local())).await;
+    task.await.unwrap()
+}
+
+#[tokio::test]
+async fn how_an_object_is_kept_is_said_in_headers() {
+    let kept = || Kept {
+        class: Some("GLACIER_IR".into()),
+        encryption: Some("aws:kms".into()),
+        kms_key: Some("alias/invoices".to_owned()),
+    };
+    let headers = [
+        "x-amz-storage-class: glacier_ir\r\n",
+        "x-amz-server-side-encryption: aws:kms\r\n",
+        "x-amz-server-side-encryption-aws-kms-key-id: alias/invoices\r\n",
+    ];
+    let place = Place { bucket: "receipts", key: "a b" };
+    let stored = |size: u64| {
+        async move |client: Client| {
+            let file = File::with_content(vec![0; usize::try_from(size).unwrap()], "a.txt", "text/plain");
+            let metadata = object::metadata(&Value::record([("Customer", Value::text("C-7"))])).unwrap();
+            let how = How { content_type: "text/plain", metadata, kept: kept() };
+            object::put(&client, &Memory::new(), place, &file, &how).await.unwrap_err();
+        }
+    };
+    let copied = async |client: Client| {
+        let from = Place { bucket: "receipts", key: "2026/ü +.txt" };
+        object::copy(&client, from, place, &kept()).await.unwrap_err();
+    };
+    let metadata = "x-amz-meta-customer: c-7\r\n";
+    for (request, line, more) in [
+        (sent(stored(1)).await, "put /receipts/a%20b?x-id=putobject ", metadata),
+        (sent(stored(parts::PART + 1)).await, "post /receipts/a%20b?uploads ", metadata),
+        (
+            sent(copied).await,
+            "put /receipts/a%20b?x-id=copyobject ",
+            "x-amz-copy-source: receipts/2026/%c3%bc%20%2b.txt\r\n",
+        ),
+    ] {
+        assert!(request.starts_with(line), "{request}");
+        for header in headers.iter().chain([&more]) {
+            let signed = header.split_once(':').unwrap().0;
+            assert!(request.contains(header), "{header}: {request}");
+            assert!(request.matches(signed).count() >= 2, "{signed} is not signed: {request}");
+        }
+    }
+}
+
 #[test]
-fn every_operation_is_bound() {
-    let table = bind(NativeTable::new());
-    let bound: Vec<_> = table.operations().collect();
-    assert_eq!(bound, [("s3", "objects.delete"), ("s3", "objects.get"), ("s3", "objects.put")]);
+fn metadata_that_headers_can_not_carry_are_refused() {
+    for (name, value, told) in [
+        ("", "a", "should be named"),
+        ("a:b", "a", "should be named"),
+        ("a", "ü", "printable ASCII"),
+        ("a", "a\r\nx: y", "printable ASCII"),
+        ("a", " a", "printable ASCII"),
+        ("a", &"x".repeat(2048), "2049 bytes"),
+    ] {
+        let refused = object::metadata(&Value::record([(name, Value::text(value))])).unwrap_err();
+        assert!(refused.message.contains(told), "{refused}");
+    }
+    let twice = Value::record([("a", Value::text("1")), ("A", Value::text("2"))]);
+    assert!(object::metadata(&twice).unwrap_err().message.contains("twice"));
+}
+
+#[tokio::test]
+async fn a_presigned_request_lives_from_a_second_to_seven_days() {
+    let client = account("http://127.0.0.1:1").client(&local());
+    let place = Place { bucket: "receipts", key: "a" };
+    for (expires, is_fit) in [(0, false), (1, true), (604_800, true), (604_801, false)] {
+        let signed = presign::get(&client, place, Millis::seconds(expires), None, None).await;
+        assert_eq!(signed.is_ok(), is_fit, "{expires}: {signed:?}");
+        let within = format!("X-Amz-Expires={expires}&");
+        assert!(signed.map_or(true, |url| url.as_str().unwrap().contains(&within)));
+    }
 }
 
 /// The secrets of the connection.
