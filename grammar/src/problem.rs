@@ -174,6 +174,14 @@ pub enum Habit {
     EveryText,
     /// `on every` without a duration.
     EveryAlone,
+    /// `x ?? fail Gone()`: the sign, the word, and whether `else` may stand there.
+    ElseSign(String, String, bool),
+    /// `fail "gone"`
+    FailText,
+    /// `let x = step …`, with `step`; `return step …`, with what is called.
+    StepInside(Option<String>),
+    /// `for x, index in xs`, and the names.
+    LoopIndex(String, String),
     /// `f(...args)`, and the name.
     Spread(String),
     /// `1 => log "one"`

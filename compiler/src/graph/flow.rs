@@ -22,9 +22,19 @@ use super::{
 use crate::{
     ast::{self, ExprKind, TriggerSource},
     names::{FlowInfo, Names},
-    rules::ArgumentSpans,
+    rules::{ArgumentSpans, Sent},
     types::{Because, Binding, Definitions, Kind, Want, holds_secret},
 };
+
+/// What becomes of a flow.
+pub(super) struct Lowered {
+    pub plan: Plan,
+    pub sources: SourceMap,
+    pub arguments: ArgumentSpans,
+    /// Secrets that it sends as arguments.
+    pub sent: Vec<Sent>,
+    pub problems: Vec<Diagnostic>,
+}
 
 /// Lowers a flow. `has_gaps` says that parts of its file could not be read.
 pub(super) fn lower(
@@ -34,7 +44,7 @@ pub(super) fn lower(
     signatures: &Signatures,
     cuts: &mut Cuts,
     has_gaps: bool,
-) -> (Plan, SourceMap, ArgumentSpans, Vec<Diagnostic>) {
+) -> Lowered {
     let written = info.ast;
     let because = written.result.as_ref().map(|ty| Because {
         span: ty.span,
@@ -62,7 +72,7 @@ pub(super) fn lower(
     lowering.overrun();
     let mut errors: Vec<ErrorKind> = raised.kinds.into_keys().collect();
     errors.sort();
-    let Lowering { el, builder, used, .. } = lowering;
+    let Lowering { el, builder, used, sent, .. } = lowering;
     let sources = SourceMap { nodes: builder.spans, slots: el.scope.slots.clone() };
     let plan = Plan {
         version: VERSION,
@@ -88,7 +98,7 @@ pub(super) fn lower(
         content::complete(plan, names, definitions, &used, cuts)
     };
     problems.sort_by_key(|problem| problem.span());
-    (plan, sources, builder.arguments, problems)
+    Lowered { plan, sources, arguments: builder.arguments, sent, problems }
 }
 
 /// Who waits for what the flow answers.

@@ -27,6 +27,7 @@ use super::{
 use crate::{
     ast::{self, Block, ExprKind, Fail, Statement, StatementKind},
     names::{Names, chain},
+    rules::Sent,
     types::{
         ADD_VALUE, Because, Callee, Definitions, Elaborator, NO_VALUE, Parameter, Typed, Want, argument_left_out,
         holds_secret, value_span,
@@ -99,6 +100,8 @@ pub(super) struct Lowering<'a> {
     pub caller: Caller,
     /// Operations by connection.
     pub used: BTreeMap<String, BTreeSet<String>>,
+    /// Secrets that are sent as arguments.
+    pub sent: Vec<Sent>,
     /// The flows that can be called.
     pub signatures: &'a Signatures,
     /// The `saga`s around, innermost last.
@@ -139,6 +142,7 @@ impl<'a> Lowering<'a> {
             raised: vec![Raised::default()],
             caller,
             used: BTreeMap::new(),
+            sent: Vec::new(),
             signatures,
             sagas: Vec::new(),
             firsts: 0,

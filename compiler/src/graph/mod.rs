@@ -29,15 +29,15 @@ mod trigger;
 
 pub(crate) use self::{
     account::{accounts, hooks},
-    content::{referred, secrets},
+    content::referred,
     failure::of_operation,
     step::wire,
 };
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use flow_model::{
-    diagnostic::{Diagnostic, Severity},
+    diagnostic::{Code, Diagnostic, Severity},
     plan::{Plan, SourceMap},
 };
 
@@ -56,11 +56,13 @@ pub(crate) fn plans(
     let mut signatures = call::Signatures::new();
     let mut personal = rules::Personal::new(names, definitions);
     let mut cuts = content::Cuts::default();
+    let mut sent = Vec::new();
     let (order, called) = call::in_order(names, &mut found);
     for name in order {
         let Some(info) = names.flows.get(name) else { continue };
-        let (mut plan, sources, arguments, mut own) =
+        let flow::Lowered { mut plan, sources, arguments, sent: mut sends, problems: mut own } =
             flow::lower(names, definitions, info, &signatures, &mut cuts, has_gaps);
+        sent.append(&mut sends);
         let is_sound = !own.iter().any(|problem| problem.severity() == Severity::Error);
         if is_sound {
             own.append(&mut personal.flow(&mut plan, &sources, &arguments));
@@ -78,10 +80,14 @@ pub(crate) fn plans(
         found.append(&mut own);
     }
     found.append(&mut body::bodies(names, definitions, &signatures, has_gaps));
-    found.append(&mut rules::across_flows(names));
+    found.append(&mut rules::across_flows(names, sent));
     if has_gaps {
         found.retain(|problem| problem.severity() == Severity::Error);
     }
+    // Of a call that was left without `step` it is said before that nothing is done with it.
+    let start = |problem: &Diagnostic| (problem.span().file, problem.span().start);
+    let idle: BTreeSet<_> = problems.iter().filter(|known| known.code == Code::E0102).map(start).collect();
+    found.retain(|problem| problem.code != Code::E0404 || !idle.contains(&start(problem)));
     problems.append(&mut once::once(found));
     plans
 }

@@ -19,6 +19,7 @@ use indexmap::IndexMap;
 
 use super::{
     builder::Chain,
+    content::secrets,
     failure::{Raised, of_operation},
     lower::{Ends, Goal, Lowering, Region},
     policy,
@@ -27,7 +28,7 @@ use crate::{
     ast::{self, Arg, ExprKind, Ident},
     names::{ConnectorInfo, FlowInfo, chain, similar, unknown},
     query::watch::{self, Meaning},
-    rules::sent_elsewhere,
+    rules::{Sent, sent_elsewhere},
     types::{
         Callee, Kind, Origin, Parameter, Source, Typed, Want, argument_left_out, has_wire_form, holds_secret, listed,
     },
@@ -312,8 +313,13 @@ impl<'a> Lowering<'a> {
                 };
                 if let Some(arg) = arg.filter(|_| holds_secret(&self.el.names.types, &field.ty)) {
                     let (names, definitions) = (self.el.names, self.el.definitions);
-                    let found = sent_elsewhere(names, definitions, &value, &target.connection, arg.span);
-                    self.el.problems.extend(found);
+                    let sent = Sent {
+                        secrets: secrets(names, definitions, &value),
+                        to: target.connection.clone(),
+                        at: arg.span,
+                    };
+                    self.el.problems.extend(sent_elsewhere(names, &sent));
+                    self.sent.push(sent);
                 }
                 places.push(arg.map(|arg| arg.span));
                 values.push(if is_http { wire(&self.el.names.types, param, field, value) } else { value });

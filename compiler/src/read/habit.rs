@@ -177,6 +177,34 @@ pub(super) fn words_of(habit: &Habit, found: &str) -> Words {
             "how often is not said",
             "write `on every 15m`, with `s`, `m`, `h` or `d`",
         ),
+        Habit::ElseSign(sign, word, true) => words(
+            format!("where a value is null, a flow ends with `else {word}`"),
+            format!("`{sign}` takes a value"),
+            format!("write `let x = … else {word} …`"),
+        ),
+        Habit::ElseSign(sign, word, false) => words(
+            format!("`{word}` is no value"),
+            format!("`{sign}` takes a value"),
+            format!("bind it before, `let x = … else {word} …`, and use `x` here"),
+        ),
+        Habit::FailText => words(
+            "`fail` names an error",
+            "a text, not an error",
+            "declare it, `error Refused { why: String }`, and write `fail Refused(why: …)`",
+        ),
+        Habit::StepInside(None) => words("a step is named by itself", "not needed here", "write `step name = …`"),
+        Habit::StepInside(Some(called)) => words(
+            "a step is a statement, not a value",
+            "stands inside of another statement",
+            format!("make it a step of its own before, `step name = {called}(…)`, and use `name` here"),
+        ),
+        Habit::LoopIndex(one, other) => words(
+            "a loop has one name",
+            "two names",
+            format!(
+                "write `for {one} in xs.enumerate() {{ … }}`, then `{one}.index` for `{other}` and `{one}.item` for the item; of a map, `.entries()` has `.key` and `.value`"
+            ),
+        ),
         Habit::Spread(name) => words(
             "a call names each of its arguments",
             "would be spread over several of them",

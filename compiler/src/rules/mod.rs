@@ -10,15 +10,16 @@ mod sequence;
 use flow_model::diagnostic::Diagnostic;
 
 pub(crate) use self::{
-    owner::sent_elsewhere,
+    owner::{Sent, sent_elsewhere},
     personal::{ArgumentSpans, Personal},
 };
 use crate::names::Names;
 
-/// All rules that look at several flows or connections together.
-pub(crate) fn across_flows(names: &Names<'_>) -> Vec<Diagnostic> {
+/// All rules that look at several flows or connections together; `sent` is what flows send of secrets.
+pub(crate) fn across_flows(names: &Names<'_>, sent: Vec<Sent>) -> Vec<Diagnostic> {
     let mut problems = route::route(names);
     problems.append(&mut sequence::sequence(names));
     problems.append(&mut owner::shared(names));
+    problems.append(&mut owner::sent_to_several(names, sent));
     problems
 }

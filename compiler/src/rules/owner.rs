@@ -1,10 +1,11 @@
 //! Whose is a secret?
 //!
 //! A secret that is the credential of a connection goes to the hosts of that connection alone. It is told from others by
-//! its name, so two systems that share one name share one credential: whoever runs the one could act at the other.
+//! its name, so two systems that share one name share one credential: whoever runs the one could act at the other. A
+//! secret that is only ever an argument belongs to the system that it is first sent to.
 //! Systems are the same when they belong to one connector with one base URL, or to hosts of one domain.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use flow_model::{
     diagnostic::{Code, Diagnostic},
@@ -15,9 +16,7 @@ use flow_model::{
 
 use crate::{
     facts,
-    graph::secrets,
     names::{ConnectionInfo, ItemKind, Names},
-    types::Definitions,
 };
 
 /// A system that secrets are sent to.
@@ -120,19 +119,22 @@ pub(super) fn shared(names: &Names<'_>) -> Vec<Diagnostic> {
     problems
 }
 
+/// Secrets that an argument of a step sends.
+#[derive(Debug)]
+pub(crate) struct Sent {
+    pub secrets: BTreeSet<String>,
+    /// The connection that gets them.
+    pub to: String,
+    pub at: Span,
+}
+
 /// Reports an argument that sends the credential of another system.
-pub(crate) fn sent_elsewhere(
-    names: &Names<'_>,
-    definitions: &Definitions,
-    value: &Expr,
-    to: &str,
-    at: Span,
-) -> Option<Diagnostic> {
+pub(crate) fn sent_elsewhere(names: &Names<'_>, sent: &Sent) -> Option<Diagnostic> {
+    let Sent { to, at, .. } = sent;
     let target = system(names, to, names.connections.get(to)?)?;
-    let sent = secrets(names, definitions, value);
     let mut foreign = None;
     for (name, connection) in &names.connections {
-        let owned = credentials(connection).find(|(_, secret)| sent.contains(*secret));
+        let owned = credentials(connection).find(|(_, secret)| sent.secrets.contains(*secret));
         let (Some((setting, secret)), Some(owner)) = (owned, system(names, name, connection)) else { continue };
         if owner.is(&target) {
             return None;
@@ -144,12 +146,40 @@ pub(crate) fn sent_elsewhere(
         Diagnostic::new(
             Code::E0607,
             format!("the secret `{secret}` belongs to `{owner}` and would be sent to `{to}`"),
-            at,
+            *at,
             format!("sent to `{}`", target.spoken()),
         )
         .label(declared, format!("the credential for `{}`", system.spoken()))
         .help(HELP),
     )
+}
+
+/// Reports secrets that are no credential of a connection and that arguments send to two systems.
+pub(super) fn sent_to_several(names: &Names<'_>, mut sent: Vec<Sent>) -> Vec<Diagnostic> {
+    sent.sort_by_key(|sent| sent.at);
+    let owned: BTreeSet<&str> = names.connections.values().flat_map(credentials).map(|(_, secret)| secret).collect();
+    let mut owners: BTreeMap<&str, (System<'_>, &Sent)> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for one in &sent {
+        let connection = names.connections.get(&one.to);
+        let Some(system) = connection.and_then(|connection| system(names, &one.to, connection)) else { continue };
+        for secret in one.secrets.iter().map(String::as_str).filter(|secret| !owned.contains(secret)) {
+            let (owner, first) = owners.entry(secret).or_insert_with(|| (system.clone(), one));
+            if !owner.is(&system) {
+                problems.push(
+                    Diagnostic::new(
+                        Code::E0607,
+                        format!("the secret `{secret}` would be sent to two systems"),
+                        one.at,
+                        format!("sent to `{}`, by `{}`", system.spoken(), one.to),
+                    )
+                    .label(first.at, format!("sent to `{}`, by `{}`", owner.spoken(), first.to))
+                    .help(HELP),
+                );
+            }
+        }
+    }
+    problems
 }
 
 #[cfg(test)]

@@ -135,8 +135,13 @@ impl Elaborator<'_> {
         if understood && !missing.is_empty() && !is_unread {
             self.missing_arguments(callee, call, &missing, params);
         } else if !understood {
-            for arg in bound.iter().flatten() {
-                self.alone(&arg.value);
+            for ((name, param), arg) in params.iter().zip(&bound) {
+                match arg {
+                    // What a function is given depends on arguments that may not be understood.
+                    Some(arg) if matches!(param.ty.non_null(), Type::Function(..)) => self.alone(&arg.value),
+                    Some(arg) => drop(self.argument(name, param, arg)),
+                    None => {}
+                }
             }
             return None;
         }

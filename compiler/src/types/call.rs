@@ -158,6 +158,10 @@ impl Elaborator<'_> {
                     "a `fn` gives the same for the same arguments",
                     format!("give it to the function as a parameter: `f({name}())`"),
                 ),
+                Home::Elsewhere if self.connector().is_some() => (
+                    "no run records it here",
+                    format!("make it a parameter of the operation; the flow gives `{name}()`"),
+                ),
                 Home::Elsewhere => {
                     ("no run records it here", format!("bind it in the flow before, `let x = {name}()`, and use `x`"))
                 }

@@ -25,6 +25,7 @@ mod pattern;
 mod record;
 mod scope;
 mod standard;
+mod stretch;
 
 use flow_model::{
     diagnostic::{Code, Diagnostic},
@@ -229,12 +230,15 @@ impl<'a> Elaborator<'a> {
             ExprKind::Unary(op, operand) => self.unary(*op, operand, want),
             ExprKind::Binary { op, op_span, left, right } => self.binary(*op, *op_span, left, right, want),
             ExprKind::Convert(value, ty) => self.convert(expr, value, ty),
-            ExprKind::Range(..) => self.misplaced(
-                expr.span,
-                "a range stands only in a pattern",
-                "a range",
-                "compare with `<` and `>=`, or use `match`",
-            ),
+            ExprKind::Range(from, to) => {
+                from.iter().chain(to).for_each(|bound| self.alone(bound));
+                self.misplaced(
+                    expr.span,
+                    "a range stands only in a pattern",
+                    "a range",
+                    "in a loop or as a list: `List.range(1, 11)` has 1 to 10; to compare, use `<` and `>=`, or `match`",
+                )
+            }
             ExprKind::Lambda { params, body } => self.lambda(expr.span, params, body, want),
             ExprKind::If { arms, otherwise } => self.pure_if(expr.span, arms, otherwise.as_ref(), want),
             ExprKind::Match { subject, arms } => self.pure_match(expr.span, subject, arms, want),

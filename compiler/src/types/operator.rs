@@ -431,6 +431,11 @@ fn unlike_help(a: &Type, b: &Type) -> Option<String> {
             "convert the text: `… as Timestamp`, which is null where it does not fit".to_owned()
         }
         (Type::Json, _) | (_, Type::Json) => "convert the `Json` first: `(… as Decimal) ?? 0`".to_owned(),
+        (Type::Text(_), _) | (_, Type::Text(_)) => {
+            let (a, b) = (a.non_null(), b.non_null());
+            let language = if let Type::Text(_) = a { a } else { b };
+            format!("compare what goes into the `{language}`, before it is put in: only there is it plain text")
+        }
         _ => return None,
     })
 }

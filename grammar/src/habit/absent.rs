@@ -87,7 +87,8 @@ impl Search<'_> {
     /// `1 => log "one"` in a `match`.
     pub(super) fn arm_statement(&self, at: usize) -> Option<(Found, usize)> {
         let word = self.text(at + 1);
-        let is_statement = matches!(word, "log" | "let" | "emit" | "sleep" | "respond" | "dead_letter");
+        let is_statement =
+            matches!(word, "log" | "let" | "emit" | "sleep" | "respond" | "dead_letter" | "fail" | "return" | "step");
         let is_in_block = self.opening(at).is_some_and(|open| self.text(open) == "{");
         if !is_statement || !is_in_block || self.is_first(at + 1) || self.text(at + 2) == "." {
             return None;
@@ -108,7 +109,7 @@ impl Search<'_> {
     }
 
     /// The bracket that a token stands in.
-    fn opening(&self, at: usize) -> Option<usize> {
+    pub(super) fn opening(&self, at: usize) -> Option<usize> {
         let mut depth = 0usize;
         for index in (0..at).rev().take(FAR) {
             let token = self.token(index)?;

@@ -72,6 +72,23 @@ impl Search<'_> {
         Some((self.found(at, end, kind, edits)?, end + 1))
     }
 
+    /// `for x, index in xs`
+    pub(super) fn loop_index(&self, at: usize) -> Option<(Found, usize)> {
+        let names = (self.is_name(at + 1), self.text(at + 2), self.is_name(at + 3), self.text(at + 4));
+        if names != (true, ",", true, "in") {
+            return None;
+        }
+        let (one, other) = (self.text(at + 1).to_owned(), self.text(at + 3).to_owned());
+        let open = (at + 5..at + FAR).find(|index| self.text(*index) == "{")?;
+        // `for x in … { let index = …`: both are bound, to what is not known.
+        let (start, end) = (self.token(at + 4)?.start, self.token(open)?.end);
+        let edits = vec![
+            self.edit(at + 2, at + 2, format!(" in {HOLE} {{ let"))?,
+            Edit { start, end, text: format!("= {HOLE}") },
+        ];
+        Some((self.found(at + 1, at + 3, Habit::LoopIndex(one, other), edits)?, at + 4))
+    }
+
     /// `do { … } while (…)`
     pub(super) fn do_while(&self, at: usize) -> Option<(Found, usize)> {
         if !self.is_first(at) || self.text(at + 1) != "{" {

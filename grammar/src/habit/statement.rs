@@ -1,6 +1,6 @@
 //! Statements as other languages write them: awaiting, throwing, declaring, counting up.
 
-use super::{Found, Search};
+use super::{FAR, Found, Search};
 use crate::{
     problem::{Edit, Habit},
     scan::HOLE,
@@ -27,6 +27,64 @@ impl Search<'_> {
             _ => vec![self.edit(start, start, "step")?, self.drop(at)?],
         };
         Some((self.found(at, at, Habit::Await(false), edits)?, at + 1))
+    }
+
+    /// `fail "gone"`
+    pub(super) fn fail_text(&self, at: usize) -> Option<(Found, usize)> {
+        let is_text = self.is_text(at + 1) || self.token(at + 1)?.kind == TokenKind::TextOpen;
+        let is_statement = self.is_first(at) || matches!(self.text(at.checked_sub(1)?), "else" | "{" | "=>" | "}");
+        if !is_text || !is_statement || self.is_first(at + 1) {
+            return None;
+        }
+        let end = if self.is_text(at + 1) { at + 1 } else { self.statement_end(at) };
+        Some((self.found(at + 1, end, Habit::FailText, vec![self.edit(at, end, format!("return {HOLE}"))?])?, end + 1))
+    }
+
+    /// `let x = step crm.get(…)`, `step x = step …`, `return step …`, `f(text: step …)`
+    pub(super) fn step_inside(&self, at: usize) -> Option<(Found, usize)> {
+        let before = at.checked_sub(1)?;
+        let is_call = self.is_name(at + 1) && self.text(at + 2) == ".";
+        let is_value =
+            matches!(self.text(before), "=" | "(" | ":" | "," | "[" | "return" | "if" | "match" | "??" | "in");
+        if self.is_first(at) || !is_call || !is_value {
+            return None;
+        }
+        let start = at.checked_sub(3).filter(|start| {
+            self.is_first(*start)
+                && self.text(before) == "="
+                && self.is_name(start + 1)
+                && matches!(self.text(*start), "let" | "step")
+        });
+        if let Some(start) = start {
+            let mut edits = vec![self.drop(at)?];
+            if self.text(start) == "let" {
+                edits.insert(0, self.edit(start, start, "step")?);
+            }
+            return Some((self.found(at, at, Habit::StepInside(None), edits)?, at + 1));
+        }
+        let open = (at + 2..at + FAR).find(|index| !self.is_word(*index) && self.text(*index) != ".")?;
+        if self.text(open) != "(" {
+            return None;
+        }
+        let called = self.source(at + 1, open - 1)?.to_owned();
+        let close = self.closing(open)?;
+        Some((self.found(at, at, Habit::StepInside(Some(called)), vec![self.edit(at, close, HOLE)?])?, close + 1))
+    }
+
+    /// `let x = y ?? fail Gone()`, `return y || return null`
+    pub(super) fn else_sign(&self, at: usize) -> Option<(Found, usize)> {
+        let word = at + 1;
+        if !matches!(self.text(word), "fail" | "return") || self.is_first(word) {
+            return None;
+        }
+        let start = (0..at).rev().take(FAR).find(|index| self.is_first(*index))?;
+        let is_bound = matches!(self.text(start), "let" | "step") && self.opening(at) == self.opening(start);
+        let kind = Habit::ElseSign(self.text(at).to_owned(), self.text(word).to_owned(), is_bound);
+        if is_bound {
+            return Some((self.found(at, at, kind, vec![self.edit(at, at, "else")?])?, word));
+        }
+        let end = self.statement_end(at);
+        Some((self.found(at, word, kind, vec![self.edit(at, end, "")?])?, end + 1))
     }
 
     /// `throw new Error("…")`, `raise Refused(…)`

@@ -310,13 +310,13 @@ impl Inner {
             return Err(Stop::Unknown);
         }
         let plan = self.plan_with(&summary.plan).await?;
-        let rows = self.store.rows(run).await?;
-        if rows.is_empty() {
-            let mut live = Live::new(run.clone(), plan, self.settings.library.clone());
+        let (library, every) = (self.settings.library.clone(), self.settings.limits.checkpoint);
+        let read = Live::read(&*self.store, run, Arc::clone(&plan), library.clone(), every).await?;
+        let Some(live) = read? else {
+            let mut live = Live::new(run.clone(), plan, library, every);
             live.queued = self.store.start(run).await?;
             return Ok((Box::new(live), Vec::new()));
-        }
-        let live = Live::replay(run.clone(), plan, self.settings.library.clone(), rows)?;
+        };
         let lost = live.lost();
         for call in live.machine.calls() {
             if call.progress == crate::machine::Progress::Waiting {

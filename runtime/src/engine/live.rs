@@ -7,8 +7,9 @@ use std::{
 };
 
 use flow_model::{plan::Plan, units::Instant};
+use serde::{Deserialize, Serialize};
 
-use super::{Happening, RunId, RunState, StepEnd, attempt::Leave};
+use super::{Happening, RunId, RunState, StepEnd, attempt::Leave, mark::Growth};
 use crate::{
     eval::Library,
     journal::{self, Chain, Entry, Row},
@@ -25,21 +26,24 @@ const MANY_STEPS: usize = 256;
 
 pub(super) struct Live {
     pub(super) machine: Machine,
-    run: RunId,
+    pub(super) run: RunId,
     /// The trace that it belongs to.
     pub(super) trace: Trace,
-    chain: Chain,
-    at: Instant,
+    pub(super) chain: Chain,
+    pub(super) at: Instant,
     /// Where it waits for events.
-    listening: BTreeSet<Place>,
+    pub(super) listening: BTreeSet<Place>,
     /// Steps that are not over.
-    steps: BTreeMap<Place, Open>,
+    pub(super) steps: BTreeMap<Place, Open>,
     /// With what it begins, when it has not yet.
     pub(super) queued: Option<Start>,
+    /// How much its journal has grown since its checkpoint.
+    pub(super) growth: Growth,
 }
 
 /// A step that is not over.
-struct Open {
+#[derive(Serialize, Deserialize)]
+pub(super) struct Open {
     connection: String,
     operation: String,
     began: Instant,
@@ -80,38 +84,42 @@ pub(super) enum Broken {
 
 impl Live {
     /// A run that is about to begin.
-    pub(super) fn new(run: RunId, plan: Arc<Plan>, library: Library) -> Self {
+    pub(super) fn new(run: RunId, plan: Arc<Plan>, library: Library, every: usize) -> Self {
         let machine = Machine::new(run.as_str(), plan, library);
         let (at, listening) = (Instant(i64::MIN), BTreeSet::new());
         let trace = Trace::of(&run, None);
         let (chain, steps) = (Chain::new(run.clone()), BTreeMap::new());
-        Self { machine, chain, run, trace, at, listening, steps, queued: None }
+        Self { machine, chain, run, trace, at, listening, steps, queued: None, growth: Growth::new(every) }
     }
 
-    /// A run as its journal gives it. Each row is let go of as soon as it is applied.
-    pub(super) fn replay(run: RunId, plan: Arc<Plan>, library: Library, rows: Vec<Row>) -> Result<Self, Broken> {
-        let mut chain = Chain::new(run.clone());
-        let mut replay = Replay::new(run.as_str(), plan, library);
-        let (mut at, mut given) = (Instant(i64::MIN), None);
-        let (mut steps, mut most) = (BTreeMap::<Place, Open>::new(), MANY_STEPS);
+    /// The run as it stands after the rest of its journal. Each row is let go of as soon as it is applied. With what a
+    /// checkpoint holds, the first row has to be the one before that.
+    pub(super) fn replay(mut self, rows: Vec<Row>) -> Result<Self, Broken> {
+        let mut rows = rows.into_iter();
+        let read = self.chain.next();
+        if read > 0 {
+            self.chain.ends_with(rows.next().as_ref())?;
+        }
+        let mut replay = Replay::after(self.machine, usize::try_from(read).unwrap_or(usize::MAX));
+        let mut most = MANY_STEPS;
         for row in rows {
-            let entry = chain.read(&row)?;
+            let entry = self.chain.read(&row)?;
             guarded(|| replay.push(entry.at, &entry.said))??;
-            at = entry.at;
+            self.at = entry.at;
+            self.growth.add(row.body.len());
             if let Said::Event(Event::Started(start)) = &entry.said {
-                given = given.or(start.trace);
+                self.trace = Trace::of(&self.run, start.trace);
             }
-            steps.extend(opened(&entry));
-            if steps.len() > most {
-                steps.retain(|place, _| replay.machine().waits_at(place));
-                most = 2 * steps.len() + MANY_STEPS;
+            self.steps.extend(opened(&entry));
+            if self.steps.len() > most {
+                self.steps.retain(|place, _| replay.machine().waits_at(place));
+                most = 2 * self.steps.len() + MANY_STEPS;
             }
         }
         let machine = guarded(|| replay.end())??;
-        let trace = Trace::of(&run, given);
         let listening = listening(&machine);
-        steps.retain(|place, _| machine.waits_at(place));
-        Ok(Self { machine, run, trace, chain, at, listening, steps, queued: None })
+        self.steps.retain(|place, _| machine.waits_at(place));
+        Ok(Self { machine, listening, ..self })
     }
 
     /// The first turn of a run that does again what another did. Nothing leaves in it.
@@ -139,6 +147,7 @@ impl Live {
             steps: BTreeMap::new(),
             machine,
             queued: None,
+            growth: Growth::new(usize::MAX),
             trace,
         };
         let rows = said.into_iter().map(|(at, said)| live.chain.write(&Entry { at, said })).collect();
@@ -216,6 +225,8 @@ impl Live {
         }
         self.close(&mut turn);
         turn.batch.standing = self.standing();
+        self.growth.add(turn.batch.rows.iter().map(|row| row.body.len()).sum());
+        turn.batch.mark = self.mark();
         turn.trace = self.trace;
         Ok(turn)
     }

@@ -19,6 +19,7 @@ mod gate;
 mod gather;
 mod live;
 mod look;
+mod mark;
 mod notes;
 mod pinned;
 mod progress;

@@ -66,6 +66,9 @@ pub struct Limits {
     pub waiting_of_all_keys: usize,
     /// The size of a step's result in the journal, in bytes. Default 16 MiB.
     pub result: usize,
+    /// How many bytes a run's journal grows before it is kept how the run stands, so that it is not taken up from its first
+    /// entry; twice as many as that takes, if this is more. With 0, after each write. Default 256 KiB.
+    pub checkpoint: usize,
     /// Free disk space below which no runs are accepted, so that those under way can be recorded. Default 64 MiB.
     pub reserve: u64,
     /// A run that waits at least so long is put out of memory. Default 1m.
@@ -84,6 +87,7 @@ impl Default for Limits {
             waiting: 10_000,
             waiting_of_all_keys: 100_000,
             result: 16 << 20,
+            checkpoint: 256 << 10,
             reserve: 64 << 20,
             park: Millis::seconds(60),
             grace: Millis::seconds(10),

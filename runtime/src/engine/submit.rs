@@ -318,7 +318,8 @@ impl Inner {
         start: Start,
         now: Instant,
     ) -> Result<Accepted, SubmitError> {
-        let mut live = Live::new(run.clone(), Arc::clone(&plan), self.settings.library.clone());
+        let (library, every) = (self.settings.library.clone(), self.settings.limits.checkpoint);
+        let mut live = Live::new(run.clone(), Arc::clone(&plan), library, every);
         let leave = |call: &crate::machine::Call| self.leave_at_once(run, &plan, call);
         let turn = live.turn(Some(new), vec![Event::Started(start)], now, &leave);
         let mut turn = turn.map_err(|broken| SubmitError::Broken(broken.to_string()))?;

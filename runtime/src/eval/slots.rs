@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use flow_model::{expr::Slot, value::Value};
+use serde::{Deserialize, Serialize};
 
 /// The bindings that an expression sees.
 pub trait Slots {
@@ -14,7 +15,7 @@ pub trait Slots {
 }
 
 /// Bindings of one place, with nothing around it.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Frame(BTreeMap<Slot, Value>);
 
 impl Frame {

@@ -4,6 +4,7 @@
 //! of its form, its text, and a checksum over all that and the checksum before it. So a changed, missing or swapped row is
 //! seen when the journal is read, and nothing is replayed past it.
 
+mod checkpoint;
 mod history;
 mod id;
 mod why;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 pub use self::{
+    checkpoint::Checkpoint,
     history::{AttemptHistory, History, Line, StepHistory, StepState, Waits},
     id::{BadRunId, RunId},
     why::{Wait, Why},
@@ -68,6 +70,12 @@ pub enum Damage {
         seq: u64,
         /// Its version.
         version: u32,
+    },
+    /// A checkpoint is not what was written.
+    #[error("the checkpoint before entry {seq} is damaged: the run is taken up from its first entry instead")]
+    Checkpoint {
+        /// The number of the entry after it.
+        seq: u64,
     },
     /// A row does not read.
     #[error("entry {seq} of the journal does not read: {message}")]

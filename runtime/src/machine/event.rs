@@ -443,7 +443,7 @@ pub struct Call {
 }
 
 /// Whether an attempt that is not safe to repeat may have left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Progress {
     /// It has not.
     Waiting,

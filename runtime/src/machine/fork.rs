@@ -13,6 +13,7 @@ use flow_model::{
     value::Value,
 };
 use petgraph::graph::NodeIndex;
+use serde::{Deserialize, Serialize};
 
 use super::{
     ForkId, Machine, Place, Raised, Record, Region, Role, SagaId, Then, Thread, ThreadId, Waits, Went, stream::Pages,
@@ -20,7 +21,7 @@ use super::{
 use crate::eval::Slots as _;
 
 /// Threads that were opened together, and the one that waits for them.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Fork {
     pub(super) owner: ThreadId,
     pub(super) kind: ForkKind,
@@ -31,7 +32,7 @@ pub(super) struct Fork {
     first: Option<Raised>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) enum ForkKind {
     Parallel(ParallelOnError),
     For {
@@ -72,8 +73,9 @@ pub(super) enum ForkKind {
 }
 
 /// Where the items of a `for` come from.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Source {
+    /// Null in place of items that have begun, where nobody asks for them any more.
     List(Vec<Value>),
     /// A stream; with the items that have begun, where those that fail are told.
     Stream(Box<Pages>, Option<Vec<Value>>),
@@ -88,10 +90,11 @@ impl Source {
         }
     }
 
-    /// The item after so many, if it is there.
-    fn next(&mut self, begun: usize) -> Option<Value> {
+    /// The item after so many, if it is there; a list lets go of it unless failures are collected, with their items.
+    fn next(&mut self, begun: usize, on_error: ForOnError) -> Option<Value> {
         match self {
-            Self::List(items) => items.get(begun).cloned(),
+            Self::List(items) if on_error == ForOnError::Collect => items.get(begun).cloned(),
+            Self::List(items) => items.get_mut(begun).map(|item| std::mem::replace(item, Value::Null)),
             Self::Stream(pages, kept) => {
                 let item = pages.pop()?;
                 if let Some(kept) = kept {
@@ -241,13 +244,14 @@ impl Machine {
     /// Opens threads for items until as many are under way as may be.
     pub(super) fn open_items(&mut self, id: ForkId) {
         while let Some(fork) = self.forks.get_mut(&id) {
-            let ForkKind::For { item, source, next, concurrency, every, not_before, .. } = &mut fork.kind else {
+            let ForkKind::For { item, source, next, concurrency, every, not_before, on_error, .. } = &mut fork.kind
+            else {
                 return;
             };
             if fork.running.len() >= *concurrency {
                 return;
             }
-            let Some(value) = source.next(*next) else { return self.fetch(id) };
+            let Some(value) = source.next(*next, *on_error) else { return self.fetch(id) };
             let (index, slot) = (*next, *item);
             *next += 1;
             let begins = self.now.max(*not_before);

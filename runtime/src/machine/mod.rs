@@ -21,6 +21,7 @@ mod raise;
 mod repeat;
 mod replay;
 mod scope;
+mod snapshot;
 mod step;
 mod stream;
 mod undo;
@@ -38,6 +39,7 @@ use flow_model::{
     value::Value,
 };
 use petgraph::graph::NodeIndex;
+use serde::{Deserialize, Serialize};
 
 pub(crate) use self::replay::Replay;
 pub use self::{
@@ -46,6 +48,7 @@ pub use self::{
     pending::{Awaited, Status},
     place::Place,
     replay::{Diverged, Said, replay},
+    snapshot::FORM,
 };
 use self::{
     fork::Fork,
@@ -104,7 +107,7 @@ type ScopeId = u64;
 type SagaId = u64;
 
 /// One place where the run goes on: its body, a branch of `parallel`, an item of `for`, an undo.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Thread {
     /// It holds this scope.
     scope: ScopeId,
@@ -119,7 +122,7 @@ struct Thread {
     waits: Waits,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 enum Waits {
     Nothing,
     For(Place),
@@ -127,13 +130,13 @@ enum Waits {
 }
 
 /// A region under way: the next node, and what the region is for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Region {
     at: Option<NodeIndex>,
     role: Role,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 enum Role {
     /// The body of the flow, a branch or an item: the thread ends with it.
     Whole,

@@ -4,11 +4,12 @@ use std::fmt;
 
 use flow_model::{failure::Failure, units::Instant};
 use petgraph::graph::NodeIndex;
+use serde::{Deserialize, Serialize};
 
 use super::{Call, Machine, Place, ThreadId, step::CallState};
 
 /// What the run waits for at a place.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Pending {
     /// The outcome of an attempt.
     Call(CallState),

@@ -11,11 +11,12 @@ use flow_model::{
     value::Value,
 };
 use petgraph::graph::NodeIndex;
+use serde::{Deserialize, Serialize};
 
 use super::{Machine, Outcome, Place, Record, Region, Role, Then, ThreadId, Went, fork::ForkKind};
 
 /// A failure on its way, and where it came from.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Raised {
     pub(super) failure: Failure,
     pub(super) place: Place,

@@ -53,7 +53,12 @@ pub(crate) struct Replay {
 
 impl Replay {
     pub(crate) fn new(run: &str, plan: Arc<Plan>, library: Library) -> Self {
-        Self { machine: Machine::new(run, plan, library), concluded: VecDeque::new(), count: 0 }
+        Self::after(Machine::new(run, plan, library), 0)
+    }
+
+    /// A replay of what comes after so many entries.
+    pub(crate) fn after(machine: Machine, count: usize) -> Self {
+        Self { machine, concluded: VecDeque::new(), count }
     }
 
     /// The machine as far as it has come.

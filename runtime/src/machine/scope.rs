@@ -7,17 +7,18 @@
 use std::collections::BTreeMap;
 
 use flow_model::{expr::Slot, value::Value};
+use serde::{Deserialize, Serialize};
 
 use super::ScopeId;
 use crate::eval::{Frame, Slots};
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Scopes {
     scopes: BTreeMap<ScopeId, Scope>,
     next: ScopeId,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Scope {
     outer: Option<ScopeId>,
     frame: Frame,

@@ -15,6 +15,7 @@ use flow_model::{
     value::Value,
 };
 use petgraph::graph::NodeIndex;
+use serde::{Deserialize, Serialize};
 
 use super::{
     Action, Call, Decision, ForkId, Machine, Place, Progress, Raised, Record, Repeat, ThreadId, Went, pending::Pending,
@@ -29,7 +30,7 @@ use crate::{
 const MOST_RETRY_AFTER: Millis = Millis::seconds(86_400);
 
 /// A step under way.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct CallState {
     thread: ThreadId,
     node: NodeIndex,
@@ -54,7 +55,7 @@ pub(super) struct CallState {
 }
 
 /// What an attempt does.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 enum Stage {
     /// It calls the operation.
     Call,
@@ -62,7 +63,7 @@ enum Stage {
     Look(String, Vec<Value>),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Doubt {
     None,
     Some,

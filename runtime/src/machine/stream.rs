@@ -22,6 +22,7 @@ use flow_model::{
     value::Value,
 };
 use petgraph::graph::NodeIndex;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::{ForkId, Machine, Place, Raised, Then, ThreadId, fork::ForkKind};
@@ -31,7 +32,7 @@ use crate::eval::{Evaluator, Frame, Slots as _};
 const KEYS: usize = 10_000;
 
 /// A stream that is gone through.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Pages {
     /// The step that gives it.
     step: NodeIndex,

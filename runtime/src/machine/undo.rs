@@ -18,6 +18,7 @@ use flow_model::{
     value::Value,
 };
 use petgraph::graph::NodeIndex;
+use serde::{Deserialize, Serialize};
 
 use super::{
     Action, ForkId, Machine, Outcome, Place, Raised, Record, Region, Role, SagaId, ScopeId, Scopes, Thread, ThreadId,
@@ -27,7 +28,7 @@ use super::{
 };
 
 /// What can be undone: region 0 of a step, over the bindings that it was done with.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Undo {
     /// Greater for what was done later.
     pub(super) order: u64,
@@ -38,7 +39,7 @@ pub(super) struct Undo {
 }
 
 /// What is to be done when nothing is left to undo.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Then {
     /// A failure goes on outwards.
     Raise(Raised),

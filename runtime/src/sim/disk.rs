@@ -27,7 +27,7 @@ use tokio::{sync::Notify, task::unconstrained};
 use super::{clock::VirtualClock, wreck::Files};
 use crate::{
     chance::Seeded,
-    journal::{Row, RunId},
+    journal::{Checkpoint, Row, RunId},
     machine::{Event, Start},
     store::{
         Batch, Committed, Error, Expiry, Filter, Letter, Letters, Note, RunDetail, RunState, RunSummary, Store, Tidied,
@@ -160,8 +160,12 @@ impl Store for Disk {
         }
     }
 
-    async fn rows(&self, run: &RunId) -> Result<Vec<Row>, Error> {
-        self.operate(self.inner.rows(run)).await
+    async fn rows_from(&self, run: &RunId, seq: u64) -> Result<Vec<Row>, Error> {
+        self.operate(self.inner.rows_from(run, seq)).await
+    }
+
+    async fn checkpoint(&self, run: &RunId) -> Result<Option<Checkpoint>, Error> {
+        self.operate(self.inner.checkpoint(run)).await
     }
 
     async fn start(&self, run: &RunId) -> Result<Option<Start>, Error> {

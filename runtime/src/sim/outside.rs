@@ -111,9 +111,10 @@ impl fmt::Debug for Outside {
 }
 
 impl Outside {
-    /// A world that answers as told. Nothing is kept free on the disk.
+    /// A world that answers as told. Nothing is kept free on the disk, and runs are taken up from a checkpoint after each
+    /// write.
     pub fn new(script: impl Fn(&Made) -> Reply + Send + Sync + 'static) -> Arc<Self> {
-        Self::with_limits(Limits { reserve: 0, ..Limits::default() }, script)
+        Self::with_limits(Limits { reserve: 0, checkpoint: 0, ..Limits::default() }, script)
     }
 
     /// The same with other limits.
@@ -132,7 +133,12 @@ impl Outside {
 
     /// A world that answers every call with [`answer`], some sooner, some later.
     pub fn kind() -> Arc<Self> {
-        Self::new(|made| {
+        Self::kind_with(Limits { reserve: 0, checkpoint: 0, ..Limits::default() })
+    }
+
+    /// The same with other limits.
+    pub fn kind_with(limits: Limits) -> Arc<Self> {
+        Self::with_limits(limits, |made| {
             let answer = answer(&made.arg);
             let later = if let Value::Int(answer) = answer { answer.unsigned_abs() } else { 0 };
             Reply::ok(answer).after(10 + later)

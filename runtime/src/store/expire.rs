@@ -31,7 +31,9 @@ pub(super) fn expire(transaction: &Transaction<'_>, expiry: &Expiry) -> Result<u
         statement.query_map(params![expiry.ended_before.0, expiry.now.0, most], |row| row.get::<_, String>(0))?;
     let spent = spent.collect::<Result<Vec<_>, _>>()?;
     for run in &spent {
-        for table in ["journal", "events", "dead_letters", "waits", "mail", "gatherings", "gathered", "refs"] {
+        for table in
+            ["journal", "events", "dead_letters", "waits", "mail", "gatherings", "gathered", "refs", "checkpoints"]
+        {
             transaction.prepare_cached(&format!("delete from {table} where run = ?"))?.execute([run])?;
         }
         transaction.prepare_cached("delete from runs where id = ?")?.execute([run])?;

@@ -14,11 +14,11 @@ use flow_model::{file::Sha256, plan::Keep, units::Instant, value::Value};
 
 use super::{
     Batch, Begun, Bus, Committed, DeadLetter, Dedupe, Done, Error, Expiry, Filter, GATHERS, Gate, Gather, Gathered,
-    Letter, Letters, NO_ROOM, NewRun, Note, RunDetail, RunState, RunSummary, SameBody, Store, Tidied, Unfinished,
+    Letter, Letters, Mark, NO_ROOM, NewRun, Note, RunDetail, RunState, RunSummary, SameBody, Store, Tidied, Unfinished,
     WhichLetters, large::refers, write::text,
 };
 use crate::{
-    journal::{self, History, Row, RunId},
+    journal::{self, Checkpoint, History, Row, RunId},
     machine::{Event, Place, Start},
 };
 
@@ -49,6 +49,7 @@ struct Kept {
     number: u64,
     summary: RunSummary,
     rows: Vec<Row>,
+    checkpoint: Option<Checkpoint>,
     start: Option<Start>,
     gate: Option<Gate>,
     begun_at: Option<Instant>,
@@ -120,6 +121,11 @@ impl Tables {
                 run.start = None;
             }
             run.rows.extend(batch.rows);
+            match batch.mark {
+                Mark::Stays => {}
+                Mark::Moves(checkpoint) => run.checkpoint = Some(checkpoint),
+                Mark::Goes => run.checkpoint = None,
+            }
             run.begun_at = run.begun_at.or(batch.begun_at);
             let summary = &mut run.summary;
             summary.state = state;
@@ -257,6 +263,7 @@ impl Tables {
             number: self.accepted,
             summary,
             rows: Vec::new(),
+            checkpoint: None,
             start: new.queued,
             gate: new.gate,
             begun_at: None,
@@ -386,8 +393,14 @@ impl Store for Memory {
         Ok(self.lock().commit(batch))
     }
 
-    async fn rows(&self, run: &RunId) -> Result<Vec<Row>, Error> {
-        Ok(self.lock().runs.get(run).map(|run| run.rows.clone()).unwrap_or_default())
+    async fn rows_from(&self, run: &RunId, seq: u64) -> Result<Vec<Row>, Error> {
+        let tables = self.lock();
+        let rows = tables.runs.get(run).map(|run| run.rows.iter()).into_iter().flatten();
+        Ok(rows.filter(|row| row.seq >= seq).cloned().collect())
+    }
+
+    async fn checkpoint(&self, run: &RunId) -> Result<Option<Checkpoint>, Error> {
+        Ok(self.lock().runs.get(run).and_then(|run| run.checkpoint.clone()))
     }
 
     async fn start(&self, run: &RunId) -> Result<Option<Start>, Error> {

@@ -42,7 +42,7 @@ pub use self::{
     verify::{Kept, Verified},
 };
 use crate::{
-    journal::{Damage, History, Row, RunId},
+    journal::{Checkpoint, Damage, History, Row, RunId},
     machine::{Event, Outcome, Place, Response, Start},
 };
 
@@ -126,6 +126,8 @@ pub struct Batch {
     pub new: Option<NewRun>,
     /// Entries of its journal, in order.
     pub rows: Vec<Row>,
+    /// What becomes of its checkpoint.
+    pub mark: Mark,
     /// How it stands after them.
     pub standing: Standing,
     /// What `respond` said, if it did in this turn.
@@ -157,6 +159,7 @@ impl Batch {
             run,
             new: None,
             rows: Vec::new(),
+            mark: Mark::Stays,
             standing,
             answer: None,
             dead_letters: Vec::new(),
@@ -170,6 +173,18 @@ impl Batch {
             at,
         }
     }
+}
+
+/// What becomes of the checkpoint of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Mark {
+    /// It stays, if there is one.
+    #[default]
+    Stays,
+    /// This one takes its place: how the run stands after the batch's entries.
+    Moves(Checkpoint),
+    /// It is not needed any more.
+    Goes,
 }
 
 /// What a run does on the bus.
@@ -581,7 +596,15 @@ pub trait Store: Send + Sync {
     async fn commit(&self, batch: Batch) -> Result<Committed, Error>;
 
     /// The journal of a run.
-    async fn rows(&self, run: &RunId) -> Result<Vec<Row>, Error>;
+    async fn rows(&self, run: &RunId) -> Result<Vec<Row>, Error> {
+        self.rows_from(run, 0).await
+    }
+
+    /// The journal of a run from an entry on.
+    async fn rows_from(&self, run: &RunId, seq: u64) -> Result<Vec<Row>, Error>;
+
+    /// The latest checkpoint of a run, if it has one.
+    async fn checkpoint(&self, run: &RunId) -> Result<Option<Checkpoint>, Error>;
 
     /// With what a run begins that has not begun yet.
     async fn start(&self, run: &RunId) -> Result<Option<Start>, Error>;

@@ -16,7 +16,7 @@ use super::{
     WhichLetters, large::Large, schema, verify::Kept,
 };
 use crate::{
-    journal::{self, History, Row, RunId},
+    journal::{self, Checkpoint, History, Row, RunId},
     machine::{Event, Start},
 };
 
@@ -195,10 +195,17 @@ impl Reader {
     /// # Errors
     /// When the database can't be read.
     pub fn rows(&self, run: &RunId) -> Result<Vec<Row>, Error> {
+        self.rows_from(run, 0)
+    }
+
+    /// The journal of a run from an entry on.
+    pub(super) fn rows_from(&self, run: &RunId, seq: u64) -> Result<Vec<Row>, Error> {
         let connection = self.lock();
-        let mut statement =
-            connection.prepare_cached("select seq, version, body, checksum from journal where run = ? order by seq")?;
-        let rows = statement.query_map([run.as_str()], |row| {
+        let mut statement = connection.prepare_cached(
+            "select seq, version, body, checksum from journal where run = ? and seq >= ? order by seq",
+        )?;
+        let seq = i64::try_from(seq).unwrap_or(i64::MAX);
+        let rows = statement.query_map(rusqlite::params![run.as_str(), seq], |row| {
             Ok(Row {
                 seq: u64::try_from(row.get::<_, i64>(0)?).unwrap_or(u64::MAX),
                 version: row.get(1)?,
@@ -209,6 +216,23 @@ impl Reader {
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// The latest checkpoint of a run, if it has one.
+    pub(super) fn checkpoint(&self, run: &RunId) -> Result<Option<Checkpoint>, Error> {
+        let connection = self.lock();
+        let mut statement =
+            connection.prepare_cached("select seq, last, form, body, checksum from checkpoints where run = ?")?;
+        let found = statement.query_row([run.as_str()], |row| {
+            Ok(Checkpoint {
+                seq: u64::try_from(row.get::<_, i64>(0)?).unwrap_or(u64::MAX),
+                last: row.get::<_, Vec<u8>>(1)?.try_into().unwrap_or_default(),
+                form: row.get(2)?,
+                body: row.get(3)?,
+                checksum: row.get::<_, Vec<u8>>(4)?.try_into().unwrap_or_default(),
+            })
+        });
+        Ok(found.optional()?)
     }
 
     /// The plan with a digest, as it is stored.

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction};
 use super::{Error, large::refers};
 
 /// The version of the tables.
-const VERSION: u32 = 6;
+const VERSION: u32 = 7;
 
 /// The database's name in the data folder.
 pub(super) const FILE: &str = "journal.sqlite";
@@ -140,6 +140,18 @@ create table refs (
 create index refs_by_run on refs (run);
 ";
 
+/// What version 7 adds: how runs with long journals stood at a late entry.
+const SEVENTH: &str = "
+create table checkpoints (
+    run text primary key,
+    seq integer not null,
+    last blob not null,
+    form text not null,
+    body text not null,
+    checksum blob not null
+) strict;
+";
+
 /// The texts that can name files, with their runs.
 const TEXTS: &str = "
 select run, body from journal where instr(body, '\"$file\"')
@@ -167,7 +179,7 @@ pub(super) fn open(folder: &Path) -> Result<Connection, Error> {
     }
     if found < VERSION {
         let transaction = connection.transaction()?;
-        for (version, tables) in [(1, TABLES), (2, SECOND), (3, THIRD), (4, FOURTH), (5, FIFTH), (6, SIXTH)] {
+        for (version, tables) in (1..).zip([TABLES, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH]) {
             if found < version {
                 transaction.execute_batch(tables)?;
             }

@@ -19,7 +19,7 @@ use super::{
     write::{Job, Writer},
 };
 use crate::{
-    journal::{Row, RunId},
+    journal::{Checkpoint, Row, RunId},
     machine::{Event, Start},
     worker,
 };
@@ -115,9 +115,14 @@ impl Store for Sqlite {
         self.writer.submit(|reply| Job::Batch { batch: Box::new(batch), held, reply }).await
     }
 
-    async fn rows(&self, run: &RunId) -> Result<Vec<Row>, Error> {
+    async fn rows_from(&self, run: &RunId, seq: u64) -> Result<Vec<Row>, Error> {
         let run = run.clone();
-        self.reading(move |reader| reader.rows(&run)).await
+        self.reading(move |reader| reader.rows_from(&run, seq)).await
+    }
+
+    async fn checkpoint(&self, run: &RunId) -> Result<Option<Checkpoint>, Error> {
+        let run = run.clone();
+        self.reading(move |reader| reader.checkpoint(&run)).await
     }
 
     async fn start(&self, run: &RunId) -> Result<Option<Start>, Error> {

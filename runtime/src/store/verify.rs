@@ -4,7 +4,7 @@
 //! checksum before it, so that a changed, missing or swapped row is seen. Damage in one run stops nothing but that run.
 
 use super::{Error, Reader, RunState};
-use crate::journal::{self, Damage, RunId};
+use crate::journal::{self, Chain, Checkpoint, Damage, Row, RunId};
 
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -58,7 +58,9 @@ impl Reader {
                 let rows = self.rows(&kept.run)?;
                 verified.runs += 1;
                 verified.entries += rows.len() as u64;
-                if let Err(damage) = journal::read(&kept.run, &rows) {
+                let checkpoint = self.checkpoint(&kept.run)?;
+                let read = journal::read(&kept.run, &rows).map(drop);
+                if let Err(damage) = read.and_then(|()| checkpoint.map_or(Ok(()), |at| fits(&kept.run, &at, &rows))) {
                     verified.damaged.push((kept.clone(), damage));
                 }
                 if !plans.contains(&kept.plan) {
@@ -69,6 +71,12 @@ impl Reader {
     }
 }
 
+/// Says whether a checkpoint is what was written, and stands after one of these rows.
+fn fits(run: &RunId, checkpoint: &Checkpoint, rows: &[Row]) -> Result<(), Damage> {
+    let latest = checkpoint.seq.checked_sub(1).and_then(|latest| rows.get(usize::try_from(latest).ok()?));
+    Chain::after(run.clone(), checkpoint)?.ends_with(latest)
+}
+
 #[cfg(test)]
 mod tests {
     use flow_model::units::Instant;
@@ -76,9 +84,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        journal::{Chain, Entry},
+        journal::Entry,
         machine::{Event, Said},
-        store::{Batch, NewRun, Sqlite, Standing, Store, read, schema},
+        store::{Batch, Mark, NewRun, Sqlite, Standing, Store, read, schema},
     };
 
     /// A folder with three runs of four entries each.
@@ -154,6 +162,24 @@ mod tests {
         let damaged = damaged(&verify(&folder));
         let expected = [(second.clone(), Damage::Checksum { seq: 1 }), (third.clone(), Damage::Checksum { seq: 4 })];
         assert_eq!(damaged, expected);
+    }
+
+    #[tokio::test]
+    async fn a_checkpoint_that_is_changed_or_stands_after_an_entry_that_is_not_there_is_found() {
+        let (folder, runs) = folder().await;
+        let rows = read(folder.path()).unwrap().rows(&runs[0]).unwrap();
+        let mut chain = Chain::new(runs[0].clone());
+        rows.iter().for_each(|row| drop(chain.read(row).unwrap()));
+        let standing = Standing { state: RunState::Running, reason: None, wake_at: None, outcome: None };
+        let mark = Mark::Moves(chain.checkpoint("form", "body".into()));
+        let store = Sqlite::open(folder.path()).unwrap();
+        store.commit(Batch { mark, ..Batch::new(runs[0].clone(), standing, Instant(2)) }).await.unwrap();
+        drop(store);
+        assert!(verify(&folder).is_well());
+        change(&folder, &format!("delete from journal where run = '{}' and seq = 3", runs[0]));
+        assert_eq!(damaged(&verify(&folder)), [(runs[0].clone(), Damage::Gap { expected: 3 })]);
+        change(&folder, "update checkpoints set body = 'bodz'");
+        assert_eq!(damaged(&verify(&folder)), [(runs[0].clone(), Damage::Checkpoint { seq: 4 })]);
     }
 
     #[tokio::test]

@@ -21,11 +21,11 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use super::{
-    Batch, Committed, Dedupe, Done, Error, Expiry, NewRun, Note, RunState, SameBody, Tidied, expire, gather,
+    Batch, Committed, Dedupe, Done, Error, Expiry, Mark, NewRun, Note, RunState, SameBody, Tidied, expire, gather,
     large::{Held, Large, refers},
     told,
 };
-use crate::journal::RunId;
+use crate::journal::{Checkpoint, RunId};
 
 /// How many jobs one transaction takes at most.
 const MOST_JOBS: usize = 512;
@@ -328,6 +328,7 @@ fn write(texts: &Texts<'_>, batch: &Batch) -> Result<Committed, Error> {
             row.checksum
         ])?;
     }
+    mark(transaction, run, &batch.mark)?;
     for letter in &batch.dead_letters {
         transaction
             .prepare_cached("insert into dead_letters (run, place, queue, value, at) values (?, ?, ?, ?, ?)")?
@@ -375,6 +376,25 @@ fn write(texts: &Texts<'_>, batch: &Batch) -> Result<Committed, Error> {
     }
     told::tell(texts, batch, &mut done)?;
     Ok(Committed::Done(done))
+}
+
+/// Puts the checkpoint of a run in place, or away. The files that its values name are those of the journal.
+fn mark(transaction: &Transaction<'_>, run: &str, mark: &Mark) -> Result<(), Error> {
+    match mark {
+        Mark::Stays => {}
+        Mark::Moves(Checkpoint { seq, last, form, body, checksum }) => {
+            transaction
+                .prepare_cached(
+                    "insert or replace into checkpoints (run, seq, last, form, body, checksum)
+                     values (?, ?, ?, ?, ?, ?)",
+                )?
+                .execute(params![run, i64::try_from(*seq).unwrap_or(i64::MAX), last, form, body, checksum])?;
+        }
+        Mark::Goes => {
+            transaction.prepare_cached("delete from checkpoints where run = ?")?.execute([run])?;
+        }
+    }
+    Ok(())
 }
 
 /// How a run stands that is added.

@@ -13,7 +13,7 @@ use flow_model::{
     value::Value,
 };
 use flow_runtime::{
-    engine::{Engine, Filter, RunState, RunSummary, Submission},
+    engine::{Engine, Filter, Limits, RunState, RunSummary, Submission},
     journal::StepState,
     machine::{Decision, Outcome, Repeat},
     store,
@@ -33,12 +33,14 @@ struct Case {
     plan: Arc<Plan>,
     expected: Value,
     reference: Reference,
+    /// How many bytes a journal grows before a checkpoint.
+    checkpoint: usize,
 }
 
 impl Case {
     fn new(body: Vec<Stmt>) -> Self {
         let (expected, reference) = Reference::of(&body);
-        Self { plan: Arc::new(plan(&[], body)), expected, reference }
+        Self { plan: Arc::new(plan(&[], body)), expected, reference, checkpoint: 0 }
     }
 
     /// What a client and a person do with each process: the client sends its event until it is accepted; the person looks
@@ -65,7 +67,7 @@ impl Case {
 
     /// Runs processes with these faults one after the other, then one without. Says whether the last fault was met.
     fn survive(&self, faults: &[Fault], what: &str) -> bool {
-        let world = World::kind();
+        let world = World::kind_with(Limits { reserve: 0, checkpoint: self.checkpoint, ..Limits::default() });
         let data = tempfile::tempdir().unwrap();
         let mut recorded = BTreeMap::new();
         let mut met = false;
@@ -110,7 +112,7 @@ impl Case {
     /// A crash at each write, before and after it.
     fn survive_everywhere(&self, what: &str) -> usize {
         let mut crashes = 0;
-        for fault in [Fault::Before as fn(usize) -> Fault, Fault::After] {
+        for fault in [Fault::Before as fn(usize) -> Fault, Fault::After, Fault::Torn] {
             for at in 0.. {
                 if !self.survive(&[fault(at)], &format!("{what}, {:?}", fault(at))) {
                     break;
@@ -148,8 +150,8 @@ fn a_crash_at_any_write_of_a_chain_repeats_nothing() {
     assert!(crashes >= 10, "{crashes} crashes");
 }
 
-#[test]
-fn a_crash_at_any_write_of_branches_and_loops_repeats_nothing() {
+/// Branches and a loop, with calls that may be repeated and others.
+fn branches() -> Vec<Stmt> {
     let items = list((1..=4).map(int));
     let inner = vec![step_of("charge", "send", 3, get(2)), step_of("note", "read", 4, get(3)), give(get(4))];
     let branches = vec![
@@ -157,9 +159,23 @@ fn a_crash_at_any_write_of_branches_and_loops_repeats_nothing() {
         vec![step("left", "keyed", 5), dead_letter("kept", get(5))],
         vec![sleep("nap", seconds(1)), step("right", "send", 6)],
     ];
-    let body = vec![parallel("p", ParallelOnError::Wait, branches), end(list([get(1), get(5), get(6)]))];
-    let crashes = Case::new(body).survive_everywhere("branches");
+    vec![parallel("p", ParallelOnError::Wait, branches), end(list([get(1), get(5), get(6)]))]
+}
+
+#[test]
+fn a_crash_at_any_write_of_branches_and_loops_repeats_nothing() {
+    let crashes = Case::new(branches()).survive_everywhere("branches");
     assert!(crashes >= 20, "{crashes} crashes");
+}
+
+#[test]
+fn a_crash_at_any_write_around_checkpoints_repeats_nothing() {
+    // Now and then, and never: a checkpoint after each write is what the other tests here have.
+    for checkpoint in [700, usize::MAX] {
+        let case = Case { checkpoint, ..Case::new(branches()) };
+        let crashes = case.survive_everywhere(&format!("a checkpoint each {checkpoint} bytes"));
+        assert!(crashes >= 20, "{crashes} crashes");
+    }
 }
 
 #[test]

@@ -93,7 +93,7 @@ fn change(data: &Path, sql: &str) {
 
 #[test]
 fn a_damaged_run_is_set_aside_and_the_others_go_on() {
-    let world = World::kind();
+    let world = World::kind_with(Limits { reserve: 0, ..Limits::default() });
     for damage in [
         "update journal set body = replace(body, 'Started', 'startet') where seq = 0 and run = (select min(id) from runs)",
         "delete from journal where seq = 1 and run = (select min(id) from runs)",

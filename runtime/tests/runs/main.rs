@@ -9,6 +9,7 @@ mod again;
 mod ask;
 mod asleep;
 mod cases;
+mod checkpoints;
 mod conformance;
 mod control;
 mod crash;

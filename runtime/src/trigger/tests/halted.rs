@@ -13,7 +13,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     engine::{RunDetail, RunId, RunState},
-    journal::Row,
+    journal::{Checkpoint, Row},
     machine::{Event, Start},
     store::{self, Batch, Committed, Expiry, Letter, Letters, Note, Sqlite, Store, Tidied, Unfinished},
 };
@@ -42,8 +42,12 @@ impl Store for Failing {
         self.inner.commit(batch).await
     }
 
-    async fn rows(&self, run: &RunId) -> Result<Vec<Row>, store::Error> {
-        self.inner.rows(run).await
+    async fn rows_from(&self, run: &RunId, seq: u64) -> Result<Vec<Row>, store::Error> {
+        self.inner.rows_from(run, seq).await
+    }
+
+    async fn checkpoint(&self, run: &RunId) -> Result<Option<Checkpoint>, store::Error> {
+        self.inner.checkpoint(run).await
     }
 
     async fn start(&self, run: &RunId) -> Result<Option<Start>, store::Error> {

@@ -66,6 +66,7 @@ impl Play {
 
     pub(crate) fn apply(&mut self, event: Event) {
         let actions = self.machine.apply(&event, self.now);
+        self.restore();
         self.said.push((self.now, Said::Event(event)));
         for action in actions {
             match action {
@@ -83,6 +84,17 @@ impl Play {
                 Action::Wake { .. } => {}
             }
         }
+    }
+
+    /// Goes on with a machine that is made of a snapshot: all that a test says of a run holds for one that was taken up
+    /// from a checkpoint before each event.
+    fn restore(&mut self) {
+        let Some(snapshot) = self.machine.snapshot() else {
+            return assert!(self.machine.outcome().is_some(), "a run that is not over can be kept");
+        };
+        let plan = Arc::clone(self.machine.plan());
+        self.machine = Machine::restore(RUN, plan, Library::default(), &snapshot).expect("a snapshot reads");
+        assert_eq!(self.machine.snapshot(), Some(snapshot), "nothing is lost in it");
     }
 
     fn take(&mut self, path: &str) -> Call {
