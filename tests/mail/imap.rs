@@ -22,11 +22,11 @@ use crate::{
 pub(crate) struct Server {
     folder: TempDir,
     process: Child,
-    pub(crate) start: Port,
+    start: Port,
     pub(crate) implicit: Port,
 }
 
-const PASSWORD: &str = "sw0rdf1sh";
+pub(crate) const PASSWORD: &str = "sw0rdf1sh";
 
 const LIST: &str = "messages.list()";
 const GET: &str = "messages.get(id: \"\")";
@@ -93,6 +93,11 @@ impl Server {
         fs::rename(draft, maildir.join("new").join(name)).unwrap();
     }
 
+    /// What the server has noted.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
     /// Makes the inbox anew: what it holds has other numbers.
     fn renumber(&self) {
         let maildir = self.folder.path().join("home/Maildir");
@@ -119,7 +124,8 @@ impl Drop for Server {
     }
 }
 
-fn plain(subject: &str) -> String {
+/// A message with a subject.
+pub(crate) fn plain(subject: &str) -> String {
     format!(
         "From: Jenny <jenny@example.com>\nTo: shop@example.com\nSubject: {subject}\nMessage-ID: <{subject}@example.com>\n\nHello\n"
     )
