@@ -53,10 +53,13 @@ impl NativeOperation for Imap {
             mailbox.leave().await;
             Ok(value)
         };
-        tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
-            let message = format!("the mail server had not answered within {limit:?}");
-            Err(NativeFailure::perhaps(Failure::new(ErrorKind::Timeout, message)))
-        })
+        match tokio::time::timeout(limit, work).await {
+            Ok(done) => done,
+            Err(_) => {
+                let message = format!("the mail server had not answered within {limit:?}");
+                Err(NativeFailure::perhaps(Failure::new(ErrorKind::Timeout, message)))
+            }
+        }
     }
 }
 

@@ -1,5 +1,4 @@
 //! A folder of a mailbox that was opened (RFC 3501).
-#![expect(clippy::result_large_err, reason = "the trait's own error, which is passed on as it is")]
 
 use std::pin::pin;
 
