@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "what the tests share fails as the tests do")]
 
 mod again;
+mod archives;
 mod asked;
 mod bad_input;
 mod bad_webhook;
