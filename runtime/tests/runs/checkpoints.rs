@@ -233,11 +233,11 @@ fn the_form_of_a_snapshot_is_the_one_that_its_number_says() {
     let (number, snapshot) = (FORM.rsplit('-').next().unwrap(), rich().machine.snapshot().unwrap());
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/forms").join(format!("{number}.json"));
     if std::env::var("FLOW_GOLDEN").as_deref() == Ok("write") && !file.exists() {
-        std::fs::write(&file, &snapshot).unwrap();
+        std::fs::write(&file, format!("{snapshot}\n")).unwrap();
     }
     let known = std::fs::read_to_string(&file).unwrap_or_default();
     assert_eq!(
-        known,
+        known.trim_end(),
         snapshot,
         "what a run is kept as has changed: raise the number of `FORM`, put {} away, and write the new one with FLOW_GOLDEN=write",
         file.display()
