@@ -171,9 +171,6 @@ pub(super) fn open(folder: &Path) -> Result<Connection, Error> {
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "checkpoint_fullfsync", true)?;
-    // The pages that each commit changes are the same ones, for a while: the longer the log, the more seldom they are put in
-    // their place. The usual 1000 are 4 MiB.
-    connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
     let found = version(&connection)?;
     known(found)?;
     if found == 0 {

@@ -412,7 +412,7 @@ fn drawn(kind: u8, run: u8, other: u8, at: i64) -> Batch {
             let notes = vec![Note { scope: "s".into(), key: other.to_string(), text: at.to_string() }];
             batch.new = Some(NewRun { dedupe, gate, queued, notes, ..new });
             batch.begun_at = Some(Instant(at));
-            if kind % 3 == 0 {
+            if kind.is_multiple_of(3) {
                 batch.mark = Mark::Moves(Chain::new(id(run)).checkpoint("form", at.to_string()));
             }
         }
