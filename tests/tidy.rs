@@ -17,9 +17,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("flow-compiler", &["flow-grammar", "flow-model"]),
     ("flow-runtime", &["flow-model"]),
     ("flow-native-mail", &["flow-model", "flow-runtime"]),
+    ("flow-native-pdf", &["flow-model", "flow-runtime"]),
     ("flow-native-s3", &["flow-model", "flow-runtime"]),
     ("flow-native-sql", &["flow-model", "flow-runtime"]),
-    ("flow-stdlib", &["flow-model", "flow-native-mail", "flow-native-s3", "flow-native-sql", "flow-runtime"]),
+    (
+        "flow-stdlib",
+        &["flow-model", "flow-native-mail", "flow-native-pdf", "flow-native-s3", "flow-native-sql", "flow-runtime"],
+    ),
     ("flow-lsp", &["flow-compiler", "flow-model", "flow-stdlib"]),
     ("flow-cli", &["flow-compiler", "flow-lsp", "flow-model", "flow-runtime", "flow-stdlib"]),
     ("flowc", &["flow-cli"]),
@@ -28,7 +32,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// What may be used only behind a feature: crate and its optional dependencies.
 const OPTIONAL: &[(&str, &[&str])] =
-    &[("flow-stdlib", &["flow-native-mail", "flow-native-s3", "flow-native-sql", "flow-runtime"])];
+    &[("flow-stdlib", &["flow-native-mail", "flow-native-pdf", "flow-native-s3", "flow-native-sql", "flow-runtime"])];
 
 /// Libraries that only some crates may use: the terminal, the async runtime, the parser.
 const RESERVED: &[(&str, &[&str])] = &[
@@ -37,7 +41,18 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("lsp-server", &["flow-lsp"]),
     ("miette", &["flow-compiler"]),
     ("rusqlite", &["flow-runtime", "flow-native-sql"]),
-    ("tokio", &["flow-runtime", "flow-stdlib", "flow-native-mail", "flow-native-s3", "flow-native-sql", "flow-cli"]),
+    (
+        "tokio",
+        &[
+            "flow-runtime",
+            "flow-stdlib",
+            "flow-native-mail",
+            "flow-native-pdf",
+            "flow-native-s3",
+            "flow-native-sql",
+            "flow-cli",
+        ],
+    ),
     ("reqwest", &["flow-runtime"]),
 ];
 
