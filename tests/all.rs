@@ -13,6 +13,7 @@ mod facts;
 mod faults;
 mod functions;
 mod imports;
+mod kafka;
 mod layout;
 mod mail;
 mod mistakes;

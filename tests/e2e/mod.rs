@@ -36,6 +36,7 @@ mod stop;
 mod stripe;
 mod tables;
 mod testing;
+mod waiting;
 mod webhooks;
 mod world;
 mod zombie;

@@ -289,6 +289,14 @@ fn imports(names: &mut Names<'_>, unit: &Unit, units: &[Unit], problems: &mut Ve
                                 let mut problem = unknown(Code::E0214, "item", name, offered.iter().copied())
                                     .label(path.span, "in this file");
                                 problem.message = format!("`{}` does not declare `{}`", path.text, name.text);
+                                problem.help.get_or_insert_with(|| match offered.len() {
+                                    0 => "it declares nothing that others may use".to_owned(),
+                                    _ => {
+                                        let names: Vec<String> =
+                                            offered.iter().map(|name| format!("`{name}`")).collect();
+                                        format!("it declares {}", names.join(", "))
+                                    }
+                                });
                                 problems.push(problem);
                                 names.broken.insert(name.text.clone());
                             }

@@ -37,6 +37,9 @@ pub(crate) fn function(name: &str) -> Option<&'static str> {
         }
         "require" | "include" => "write `use connector` or `use \"./file.flow\"` at the beginning of the file",
         "fetch" | "axios" | "request" => "a request is an operation of a connector: declare it, and call it in a step",
+        "regex" | "regexp" | "RegExp" | "re" => {
+            "a pattern is a text: `text.matches(r\"^[a-z]+$\")`, `text.replace_pattern(…)`"
+        }
         "setTimeout" | "delay" => "write `sleep 30s`",
         _ => return None,
     })

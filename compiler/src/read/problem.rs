@@ -158,6 +158,9 @@ fn unexpected(problem: &Problem) -> Words {
             "after `try { … }` write `catch { Kind => … }`, or leave `try` out".to_owned()
         }
         "" => format!("the text ends too early: write {}", list(&problem.expected)),
+        "{" if expects("an item") && expects("`,`") => {
+            "a connector is used as a whole, `use stripe`, and then `step stripe.customers.create(…)`; names are taken from files: `use \"./file.flow\" { name }`".to_owned()
+        }
         _ if expects("an item") => items(),
         _ => format!("write {} here", list(&problem.expected)),
     };

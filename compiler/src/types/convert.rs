@@ -4,12 +4,13 @@
 //! result may be null, unless the value fits anyway.
 
 use flow_model::{
+    boundary::convert,
     diagnostic::{Code, Diagnostic},
     expr::Expr,
     ty::Type,
 };
 
-use super::{Elaborator, Typed, Want, expect, fit};
+use super::{Elaborator, Typed, Want, expect, fit, known::constant};
 use crate::ast;
 
 impl Elaborator<'_> {
@@ -61,6 +62,17 @@ impl Elaborator<'_> {
             let label = format!("never succeeds: this is `{}`", typed.ty);
             self.problems.push(
                 Diagnostic::new(Code::E0313, format!("`{from}` can't become `{to}`"), expr.span, label).help(help),
+            );
+            return Typed::unknown();
+        }
+        if let Some(known) = constant(&typed.expr)
+            && let Err(mismatch) = convert(&known, &to, types)
+        {
+            let message = format!("`{known}` can't become `{to}`");
+            let label = format!("is not {}", mismatch.expected);
+            self.problems.push(
+                Diagnostic::new(Code::E0313, message, value.span, label)
+                    .help("it is null each time: write another value"),
             );
             return Typed::unknown();
         }

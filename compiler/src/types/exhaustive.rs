@@ -3,7 +3,7 @@
 //! In: the type and the patterns, without those that a guard may refuse. Out: examples of what is missing, written as
 //! patterns; and whether a pattern takes anything that others do not. The method is that of L. Maranget, "Warnings for
 //! pattern matching" (Journal of Functional Programming, 2007): columns are split by the shapes that their type has.
-//! Numbers and free text have no end of shapes, so ranges and literals of them never add up to everything.
+//! Ranges cut what has an order into stretches. Free text has no end of shapes, so literals of it never add up to everything.
 
 use std::cmp::Ordering;
 
@@ -12,6 +12,8 @@ use flow_model::{
     ty::{Type, TypeDef, Types},
     value::Value,
 };
+
+use super::stretch::Stretch;
 
 /// At most as many examples of what is missing are given.
 const MOST_EXAMPLES: usize = 4;
@@ -25,14 +27,21 @@ pub(super) fn missing(types: &Types, ty: &Type, patterns: &[&Pattern]) -> Vec<St
     // Each shape of the outermost type is asked for by itself, so that all missing texts are named at once.
     let shapes = search.shapes(ty, &rows);
     let mut found = Vec::new();
+    let mut open: Vec<Stretch> = Vec::new();
     for shape in &shapes {
-        if let Some(example) = search.uncovered(shape, &rows, &[], ty) {
-            found.extend(example.first().cloned());
+        let example = search.uncovered(shape, &rows, &[], ty);
+        match (shape, example) {
+            (Shape::Stretch(stretch), Some(_)) => open.push(stretch.clone()),
+            (_, example) => {
+                found.append(&mut Stretch::joined(&std::mem::take(&mut open), ty.non_null()));
+                found.extend(example.and_then(|example| example.first().cloned()));
+            }
         }
         if found.len() >= MOST_EXAMPLES {
             break;
         }
     }
+    found.append(&mut Stretch::joined(&open, ty.non_null()));
     found
 }
 
@@ -57,6 +66,8 @@ enum Shape {
     List(usize),
     /// A list of more than that many items.
     Longer(usize),
+    /// A stretch of what has an order.
+    Stretch(Stretch),
     /// Everything that has no shape of its own.
     Rest,
 }
@@ -99,7 +110,14 @@ impl<'t> Search<'t> {
                 Some(TypeDef::Record(_) | TypeDef::Error(_)) => vec![record_shape(&heads)],
                 None => vec![Shape::Rest],
             },
-            _ => vec![Shape::Rest],
+            _ => {
+                let stretches = Stretch::all(ty, &heads);
+                if stretches.is_empty() {
+                    vec![Shape::Rest]
+                } else {
+                    stretches.into_iter().map(Shape::Stretch).collect()
+                }
+            }
         }
     }
 
@@ -135,6 +153,7 @@ impl<'t> Search<'t> {
             (Shape::Bool(value), Pattern::Literal(Value::Bool(literal))) if value == literal => wild(0),
             (Shape::Text(text), Pattern::Literal(Value::String(literal))) if **text == **literal => wild(0),
             (Shape::Text(text), Pattern::StartsWith(prefix)) if text.starts_with(prefix.as_str()) => wild(0),
+            (Shape::Stretch(stretch), pattern) if stretch.is_in(pattern) => wild(0),
             (Shape::Case(case), Pattern::Case { tag, .. }) if case == tag => wild(0),
             (Shape::Record(names), Pattern::Record(fields)) => Some(
                 names
@@ -201,8 +220,9 @@ impl<'t> Search<'t> {
             return rows.is_empty();
         };
         options(head).into_iter().any(|head| {
-            let partial = self.partial(head, ty);
-            if partial {
+            let heads = || rows.iter().filter_map(|row| row.first()).flat_map(|head| options(head)).chain([head]);
+            let has_stretches = || !Stretch::all(ty.non_null(), &heads().collect::<Vec<_>>()).is_empty();
+            if self.partial(head, ty) && !has_stretches() {
                 // A number or text among no end of them: only rows that take all of it count.
                 let rows: Vec<Vec<&Pattern>> = rows
                     .iter()
@@ -214,7 +234,7 @@ impl<'t> Search<'t> {
                 return self.useful(&rows, rest, rest_types);
             }
             let mut with_head = rows.to_vec();
-            with_head.push(pattern.to_vec());
+            with_head.push([&[head], rest].concat());
             self.shapes(ty, &with_head).into_iter().any(|shape| {
                 let Some(inner) = Self::specialize(&shape, head) else { return false };
                 let types: Vec<Type> =
@@ -333,6 +353,7 @@ fn written(shape: &Shape, inner: &[String], ty: &Type) -> String {
         Shape::List(_) => format!("[{}]", inner.join(", ")),
         Shape::Longer(0) => "[_, ...]".to_owned(),
         Shape::Longer(_) => format!("[{}, _, ...]", inner.join(", ")),
+        Shape::Stretch(stretch) => stretch.written(ty.non_null()),
         Shape::Rest => "_".to_owned(),
     }
 }
@@ -368,9 +389,13 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_free_text_need_a_rest() {
+    fn ranges_add_up_and_free_text_needs_a_rest() {
         let all = Pattern::Range { from: None, to: None };
-        assert_eq!(left(&Type::Int, &[all]), ["_"]);
+        assert!(left(&Type::Int, std::slice::from_ref(&all)).is_empty());
+        assert_eq!(left(&Type::String, &[all]), ["_"]);
+        assert_eq!(left(&Type::Int, &[Pattern::Literal(Value::Int(1))]), ["_"]);
+        let low = Pattern::Range { from: None, to: Some(Value::Int(0)) };
+        assert_eq!(left(&Type::Int.optional(), &[low]), ["null", "0.."]);
         assert_eq!(left(&Type::String, &[text("a")]), ["_"]);
         assert_eq!(left(&Type::Bool, &[Pattern::Literal(Value::Bool(true))]), ["false"]);
     }

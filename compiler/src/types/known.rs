@@ -84,7 +84,7 @@ fn near_zone(text: &str) -> Option<String> {
 }
 
 /// The value of an expression that is written as it is.
-fn constant(expr: &Expr) -> Option<Value> {
+pub(super) fn constant(expr: &Expr) -> Option<Value> {
     match expr {
         Expr::Literal(Value::Secret(_)) => None,
         Expr::Literal(value) => Some(value.clone()),

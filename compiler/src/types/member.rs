@@ -203,12 +203,16 @@ impl Elaborator<'_> {
                 if !has_fields {
                     members = standard;
                 }
-                match (members.is_empty(), &value.ty) {
-                    (true, _) => problem,
-                    (false, Type::Named(union)) if matches!(types.get(union), Some(TypeDef::Union { .. })) => {
-                        problem.help("tell the cases apart with `match`")
+                match &value.ty {
+                    Type::Named(union) if let Some(TypeDef::Union { cases, .. }) = types.get(union) => {
+                        let has =
+                            |case: &Type| types.fields(case).is_some_and(|fields| fields.contains_key(&name.text));
+                        let case = cases.iter().find_map(|(tag, case)| has(case).then_some(tag));
+                        let case = case.or_else(|| cases.keys().next()).map_or("case", String::as_str);
+                        problem.help(format!("tell its cases apart: `match … {{ {case} as x => x.… }}`"))
                     }
-                    (false, _) => problem.help(format!("it has {}", listed(&members))),
+                    _ if members.is_empty() => problem,
+                    _ => problem.help(format!("it has {}", listed(&members))),
                 }
             }
         }

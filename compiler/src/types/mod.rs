@@ -25,6 +25,7 @@ mod pattern;
 mod record;
 mod scope;
 mod standard;
+mod stretch;
 pub(crate) mod url_path;
 
 use flow_model::{

@@ -87,7 +87,8 @@ impl Search<'_> {
     /// `1 => log "one"` in a `match`.
     pub(super) fn arm_statement(&self, at: usize) -> Option<(Found, usize)> {
         let word = self.text(at + 1);
-        let is_statement = matches!(word, "log" | "let" | "emit" | "sleep" | "respond" | "dead_letter");
+        let is_statement =
+            matches!(word, "log" | "let" | "emit" | "sleep" | "respond" | "dead_letter" | "fail" | "return" | "step");
         let is_in_block = self.opening(at).is_some_and(|open| self.text(open) == "{");
         if !is_statement || !is_in_block || self.is_first(at + 1) || self.text(at + 2) == "." {
             return None;

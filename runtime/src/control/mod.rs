@@ -7,6 +7,7 @@ mod line;
 
 use flow_model::{
     boundary,
+    expr::Slot,
     failure::{ErrorKind, Failure},
     plan::{NodeKind, Plan},
     ty::Type,
@@ -296,10 +297,27 @@ fn decision(plan: &Plan, place: &Place, how: How) -> Result<Decision, Refusal> {
         },
         How::Skip => match boundary::decode(&Json::Null, result, types) {
             Ok(value) => Ok(Decision::Result(value)),
-            Err(_) if step.is_some_and(|step| step.slot.is_none()) => Ok(Decision::Result(Value::Null)),
+            Err(_) if step.is_some_and(|step| !step.slot.is_some_and(|slot| is_read(plan, slot))) => {
+                Ok(Decision::Result(Value::Null))
+            }
             Err(_) => Err(Refusal::asked(format!("the run can't go on without the result of `{place}`"))
                 .help(format!("give its result, of the type `{result}`, with `--result`"))
                 .help("or let it count as failed with `--fail`: the steps that have an `undo` are undone then")),
         },
     }
+}
+
+/// Says whether an expression of the body reads a slot. Expressions stand in many places, and the written form has them all.
+fn is_read(plan: &Plan, slot: Slot) -> bool {
+    fn holds(json: &Json, slot: u32) -> bool {
+        match json {
+            Json::Array(items) => items.iter().any(|item| holds(item, slot)),
+            Json::Object(fields) => fields
+                .iter()
+                .any(|(name, value)| (name == "Slot" && value.as_u64() == Some(u64::from(slot))) || holds(value, slot)),
+            _ => false,
+        }
+    }
+    // What can't be written can't be looked through.
+    plan.graph.node_weights().any(|node| serde_json::to_value(node).map_or(true, |json| holds(&json, slot.0)))
 }

@@ -12,5 +12,5 @@ use flow_runtime::connector::NativeTable;
 pub fn native_table() -> NativeTable {
     let table = files::bind(csv::bind(ocr::bind(NativeTable::new())));
     let table = flow_native_sql::bind(flow_native_s3::bind(table));
-    flow_native_pdf::bind(flow_native_mail::bind(table))
+    flow_native_pdf::bind(flow_native_kafka::bind(flow_native_mail::bind(table)))
 }

@@ -41,10 +41,15 @@ impl NativeOperation for Render {
         let mut files = Dict::new();
         if let Value::Record(given) = call.arg("files") {
             for (name, file) in given {
-                let Value::File(file) = file else {
-                    return Err(invalid(format!("`files.{name}` should be a file and is {}", file.kind())).into());
+                let bytes = match file {
+                    Value::File(file) => whole(&call, file).await?,
+                    Value::Bytes(bytes) => bytes.to_vec(),
+                    Value::String(text) => text.as_bytes().to_vec(),
+                    other => {
+                        return Err(invalid(format!("`files.{name}` should be a file and is {}", other.kind())).into());
+                    }
                 };
-                files.insert(name.as_str().into(), Bytes::new(whole(&call, file).await?).into_value());
+                files.insert(name.as_str().into(), Bytes::new(bytes).into_value());
             }
         }
         let date = match call.arg("date") {

@@ -1,0 +1,251 @@
+//! `kafka` against the cluster that librdkafka brings, and against brokers whose answers are lost on the way.
+
+use std::{
+    io::{self, Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    sync::{Arc, Mutex},
+    thread,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use flow_model::{failure::ErrorKind, value::Value};
+use flow_runtime::{connector::Reached, egress::Networks};
+use kafka_protocol::{
+    messages::MetadataResponse,
+    protocol::{Decodable as _, Encodable as _, StrBytes},
+};
+use rdkafka::{
+    ClientConfig, Message as _, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer as _},
+    message::{Headers as _, OwnedMessage},
+    mocking::MockCluster,
+    producer::DefaultProducerContext,
+};
+
+use crate::databases::{machine::Port, world::World};
+
+type Cluster = MockCluster<'static, DefaultProducerContext>;
+
+const PASSWORD: &str = "sw0rdf1sh";
+const STEP: &str = "produce(topic: \"t\", value: null)";
+const METADATA: i16 = 3;
+const PRODUCE: i16 = 0;
+const SASL_HANDSHAKE: i16 = 17;
+const SASL_AUTHENTICATE: i16 = 36;
+
+fn cluster(brokers: i32) -> Cluster {
+    let cluster = MockCluster::new(brokers).unwrap();
+    cluster.create_topic("orders", 6, 1).unwrap();
+    cluster
+}
+
+fn world(brokers: &str, more: &str) -> World {
+    World::new("kafka", PASSWORD, &format!("brokers: \"{brokers}\", tls: \"off\"{more}"))
+}
+
+fn message(topic: &str, value: Value, key: Value, headers: Value, partition: Value) -> Vec<Value> {
+    vec![Value::text(topic), value, key, headers, partition]
+}
+
+fn simple(topic: &str) -> Vec<Value> {
+    message(topic, Value::text("v"), Value::text("k"), Value::record([]), Value::Null)
+}
+
+/// The first messages of a partition.
+fn consumed(brokers: &str, partition: i64, count: usize) -> Vec<OwnedMessage> {
+    let consumer: BaseConsumer =
+        ClientConfig::new().set("bootstrap.servers", brokers).set("group.id", "tests").create().unwrap();
+    let mut places = TopicPartitionList::new();
+    places.add_partition_offset("orders", i32::try_from(partition).unwrap(), Offset::Beginning).unwrap();
+    consumer.assign(&places).unwrap();
+    let mut messages = Vec::new();
+    for _ in 0..600 {
+        if messages.len() == count {
+            return messages;
+        }
+        if let Some(Ok(message)) = consumer.poll(Duration::from_millis(100)) {
+            messages.push(message.detach());
+        }
+    }
+    panic!("{} of {count} messages", messages.len());
+}
+
+#[tokio::test]
+async fn a_message_is_there_whole_where_clients_of_others_look() {
+    let cluster = cluster(3);
+    let brokers = cluster.bootstrap_servers();
+    let db = world(&brokers, "");
+    let headers = Value::record([("trace", Value::text("naïve"))]);
+    let order = Value::record([("id", Value::Int(7)), ("total", Value::Decimal("19.99".parse().unwrap()))]);
+    for (offset, value, bytes) in [
+        (0, order, Some(r#"{"id":7,"total":19.99}"#.as_bytes())),
+        (1, Value::text("naïve"), Some("naïve".as_bytes())),
+        (2, Value::Bytes([0, 255].into()), Some([0, 255].as_slice())),
+        (3, Value::Null, None),
+    ] {
+        let args = message("orders", value, Value::text("foobar"), headers.clone(), Value::Null);
+        let produced = db.invoke(STEP, args).await.outcome.unwrap();
+        // Kafka's own clients put this key there: 0x7fffffff & -790332482, modulo 6.
+        let expected = [("partition", Value::Int(1_357_151_166 % 6)), ("offset", Value::Int(offset))];
+        assert_eq!(produced, Value::record(expected));
+        let got = consumed(&brokers, 1_357_151_166 % 6, usize::try_from(offset).unwrap() + 1).pop().unwrap();
+        assert_eq!((got.key(), got.payload()), (Some(b"foobar".as_slice()), bytes));
+        let header = got.headers().unwrap().get(0);
+        assert_eq!((header.key, header.value), ("trace", Some("naïve".as_bytes())));
+    }
+    let args = message("orders", Value::text("v"), Value::Null, Value::record([]), Value::Int(5));
+    let produced = db.invoke(STEP, args).await.outcome.unwrap();
+    assert_eq!(produced.get("partition"), Some(&Value::Int(5)));
+    assert_eq!(consumed(&brokers, 5, 1)[0].key(), None);
+}
+
+#[tokio::test]
+async fn what_is_not_sent_has_kinds_and_has_not_happened() {
+    let cluster = cluster(1);
+    let brokers = cluster.bootstrap_servers();
+    let nobody = Port::free();
+    let gone = format!("localhost:{}", nobody.number());
+    let ninth = message("orders", Value::Null, Value::Null, Value::record([]), Value::Int(9));
+    for (brokers, args, kind, part) in [
+        (brokers.as_str(), ninth, ErrorKind::NotFound, "6 partitions"),
+        (brokers.as_str(), simple(""), ErrorKind::Invalid, "`topic` is empty"),
+        (gone.as_str(), simple("orders"), ErrorKind::Unavailable, "can't be reached"),
+        ("host.invalid:9092", simple("orders"), ErrorKind::Unavailable, "host.invalid"),
+        ("localhost", simple("orders"), ErrorKind::Invalid, "host:9092"),
+        (",", simple("orders"), ErrorKind::Invalid, "names none"),
+    ] {
+        let attempt = world(brokers, "").invoke(STEP, args).await;
+        let failure = attempt.outcome.unwrap_err();
+        assert_eq!((failure.kind.clone(), attempt.reached), (kind, Reached::Never), "{failure}");
+        assert!(failure.message.contains(part), "{failure}");
+    }
+    let settings = format!("brokers: \"{brokers}\", tls: \"off\"");
+    let guarded = World::guarded("kafka", PASSWORD, &settings, Networks::default());
+    let attempt = guarded.invoke(STEP, simple("orders")).await;
+    assert_eq!((attempt.outcome.unwrap_err().kind, attempt.reached), (ErrorKind::Forbidden, Reached::Never));
+    // The one broker that is named and gone is passed over.
+    let both = world(&format!("{gone}, {brokers}"), "").invoke(STEP, simple("orders")).await;
+    assert!(both.outcome.is_ok(), "{:?}", both.outcome);
+}
+
+/// Stands before a broker, and loses its answers.
+struct Front {
+    address: String,
+    seen: Arc<Mutex<Vec<(i16, Bytes)>>>,
+}
+
+impl Front {
+    /// Passes everything on, but the answers to the first messages, after which it closes the connection.
+    fn losing(answers: usize, cluster: &Cluster) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (broker, seen) = (cluster.bootstrap_servers(), Arc::<Mutex<Vec<(i16, Bytes)>>>::default());
+        let shared = Arc::clone(&seen);
+        // It ends with the process: nobody connects any more when the test has ended.
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (stream, broker, seen) =
+                    (stream.unwrap(), TcpStream::connect(&broker).unwrap(), Arc::clone(&shared));
+                thread::spawn(move || drop(pass_on(stream, broker, &seen, answers, port)));
+            }
+        });
+        Self { address: format!("127.0.0.1:{port}"), seen }
+    }
+
+    fn of(&self, key: i16) -> Vec<Bytes> {
+        let seen = self.seen.lock().unwrap();
+        seen.iter().filter(|(known, _)| *known == key).map(|(_, frame)| frame.clone()).collect()
+    }
+}
+
+fn frame(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+    let mut length = [0; 4];
+    stream.read_exact(&mut length)?;
+    let mut frame = vec![0; usize::try_from(u32::from_be_bytes(length)).unwrap()];
+    stream.read_exact(&mut frame)?;
+    Ok(frame)
+}
+
+fn send(stream: &mut TcpStream, frame: &[u8]) -> io::Result<()> {
+    stream.write_all(&u32::try_from(frame.len()).unwrap().to_be_bytes())?;
+    stream.write_all(frame)
+}
+
+fn pass_on(
+    mut client: TcpStream,
+    mut broker: TcpStream,
+    seen: &Mutex<Vec<(i16, Bytes)>>,
+    lost: usize,
+    port: u16,
+) -> io::Result<()> {
+    loop {
+        let asked = frame(&mut client)?;
+        let key = i16::from_be_bytes([asked[0], asked[1]]);
+        // Without what counts the requests of a connection.
+        let mut seen = seen.lock().unwrap();
+        seen.push((key, Bytes::copy_from_slice(&asked[8..])));
+        let produced = seen.iter().filter(|(key, _)| *key == PRODUCE).count();
+        drop(seen);
+        let mut answer = asked[4..8].to_vec();
+        match key {
+            SASL_HANDSHAKE => answer.extend(b"\0\0\0\0\0\x01\0\x05PLAIN"),
+            SASL_AUTHENTICATE if asked.ends_with(format!("\0shop\0{PASSWORD}").as_bytes()) => {
+                answer.extend(b"\0\0\xff\xff\0\0\0\0");
+            }
+            // SASL_AUTHENTICATION_FAILED.
+            SASL_AUTHENTICATE => answer.extend(b"\0\x3a\xff\xff\0\0\0\0"),
+            _ => {
+                send(&mut broker, &asked)?;
+                answer = frame(&mut broker)?;
+            }
+        }
+        if key == PRODUCE && produced <= lost {
+            return Ok(());
+        }
+        if key == METADATA {
+            let mut metadata = MetadataResponse::decode(&mut Bytes::copy_from_slice(&answer[4..]), 4).unwrap();
+            for broker in &mut metadata.brokers {
+                (broker.host, broker.port) = (StrBytes::from_static_str("127.0.0.1"), port.into());
+            }
+            answer.truncate(4);
+            metadata.encode(&mut answer, 4).unwrap();
+        }
+        send(&mut client, &answer)?;
+    }
+}
+
+#[tokio::test]
+async fn a_message_whose_answer_is_lost_is_sent_again_as_the_same() {
+    let cluster = cluster(1);
+    let front = Front::losing(2, &cluster);
+    let produced = world(&front.address, "").invoke(STEP, simple("orders")).await;
+    assert!(produced.outcome.is_ok(), "{:?}", produced.outcome);
+    let sent = front.of(PRODUCE);
+    assert_eq!(sent.len(), 3);
+    // The producer and its sequence are in the bytes, by which a broker knows the message again.
+    assert!(sent.iter().all(|frame| *frame == sent[0]), "{sent:?}");
+}
+
+#[tokio::test]
+async fn a_message_whose_answers_stay_lost_may_have_been_taken() {
+    let cluster = cluster(1);
+    let front = Front::losing(usize::MAX, &cluster);
+    let attempt = world(&front.address, "").invoke(STEP, simple("orders")).await;
+    let failure = attempt.outcome.unwrap_err();
+    assert_eq!((failure.kind.clone(), attempt.reached), (ErrorKind::Unavailable, Reached::Perhaps), "{failure}");
+    assert_eq!(front.of(PRODUCE).len(), 5);
+}
+
+#[tokio::test]
+async fn who_sends_is_known_or_refused_and_no_password_is_told() {
+    let cluster = cluster(1);
+    let front = Front::losing(0, &cluster);
+    let known = world(&front.address, ", user: \"shop\", password: secret(\"db/url\")");
+    assert!(known.invoke(STEP, simple("orders")).await.outcome.is_ok());
+    let other = world(&front.address, ", user: \"other\", password: secret(\"db/url\")");
+    let attempt = other.invoke(STEP, simple("orders")).await;
+    let failure = attempt.outcome.unwrap_err();
+    assert_eq!((failure.kind.clone(), attempt.reached), (ErrorKind::Unauthorized, Reached::Never), "{failure}");
+    assert!(!format!("{failure:?}").contains(PASSWORD), "{failure:?}");
+}
