@@ -206,8 +206,7 @@ fn whole(
             Diagnostic::new(Code::E0506, message, inserted.span, "not a URL")
                 .help("declare the parameter as `Url`; a path begins with `/`, and is put after the base, or is a `UrlPath` of the caller's"),
         );
-    }
-    if !names_hosts(context) {
+    } else if !names_hosts(context) {
         problems.push(
             Diagnostic::new(Code::E0506, "a whole URL may lead anywhere", inserted.span, "to which hosts?")
                 .help("name the hosts that it may lead to in the section `http`: `hosts: [\"*.example.com\"]`"),

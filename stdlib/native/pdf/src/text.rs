@@ -42,7 +42,7 @@ pub(crate) fn pages(name: &str, bytes: &[u8]) -> Result<Vec<String>, Failure> {
 }
 
 /// How far apart words are at least, by the size of the letters.
-const APART: f64 = 0.1;
+const APART: f64 = 0.15;
 
 /// How far a letter lies across the line at least when it is on another one.
 const ACROSS: f64 = 0.5;
@@ -100,7 +100,9 @@ impl OutputDev for Page {
         let along = if length > 0.0 { (at.m11 / length, at.m12 / length) } else { (1.0, 0.0) };
         let size = (at.m11 * at.m22 - at.m12 * at.m21).abs().sqrt() * font_size.abs();
         let gap = self.gap((at.m31, at.m32), size, along);
-        self.text.push_str(gap);
+        if gap != " " || !letter.starts_with(char::is_whitespace) {
+            self.text.push_str(gap);
+        }
         self.text.push_str(letter);
         self.begins = false;
         let end = width * font_size * length;
