@@ -1,16 +1,18 @@
 //! `kafka` against the cluster that librdkafka brings, and against brokers whose answers are lost on the way.
 
 use std::{
-    io::{self, Read as _, Write as _},
+    io::{self, Read, Write},
     net::{TcpListener, TcpStream},
     sync::{Arc, Mutex},
     thread,
     time::Duration,
 };
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use flow_model::{failure::ErrorKind, value::Value};
 use flow_runtime::{connector::Reached, egress::Networks};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use kafka_protocol::{
     messages::MetadataResponse,
     protocol::{Decodable as _, Encodable as _, StrBytes},
@@ -22,8 +24,15 @@ use rdkafka::{
     mocking::MockCluster,
     producer::DefaultProducerContext,
 };
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+use sha2::{Digest as _, Sha512};
+use tempfile::TempDir;
+use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned, crypto::aws_lc_rs};
 
-use crate::databases::{machine::Port, world::World};
+use crate::databases::{
+    machine::{Port, certificates},
+    world::World,
+};
 
 type Cluster = MockCluster<'static, DefaultProducerContext>;
 
@@ -131,13 +140,18 @@ async fn what_is_not_sent_has_kinds_and_has_not_happened() {
 
 /// Stands before a broker, and loses its answers.
 struct Front {
-    address: String,
+    port: u16,
     seen: Arc<Mutex<Vec<(i16, Bytes)>>>,
 }
 
 impl Front {
     /// Passes everything on, but the answers to the first messages, after which it closes the connection.
     fn losing(answers: usize, cluster: &Cluster) -> Self {
+        Self::standing(answers, cluster, None)
+    }
+
+    /// The same, which speaks TLS.
+    fn standing(answers: usize, cluster: &Cluster, tls: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let (broker, seen) = (cluster.bootstrap_servers(), Arc::<Mutex<Vec<(i16, Bytes)>>>::default());
@@ -147,10 +161,21 @@ impl Front {
             for stream in listener.incoming() {
                 let (stream, broker, seen) =
                     (stream.unwrap(), TcpStream::connect(&broker).unwrap(), Arc::clone(&shared));
-                thread::spawn(move || drop(pass_on(stream, broker, &seen, answers, port)));
+                let tls = tls.clone();
+                thread::spawn(move || match tls {
+                    None => drop(pass_on(stream, broker, &seen, answers, port)),
+                    Some(tls) => {
+                        let stream = StreamOwned::new(ServerConnection::new(tls).unwrap(), stream);
+                        drop(pass_on(stream, broker, &seen, answers, port));
+                    }
+                });
             }
         });
-        Self { address: format!("127.0.0.1:{port}"), seen }
+        Self { port, seen }
+    }
+
+    fn address(&self) -> String {
+        format!("localhost:{}", self.port)
     }
 
     fn of(&self, key: i16) -> Vec<Bytes> {
@@ -159,7 +184,7 @@ impl Front {
     }
 }
 
-fn frame(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+fn frame(stream: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut length = [0; 4];
     stream.read_exact(&mut length)?;
     let mut frame = vec![0; usize::try_from(u32::from_be_bytes(length)).unwrap()];
@@ -167,18 +192,61 @@ fn frame(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     Ok(frame)
 }
 
-fn send(stream: &mut TcpStream, frame: &[u8]) -> io::Result<()> {
+fn send(stream: &mut impl Write, frame: &[u8]) -> io::Result<()> {
     stream.write_all(&u32::try_from(frame.len()).unwrap().to_be_bytes())?;
-    stream.write_all(frame)
+    stream.write_all(frame)?;
+    stream.flush()
+}
+
+/// The broker's side of a login of `shop`, with `PLAIN` or `SCRAM-SHA-512` (RFC 5802).
+#[derive(Default)]
+struct ServerLogin {
+    /// The messages so far.
+    said: Vec<String>,
+}
+
+impl ServerLogin {
+    fn hear(&mut self, heard: &str) -> Option<String> {
+        if heard.starts_with('\0') {
+            return (heard == format!("\0shop\0{PASSWORD}")).then(String::new);
+        }
+        let Some(first) = self.said.first() else {
+            let nonce = heard.strip_prefix("n,,n=shop,r=")?;
+            let answer = format!("r={nonce}brokers,s={},i=4096", BASE64_STANDARD.encode("salt"));
+            self.said = vec![format!("n=shop,r={nonce}"), answer.clone()];
+            return Some(answer);
+        };
+        let (without_proof, proof) = heard.split_once(",p=").unwrap();
+        let all = format!("{first},{},{without_proof}", self.said[1]);
+        let mut block = signed(PASSWORD.as_bytes(), b"salt\0\0\0\x01");
+        let mut salted = block.clone();
+        for _ in 1..4096 {
+            block = signed(PASSWORD.as_bytes(), &block);
+            salted = mixed(&salted, &block);
+        }
+        let stored = Sha512::digest(signed(&salted, b"Client Key"));
+        let client = mixed(&BASE64_STANDARD.decode(proof).unwrap(), &signed(&stored, all.as_bytes()));
+        let server = signed(&signed(&salted, b"Server Key"), all.as_bytes());
+        (Sha512::digest(client) == stored).then(|| format!("v={}", BASE64_STANDARD.encode(server)))
+    }
+}
+
+fn signed(key: &[u8], bytes: &[u8]) -> Vec<u8> {
+    Hmac::<Sha512>::new_from_slice(key).unwrap().chain_update(bytes).finalize().into_bytes().to_vec()
+}
+
+fn mixed(one: &[u8], other: &[u8]) -> Vec<u8> {
+    one.iter().zip(other).map(|(one, other)| one ^ other).collect()
 }
 
 fn pass_on(
-    mut client: TcpStream,
+    mut client: impl Read + Write,
     mut broker: TcpStream,
     seen: &Mutex<Vec<(i16, Bytes)>>,
     lost: usize,
     port: u16,
 ) -> io::Result<()> {
+    let mut login = ServerLogin::default();
     loop {
         let asked = frame(&mut client)?;
         let key = i16::from_be_bytes([asked[0], asked[1]]);
@@ -189,12 +257,21 @@ fn pass_on(
         drop(seen);
         let mut answer = asked[4..8].to_vec();
         match key {
-            SASL_HANDSHAKE => answer.extend(b"\0\0\0\0\0\x01\0\x05PLAIN"),
-            SASL_AUTHENTICATE if asked.ends_with(format!("\0shop\0{PASSWORD}").as_bytes()) => {
-                answer.extend(b"\0\0\xff\xff\0\0\0\0");
+            SASL_HANDSHAKE => {
+                let is_taken = asked.ends_with(b"\0\x05PLAIN") || asked.ends_with(b"\0\x0dSCRAM-SHA-512");
+                // UNSUPPORTED_SASL_MECHANISM.
+                answer.extend(if is_taken { [0, 0] } else { [0, 33] });
+                answer.extend(b"\0\0\0\x02\0\x05PLAIN\0\x0dSCRAM-SHA-512");
             }
-            // SASL_AUTHENTICATION_FAILED.
-            SASL_AUTHENTICATE => answer.extend(b"\0\x3a\xff\xff\0\0\0\0"),
+            SASL_AUTHENTICATE => match login.hear(std::str::from_utf8(&asked[18..]).unwrap()) {
+                Some(said) => {
+                    answer.extend(b"\0\0\xff\xff");
+                    answer.extend(u32::try_from(said.len()).unwrap().to_be_bytes());
+                    answer.extend(said.into_bytes());
+                }
+                // SASL_AUTHENTICATION_FAILED.
+                None => answer.extend(b"\0\x3a\xff\xff\0\0\0\0"),
+            },
             _ => {
                 send(&mut broker, &asked)?;
                 answer = frame(&mut broker)?;
@@ -206,7 +283,7 @@ fn pass_on(
         if key == METADATA {
             let mut metadata = MetadataResponse::decode(&mut Bytes::copy_from_slice(&answer[4..]), 4).unwrap();
             for broker in &mut metadata.brokers {
-                (broker.host, broker.port) = (StrBytes::from_static_str("127.0.0.1"), port.into());
+                (broker.host, broker.port) = (StrBytes::from_static_str("localhost"), port.into());
             }
             answer.truncate(4);
             metadata.encode(&mut answer, 4).unwrap();
@@ -219,7 +296,7 @@ fn pass_on(
 async fn a_message_whose_answer_is_lost_is_sent_again_as_the_same() {
     let cluster = cluster(1);
     let front = Front::losing(2, &cluster);
-    let produced = world(&front.address, "").invoke(STEP, simple("orders")).await;
+    let produced = world(&front.address(), "").invoke(STEP, simple("orders")).await;
     assert!(produced.outcome.is_ok(), "{:?}", produced.outcome);
     let sent = front.of(PRODUCE);
     assert_eq!(sent.len(), 3);
@@ -231,7 +308,7 @@ async fn a_message_whose_answer_is_lost_is_sent_again_as_the_same() {
 async fn a_message_whose_answers_stay_lost_may_have_been_taken() {
     let cluster = cluster(1);
     let front = Front::losing(usize::MAX, &cluster);
-    let attempt = world(&front.address, "").invoke(STEP, simple("orders")).await;
+    let attempt = world(&front.address(), "").invoke(STEP, simple("orders")).await;
     let failure = attempt.outcome.unwrap_err();
     assert_eq!((failure.kind.clone(), attempt.reached), (ErrorKind::Unavailable, Reached::Perhaps), "{failure}");
     assert_eq!(front.of(PRODUCE).len(), 5);
@@ -241,11 +318,65 @@ async fn a_message_whose_answers_stay_lost_may_have_been_taken() {
 async fn who_sends_is_known_or_refused_and_no_password_is_told() {
     let cluster = cluster(1);
     let front = Front::losing(0, &cluster);
-    let known = world(&front.address, ", user: \"shop\", password: secret(\"db/url\")");
-    assert!(known.invoke(STEP, simple("orders")).await.outcome.is_ok());
-    let other = world(&front.address, ", user: \"other\", password: secret(\"db/url\")");
-    let attempt = other.invoke(STEP, simple("orders")).await;
+    for mechanism in ["PLAIN", "SCRAM-SHA-512"] {
+        let settings = |user: &str| {
+            let (brokers, password) = (front.address(), "password: secret(\"db/url\")");
+            format!("brokers: \"{brokers}\", tls: \"off\", user: \"{user}\", {password}, mechanism: \"{mechanism}\"")
+        };
+        let known = World::new("kafka", PASSWORD, &settings("shop")).invoke(STEP, simple("orders")).await;
+        assert!(known.outcome.is_ok(), "{mechanism}: {:?}", known.outcome);
+        for (user, password) in [("other", PASSWORD), ("shop", "sw0rdf1sh2")] {
+            let attempt = World::new("kafka", password, &settings(user)).invoke(STEP, simple("orders")).await;
+            let failure = attempt.outcome.unwrap_err();
+            assert_eq!((failure.kind.clone(), attempt.reached), (ErrorKind::Unauthorized, Reached::Never), "{failure}");
+            assert!(!format!("{failure:?}").contains(PASSWORD), "{failure:?}");
+        }
+    }
+    let more = ", user: \"shop\", password: secret(\"db/url\"), mechanism: \"SCRAM-SHA-256\"";
+    let attempt = world(&front.address(), more).invoke(STEP, simple("orders")).await;
     let failure = attempt.outcome.unwrap_err();
     assert_eq!((failure.kind.clone(), attempt.reached), (ErrorKind::Unauthorized, Reached::Never), "{failure}");
-    assert!(!format!("{failure:?}").contains(PASSWORD), "{failure:?}");
+    assert!(failure.message.ends_with("only: PLAIN, SCRAM-SHA-512"), "{failure}");
+    // A password is in frames of `PLAIN` alone, which begin with an empty name.
+    let frames = front.of(SASL_AUTHENTICATE);
+    let has = |frame: &Bytes| frame.windows(PASSWORD.len()).any(|part| part == PASSWORD.as_bytes());
+    assert_eq!((frames.iter().filter(|frame| has(frame)).count(), frames.len()), (4, 11));
+}
+
+/// What a server with a new certificate for `localhost` needs, and its authority as text in a program.
+fn secured() -> (Arc<ServerConfig>, String) {
+    let folder = TempDir::new().unwrap();
+    certificates(folder.path());
+    let chain = vec![CertificateDer::from_pem_file(folder.path().join("server.pem")).unwrap()];
+    let key = PrivateKeyDer::from_pem_file(folder.path().join("server.key")).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
+    let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+    let authority = std::fs::read_to_string(folder.path().join("ca.pem")).unwrap().replace('\n', "\\n");
+    (Arc::new(config.with_single_cert(chain, key).unwrap()), authority)
+}
+
+#[tokio::test]
+async fn connections_are_secured_and_only_with_the_broker_that_is_meant() {
+    let cluster = cluster(1);
+    let ((config, authority), (_, other)) = (secured(), secured());
+    let front = Front::standing(0, &cluster, Some(config));
+    let login = "user: \"shop\", password: secret(\"db/url\"), mechanism: \"SCRAM-SHA-512\"";
+    let there = front.address();
+    let settings = |authority: &str, brokers: &str| {
+        World::new("kafka", PASSWORD, &format!("brokers: \"{brokers}\", authority: \"{authority}\", {login}"))
+    };
+    let sent = settings(&authority, &there).invoke(STEP, simple("orders")).await;
+    assert!(sent.outcome.is_ok(), "{:?}", sent.outcome);
+    let seen = front.seen.lock().unwrap().len();
+    // By another authority; for another host; without TLS.
+    let unknown = settings(&other, &there);
+    let elsewhere = settings(&authority, &format!("127.0.0.1:{}", front.port));
+    let open = world(&there, "");
+    for (world, part) in [(unknown, "can't be secured"), (elsewhere, "can't be secured"), (open, "only with TLS")] {
+        let attempt = world.invoke(STEP, simple("orders")).await;
+        let failure = attempt.outcome.unwrap_err();
+        assert_eq!((failure.kind.clone(), attempt.reached), (ErrorKind::Unavailable, Reached::Never), "{failure}");
+        assert!(failure.message.contains(part), "{failure}");
+    }
+    assert_eq!(front.seen.lock().unwrap().len(), seen, "a request went where it must not");
 }

@@ -18,6 +18,7 @@ mod documents;
 mod formatting;
 mod inbox;
 mod large_file;
+mod mailbox;
 mod objects;
 mod opening;
 mod personal;

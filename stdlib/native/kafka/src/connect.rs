@@ -21,6 +21,7 @@ use tokio_rustls::{
 
 use crate::{
     failure::{invalid, of_code, unavailable},
+    scram::{Hash, Login},
     wire::{Connection, Stream},
 };
 
@@ -30,24 +31,38 @@ pub(crate) async fn connect(host: &str, port: u16, call: &NativeCall<'_>) -> Res
     let mut connection = Connection::new(if is_plain { stream } else { secured(host, stream, call).await? });
     if let Some(user) = call.config("user").as_str() {
         let password = call.secret("password").map_err(NativeFailure::never)?;
-        log_in(&mut connection, user, password.reveal()).await.map_err(NativeFailure::never)?;
+        let mechanism = call.config("mechanism").as_str().unwrap_or("PLAIN");
+        log_in(&mut connection, mechanism, user, password.reveal()).await.map_err(NativeFailure::never)?;
     }
     Ok(connection)
 }
 
-/// The mechanism `PLAIN` (RFC 4616), in the frames of Kafka (KIP-152).
-async fn log_in(connection: &mut Connection, user: &str, password: &str) -> Result<(), Failure> {
-    let lost = |lost: crate::wire::Lost| unavailable(lost.why());
-    let handshake = SaslHandshakeRequest::default().with_mechanism(StrBytes::from_static_str("PLAIN"));
-    let answer = connection.ask(&handshake, 1).await.map_err(lost)?;
+/// Says who sends, in the frames of Kafka (KIP-152).
+async fn log_in(connection: &mut Connection, mechanism: &str, user: &str, password: &str) -> Result<(), Failure> {
+    let handshake = SaslHandshakeRequest::default().with_mechanism(StrBytes::from_string(mechanism.to_owned()));
+    let answer = connection.ask(&handshake, 1).await.map_err(|lost| unavailable(lost.why()))?;
     if answer.error_code != 0 {
         let offered: Vec<&str> = answer.mechanisms.iter().map(StrBytes::as_str).collect();
-        let message = format!("the broker does not take `PLAIN`, only: {}", offered.join(", "));
+        let message = format!("the broker does not take `{mechanism}`, only: {}", offered.join(", "));
         return Err(Failure::new(ErrorKind::Unauthorized, message));
     }
-    let token = Bytes::from(format!("\0{user}\0{password}"));
-    let answer = connection.ask(&SaslAuthenticateRequest::default().with_auth_bytes(token), 0).await.map_err(lost)?;
-    if answer.error_code == 0 { Ok(()) } else { Err(of_code(answer.error_code)) }
+    let hash = match mechanism {
+        "SCRAM-SHA-256" => Hash::Sha256,
+        "SCRAM-SHA-512" => Hash::Sha512,
+        // RFC 4616.
+        _ => return say(connection, format!("\0{user}\0{password}")).await.map(drop),
+    };
+    let login = Login::new(hash, user, password, hex::encode(rand::random::<[u8; 16]>()));
+    let heard = say(connection, login.first()).await?;
+    let (answer, proof) = login.answer(&heard)?;
+    proof.check(&say(connection, answer).await?)
+}
+
+/// One message of a login, and the broker's to it.
+async fn say(connection: &mut Connection, message: String) -> Result<Bytes, Failure> {
+    let request = SaslAuthenticateRequest::default().with_auth_bytes(message.into());
+    let answer = connection.ask(&request, 0).await.map_err(|lost| unavailable(lost.why()))?;
+    if answer.error_code == 0 { Ok(answer.auth_bytes) } else { Err(of_code(answer.error_code)) }
 }
 
 /// Connects to an address of a host that the guard lets us.

@@ -10,6 +10,7 @@ mod cluster;
 mod connect;
 mod failure;
 mod murmur;
+mod scram;
 mod wire;
 
 use std::time::Duration;
