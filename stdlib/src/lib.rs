@@ -25,7 +25,8 @@ macro_rules! connectors {
 
 /// Name, path and text of each connector, sorted by name.
 const CONNECTORS: &[(&str, &str, &str)] = connectors![
-    "archive", "csv", "files", "imap", "kafka", "mail", "mysql", "postgres", "s3", "slack", "sqlite", "stripe"
+    "archive", "csv", "files", "http", "imap", "kafka", "mail", "mysql", "ocr", "pdf", "postgres", "s3", "slack",
+    "sqlite", "stripe"
 ];
 
 /// The declarations of the connectors by name. Each path is relative to the root of Flow's sources.

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "what the tests share fails as the tests do")]
 
 mod again;
+mod any_api;
 mod archives;
 mod asked;
 mod bad_input;
@@ -14,6 +15,7 @@ mod crash;
 mod custom_connector;
 mod database;
 mod decided;
+mod documents;
 mod formatting;
 mod inbox;
 mod large_file;
@@ -21,6 +23,7 @@ mod mailbox;
 mod objects;
 mod opening;
 mod personal;
+mod pictures;
 mod polling;
 mod process;
 mod project;
