@@ -16,6 +16,7 @@ mod decided;
 mod formatting;
 mod inbox;
 mod large_file;
+mod mailbox;
 mod objects;
 mod opening;
 mod personal;

@@ -1,5 +1,7 @@
 //! `mail` against a real mail server.
 
+pub(crate) mod imap;
+
 use std::{
     fs,
     io::{BufRead as _, BufReader},

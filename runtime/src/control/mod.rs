@@ -236,9 +236,9 @@ async fn open(engine: &Engine, run: &RunId) -> Result<RunDetail, Refusal> {
 }
 
 async fn stands(engine: &Engine, run: &RunId, step: Option<&Place>) -> Result<Told, Refusal> {
-    let detail = engine.run(run).await?.ok_or_else(|| Refusal::from(ControlError::Unknown(run.clone())))?;
+    let summary = engine.summary(run).await?.ok_or_else(|| Refusal::from(ControlError::Unknown(run.clone())))?;
     let step = step.map(ToString::to_string);
-    Ok(Told::Done { step, state: detail.summary.state, reason: detail.summary.reason })
+    Ok(Told::Done { step, state: summary.state, reason: summary.reason })
 }
 
 /// The place that is meant: the only one of its kind, or the one with that name.

@@ -106,7 +106,7 @@ impl Live {
             let entry = self.chain.read(&row)?;
             guarded(|| replay.push(entry.at, &entry.said))??;
             self.at = entry.at;
-            self.growth.add(row.body.len());
+            self.growth.add(&row);
             if let Said::Event(Event::Started(start)) = &entry.said {
                 self.trace = Trace::of(&self.run, start.trace);
             }
@@ -225,7 +225,7 @@ impl Live {
         }
         self.close(&mut turn);
         turn.batch.standing = self.standing();
-        self.growth.add(turn.batch.rows.iter().map(|row| row.body.len()).sum());
+        turn.batch.rows.iter().for_each(|row| self.growth.add(row));
         turn.batch.mark = self.mark();
         turn.trace = self.trace;
         Ok(turn)

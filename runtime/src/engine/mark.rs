@@ -1,9 +1,10 @@
 //! When is it kept how a run stands, and how is a run taken up from there?
 //!
 //! A journal is replayed to bring a run into memory, which takes as long as the journal is. So when a journal has grown by
-//! much, the batch that makes it do so also has a checkpoint: what replaying all of it up to here would give. The run is
-//! then taken up from there. What is written for checkpoints is at most half of what is written for entries, since the
-//! journal first grows by twice what the latest one took.
+//! many entries, the batch that makes it do so also has a checkpoint: what replaying all of it up to here would give. The
+//! run is then taken up from there. What is written for checkpoints is in the long run at most half of what is written for
+//! entries, since the journal first grows by twice what the latest one took. A run with few entries has none, however large
+//! they are.
 //!
 //! A checkpoint that is damaged, or of another version of the program, is passed over: the journal is whole, and gives the
 //! same.
@@ -18,7 +19,7 @@ use super::{
 };
 use crate::{
     eval::Library,
-    journal::{Chain, Checkpoint, Damage},
+    journal::{Chain, Checkpoint, Damage, Row},
     machine::{FORM, Machine, Place},
     observe::Trace,
     store::{Error, Mark, Store},
@@ -45,8 +46,8 @@ enum Unusable {
 /// How much a journal has grown since it was kept how its run stands.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Growth {
-    /// In bytes.
-    grown: usize,
+    entries: usize,
+    bytes: usize,
     /// What the latest checkpoint takes, if there is one.
     kept: Option<usize>,
     /// [`super::Limits::checkpoint`].
@@ -55,15 +56,17 @@ pub(super) struct Growth {
 
 impl Growth {
     pub(super) fn new(every: usize) -> Self {
-        Self { grown: 0, kept: None, every }
+        Self { entries: 0, bytes: 0, kept: None, every }
     }
 
-    pub(super) fn add(&mut self, bytes: usize) {
-        self.grown = self.grown.saturating_add(bytes);
+    pub(super) fn add(&mut self, entry: &Row) {
+        self.entries += 1;
+        self.bytes = self.bytes.saturating_add(entry.body.len());
     }
 
     fn is_much(&self) -> bool {
-        self.every == 0 || self.grown >= self.every.max(2 * self.kept.unwrap_or_default())
+        let kept = self.kept.unwrap_or_default();
+        self.every == 0 || (self.entries >= self.every && self.bytes >= kept.saturating_mul(2))
     }
 }
 
@@ -84,7 +87,7 @@ impl Live {
             return Mark::Stays;
         };
         let body = format!("{rest}\n{snapshot}");
-        self.growth = Growth { grown: 0, kept: Some(body.len()), ..self.growth };
+        self.growth = Growth { kept: Some(body.len()), ..Growth::new(self.growth.every) };
         if body.len() > MOST { Mark::Stays } else { Mark::Moves(self.chain.checkpoint(FORM, body)) }
     }
 
@@ -155,18 +158,17 @@ impl Live {
 mod tests {
     use super::*;
 
+    fn grown(every: usize, kept: Option<usize>, entries: usize, length: usize) -> bool {
+        let mut growth = Growth { kept, ..Growth::new(every) };
+        let row = Row { seq: 0, version: 1, body: "x".repeat(length), checksum: [0; 16] };
+        (0..entries).for_each(|_| growth.add(&row));
+        growth.is_much()
+    }
+
     #[test]
-    fn a_journal_has_to_grow_by_twice_what_is_kept_of_it() {
-        let mut growth = Growth::new(100);
-        growth.add(99);
-        assert!(!growth.is_much());
-        growth.add(1);
-        assert!(growth.is_much());
-        let mut growth = Growth { kept: Some(80), ..Growth::new(100) };
-        growth.add(159);
-        assert!(!growth.is_much());
-        growth.add(1);
-        assert!(growth.is_much());
-        assert!(Growth::new(0).is_much());
+    fn a_journal_has_to_grow_by_many_entries_and_by_twice_what_is_kept_of_it() {
+        assert!(!grown(100, None, 99, 1_000_000) && grown(100, None, 100, 1));
+        assert!(!grown(100, Some(80), 100, 1) && !grown(100, Some(80), 159, 1) && grown(100, Some(80), 160, 1));
+        assert!(grown(0, Some(80), 0, 1) && !grown(usize::MAX, None, 1000, 1000));
     }
 }

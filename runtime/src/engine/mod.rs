@@ -230,6 +230,14 @@ impl Engine {
         self.inner.store.list(filter).await
     }
 
+    /// A run with its result and answer, without its steps.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub async fn summary(&self, run: &RunId) -> Result<Option<RunSummary>, Error> {
+        self.inner.store.summary(run).await
+    }
+
     /// A run with all that is known of it.
     ///
     /// # Errors

@@ -66,8 +66,8 @@ pub struct Limits {
     pub waiting_of_all_keys: usize,
     /// The size of a step's result in the journal, in bytes. Default 16 MiB.
     pub result: usize,
-    /// How many bytes a run's journal grows before it is kept how the run stands, so that it is not taken up from its first
-    /// entry; twice as many as that takes, if this is more. With 0, after each write. Default 256 KiB.
+    /// How many entries a run's journal grows by before it is kept how the run stands, so that it is not taken up from its
+    /// first entry; more, until they are twice as long as what is kept. With 0, after each write. Default 1000.
     pub checkpoint: usize,
     /// Free disk space below which no runs are accepted, so that those under way can be recorded. Default 64 MiB.
     pub reserve: u64,
@@ -87,7 +87,7 @@ impl Default for Limits {
             waiting: 10_000,
             waiting_of_all_keys: 100_000,
             result: 16 << 20,
-            checkpoint: 256 << 10,
+            checkpoint: 1000,
             reserve: 64 << 20,
             park: Millis::seconds(60),
             grace: Millis::seconds(10),

@@ -106,17 +106,20 @@ fn a_step_in_doubt_is_decided_by_its_name_with_what_fits() {
 #[test]
 fn a_step_whose_result_nobody_needs_is_skipped_and_one_that_counts_as_failed_ends_the_run() {
     let world = forgetful();
-    let mut send = step_of("a", "send", 1, text("a"));
-    if let flow_model::plan::NodeKind::Step(step) = &mut send.kind {
+    // Nothing reads the result, whether it has a place or not.
+    let mut placeless = step_of("a", "send", 1, text("a"));
+    if let flow_model::plan::NodeKind::Step(step) = &mut placeless.kind {
         step.slot = None;
     }
-    let skipped = typed(plan(&[], vec![send, end(int(1))]));
-    live(&world, async |engine| {
-        let run = start(&engine, skipped).await;
-        engine.outcome(&run).await.unwrap();
-        perform(&engine, resolve(&run, None, How::Skip)).await.unwrap();
-        assert_eq!(engine.outcome(&run).await.unwrap().outcome, Some(Outcome::Completed(Value::Int(1))));
-    });
+    for send in [placeless, step_of("a", "send", 1, text("a"))] {
+        let skipped = typed(plan(&[], vec![send, bind("b", 2, int(1)), end(get(2))]));
+        live(&world, async |engine| {
+            let run = start(&engine, skipped).await;
+            engine.outcome(&run).await.unwrap();
+            perform(&engine, resolve(&run, None, How::Skip)).await.unwrap();
+            assert_eq!(engine.outcome(&run).await.unwrap().outcome, Some(Outcome::Completed(Value::Int(1))));
+        });
+    }
     live(&forgetful(), async |engine| {
         let run = start(&engine, typed(plan(&[], vec![step_of("a", "send", 1, text("a")), end(get(1))]))).await;
         engine.outcome(&run).await.unwrap();

@@ -16,8 +16,8 @@ use flow_runtime::{
     journal::{Chain, Entry, RunId},
     machine::{Event, Outcome, Place, Response, Said, Start},
     store::{
-        Batch, Bus, Committed, DeadLetter, Dedupe, Done, Error, Expiry, Filter, Gate, Letters, Memory, NewRun, Note,
-        RunState, SameBody, Sqlite, Standing, Store, WhichLetters, read,
+        Batch, Bus, Committed, DeadLetter, Dedupe, Done, Error, Expiry, Filter, Gate, Letters, Mark, Memory, NewRun,
+        Note, RunState, SameBody, Sqlite, Standing, Store, WhichLetters, read,
     },
 };
 use proptest::prelude::*;
@@ -377,6 +377,7 @@ async fn told(store: &Arc<dyn Store>) -> String {
         say("start", &store.start(&run).await.unwrap());
         say("rows", &store.rows(&run).await.unwrap());
         say("mail", &store.mail(&run).await.unwrap());
+        say("checkpoint", &store.checkpoint(&run).await.unwrap());
     }
     say("list", &store.list(Filter::default()).await.unwrap());
     say("letters", &store.letters(Letters { queue: None, which: WhichLetters::All, limit: 99 }).await.unwrap());
@@ -411,6 +412,9 @@ fn drawn(kind: u8, run: u8, other: u8, at: i64) -> Batch {
             let notes = vec![Note { scope: "s".into(), key: other.to_string(), text: at.to_string() }];
             batch.new = Some(NewRun { dedupe, gate, queued, notes, ..new });
             batch.begun_at = Some(Instant(at));
+            if kind.is_multiple_of(3) {
+                batch.mark = Mark::Moves(Chain::new(id(run)).checkpoint("form", at.to_string()));
+            }
         }
         4 => {
             let queued = Some(Start::default());
@@ -423,6 +427,7 @@ fn drawn(kind: u8, run: u8, other: u8, at: i64) -> Batch {
         10 => batch.read = vec![i64::try_from(other).unwrap() + 1],
         11 => batch.dead_letters = vec![letter(run, "q")],
         12 => batch.settles = vec![(i64::try_from(other).unwrap() + 1, at.to_string())],
+        14 => batch.mark = Mark::Goes,
         13 => batch.answer = Some(Response { status: 200, body: Some(Value::Int(at)) }),
         _ => batch.standing.wake_at = Some(Instant(at + 40)),
     }
@@ -502,4 +507,32 @@ async fn large_values_lie_in_files_that_lists_never_touch_and_that_go_with_their
     std::fs::remove_dir_all(&values).unwrap();
     let verified = read(folder.path()).unwrap().verify().unwrap();
     assert_eq!((verified.damaged.len(), &verified.damaged[0].0.run), (1, &id(1)));
+}
+
+#[test]
+fn a_checkpoint_takes_the_place_of_the_one_before_and_the_journal_is_read_from_it_on() {
+    each(async |store| {
+        let mut chain = Chain::new(id(1));
+        let mut write = |count: usize| {
+            let entry = Entry { at: Instant(5), said: Said::Event(Event::Expired) };
+            let rows: Vec<_> = (0..count).map(|_| chain.write(&entry)).collect();
+            (rows, chain.checkpoint("form", format!("{count} written")))
+        };
+        let (first, early) = write(3);
+        let begins = Batch { rows: first, mark: Mark::Moves(early.clone()), ..begins(1, "f", RunState::Running) };
+        commit(&store, begins).await;
+        assert_eq!(store.checkpoint(&id(1)).await.unwrap(), Some(early));
+        let (second, late) = write(2);
+        let batch = Batch { rows: second.clone(), mark: Mark::Moves(late.clone()), ..goes_on(1, RunState::Running, 6) };
+        commit(&store, batch).await;
+        let (third, _) = write(1);
+        commit(&store, Batch { rows: third.clone(), ..goes_on(1, RunState::Running, 7) }).await;
+        assert_eq!(store.checkpoint(&id(1)).await.unwrap(), Some(late.clone()));
+        let after = store.rows_from(&id(1), late.seq - 1).await.unwrap();
+        assert_eq!(after, [vec![second[1].clone()], third].concat());
+        assert_eq!(store.rows(&id(1)).await.unwrap().len(), 6);
+        commit(&store, Batch { mark: Mark::Goes, ..goes_on(1, RunState::Completed, 8) }).await;
+        assert_eq!(store.checkpoint(&id(1)).await.unwrap(), None);
+        assert_eq!(store.checkpoint(&id(2)).await.unwrap(), None);
+    });
 }

@@ -17,14 +17,9 @@ use tokio_rustls::{
 
 use crate::smtp::{Session, Stream};
 
+/// A dialogue over SMTP that has begun.
 pub(crate) async fn connect(call: &NativeCall<'_>) -> Result<Session, NativeFailure> {
-    let host = call.config("host").as_str().unwrap_or_default();
-    let port = match call.config("port") {
-        Value::Int(port) => u16::try_from(*port).ok(),
-        _ => None,
-    };
-    let port = port.ok_or_else(|| NativeFailure::never(invalid("`port` is no port".to_owned())))?;
-    let stream = reach(host, port, call).await?;
+    let stream = reach(call).await?;
     // Without a name of its own, a client gives its address (RFC 5321, section 4.1.3).
     let name = match stream.local_addr() {
         Ok(address) if address.is_ipv6() => format!("[IPv6:{}]", address.ip()),
@@ -33,10 +28,10 @@ pub(crate) async fn connect(call: &NativeCall<'_>) -> Result<Session, NativeFail
     };
     let mut session = match call.config("tls").as_str() {
         Some("off") => Session::greeted(Box::new(stream), &name).await?,
-        Some("implicit") => Session::greeted(secured(host, Box::new(stream), call).await?, &name).await?,
+        Some("implicit") => Session::greeted(secured(Box::new(stream), call).await?, &name).await?,
         _ => {
             let plain = Session::greeted(Box::new(stream), &name).await?;
-            Session::secured(secured(host, plain.start_tls().await?, call).await?, &name).await?
+            Session::secured(secured(plain.start_tls().await?, call).await?, &name).await?
         }
     };
     if let Some(user) = call.config("user").as_str() {
@@ -46,8 +41,14 @@ pub(crate) async fn connect(call: &NativeCall<'_>) -> Result<Session, NativeFail
     Ok(session)
 }
 
-/// Connects to an address of a host that the guard lets us.
-async fn reach(host: &str, port: u16, call: &NativeCall<'_>) -> Result<TcpStream, NativeFailure> {
+/// Connects to an address of the host that the guard lets us.
+pub(crate) async fn reach(call: &NativeCall<'_>) -> Result<TcpStream, NativeFailure> {
+    let host = call.config("host").as_str().unwrap_or_default();
+    let port = match call.config("port") {
+        Value::Int(port) => u16::try_from(*port).ok(),
+        _ => None,
+    };
+    let port = port.ok_or_else(|| NativeFailure::never(invalid("`port` is no port".to_owned())))?;
     let never = |kind, message: String| NativeFailure::never(Failure::new(kind, message));
     let addresses = call.guard().resolve(host, port).await.map_err(|error| match error.kind() {
         io::ErrorKind::PermissionDenied => never(ErrorKind::Forbidden, format!("the connection was not made: {error}")),
@@ -63,7 +64,9 @@ async fn reach(host: &str, port: u16, call: &NativeCall<'_>) -> Result<TcpStream
     Err(last)
 }
 
-async fn secured(host: &str, stream: Box<dyn Stream>, call: &NativeCall<'_>) -> Result<Box<dyn Stream>, NativeFailure> {
+/// The connection, secured for the host.
+pub(crate) async fn secured(stream: Box<dyn Stream>, call: &NativeCall<'_>) -> Result<Box<dyn Stream>, NativeFailure> {
+    let host = call.config("host").as_str().unwrap_or_default();
     let config = config(call.config("authority").as_str()).map_err(NativeFailure::never)?;
     let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     let name = ServerName::try_from(bare)

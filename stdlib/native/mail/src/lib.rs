@@ -1,10 +1,13 @@
-//! Mail over SMTP.
+//! Mail: sent over SMTP, and read over IMAP.
 //!
-//! In: calls of the operations that `stdlib/connectors/mail/mail.flow` declares `native`. Out: the message's identifier, or
-//! failures in the kinds that programs know. A server that has not taken a message has not sent it; one whose answer to
+//! In: calls of the operations that `stdlib/connectors/mail/mail.flow` and `stdlib/connectors/imap/imap.flow` declare `native`.
+//! Out: what they give, or failures in the kinds that programs know. A server that has not taken a message has not sent it; one whose answer to
 //! it is lost may have.
 
 mod connect;
+mod content;
+mod imap;
+mod mailbox;
 mod message;
 mod smtp;
 
@@ -15,10 +18,10 @@ use flow_model::{
 };
 use flow_runtime::connector::{NativeCall, NativeFailure, NativeOperation, NativeTable};
 
-/// Binds the operations of the connector `mail`.
+/// Binds the operations of the connectors `mail` and `imap`.
 #[must_use]
 pub fn bind(table: NativeTable) -> NativeTable {
-    table.with("mail", "send", Send).with("mail", "send_at_least_once", Send)
+    imap::bind(table).with("mail", "send", Send).with("mail", "send_at_least_once", Send)
 }
 
 /// Both do the same: what differs is whether they are tried again.

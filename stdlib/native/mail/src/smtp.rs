@@ -1,6 +1,8 @@
 //! The dialogue with a mail server (RFC 5321), up to the answer that it has taken a message.
 #![expect(clippy::result_large_err, reason = "the trait's own error, which is passed on as it is")]
 
+use std::fmt::Debug;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use flow_model::{
     failure::{ErrorKind, Failure},
@@ -16,9 +18,9 @@ const MOST_BYTES: u64 = 8 << 10;
 const MOST_LINES: usize = 100;
 
 /// What bytes go over.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Debug + Send + Unpin {}
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+impl<T: AsyncRead + AsyncWrite + Debug + Send + Unpin> Stream for T {}
 
 /// A dialogue that has begun.
 pub(crate) struct Session {
