@@ -58,7 +58,9 @@ fn replayed(connector: &str, pairs: PathBuf, spec: Option<PathBuf>) -> (Option<i
 #[test]
 fn connectors_that_come_with_flow_do_what_is_recorded_and_what_their_vendors_describe() {
     // Slack takes JSON though its description, which it no longer keeps, knows only forms.
-    for (connector, spec, count) in [("stripe", Some("stripe/spec3-2024-04-10.json.gz"), 12), ("slack", None, 5)] {
+    for (connector, spec, count) in
+        [("stripe", Some("stripe/spec3-2024-04-10.json.gz"), 12), ("slack", None, 5), ("http", None, 14)]
+    {
         let pairs = root().join("stdlib/connectors").join(connector).join("pairs");
         let (code, told) = replayed(connector, pairs, spec.and_then(description));
         assert_eq!(code, Some(0), "{told}");

@@ -18,11 +18,20 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("flow-runtime", &["flow-model"]),
     ("flow-native-kafka", &["flow-model", "flow-runtime"]),
     ("flow-native-mail", &["flow-model", "flow-runtime"]),
+    ("flow-native-pdf", &["flow-model", "flow-runtime"]),
     ("flow-native-s3", &["flow-model", "flow-runtime"]),
     ("flow-native-sql", &["flow-model", "flow-runtime"]),
     (
         "flow-stdlib",
-        &["flow-model", "flow-native-kafka", "flow-native-mail", "flow-native-s3", "flow-native-sql", "flow-runtime"],
+        &[
+            "flow-model",
+            "flow-native-kafka",
+            "flow-native-mail",
+            "flow-native-pdf",
+            "flow-native-s3",
+            "flow-native-sql",
+            "flow-runtime",
+        ],
     ),
     ("flow-lsp", &["flow-compiler", "flow-model", "flow-stdlib"]),
     ("flow-cli", &["flow-compiler", "flow-lsp", "flow-model", "flow-runtime", "flow-stdlib"]),
@@ -31,8 +40,10 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// What may be used only behind a feature: crate and its optional dependencies.
-const OPTIONAL: &[(&str, &[&str])] =
-    &[("flow-stdlib", &["flow-native-kafka", "flow-native-mail", "flow-native-s3", "flow-native-sql", "flow-runtime"])];
+const OPTIONAL: &[(&str, &[&str])] = &[(
+    "flow-stdlib",
+    &["flow-native-kafka", "flow-native-mail", "flow-native-pdf", "flow-native-s3", "flow-native-sql", "flow-runtime"],
+)];
 
 /// Libraries that only some crates may use: the terminal, the async runtime, the parser.
 const RESERVED: &[(&str, &[&str])] = &[
@@ -48,6 +59,7 @@ const RESERVED: &[(&str, &[&str])] = &[
             "flow-stdlib",
             "flow-native-kafka",
             "flow-native-mail",
+            "flow-native-pdf",
             "flow-native-s3",
             "flow-native-sql",
             "flow-cli",

@@ -74,9 +74,15 @@ pub struct Http {
     pub auth: Auth,
     /// Headers of every request.
     pub headers: Vec<(String, Expr)>,
+    /// Maps of further headers of every request; those that are named go before them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more_headers: Vec<Expr>,
     /// Query parameters of every request.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub query: Vec<(String, Expr)>,
+    /// Maps of further query parameters of every request; those that are named go before them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more_query: Vec<Expr>,
     /// What may leave, over all runs that use the same account.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<Limit>,
@@ -125,7 +131,7 @@ pub enum Auth {
     /// `Authorization: Basic …` of user and password.
     Basic(Expr, Expr),
     /// A header of that name.
-    Header(String, Expr),
+    Header(Expr, Expr),
     /// A query parameter of that name.
     Query(String, Expr),
     /// With a token that a server gives out.
@@ -136,6 +142,8 @@ pub enum Auth {
     OAuth1(Box<OAuth1>),
     /// Signed as Amazon Web Services ask for.
     SigV4(Box<SigV4>),
+    /// The first of these for which the connection has a credential; [`Auth::None`] needs none.
+    First(Vec<Auth>),
 }
 
 /// What statuses and answers mean. Rules are tried in order and the first that fits decides; then statuses below 400
@@ -285,13 +293,22 @@ pub struct Request {
     /// with it to the base's origin alone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub whole_url: bool,
+    /// Whether `path` is a path that the caller wrote, a [`Language::UrlPath`](crate::ty::Language::UrlPath): it is escaped.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub given_path: bool,
     /// Query parameters; a null is left out, a list is written as `lists` says.
     pub query: Vec<(String, Expr)>,
     /// How lists in the query are written, by parameter; repeated when nothing is said.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub lists: BTreeMap<String, ListStyle>,
+    /// Maps of further query parameters; those that are named go before them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more_query: Vec<Expr>,
     /// Headers; a null is left out.
     pub headers: Vec<(String, Expr)>,
+    /// Maps of further headers; those that are named go before them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more_headers: Vec<Expr>,
     /// The body.
     pub body: Body,
     /// What of the answer is the result, over `body`, `status`, `headers`; the whole body when absent.
@@ -312,12 +329,12 @@ pub struct Request {
 pub enum Body {
     /// No body.
     None,
-    /// JSON. Absent optionals (null parameters named by the template) are left out.
+    /// JSON. Absent optionals (null parameters named by the template) are left out, and so is a body that is one.
     Json(Expr),
     /// `application/x-www-form-urlencoded`, nested as `metadata[user_id]`; nulls are left out.
     Form(Expr),
-    /// Text, bytes or a file as they are, with that media type.
-    Raw(Expr, String),
+    /// Text, bytes or a file as they are, with that media type, else the file's own or that of text or bytes.
+    Raw(Expr, Option<String>),
     /// `multipart/form-data`: names with values and files.
     Multipart(Vec<(String, Part)>),
     /// XML: a record with one field, the root element. Fields whose names begin with `@` are attributes, `#text` is the

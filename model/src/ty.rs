@@ -192,11 +192,13 @@ pub enum Language {
     Mrkdwn,
     /// Search queries of Google Drive: insertions are quoted.
     DriveQuery,
+    /// The path of a URL: each insertion is one segment, or a part of one, and is escaped.
+    UrlPath,
 }
 
 impl Language {
     /// All languages.
-    pub const ALL: [Self; 5] = [Self::Sql, Self::Soql, Self::Html, Self::Mrkdwn, Self::DriveQuery];
+    pub const ALL: [Self; 6] = [Self::Sql, Self::Soql, Self::Html, Self::Mrkdwn, Self::DriveQuery, Self::UrlPath];
 }
 
 /// A field of a record, an error, a configuration or a parameter list.

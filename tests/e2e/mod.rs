@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "what the tests share fails as the tests do")]
 
 mod again;
+mod any_api;
 mod asked;
 mod bad_input;
 mod bad_webhook;
@@ -13,6 +14,7 @@ mod crash;
 mod custom_connector;
 mod database;
 mod decided;
+mod documents;
 mod formatting;
 mod inbox;
 mod large_file;
@@ -20,6 +22,7 @@ mod mailbox;
 mod objects;
 mod opening;
 mod personal;
+mod pictures;
 mod polling;
 mod process;
 mod project;

@@ -26,10 +26,13 @@ pub(crate) struct Pair {
     pub(crate) about: String,
     /// The operation: `refunds.create`.
     pub(crate) operation: String,
+    /// The types that the caller gives, as Flow writes them: `["{ id: Int }"]`.
+    #[serde(default)]
+    pub(crate) types: Vec<String>,
     /// Its arguments by name, as JSON writes them.
     #[serde(default)]
     pub(crate) with: Map<String, Json>,
-    /// Settings of the connection. Secrets need none: they are made up.
+    /// Settings of the connection. A secret is its name; those that must be set need none: they are made up.
     #[serde(default)]
     pub(crate) settings: Map<String, Json>,
     /// What has to be sent.

@@ -228,6 +228,9 @@ fn program(
     }
     for setting in connector.settings.iter().filter(|setting| setting.name != "base_url") {
         match pair.settings.get(&setting.name) {
+            Some(value) if setting.ty.starts_with("Secret<") => {
+                settings.push(format!("{}: secret({})", setting.name, literal(value)));
+            }
             Some(value) => settings.push(format!("{}: {}", setting.name, literal(value))),
             None if setting.required && setting.ty.starts_with("Secret<") => {
                 settings.push(format!("{0}: secret(\"recorded/{0}\")", setting.name));
@@ -249,7 +252,8 @@ fn program(
     }
     let declared: Vec<String> = params.iter().map(|(name, ty)| format!("{name}: {ty}")).collect();
     let given: Vec<&str> = params.iter().map(|(name, _)| *name).collect();
-    let call = format!("{CONNECTION}.{}({})", operation.name, given.join(", "));
+    let types = if pair.types.is_empty() { String::new() } else { format!("<{}>", pair.types.join(", ")) };
+    let call = format!("{CONNECTION}.{}{types}({})", operation.name, given.join(", "));
     Ok(format!(
         "use {0}\n\nconnection {CONNECTION} = {0} {{ {1} }} @pii\n\nflow replay({2}) {{\n  step {call}\n}}\n",
         connector.name,

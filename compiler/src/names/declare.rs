@@ -149,7 +149,7 @@ fn reserved(kind: ItemKind, name: &Ident) -> Option<Diagnostic> {
     } else if matches!(text, "secret" | "env" | "now" | "uuid" | "random" | "hmac_sha256") {
         "a built-in function"
     } else if matches!(kind, ItemKind::Connection | ItemKind::Connector)
-        && matches!(text, "http" | "every" | "cron" | "event" | "file")
+        && matches!(text, "every" | "cron" | "event" | "file")
     {
         "the name of a trigger after `on`"
     } else {

@@ -12,10 +12,13 @@ use flow_model::{
 
 use super::{
     Context, Section, Template,
-    request::{Params, is_single},
+    request::Params,
     section::{fixed_text, form, wrong_value},
 };
-use crate::ast::{Arg, Expr, ExprKind, RecordEntry};
+use crate::{
+    ast::{Arg, Expr, ExprKind, RecordEntry},
+    types::url_path::is_single,
+};
 
 /// The properties that are a body, each by itself.
 pub(super) const BODIES: [&str; 6] = ["body", "form", "raw", "multipart", "xml", "graphql"];
@@ -108,7 +111,16 @@ fn multipart(
         let (name, value) = match entry {
             RecordEntry::Field { name, value } => (name, value),
             RecordEntry::Spread(rest) => {
-                problems.push(wrong_value("multipart", rest.span, "names are not known here", help));
+                let typed = template.expr(rest, None);
+                let fits = match &typed.ty {
+                    Type::Map(item) => is_part(context, item) || **item == Type::Json,
+                    ty => *ty == Type::Unknown,
+                };
+                if !fits {
+                    let help = "spread a `Map<File>` or a `Map<Json>`, or name the parts";
+                    problems.push(wrong_value("multipart", rest.span, &format!("of type `{}`", typed.ty), help));
+                }
+                parts.push((String::new(), Part::All(typed.expr)));
                 continue;
             }
         };
@@ -117,12 +129,7 @@ fn multipart(
             Some(("json", [Arg { name: None, value, .. }])) => Some(Part::Json(template.expr(value, None).expr)),
             _ => {
                 let typed = template.expr(value, None);
-                let ty = match typed.ty.non_null() {
-                    Type::List(item) => item.non_null(),
-                    other => other,
-                };
-                let fits = matches!(ty, Type::Bytes | Type::File | Type::Null) || is_single(&context.names.types, ty);
-                if !fits {
+                if !is_part(context, &typed.ty) {
                     let message = format!("`{}` can't be a part of a form", typed.ty);
                     let problem = Diagnostic::new(Code::E0505, message, value.span, "neither a value nor a file");
                     problems.push(problem.help("send it as JSON: `json(value)`"));
@@ -133,6 +140,15 @@ fn multipart(
         parts.extend(part.map(|part| (name.text.clone(), part)));
     }
     Body::Multipart(parts)
+}
+
+/// Says whether a value is a part of a form, or several of the same name.
+fn is_part(context: &Context<'_, '_>, ty: &Type) -> bool {
+    let ty = match ty.non_null() {
+        Type::List(item) => item.non_null(),
+        other => other,
+    };
+    matches!(ty, Type::Bytes | Type::File | Type::Null) || is_single(&context.names.types, ty)
 }
 
 /// `file(content, name: …, type: …)`
@@ -182,11 +198,7 @@ fn raw(
         );
     }
     let media_type = section.expr("content_type", problems).and_then(|ty| fixed_text("content_type", ty, problems));
-    let usual = match ty {
-        Type::Bytes | Type::File => "application/octet-stream",
-        _ => "text/plain; charset=utf-8",
-    };
-    Body::Raw(typed.expr, media_type.unwrap_or_else(|| usual.to_owned()))
+    Body::Raw(typed.expr, media_type)
 }
 
 /// The name of each field that a body writes, if it is written as a record.

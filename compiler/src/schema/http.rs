@@ -61,7 +61,8 @@ pub(super) fn http(
         request::header_names(headers, problems);
         request::entries(context, headers, none, problems)
     });
-    let query = section.get("query").map(|query| request::entries(context, query, none, problems));
+    let headers = headers.unwrap_or_default();
+    let query = section.get("query").map(|query| request::entries(context, query, none, problems)).unwrap_or_default();
     let limits = section.get("limit").map(|limit| limit::limits(limit, problems)).unwrap_or_default();
     let retry_after = section.expr("retry_after", problems).map(|written| limit::waits(context, written, problems));
     let remaining = section.expr("remaining", problems).map(|written| limit::over_headers(context, written, problems));
@@ -73,8 +74,10 @@ pub(super) fn http(
     Some(Http {
         base: base?,
         auth: auth.flatten().unwrap_or(Auth::None),
-        headers: headers.map(|(headers, _)| headers).unwrap_or_default(),
-        query: query.map(|(query, _)| query).unwrap_or_default(),
+        headers: headers.named,
+        more_headers: headers.more,
+        query: query.named,
+        more_query: query.more,
         limits,
         retry_after: retry_after.unwrap_or_default(),
         remaining,

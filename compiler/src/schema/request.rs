@@ -11,7 +11,7 @@ use flow_model::{
     expr::{Expr, TextPart},
     schema::{Body, Format, ListStyle, Request},
     span::Span,
-    ty::{Field, Type, TypeDef, Types},
+    ty::{Field, Language, Type},
     value::Value,
 };
 use indexmap::IndexMap;
@@ -23,7 +23,10 @@ use super::{
 use crate::{
     ast::{self, ExprKind, Ident, Property, PropertyValue, RecordEntry},
     names::{self, similar, walk},
-    types::{holds_secret, secret},
+    types::{
+        holds_secret, secret,
+        url_path::{is_single, wrong_insertion, wrong_path},
+    },
 };
 
 /// The methods that declarations use.
@@ -137,11 +140,12 @@ pub(super) fn request(
     }
     let section = Section::new(format!("the request of {what}"), method.span.to(path.span), parts, &PARTS, problems);
     let mut template = Template::new(context, params.written, params.fields);
-    let mut whole_url = false;
+    let (mut whole_url, mut given_path) = (false, false);
     let path = match &path.kind {
         ExprKind::Text(parts) if matches!(parts.as_slice(), [ast::TextPart::Insert(_)]) => {
-            whole_url = true;
-            whole(context, parts, &mut template, problems)
+            let (path, is_given) = whole(context, parts, &mut template, problems);
+            (whole_url, given_path) = (!is_given, is_given);
+            path
         }
         ExprKind::Text(parts) => {
             problems.extend(wrong_path(parts, path.span));
@@ -150,12 +154,12 @@ pub(super) fn request(
         _ => Expr::Literal(Value::text("/")),
     };
     template.finish(problems);
-    let (query, lists) =
-        section.get("query").map(|query| entries(context, query, params, problems)).unwrap_or_default();
+    let query = section.get("query").map(|query| entries(context, query, params, problems)).unwrap_or_default();
     let headers = section.get("headers").map(|headers| {
         header_names(headers, problems);
-        entries(context, headers, params, problems).0
+        entries(context, headers, params, problems)
     });
+    let headers = headers.unwrap_or_default();
     let body = body::body(context, &section, params, problems);
     if matches!(method.text.as_str(), "GET" | "HEAD") && !matches!(body, Body::None) {
         let part = body::BODIES.into_iter().find_map(|part| section.get(part));
@@ -170,9 +174,12 @@ pub(super) fn request(
         method: method.text.clone(),
         path,
         whole_url,
-        query,
-        lists,
-        headers: headers.unwrap_or_default(),
+        given_path,
+        query: query.named,
+        lists: query.lists,
+        more_query: query.more,
+        headers: headers.named,
+        more_headers: headers.more,
         body,
         answer: None,
         format: Format::Auto,
@@ -181,29 +188,31 @@ pub(super) fn request(
     })
 }
 
-/// `"{upload_url}"`: a whole URL that a system gave out.
+/// `"{upload_url}"`: a whole URL that a system gave out, or `"{path}"`, a path that the caller wrote, and whether it is one.
 fn whole(
     context: &Context<'_, '_>,
     parts: &[ast::TextPart],
     template: &mut Template<'_>,
     problems: &mut Vec<Diagnostic>,
-) -> Expr {
-    let Some(ast::TextPart::Insert(inserted)) = parts.first() else { return Expr::Literal(Value::Null) };
+) -> (Expr, bool) {
+    let Some(ast::TextPart::Insert(inserted)) = parts.first() else { return (Expr::Literal(Value::Null), true) };
     let typed = template.expr(inserted, None);
+    if typed.ty == Type::Text(Language::UrlPath) {
+        return (typed.expr, true);
+    }
     if !matches!(typed.ty, Type::Url | Type::Unknown) {
         let message = format!("a whole URL is inserted as a `Url`, and this is a `{}`", typed.ty);
         problems.push(
             Diagnostic::new(Code::E0506, message, inserted.span, "not a URL")
-                .help("declare the parameter as `Url`; a path begins with `/`, and is put after the base"),
+                .help("declare the parameter as `Url`; a path begins with `/`, and is put after the base, or is a `UrlPath` of the caller's"),
         );
-    }
-    if !names_hosts(context) {
+    } else if !names_hosts(context) {
         problems.push(
             Diagnostic::new(Code::E0506, "a whole URL may lead anywhere", inserted.span, "to which hosts?")
                 .help("name the hosts that it may lead to in the section `http`: `hosts: [\"*.example.com\"]`"),
         );
     }
-    typed.expr
+    (typed.expr, false)
 }
 
 /// Says whether the connector names hosts besides that of its base.
@@ -253,28 +262,6 @@ fn unknown_method(method: &Ident) -> Diagnostic {
     Diagnostic::new(Code::E0515, message, method.span, "not known").help(help)
 }
 
-/// What is wrong with the fixed parts of a path.
-fn wrong_path(parts: &[ast::TextPart], span: Span) -> Option<Diagnostic> {
-    let fixed = parts.iter().filter_map(|part| match part {
-        ast::TextPart::Fixed(text) => Some(text.as_str()),
-        ast::TextPart::Insert(_) => None,
-    });
-    let starts = matches!(parts.first(), Some(ast::TextPart::Fixed(text)) if text.starts_with('/'));
-    let fixed: String = fixed.collect();
-    let (label, help) = if !starts {
-        ("does not begin with `/`", "the path is put after the base; begin it with `/`")
-    } else if fixed.contains('?') {
-        ("has a query", "write the query as `{ query: { name: value } }` after the path")
-    } else if fixed.contains(|letter: char| letter == '#' || letter.is_whitespace() || letter.is_control()) {
-        ("has a letter that a path can't have", "escape it as `%` and two hexadecimal digits")
-    } else if fixed.split('/').any(|segment| matches!(segment, "." | "..")) {
-        ("has a segment `.` or `..`", "write the path without it")
-    } else {
-        return None;
-    };
-    Some(Diagnostic::new(Code::E0516, "this is no path of a request", span, label).help(help))
-}
-
 /// Text in a URL: each insertion is a parameter (or `config`), a single value, and not null.
 fn text(
     context: &Context<'_, '_>,
@@ -318,66 +305,60 @@ fn no_parameter(name: &str, span: Span, names: &[&str]) -> Diagnostic {
     Diagnostic::new(Code::E0506, format!("`{name}` is no parameter"), span, "inserted here").help(help)
 }
 
-fn wrong_insertion(types: &Types, ty: &Type, inserted: &ast::Expr) -> Option<Diagnostic> {
-    let (message, label, help) = if matches!(ty, Type::Optional(_) | Type::Null) {
-        let message = format!("`{ty}` may be null, and a URL has no form for that");
-        (message, "may be null", "make the parameter one that must be given, or write `?? …` after it")
-    } else if !is_single(types, ty) {
-        (format!("`{ty}` can't be a part of a URL"), "not a single value", "insert a text, a number or a date")
-    } else {
-        return None;
-    };
-    Some(Diagnostic::new(Code::E0506, message, inserted.span, label).help(help))
+/// Headers or a query.
+#[derive(Default)]
+pub(super) struct Entries {
+    /// Those that are named.
+    pub(super) named: Vec<(String, Expr)>,
+    /// How lists are written, by name.
+    pub(super) lists: BTreeMap<String, ListStyle>,
+    /// Maps whose entries are sent too: `...query`.
+    pub(super) more: Vec<Expr>,
 }
 
-/// Says whether a value of the type is one text, number or point in time.
-pub(super) fn is_single(types: &Types, ty: &Type) -> bool {
-    match ty {
-        Type::Unknown
-        | Type::Bool
-        | Type::String
-        | Type::Int
-        | Type::Decimal
-        | Type::Timestamp
-        | Type::Zoned
-        | Type::Date
-        | Type::Duration
-        | Type::Size
-        | Type::Email
-        | Type::Url
-        | Type::Uuid
-        | Type::OneOf(_)
-        | Type::Text(_) => true,
-        Type::Secret(inner) => is_single(types, inner),
-        Type::Named(name) => matches!(types.get(name), Some(TypeDef::Enum(_)) | None),
-        _ => false,
-    }
-}
-
-/// `{ name: value }` as headers or a query: single values, lists of them, or null.
+/// `{ name: value, ...map }` as headers or a query: single values, lists of them, or null.
 pub(super) fn entries(
     context: &Context<'_, '_>,
     property: &Property,
     params: Params<'_>,
     problems: &mut Vec<Diagnostic>,
-) -> (Vec<(String, Expr)>, BTreeMap<String, ListStyle>) {
+) -> Entries {
     let name = property.name.text.as_str();
     let help = format!("write `{name}: {{ name: value }}`");
     let written = match &property.value {
         PropertyValue::Expr(ast::Expr { kind: ExprKind::Record(entries), .. }) => entries,
-        PropertyValue::Expr(ast::Expr { kind: ExprKind::Missing, .. }) => return (Vec::new(), BTreeMap::new()),
+        PropertyValue::Expr(ast::Expr { kind: ExprKind::Missing, .. }) => return Entries::default(),
         _ => {
             problems.push(wrong_value(name, property.span, "not names with values", help));
-            return (Vec::new(), BTreeMap::new());
+            return Entries::default();
         }
     };
     let mut template = Template::new(context, params.written, params.fields);
     let mut read: IndexMap<String, (Expr, Span)> = IndexMap::new();
-    let mut lists = BTreeMap::new();
+    let (mut lists, mut more) = (BTreeMap::new(), Vec::new());
     for entry in written {
         match entry {
             RecordEntry::Spread(rest) => {
-                problems.push(wrong_value(name, rest.span, "names are not known here", help.as_str()));
+                let typed = template.expr(rest, None);
+                let item = match &typed.ty {
+                    Type::Map(item) => item.non_null(),
+                    other => other,
+                };
+                let fits = match (&typed.ty, item) {
+                    (Type::Unknown, _) => true,
+                    (Type::Map(_), Type::Json) => name == "query",
+                    (Type::Map(_), Type::List(item)) if name == "query" => {
+                        is_single(&context.names.types, item.non_null())
+                    }
+                    (Type::Map(_), item) => is_single(&context.names.types, item),
+                    _ => false,
+                };
+                if !fits {
+                    let item = if name == "query" { "Json" } else { "String" };
+                    let help = format!("spread a `Map<{item}>`, or name what is sent: `{name}: {{ name: value }}`");
+                    problems.push(wrong_value(name, rest.span, &format!("of type `{}`", typed.ty), help));
+                }
+                more.push(typed.expr);
             }
             RecordEntry::Field { name: entry, value } => {
                 let (value, style) = if name == "query" { styled(value) } else { (value, None) };
@@ -403,7 +384,7 @@ pub(super) fn entries(
         }
     }
     template.finish(problems);
-    (read.into_iter().map(|(name, (expr, _))| (name, expr)).collect(), lists)
+    Entries { named: read.into_iter().map(|(name, (expr, _))| (name, expr)).collect(), lists, more }
 }
 
 /// `comma(ids)`, `repeat(ids)`, `brackets(ids)`, `indexes(ids)`: how a list is written in a query.

@@ -9,7 +9,7 @@ use flow_model::{
     expr::{Ambient, Expr},
     schema::Operation,
     span::Span,
-    ty::{Field, Format, Type, TypeDef, Types},
+    ty::{Field, Format, Language, Type, TypeDef, Types},
 };
 use indexmap::IndexMap;
 
@@ -210,12 +210,15 @@ fn wire_field(types: &Types, field: &Field) -> Type {
     }
 }
 
-/// The type of a value in the form that it has in JSON: records have their JSON names. Text for a language is text then.
+/// The type of a value in the form that it has in JSON: records have their JSON names. Text for a language is text then, except for
+/// a path.
 fn wire(types: &Types, ty: &Type, open: &mut Vec<String>) -> Type {
     match ty {
         Type::List(item) => Type::List(Box::new(wire(types, item, open))),
         Type::Map(item) => Type::Map(Box::new(wire(types, item, open))),
         Type::Optional(inner) => wire(types, inner, open).optional(),
+        // What is escaped already isn't escaped again.
+        Type::Text(Language::UrlPath) => ty.clone(),
         Type::Text(_) => Type::String,
         Type::Record(fields) => Type::Record(wire_fields(types, fields, open)),
         Type::Named(name) => match types.get(name) {

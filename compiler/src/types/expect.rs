@@ -7,7 +7,7 @@ use flow_model::{
     diagnostic::{Code, Diagnostic},
     expr::Expr,
     span::Span,
-    ty::{Type, TypeDef, Types},
+    ty::{Language, Type, TypeDef, Types},
     value::Value,
 };
 
@@ -201,6 +201,9 @@ impl Elaborator<'_> {
         let found = typed.ty.non_null();
         match (found, wanted.non_null()) {
             (Type::Json, to) => Some(format!("convert it: `… as {to}`, which is null where it does not fit")),
+            (from, to @ Type::Text(Language::UrlPath)) if fit::is_text(types, from) => Some(format!(
+                "write the path in its place, with what varies in `{{…}}`: `\"/orders/{{id}}\"`; where it is made before, say what it is: `let path: {to} = \"…\"`"
+            )),
             (from, to @ Type::Text(_)) if fit::is_text(types, from) => Some(format!(
                 "write the query in its place, with what varies in `{{…}}`; where it is made before, say what it is: `let query: {to} = \"…\"`"
             )),

@@ -164,7 +164,7 @@ impl Fitting<'_> {
             (from, Type::File) if *from == Type::Bytes || is_text(self.types, from) => Some(Fit::File),
             (from, Type::String) if is_text(self.types, from) => Some(Fit::Same),
             // A text that comes from elsewhere would be one value of the query, and never the query.
-            (_, Type::Text(Language::Sql | Language::Soql | Language::DriveQuery)) => None,
+            (_, Type::Text(Language::Sql | Language::Soql | Language::DriveQuery | Language::UrlPath)) => None,
             (from, Type::Text(language)) if is_text(self.types, from) => Some(Fit::Escaped(*language)),
             (from, Type::OneOf(allowed)) => {
                 let given = texts(self.types, from)?;

@@ -64,7 +64,7 @@ impl Reading {
             let length = match self.language {
                 Language::Html => self.html(letter, rest),
                 Language::Sql | Language::Soql | Language::DriveQuery => self.query(letter, rest),
-                Language::Mrkdwn => return,
+                Language::Mrkdwn | Language::UrlPath => return,
             };
             rest = rest.get(length.max(letter.len_utf8())..).unwrap_or_default();
         }

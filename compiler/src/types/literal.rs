@@ -15,6 +15,7 @@ use flow_model::{
 use super::{
     Elaborator, Typed, Want, expect, fit,
     insertion::{Place, Reading},
+    url_path,
 };
 use crate::{ast, names::similar};
 
@@ -34,11 +35,14 @@ impl Elaborator<'_> {
             Some(Type::Text(language)) => Some(*language),
             _ => None,
         };
+        if language == Some(Language::UrlPath) {
+            self.problems.extend(url_path::wrong_path(parts, expr.span));
+        }
         let Some(fixed) = fixed(parts) else {
             if let Some(language) = language {
                 self.insertions(parts, language);
             }
-            let parts = parts.iter().map(|part| self.part(part)).collect();
+            let parts = parts.iter().map(|part| self.part(part, language)).collect();
             let ty = language.map_or(Type::String, Type::Text);
             return Typed::new(Expr::Text { parts, language }, ty);
         };
@@ -81,7 +85,7 @@ impl Elaborator<'_> {
         }
     }
 
-    fn part(&mut self, part: &ast::TextPart) -> TextPart {
+    fn part(&mut self, part: &ast::TextPart, language: Option<Language>) -> TextPart {
         let insert = match part {
             ast::TextPart::Fixed(text) => return TextPart::Fixed(text.clone()),
             ast::TextPart::Insert(insert) => insert,
@@ -104,6 +108,8 @@ impl Elaborator<'_> {
                 )
                 .help("insert a text, a number, a time or a record"),
             );
+        } else if language == Some(Language::UrlPath) {
+            self.problems.extend(url_path::wrong_insertion(types, &typed.ty, insert));
         }
         TextPart::Insert(typed.expr)
     }

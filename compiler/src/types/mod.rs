@@ -26,6 +26,7 @@ mod record;
 mod scope;
 mod standard;
 mod stretch;
+pub(crate) mod url_path;
 
 use flow_model::{
     diagnostic::{Code, Diagnostic},

@@ -29,21 +29,30 @@ impl Http {
     pub fn each_expr<'e>(&'e self, visit: Visit<'_, 'e>) {
         visit(&self.base);
         self.sandbox.iter().for_each(&mut *visit);
-        match &self.auth {
-            Auth::None => {}
-            Auth::Bearer(value) | Auth::Header(_, value) | Auth::Query(_, value) => visit(value),
-            Auth::OAuth(oauth) => oauth.each_expr(visit),
-            Auth::Session(session) => session.each_expr(visit),
-            Auth::OAuth1(keys) => keys.each_expr(visit),
-            Auth::SigV4(key) => key.each_expr(visit),
-            Auth::Basic(user, password) => {
-                visit(user);
-                visit(password);
-            }
-        }
+        self.auth.each_expr(visit);
         self.headers.iter().chain(&self.query).for_each(|(_, value)| visit(value));
+        self.more_headers.iter().chain(&self.more_query).for_each(&mut *visit);
         self.retry_after.iter().chain(&self.reset).for_each(|wait| visit(&wait.value));
         self.remaining.iter().for_each(&mut *visit);
+    }
+}
+
+impl Auth {
+    /// Goes over its expressions.
+    pub fn each_expr<'e>(&'e self, visit: Visit<'_, 'e>) {
+        match self {
+            Self::None => {}
+            Self::Bearer(value) | Self::Query(_, value) => visit(value),
+            Self::OAuth(oauth) => oauth.each_expr(visit),
+            Self::Session(session) => session.each_expr(visit),
+            Self::OAuth1(keys) => keys.each_expr(visit),
+            Self::SigV4(key) => key.each_expr(visit),
+            Self::Basic(first, second) | Self::Header(first, second) => {
+                visit(first);
+                visit(second);
+            }
+            Self::First(forms) => forms.iter().for_each(|form| form.each_expr(&mut *visit)),
+        }
     }
 }
 
@@ -83,11 +92,12 @@ impl Request {
     pub fn each_expr<'e>(&'e self, visit: Visit<'_, 'e>) {
         visit(&self.path);
         self.query.iter().chain(&self.headers).for_each(|(_, value)| visit(value));
+        self.more_query.iter().chain(&self.more_headers).for_each(&mut *visit);
         match &self.body {
             Body::None => {}
             Body::Json(value) | Body::Form(value) | Body::Raw(value, _) | Body::Xml(value) => visit(value),
             Body::Multipart(parts) => parts.iter().for_each(|(_, part)| match part {
-                Part::Value(value) | Part::Json(value) => visit(value),
+                Part::Value(value) | Part::Json(value) | Part::All(value) => visit(value),
                 Part::File { content, name, media_type } => {
                     [content].into_iter().chain(name).chain(media_type).for_each(&mut *visit);
                 }

@@ -89,6 +89,8 @@ pub enum Part {
         /// The media type, where it is not the file's own.
         media_type: Option<Expr>,
     },
+    /// A map of parts under its names, each as [`Part::Value`].
+    All(Expr),
 }
 
 /// How the body of an answer is read.

@@ -217,8 +217,15 @@ impl Connectors {
     pub fn standing(&self, plan: &Arc<Plan>, connection: &str) -> Result<Standing, Failure> {
         let (_, connector) = declared(plan, connection)?;
         let Some(http) = &connector.http else { return Ok(Standing::Configured("native")) };
-        let grant = match &http.auth {
-            Auth::None => return Ok(Standing::Configured("none")),
+        let auth = if matches!(http.auth, Auth::First(_)) {
+            let vault = Vault::new(&*self.secrets);
+            let (config, connector) = self.configured(plan, connection)?;
+            request::chosen(&self.scope(plan, connector, &[], &config, &vault)?, &http.auth)?
+        } else {
+            &http.auth
+        };
+        let grant = match auth {
+            Auth::First(_) | Auth::None => return Ok(Standing::Configured("none")),
             Auth::Bearer(_) => return Ok(Standing::Configured("bearer")),
             Auth::Basic(..) => return Ok(Standing::Configured("basic")),
             Auth::Header(..) => return Ok(Standing::Configured("header")),

@@ -2,9 +2,9 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use flow_model::{
-    expr::Expr,
+    expr::{Expr, TextPart},
     failure::{ErrorKind, Failure},
-    schema::{Auth, Body, Carry, Http, KeySource, Operation, Page, Part, Request},
+    schema::{Auth, Body, Carry, Http, KeySource, ListStyle, Operation, Page, Part, Request},
     units::Instant,
     value::Value,
 };
@@ -23,7 +23,7 @@ use super::{
     page::Turn,
     payload::Payload,
     sign::{oauth1, sigv4},
-    template::{Scope, base_url},
+    template::{Scope, base_url, is_parameter},
     xml,
 };
 use crate::egress::is_named;
@@ -83,9 +83,11 @@ pub(super) fn prepare(
     } else if request.whole_url {
         url = given_url(http, &scope.value(&request.path)?.to_string(), &base)?;
     } else {
-        url.set_path(&format!("{}{}", base.path().trim_end_matches('/'), scope.path(&request.path)?));
+        let path = if request.given_path { scope.given_path(&request.path)? } else { scope.path(&request.path)? };
+        url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
     }
     let is_ours = url.origin() == base.origin();
+    let proof = Proof { auth: chosen(scope, proof.auth)?, ..proof };
 
     let mut query = Vec::new();
     // The URL of a next page has its query.
@@ -94,7 +96,22 @@ pub(super) fn prepare(
         let style = request.lists.get(name).copied().unwrap_or_default();
         query.extend(form::query(name, &scope.value(expr)?, style));
     }
+    for (maps, named) in [(&http.more_query, &http.query), (&request.more_query, &request.query)] {
+        if next.is_some() || (!is_ours && std::ptr::eq(maps, &http.more_query)) {
+            continue;
+        }
+        for (name, value) in
+            scope.entries(maps)?.iter().filter(|(name, _)| named.iter().all(|(known, _)| known != *name))
+        {
+            query.extend(form::query(name, value, ListStyle::default()));
+        }
+    }
     let mut headers = HeaderMap::new();
+    let mut more = if is_ours { scope.entries(&http.more_headers)? } else { IndexMap::new() };
+    more.extend(scope.entries(&request.more_headers)?);
+    for (name, value) in more.iter().filter(|(_, value)| **value != Value::Null) {
+        headers.insert(header_name(name)?, header_value(name, &value.to_string())?);
+    }
     for (name, expr) in http.headers.iter().filter(|_| is_ours).chain(&request.headers) {
         if let Some(text) = scope.text(expr)? {
             headers.insert(header_name(name)?, header_value(name, &text)?);
@@ -173,12 +190,24 @@ enum Content {
 fn body(scope: &Scope<'_>, body: &Body) -> Result<Content, Failure> {
     Ok(match body {
         Body::None => Content::None,
-        Body::Json(template) => Content::Json(scope.body(template)?),
+        Body::Json(template) => match scope.body(template)? {
+            Value::Null if is_parameter(template) => Content::None,
+            value => Content::Json(value),
+        },
         Body::Form(template) => match scope.body(template)? {
             record @ Value::Record(_) => Content::Form(record),
             other => return Err(invalid(format!("a form is made of a record, not of {}", other.kind()))),
         },
-        Body::Raw(template, media_type) => Content::Raw(bytes(scope.value(template)?), media_type.clone()),
+        Body::Raw(template, media_type) => {
+            let value = scope.value(template)?;
+            let own = match &value {
+                Value::File(file) => file.mime_type.as_str(),
+                Value::Bytes(_) => "application/octet-stream",
+                _ => "text/plain; charset=utf-8",
+            };
+            let media_type = media_type.clone().unwrap_or_else(|| own.to_owned());
+            Content::Raw(bytes(value), media_type)
+        }
         Body::Multipart(parts) => {
             let mut pieces = Vec::new();
             for (name, part) in parts {
@@ -215,23 +244,10 @@ fn piece(scope: &Scope<'_>, name: &str, part: &Part, pieces: &mut Vec<Piece>) ->
             let content = scope.body(expr)?.to_json().to_string().into_bytes().into();
             pieces.push(Piece { media_type: Some("application/json".to_owned()), ..plain(content) });
         }
-        Part::Value(expr) => {
-            let items = match scope.value(expr)? {
-                Value::List(items) => items,
-                one => vec![one],
-            };
-            for item in items.into_iter().filter(|item| *item != Value::Null) {
-                pieces.push(match item {
-                    Value::Bytes(content) => {
-                        Piece { file: Some(name.to_owned()), media_type: binary(), ..plain(content.to_vec().into()) }
-                    }
-                    Value::File(file) => Piece {
-                        file: Some(file.name.clone()),
-                        media_type: Some(file.mime_type.clone()),
-                        ..plain((*file).clone().into())
-                    },
-                    other => plain(other.to_string().into_bytes().into()),
-                });
+        Part::Value(expr) => values(name, scope.value(expr)?, pieces),
+        Part::All(map) => {
+            for (name, value) in scope.entries(std::slice::from_ref(map))? {
+                values(&name, value, pieces);
             }
         }
         Part::File { content, name: file, media_type } => {
@@ -249,6 +265,30 @@ fn piece(scope: &Scope<'_>, name: &str, part: &Part, pieces: &mut Vec<Piece>) ->
         }
     }
     Ok(())
+}
+
+/// A value under its name: a list is several, a null none.
+fn values(name: &str, value: Value, pieces: &mut Vec<Piece>) {
+    let plain = |content| Piece { name: name.to_owned(), file: None, media_type: None, content };
+    let items = match value {
+        Value::List(items) => items,
+        one => vec![one],
+    };
+    for item in items.into_iter().filter(|item| *item != Value::Null) {
+        pieces.push(match item {
+            Value::Bytes(content) => Piece {
+                file: Some(name.to_owned()),
+                media_type: Some("application/octet-stream".to_owned()),
+                ..plain(content.to_vec().into())
+            },
+            Value::File(file) => Piece {
+                file: Some(file.name.clone()),
+                media_type: Some(file.mime_type.clone()),
+                ..plain((*file).clone().into())
+            },
+            other => plain(other.to_string().into_bytes().into()),
+        });
+    }
 }
 
 impl Content {
@@ -285,6 +325,31 @@ impl Content {
     }
 }
 
+/// The form that the connection has a credential for.
+///
+/// # Errors
+/// `Unauthorized` when it has none, or a secret is not set.
+pub(super) fn chosen<'a>(scope: &Scope<'_>, auth: &'a Auth) -> Result<&'a Auth, Failure> {
+    let Auth::First(forms) = auth else { return Ok(auth) };
+    for form in forms {
+        let credential = match form {
+            Auth::Bearer(value) | Auth::Basic(value, _) | Auth::Header(_, value) | Auth::Query(_, value) => value,
+            _ => return Ok(form),
+        };
+        let inserted = match credential {
+            Expr::Text { parts, .. } => parts.iter().find_map(|part| match part {
+                TextPart::Insert(expr) => Some(expr),
+                TextPart::Fixed(_) => None,
+            }),
+            other => Some(other),
+        };
+        if inserted.map(|expr| scope.value(expr)).transpose()? != Some(Value::Null) {
+            return Ok(form);
+        }
+    }
+    Err(Failure::new(ErrorKind::Unauthorized, "the connection has no credential"))
+}
+
 fn authorize(
     scope: &Scope<'_>,
     proof: Proof<'_>,
@@ -301,7 +366,7 @@ fn authorize(
     };
     let (name, text) = match proof.auth {
         // Signatures are made when the request is whole.
-        Auth::None | Auth::OAuth1(_) | Auth::SigV4(_) => return Ok(()),
+        Auth::None | Auth::OAuth1(_) | Auth::SigV4(_) | Auth::First(_) => return Ok(()),
         Auth::Bearer(token) => (AUTHORIZATION, format!("Bearer {}", credential(token)?)),
         Auth::OAuth(oauth) => carried(&oauth.carry)?,
         Auth::Session(session) => carried(&session.carry)?,
@@ -310,7 +375,7 @@ fn authorize(
                 format!("{}:{}", scope.text(user)?.unwrap_or_default(), scope.text(password)?.unwrap_or_default());
             (AUTHORIZATION, format!("Basic {}", STANDARD.encode(pair)))
         }
-        Auth::Header(name, value) => (header_name(name)?, credential(value)?),
+        Auth::Header(name, value) => (header_name(&scope.text(name)?.unwrap_or_default())?, credential(value)?),
         Auth::Query(name, value) => {
             query.push((name.clone(), credential(value)?));
             return Ok(());

@@ -12,14 +12,13 @@ use flow_model::{
     value::Value,
 };
 use indexmap::IndexMap;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
 use super::vault::Vault;
-use crate::eval::{Environment, Evaluator, Frame, Library};
-
-/// What stays as it is in a path segment: the unreserved characters of RFC 3986, section 2.3.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+use crate::eval::{
+    Environment, Evaluator, Frame, Library,
+    url_path::{segment, stays},
+};
 
 /// What the expressions of one request see.
 pub(super) struct Scope<'a> {
@@ -104,6 +103,25 @@ impl Scope<'_> {
         Ok(path)
     }
 
+    /// A path that the caller wrote, with its escapes. It was made where it stands, or came in with the input of a flow.
+    pub(super) fn given_path(&self, expr: &Expr) -> Result<String, Failure> {
+        let path = self.value(expr)?.to_string();
+        stays(&path)?;
+        Ok(path)
+    }
+
+    /// The entries of maps: names and values, each name once.
+    pub(super) fn entries(&self, maps: &[Expr]) -> Result<IndexMap<String, Value>, Failure> {
+        let mut entries = IndexMap::new();
+        for map in maps {
+            match self.value(map)? {
+                Value::Record(fields) => entries.extend(fields),
+                other => return Err(invalid(format!("{} has no entries that could be sent", other.kind()))),
+            }
+        }
+        Ok(entries)
+    }
+
     /// The value of a body's template. Of a record written there, fields that are a bare parameter are left out when the
     /// argument is null: absent optionals are not sent, nulls that the template computes or spells out are.
     pub(super) fn body(&self, expr: &Expr) -> Result<Value, Failure> {
@@ -139,7 +157,7 @@ pub(super) fn base_url(text: &str) -> Result<Url, Failure> {
     Ok(url)
 }
 
-fn is_parameter(expr: &Expr) -> bool {
+pub(super) fn is_parameter(expr: &Expr) -> bool {
     match expr {
         Expr::Slot(_) => true,
         Expr::Wire(inner, _) => is_parameter(inner),
@@ -156,47 +174,6 @@ fn parts(expr: &Expr) -> Vec<Cow<'_, TextPart>> {
     }
 }
 
-fn segment(value: &Value) -> Result<String, Failure> {
-    let text = match value {
-        Value::Null | Value::List(_) | Value::Record(_) => {
-            return Err(invalid(format!("{} can't be part of a path", value.kind())));
-        }
-        value => value.to_string(),
-    };
-    let climbs = |part: &str| part == ".." || part == ".";
-    if text.is_empty() || text.contains(char::is_control) || text.split(['/', '\\']).any(climbs) {
-        return Err(invalid("a part of the request's path is empty, `.` or `..`, or holds a control character"));
-    }
-    Ok(utf8_percent_encode(&text, SEGMENT).to_string())
-}
-
 fn invalid(message: impl Into<String>) -> Failure {
     Failure::new(ErrorKind::Invalid, message)
-}
-
-#[cfg(test)]
-mod tests {
-    use percent_encoding::percent_decode_str;
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn any_text_is_one_segment_of_the_path_or_refused(text in r"(\PC|[./\\%?#;@:]){0,12}") {
-            if let Ok(written) = segment(&Value::text(text.as_str())) {
-                let base = base_url("https://crm.example/api").unwrap();
-                let mut url = base.clone();
-                url.set_path(&format!("/api/v1/{written}/x"));
-                prop_assert_eq!(url.origin(), base.origin());
-                prop_assert_eq!(url.query(), None);
-                prop_assert_eq!(url.fragment(), None);
-                let segments: Vec<&str> = url.path_segments().unwrap().collect();
-                prop_assert_eq!(segments.len(), 4);
-                prop_assert_eq!(percent_decode_str(segments[2]).decode_utf8().unwrap(), text);
-            } else {
-                prop_assert!(text.is_empty() || text.split(['/', '\\']).any(|part| part == "." || part == ".."));
-            }
-        }
-    }
 }

@@ -14,6 +14,7 @@ mod slots;
 #[cfg(test)]
 mod tests;
 mod text;
+pub(crate) mod url_path;
 
 use std::{cell::Cell, collections::BTreeMap};
 

@@ -7,6 +7,7 @@
 //!   it; a list is a list of literals.
 //! - `DriveQuery`: text and times are quoted, with `\'` and `\\` (Google Drive API, "Search query terms and operators").
 //! - `Html`: `& < > " '` are escaped, for text and for quoted attribute values.
+//! - `UrlPath`: it is a segment, or a part of one, and escaped (see [`super::url_path`]).
 //! - `Mrkdwn`: `& < >` are escaped (Slack API, "Formatting text for app surfaces").
 
 use std::fmt::Write as _;
@@ -18,7 +19,7 @@ use flow_model::{
     value::Value,
 };
 
-use super::{Slots, Walk, invalid};
+use super::{Slots, Walk, invalid, url_path};
 
 /// How long a text may become, in bytes. What is larger belongs in a file.
 const MOST_BYTES: usize = 64 << 20;
@@ -42,6 +43,10 @@ pub(super) fn text(
     }
     Ok(match language {
         Some(Language::Sql) => Value::record([("text", Value::text(text)), ("params", Value::List(params))]),
+        Some(Language::UrlPath) => {
+            url_path::stays(&text)?;
+            Value::text(text)
+        }
         _ => Value::text(text),
     })
 }
@@ -63,6 +68,7 @@ fn insert(text: &mut String, params: &mut Vec<Value>, language: Option<Language>
         Some(Language::Soql) => soql(text, &value)?,
         Some(Language::DriveQuery) => drive_query(text, &value)?,
         Some(Language::Html) => escape(text, &value.to_string(), html_entity),
+        Some(Language::UrlPath) => text.push_str(&url_path::segment(&value)?),
         Some(Language::Mrkdwn) => escape(text, &value.to_string(), mrkdwn_entity),
     }
     Ok(())

@@ -4,11 +4,13 @@
 
 mod csv;
 mod files;
+mod ocr;
 
 use flow_runtime::connector::NativeTable;
 
 /// The code of all native operations of the catalog.
 pub fn native_table() -> NativeTable {
-    let table = flow_native_s3::bind(csv::bind(files::bind(NativeTable::new())));
-    flow_native_kafka::bind(flow_native_mail::bind(flow_native_sql::bind(table)))
+    let table = files::bind(csv::bind(ocr::bind(NativeTable::new())));
+    let table = flow_native_sql::bind(flow_native_s3::bind(table));
+    flow_native_pdf::bind(flow_native_kafka::bind(flow_native_mail::bind(table)))
 }

@@ -1,7 +1,7 @@
 //! How do requests carry the credential?
 //!
 //! In: `bearer(config.token)`, `basic(user, password)`, `header("X-Api-Key", key, prefix: "Token ")`,
-//! `query("api_key", key)`, the forms of OAuth 2.0, of logins and of signatures, or `none`. Out: the form with its
+//! `query("api_key", key)`, `first(…)` of these, the forms of OAuth 2.0, of logins and of signatures, or `none`. Out: the form with its
 //! expressions.
 
 mod named;
@@ -13,6 +13,7 @@ use flow_model::{
     expr::{Expr, TextPart},
     schema::Auth,
     ty::Type,
+    value::Value,
 };
 
 use self::named::Form;
@@ -28,7 +29,7 @@ use crate::{
 };
 
 /// The forms with their parameters, as they are written.
-const FORMS: [(&str, &str); 12] = [
+const FORMS: [(&str, &str); 13] = [
     ("bearer", "bearer(config.token)"),
     ("basic", "basic(config.user, config.password)"),
     ("header", "header(\"X-Api-Key\", config.key)"),
@@ -63,6 +64,7 @@ const FORMS: [(&str, &str); 12] = [
         "sigv4(access_key_id: config.access_key_id, secret_access_key: config.secret_access_key, \
          region: config.region, service: \"execute-api\")",
     ),
+    ("first", "first(bearer(config.token), header(\"X-Api-Key\", config.key), none)"),
     ("none", "none"),
 ];
 
@@ -99,6 +101,7 @@ pub(super) fn auth(context: &Context<'_, '_>, written: &ast::Expr, problems: &mu
         "session" => return signed::session(context, &named, problems).map(|it| Auth::Session(Box::new(it))),
         "oauth1" => return signed::oauth1(context, &named, problems).map(|it| Auth::OAuth1(Box::new(it))),
         "sigv4" => return signed::sigv4(context, &named, problems).map(|it| Auth::SigV4(Box::new(it))),
+        "first" => return first(context, args, written, problems),
         _ => {}
     }
     let help = format!("write `{example}`");
@@ -122,12 +125,7 @@ pub(super) fn auth(context: &Context<'_, '_>, written: &ast::Expr, problems: &mu
         ("basic", [user, password]) => Some(Auth::Basic(credential(user)?, credential(password)?)),
         ("header", [name, value]) => {
             let value = credential(value)?;
-            let header = fixed_text("header", name, problems)?;
-            if !is_token(&header) {
-                problems.push(header_problem(&header, name.span));
-                return None;
-            }
-            Some(Auth::Header(header, with_prefix(value, prefix)))
+            Some(Auth::Header(header_name(context, name, problems)?, with_prefix(value, prefix)))
         }
         ("query", [name, value]) => {
             let value = credential(value)?;
@@ -139,6 +137,56 @@ pub(super) fn auth(context: &Context<'_, '_>, written: &ast::Expr, problems: &mu
             None
         }
     }
+}
+
+/// `first(bearer(config.token), none)`: forms that say by themselves whether the connection has their credential.
+fn first(
+    context: &Context<'_, '_>,
+    args: &[ast::Arg],
+    written: &ast::Expr,
+    problems: &mut Vec<Diagnostic>,
+) -> Option<Auth> {
+    let mut forms = Vec::new();
+    for arg in args {
+        let form = auth(context, &arg.value, problems)?;
+        if !matches!(form, Auth::None | Auth::Bearer(_) | Auth::Basic(..) | Auth::Header(..) | Auth::Query(..)) {
+            let help =
+                "`bearer`, `basic`, `header`, `query` and `none` stand here; another form needs a connector of its own";
+            problems.push(wrong(
+                "this form is no choice among others",
+                &arg.value,
+                "has no setting that is left out",
+                help,
+            ));
+            return None;
+        }
+        forms.push(form);
+    }
+    if forms.len() < 2 {
+        let help = "write the forms in the order in which they are looked at: `first(bearer(config.token), none)`";
+        problems.push(wrong("`first` chooses among forms", written, "has none to choose from", help));
+        return None;
+    }
+    Some(Auth::First(forms))
+}
+
+/// The name of a header: fixed text, or a setting.
+fn header_name(context: &Context<'_, '_>, written: &ast::Expr, problems: &mut Vec<Diagnostic>) -> Option<Expr> {
+    if !matches!(written.kind, ExprKind::Member { .. }) {
+        let header = fixed_text("header", written, problems)?;
+        if !is_token(&header) {
+            problems.push(header_problem(&header, written.span));
+            return None;
+        }
+        return Some(Expr::Literal(Value::text(header)));
+    }
+    let typed = template::plain(context, written, Some(&Type::String), problems);
+    if !matches!(typed.ty, Type::String | Type::OneOf(_) | Type::Unknown) {
+        let message = format!("the name of a header is a text, and this is a `{}`", typed.ty);
+        problems.push(wrong(&message, written, "not a text", "name a field of `config` that is `String`"));
+        return None;
+    }
+    Some(typed.expr)
 }
 
 fn wrong(message: &str, written: &ast::Expr, label: &str, help: &str) -> Diagnostic {

@@ -49,7 +49,7 @@ async fn call(world: &World, blobs: &Memory, args: Vec<Value>) -> Attempt {
 async fn a_raw_body_is_the_bytes_of_its_file_with_their_length() {
     let (server, blobs) = (Server::json("{}").await, Memory::new());
     let content = lines(50_000);
-    let world = sending(&server.url, post("/up", Body::Raw(slot(0), "application/octet-stream".into())));
+    let world = sending(&server.url, post("/up", Body::Raw(slot(0), Some("application/octet-stream".into()))));
     let attempt = call(&world, &blobs, vec![file(&blobs, &content, "a.txt", "text/plain").await, Value::Null]).await;
     assert_eq!(attempt.outcome, Ok(Value::Null));
     let seen = server.only();
@@ -102,7 +102,7 @@ async fn a_redirected_upload_is_sent_again_as_a_whole() {
             .await;
     let blobs = Memory::new();
     let content = lines(1000);
-    let mut world = sending(&server.url, post("/up", Body::Raw(slot(0), "text/plain".into())));
+    let mut world = sending(&server.url, post("/up", Body::Raw(slot(0), Some("text/plain".into()))));
     world.http().hosts = vec!["127.0.0.1".into()];
     let attempt = call(&world, &blobs, vec![file(&blobs, &content, "a.txt", "text/plain").await, Value::Null]).await;
     assert_eq!(attempt.outcome, Ok(Value::Null));
@@ -113,7 +113,7 @@ async fn a_redirected_upload_is_sent_again_as_a_whole() {
 #[tokio::test]
 async fn a_file_whose_bytes_are_gone_is_not_sent() {
     let server = Server::json("{}").await;
-    let world = sending(&server.url, post("/up", Body::Raw(slot(0), "text/plain".into())));
+    let world = sending(&server.url, post("/up", Body::Raw(slot(0), Some("text/plain".into()))));
     let gone = Value::File(Arc::new(File::new(Sha256::of(b"gone"), 4, "a.txt", "text/plain")));
     let attempt = call(&world, &Memory::new(), vec![gone, Value::Null]).await;
     assert_eq!((attempt.outcome.unwrap_err().kind, attempt.reached), (ErrorKind::NotFound, Reached::Never));

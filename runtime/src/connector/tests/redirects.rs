@@ -193,7 +193,7 @@ async fn case_13_a_credential_stays_with_its_origin() {
     for auth in [
         Auth::Bearer(token()),
         Auth::Basic(text("me"), token()),
-        Auth::Header("X-Api-Key".into(), token()),
+        Auth::Header(text("X-Api-Key"), token()),
         Auth::Query("api_key".into(), token()),
     ] {
         let other = Server::json(r#"{"ok":true}"#).await;

@@ -96,12 +96,24 @@ async fn each_way_to_carry_the_credential_works() {
     for (auth, header, expected) in [
         (Auth::None, "authorization", None),
         (Auth::Basic(text("me"), token()), "authorization", Some("Basic bWU6Y2FuYXJ5LzdmKzNhICJ4Ig==".to_owned())),
-        (Auth::Header("X-Api-Key".into(), token()), "x-api-key", Some(CANARY.to_owned())),
+        (Auth::Header(text("X-Api-Key"), token()), "x-api-key", Some(CANARY.to_owned())),
         (
-            Auth::Header("Authorization".into(), template("Token ", vec![(token(), "")])),
+            Auth::Header(text("Authorization"), template("Token ", vec![(token(), "")])),
             "authorization",
             Some(format!("Token {CANARY}")),
         ),
+        // Of several, the first whose setting is not null.
+        (
+            Auth::First(vec![
+                Auth::Basic(Expr::Literal(Value::Null), token()),
+                Auth::Header(text("X-Key"), template("Key ", vec![(Expr::Literal(Value::Null), "")])),
+                Auth::Bearer(token()),
+                Auth::None,
+            ]),
+            "authorization",
+            Some(format!("Bearer {CANARY}")),
+        ),
+        (Auth::First(vec![Auth::Bearer(Expr::Literal(Value::Null)), Auth::None]), "authorization", None),
     ] {
         let server = Server::json("{}").await;
         let mut world = World::reading(&server.url, Type::Json);

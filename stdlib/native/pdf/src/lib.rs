@@ -1,0 +1,103 @@
+//! Documents: made from templates, and read.
+//!
+//! In: calls of the operations that `stdlib/connectors/pdf/pdf.flow` declares `native`. Out: a PDF as a file, or the text of
+//! one page by page. A template is read from its connection's folder alone; nothing is fetched, and the clock is not looked
+//! at, so that the same data give the same bytes.
+
+mod data;
+mod render;
+mod text;
+mod work;
+mod world;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use flow_model::{
+    failure::{ErrorKind, Failure},
+    file::{File, plain_name},
+    value::Value,
+};
+use flow_runtime::connector::{NativeCall, NativeFailure, NativeOperation, NativeTable};
+use typst::foundations::{Bytes, Dict, IntoValue as _};
+
+/// How large a file may be that is read whole: 64 MiB.
+const MOST_BYTES: u64 = 64 << 20;
+
+/// Binds the operations of the connector `pdf`.
+#[must_use]
+pub fn bind(table: NativeTable) -> NativeTable {
+    table.with("pdf", "render", Render).with("pdf", "text", Text)
+}
+
+struct Render;
+
+#[async_trait]
+impl NativeOperation for Render {
+    async fn call(&self, call: NativeCall<'_>) -> Result<Value, NativeFailure> {
+        let mut files = Dict::new();
+        if let Value::Record(given) = call.arg("files") {
+            for (name, file) in given {
+                let bytes = match file {
+                    Value::File(file) => whole(&call, file).await?,
+                    Value::Bytes(bytes) => bytes.to_vec(),
+                    Value::String(text) => text.as_bytes().to_vec(),
+                    other => {
+                        return Err(invalid(format!("`files.{name}` should be a file and is {}", other.kind())).into());
+                    }
+                };
+                files.insert(name.as_str().into(), Bytes::new(bytes).into_value());
+            }
+        }
+        let date = match call.arg("date") {
+            Value::Timestamp(at) => Some(*at),
+            _ => None,
+        };
+        let job = render::Job {
+            folder: PathBuf::from(call.config("folder").as_str().unwrap_or_default()),
+            template: call.text("template")?.to_owned(),
+            fonts: call.config("fonts").as_str().map(PathBuf::from),
+            data: data::typst(call.arg("data")),
+            files,
+            date,
+        };
+        let document = work::done(move || render::render(job)).await??;
+        let mut writer = call.blobs().create().await.map_err(Failure::from)?;
+        writer.write(document.into()).await.map_err(Failure::from)?;
+        let kept = writer.finish().await.map_err(Failure::from)?;
+        let name = plain_name(call.text("name")?);
+        Ok(Value::File(File::new(kept.sha256, kept.size, name, "application/pdf").into()))
+    }
+}
+
+struct Text;
+
+#[async_trait]
+impl NativeOperation for Text {
+    async fn call(&self, call: NativeCall<'_>) -> Result<Value, NativeFailure> {
+        let file = call.file("file")?;
+        let (name, bytes) = (file.name.clone(), whole(&call, &file).await?);
+        let pages = work::done(move || text::pages(&name, &bytes)).await??;
+        Ok(Value::List(pages.into_iter().map(Value::text).collect()))
+    }
+}
+
+/// All bytes of a file.
+async fn whole(call: &NativeCall<'_>, file: &File) -> Result<Vec<u8>, Failure> {
+    if file.size > MOST_BYTES {
+        return Err(invalid(format!("`{}` has {} bytes, and at most {MOST_BYTES} are read", file.name, file.size)));
+    }
+    let mut reader = call.read(file).await.map_err(Failure::from)?;
+    let mut bytes = Vec::new();
+    while let Some(chunk) = reader.next().await.map_err(Failure::from)? {
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+pub(crate) fn invalid(message: impl Into<String>) -> Failure {
+    Failure::new(ErrorKind::Invalid, message)
+}
