@@ -22,7 +22,7 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer as _},
     message::{Headers as _, OwnedMessage},
     mocking::MockCluster,
-    producer::DefaultProducerContext,
+    producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer as _},
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use sha2::{Digest as _, Sha512};
@@ -136,6 +136,64 @@ async fn what_is_not_sent_has_kinds_and_has_not_happened() {
     // The one broker that is named and gone is passed over.
     let both = world(&format!("{gone}, {brokers}"), "").invoke(STEP, simple("orders")).await;
     assert!(both.outcome.is_ok(), "{:?}", both.outcome);
+}
+
+/// What stands in a list of messages: partition, offset and value of each.
+fn messages(read: &Value) -> Vec<(i64, i64, String)> {
+    let Value::List(all) = read else { panic!("{read:?}") };
+    let number = |message: &Value, name: &str| match message.get(name) {
+        Some(Value::Int(number)) => *number,
+        other => panic!("{other:?}"),
+    };
+    let text = |message: &Value| match message.get("value") {
+        Some(Value::Bytes(bytes)) => String::from_utf8(bytes.to_vec()).unwrap(),
+        other => panic!("{other:?}"),
+    };
+    let all = all.iter().map(|message| (number(message, "partition"), number(message, "offset"), text(message)));
+    let mut all: Vec<_> = all.collect();
+    all.sort();
+    all
+}
+
+#[tokio::test]
+async fn messages_of_other_clients_are_read_after_those_that_were() {
+    let cluster = cluster(2);
+    let brokers = cluster.bootstrap_servers();
+    let db = world(&brokers, "");
+    let read = async |topic: &str, after: Value, first: &str| {
+        db.invoke("read(topic: \"t\")", vec![Value::text(topic), after, Value::text(first)]).await.outcome
+    };
+    assert_eq!(read("orders", Value::Null, "newest").await, Ok(Value::List(vec![])));
+    for (number, codec) in ["none", "lz4", "snappy"].into_iter().enumerate() {
+        let config = ClientConfig::new().set("bootstrap.servers", &brokers).set("compression.codec", codec).clone();
+        let producer: BaseProducer = config.create().unwrap();
+        for partition in [0, 0, 4] {
+            let text = codec.repeat(100);
+            let record = BaseRecord::<[u8], str>::to("orders").partition(partition).payload(&text).key(&[255]);
+            producer.send(record).map_err(|(error, _)| error).unwrap();
+        }
+        producer.flush(Duration::from_secs(60)).unwrap();
+        let number = i64::try_from(number).unwrap();
+        let newest = read("orders", Value::Null, "newest").await.unwrap();
+        let text = codec.repeat(100);
+        assert_eq!(messages(&newest), [(0, number * 2 + 1, text.clone()), (4, number, text.clone())]);
+        let after = Value::record([("0", Value::Int(number * 2)), ("4", Value::Int(number - 1))]);
+        let rest = read("orders", after, "oldest").await.unwrap();
+        assert_eq!(messages(&rest), [(0, number * 2 + 1, text.clone()), (4, number, text)]);
+        let Value::List(rest) = rest else { panic!() };
+        assert_eq!(rest[0].get("key"), Some(&Value::Bytes([255].into())));
+    }
+    // Of a partition that is not named, from the oldest on; of one that was read to its end, nothing.
+    let after = Value::record([("0", Value::Int(5))]);
+    let rest = messages(&read("orders", after, "newest").await.unwrap());
+    assert_eq!(rest.first().map(|(partition, offset, _)| (*partition, *offset)), Some((4, 0)));
+    let oldest = messages(&read("orders", Value::Null, "oldest").await.unwrap());
+    assert_eq!(oldest.first().map(|(partition, offset, text)| (*partition, *offset, text.len())), Some((0, 0, 400)));
+    // An offset that was never there is no reason to begin anew.
+    let all = Value::record([("0", Value::Int(900)), ("4", Value::Int(2))]);
+    let failure = read("orders", all, "oldest").await.unwrap_err();
+    assert_eq!(failure.kind, ErrorKind::Conflict, "{failure}");
+    assert!(failure.message.contains("partition 0 of topic `orders`: offset 901 is not there"), "{failure}");
 }
 
 /// Stands before a broker, and loses its answers.

@@ -109,6 +109,9 @@ pub struct TriggerReference {
     pub parameters: Vec<Parameter>,
     /// Whether the connector says how it is verified.
     pub verified: bool,
+    /// How often it is looked for, where the connector asks the system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub every: Option<String>,
 }
 
 /// What a connector of the catalog offers; nothing where there is none of that name or it has mistakes.
@@ -156,6 +159,7 @@ fn of(connector: &Connector, known: &query::Known<'_>) -> Reference {
                 payload: trigger.payload.to_string(),
                 parameters: trigger.poll.as_ref().map(|poll| parameters(&poll.params)).unwrap_or_default(),
                 verified: trigger.verify.is_some(),
+                every: trigger.poll.as_ref().map(|poll| poll.every.to_string()),
             })
             .collect(),
         verifications: connector
@@ -291,10 +295,13 @@ impl Reference {
             let told: Vec<String> = trigger.parameters.iter().map(|one| format!("{}: {}", one.name, one.ty)).collect();
             let told = if told.is_empty() { String::new() } else { format!("({})", told.join(", ")) };
             let _ = write!(page, "\n### {}{told}\n\nBrings `{}`. ", trigger.name, trigger.payload);
-            page.push_str(match trigger.verified {
-                true => "The connector says how it is verified.\n",
-                false => "The flow says with `verify:` how it is verified.\n",
-            });
+            match (&trigger.every, trigger.verified) {
+                (Some(every), _) => {
+                    let _ = writeln!(page, "It is looked for every {every}, unless the flow says `every:`.");
+                }
+                (None, true) => page.push_str("The connector says how it is verified.\n"),
+                (None, false) => page.push_str("The flow says with `verify:` how it is verified.\n"),
+            }
             if !trigger.doc.is_empty() {
                 let _ = write!(page, "\n{}\n", trigger.doc);
             }

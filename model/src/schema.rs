@@ -385,12 +385,16 @@ pub struct Poll {
     /// What a flow says of what it wants: `on drive.files.created(folder: "…")`.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub params: IndexMap<String, Field>,
-    /// Lists what there is. It sees in slot 0 how far was read, null at first, and the parameters in those after it.
+    /// Lists what there is. It sees in slot 0 how far was read (in each place, where there are
+    /// several), null at first, and the parameters in those after it.
     pub call: OperationCall,
     /// What grows from item to item: over [`Ambient::Item`](crate::expr::Ambient::Item).
     pub cursor: Expr,
     /// Its type: `Timestamp`, `Int` or `String`.
     pub ty: Type,
+    /// Where the cursor grows for itself, such as a partition of a log: over [`Ambient::Item`](crate::expr::Ambient::Item).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<Expr>,
     /// How a time is written that the system is asked for, where not as text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<crate::ty::Format>,

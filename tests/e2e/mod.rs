@@ -38,6 +38,7 @@ mod stop;
 mod stripe;
 mod tables;
 mod testing;
+mod topic;
 mod waiting;
 mod webhooks;
 mod world;

@@ -1,6 +1,6 @@
 //! Which operation lists what has happened, and how far was it read?
 //!
-//! In: `trigger name(folder: String) as Type { poll: …, cursor: …, overlap: …, granularity: …, first: …, dedupe: …, every: … }`. Out: the whole
+//! In: `trigger name(folder: String) as Type { poll: …, cursor: …, within: …, overlap: …, granularity: …, first: …, dedupe: …, every: … }`. Out: the whole
 //! trigger.
 
 use flow_model::{
@@ -24,7 +24,7 @@ use crate::{
     names::{chain, literal},
 };
 
-const PROPERTIES: [&str; 7] = ["poll", "cursor", "overlap", "granularity", "first", "dedupe", "every"];
+const PROPERTIES: [&str; 8] = ["poll", "cursor", "within", "overlap", "granularity", "first", "dedupe", "every"];
 
 const FIRST: [(&str, First); 2] = [("now", First::Now), ("start", First::Start)];
 
@@ -51,6 +51,14 @@ pub(super) fn poll(
         }
         (expr, ty)
     });
+    let within = section.expr("within", problems).map(|within| {
+        let (expr, ty) = typed_over_answer(context, within, None, &item, problems);
+        if !matches!(ty, Type::Int | Type::String | Type::Unknown) {
+            let help = "name a field of type `Int` or `String` that is never null";
+            problems.push(wrong_value("within", within.span, &format!("of type `{ty}`"), help));
+        }
+        expr
+    });
     if let Some(dedupe) = section.expr("dedupe", problems) {
         trigger.dedupe = Some(over_answer(context, dedupe, None, &item, problems));
     }
@@ -75,8 +83,10 @@ pub(super) fn poll(
         }
     }
     let first = section.expr("first", problems).and_then(|first| word("first", first, &FIRST, problems));
-    let format = cursor.as_ref().and_then(|(expr, _)| format(context, &trigger.payload, expr));
+    let of_cursor = cursor.as_ref().filter(|_| within.is_none());
+    let format = of_cursor.and_then(|(expr, _)| format(context, &trigger.payload, expr));
     let since = cursor.as_ref().map_or(Type::Unknown, |(_, ty)| ty.clone());
+    let since = if within.is_some() { Type::Map(Box::new(since)) } else { since };
     let since = Field { format, ..Field::of(since.optional()) };
     let params = context.names.params(&written.params, Some(context.connector), problems);
     if let Some(other) = written.params.iter().find(|param| param.name.text == "since") {
@@ -114,7 +124,7 @@ pub(super) fn poll(
         let time = |found: Option<(Millis, _)>| found.map_or(Millis(0), |(time, _)| time);
         let (overlap, granularity) = (time(overlap), time(granularity));
         let first = first.unwrap_or(First::Now);
-        trigger.poll = Some(Poll { params, call, cursor, ty, format, overlap, granularity, first, every });
+        trigger.poll = Some(Poll { params, call, cursor, ty, within, format, overlap, granularity, first, every });
     }
     trigger
 }

@@ -132,6 +132,7 @@ impl WebhookTrigger {
         if let Some(poll) = &self.poll {
             poll.call.each_expr(&mut *visit);
             visit(&poll.cursor);
+            poll.within.iter().for_each(visit);
         }
     }
 }

@@ -3,7 +3,8 @@
 //! A task for each trigger that polls. How far it has read, and which items it has seen there, is on disk together with each run
 //! that an item starts, so that after any pause an item has one run and none is left out: items are taken in the order of their
 //! cursor, and all that are not older than what was read, less the overlap, and were not seen. What was seen is forgotten once
-//! it is older than that, since it is never taken again then.
+//! it is older than that, since it is never taken again then. Where the cursor grows in several places for itself, as in the
+//! partitions of a log, all of this is so for each.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -146,8 +147,46 @@ fn back(time: Timestamp, by: Millis) -> Timestamp {
     time.checked_sub(by).unwrap_or(Timestamp::MIN)
 }
 
+/// How far was read in each place: its name after a space, or nothing where there is but one.
+type Latest = BTreeMap<String, Mark>;
+
+/// An item that was seen.
+struct Seen {
+    place: String,
+    mark: Mark,
+}
+
+impl Seen {
+    fn of(item: &Item) -> Self {
+        Self { place: item.place.clone(), mark: item.mark.clone() }
+    }
+
+    /// As it was written by [`Self::text`].
+    fn read(text: &str, poll: &Poll) -> Option<Self> {
+        let (place, mark) = if poll.within.is_some() {
+            let (length, rest) = text.split_once(':')?;
+            rest.split_at_checked(length.parse().ok()?)?
+        } else {
+            ("", text)
+        };
+        Some(Self { place: place.to_owned(), mark: Mark::read(mark, &poll.ty)? })
+    }
+
+    fn text(&self) -> String {
+        let (place, mark) = (&self.place, self.mark.text());
+        if place.is_empty() { mark } else { format!("{}:{place}{mark}", place.len()) }
+    }
+
+    /// Says whether it is older than what is still taken.
+    fn is_past(&self, latest: &Latest, overlap: Millis) -> bool {
+        latest.get(&self.place).is_some_and(|latest| self.mark < latest.less(overlap))
+    }
+}
+
 /// An item that was listed.
 struct Item {
+    /// Where its cursor grows, as in [`Latest`].
+    place: String,
     mark: Mark,
     key: String,
     payload: Value,
@@ -176,8 +215,8 @@ struct Task {
     env: Arc<dyn Environment>,
     clock: Arc<dyn Clock>,
     begun: bool,
-    latest: Option<Mark>,
-    seen: BTreeMap<String, Mark>,
+    latest: Latest,
+    seen: BTreeMap<String, Seen>,
     looks: u64,
     failures: u32,
 }
@@ -195,19 +234,19 @@ pub(super) async fn run(
         Ok(notes) => notes,
         Err(error) => return tracing::error!(%error, flow, on, "how far was read is not known"),
     };
-    let ty = polled.found().map_or(Type::Unknown, |(_, _, poll)| poll.ty.clone());
-    let latest = notes.get(CURSOR).and_then(|text| Mark::read(text, &ty));
-    let seen =
-        notes.iter().filter_map(|(key, mark)| Some((key.strip_prefix(SEEN)?.to_owned(), Mark::read(mark, &ty)?)));
-    let (begun, seen) = (notes.contains_key(BEGUN), seen.collect());
+    let Some((_, _, poll)) = polled.found() else {
+        return tracing::error!(flow, on, "the plan does not say what is polled");
+    };
+    let (latest, seen) = known(&notes, poll);
+    let begun = notes.contains_key(BEGUN);
     let every = polled.every;
     let mut task = Task { polled, engine, library, env, clock, begun, latest, seen, looks: 0, failures: 0 };
     loop {
         let began = task.clock.now();
         let until = match task.look(&counters).await {
-            Ok(()) => {
+            Ok(next) => {
                 task.failures = 0;
-                began.after(every)
+                if next == Next::AtOnce { began } else { began.after(every) }
             }
             Err(Stop::Busy) => task.clock.now().after(TRY_AGAIN),
             Err(Stop::Over) => return,
@@ -225,46 +264,66 @@ pub(super) async fn run(
     }
 }
 
+/// How far was read, and what was seen, as kept.
+fn known(notes: &BTreeMap<String, String>, poll: &Poll) -> (Latest, BTreeMap<String, Seen>) {
+    let latest = notes
+        .iter()
+        .filter_map(|(key, text)| Some((key.strip_prefix(CURSOR)?.to_owned(), Mark::read(text, &poll.ty)?)));
+    let seen =
+        notes.iter().filter_map(|(key, text)| Some((key.strip_prefix(SEEN)?.to_owned(), Seen::read(text, poll)?)));
+    (latest.collect(), seen.collect())
+}
+
+/// When is looked again after a look that went well?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// There may be more already: of a log, no look sees all.
+    AtOnce,
+    /// When it is time.
+    InTime,
+}
+
 impl Task {
     /// Reads what there is, and starts a run for each item that is new.
-    async fn look(&mut self, counters: &Counters) -> Result<(), Stop> {
+    async fn look(&mut self, counters: &Counters) -> Result<Next, Stop> {
         let polled = self.polled.clone();
         let (_, _, poll) = polled.found().ok_or_else(|| broken("the plan does not say what is polled"))?;
         let now = self.clock.now();
-        let is_first = !self.begun && self.latest.is_none() && poll.first == First::Now;
-        if is_first && poll.ty == Type::Timestamp {
+        let is_first = !self.begun && self.latest.is_empty() && poll.first == First::Now;
+        if is_first && poll.ty == Type::Timestamp && poll.within.is_none() {
             // What is there already is what came before now, as far as items of just before can still appear.
-            self.latest = Some(Mark::Time(now.timestamp()));
+            self.latest.insert(String::new(), Mark::Time(now.timestamp()));
         }
         let listed = self.listed(&polled, poll).await;
         if is_first {
-            let latest = self.latest.take();
-            let items = listed?;
-            return self.pass_over(items, latest, poll).await;
+            let latest = std::mem::take(&mut self.latest);
+            self.pass_over(listed?, latest, poll).await?;
+            return Ok(Next::InTime);
         }
+        let mut next = Next::InTime;
         for item in listed? {
-            let latest = self.latest.as_ref().map_or(item.mark.clone(), |latest| latest.max(&item.mark).clone());
-            let is_old = self.latest.as_ref().is_some_and(|latest| item.mark < latest.less(poll.overlap));
-            if is_old || self.seen.contains_key(&item.key) {
+            if Seen::of(&item).is_past(&self.latest, poll.overlap) || self.seen.contains_key(&item.key) {
                 continue;
             }
-            self.take(item, latest, poll, counters).await?;
+            self.take(item, poll, counters).await?;
+            if poll.within.is_some() {
+                next = Next::AtOnce;
+            }
         }
-        Ok(())
+        Ok(next)
     }
 
     /// Takes what was there before for seen: reading begins with what comes from now on.
-    async fn pass_over(&mut self, items: Vec<Item>, latest: Option<Mark>, poll: &Poll) -> Result<(), Stop> {
-        let latest = items.iter().map(|item| item.mark.clone()).chain(latest).max();
-        let floor = latest.as_ref().map(|latest| latest.less(poll.overlap));
-        let seen: BTreeMap<String, Mark> = items
-            .into_iter()
-            .filter(|item| floor.as_ref().is_some_and(|floor| item.mark >= *floor))
-            .map(|item| (item.key, item.mark))
-            .collect();
+    async fn pass_over(&mut self, items: Vec<Item>, mut latest: Latest, poll: &Poll) -> Result<(), Stop> {
+        for item in &items {
+            let known = latest.entry(item.place.clone()).or_insert_with(|| item.mark.clone());
+            *known = (*known).clone().max(item.mark.clone());
+        }
+        let seen = items.into_iter().map(|item| (item.key.clone(), Seen::of(&item)));
+        let seen: BTreeMap<String, Seen> = seen.filter(|(_, seen)| !seen.is_past(&latest, poll.overlap)).collect();
         let mut notes = BTreeMap::from([(BEGUN.to_owned(), "yes".to_owned())]);
-        notes.extend(latest.iter().map(|latest| (CURSOR.to_owned(), latest.text())));
-        notes.extend(seen.iter().map(|(key, mark)| (format!("{SEEN}{key}"), mark.text())));
+        notes.extend(latest.iter().map(|(place, latest)| (format!("{CURSOR}{place}"), latest.text())));
+        notes.extend(seen.iter().map(|(key, seen)| (format!("{SEEN}{key}"), seen.text())));
         let kept = self.engine.keep(&self.polled.plan.flow, &self.polled.declared, notes).await;
         kept.map_err(|_| Stop::Over)?;
         (self.begun, self.latest, self.seen) = (true, latest, seen);
@@ -272,14 +331,16 @@ impl Task {
     }
 
     /// Starts the run of an item; how far was read is on disk with it.
-    async fn take(&mut self, item: Item, latest: Mark, poll: &Poll, counters: &Counters) -> Result<(), Stop> {
-        let floor = latest.less(poll.overlap);
-        let forgotten: Vec<String> =
-            self.seen.iter().filter(|(_, mark)| **mark < floor).map(|(key, _)| key.clone()).collect();
+    async fn take(&mut self, item: Item, poll: &Poll, counters: &Counters) -> Result<(), Stop> {
+        let mark = self.latest.get(&item.place).map_or(&item.mark, |latest| latest.max(&item.mark)).clone();
+        let latest = Latest::from([(item.place.clone(), mark.clone())]);
+        let past = self.seen.iter().filter(|(_, seen)| seen.is_past(&latest, poll.overlap));
+        let forgotten: Vec<String> = past.map(|(key, _)| key.clone()).collect();
         let mut notes: BTreeMap<String, String> =
             forgotten.iter().map(|key| (format!("{SEEN}{key}"), String::new())).collect();
-        notes.insert(CURSOR.to_owned(), latest.text());
-        notes.insert(format!("{SEEN}{}", item.key), item.mark.text());
+        let seen = Seen::of(&item);
+        notes.insert(format!("{CURSOR}{}", item.place), mark.text());
+        notes.insert(format!("{SEEN}{}", item.key), seen.text());
         let (flow, key) = (self.polled.plan.flow.clone(), item.key.clone());
         let submission = Submission {
             flow: flow.clone(),
@@ -304,15 +365,26 @@ impl Task {
         }
         counters.accepted();
         forgotten.iter().for_each(|key| drop(self.seen.remove(key)));
-        self.seen.insert(item.key, item.mark);
-        self.latest = Some(latest);
+        self.latest.insert(item.place, mark);
+        self.seen.insert(item.key, seen);
         Ok(())
     }
 
     /// What the system lists, by its cursor.
     async fn listed(&mut self, polled: &Polled, poll: &Poll) -> Result<Vec<Item>, Stop> {
         let (connector, trigger, _) = polled.found().ok_or_else(|| broken("the plan does not say what is polled"))?;
-        let since = self.latest.as_ref().map_or(Value::Null, |latest| latest.since(poll));
+        let since = match (&poll.within, self.latest.get("")) {
+            (None, latest) => latest.map_or(Value::Null, |latest| latest.since(poll)),
+            (Some(_), _) if self.latest.is_empty() && !self.begun => Value::Null,
+            (Some(_), _) => {
+                let latest = self.latest.iter();
+                Value::Record(
+                    latest
+                        .map(|(place, latest)| (place.get(1..).unwrap_or_default().to_owned(), latest.since(poll)))
+                        .collect(),
+                )
+            }
+        };
         let connection = polled.plan.connections.get(&polled.connection);
         let connection = connection.ok_or_else(|| broken("the plan does not hold the connection"))?;
         let eval = |ambient: &dyn Fn(Ambient) -> Option<Value>, expr: &Expr, frame: &mut Frame| {
@@ -365,11 +437,13 @@ impl Task {
             for payload in items {
                 let cursor = of_item(&payload, &poll.cursor)?;
                 let mark = Mark::of(&cursor).ok_or_else(|| broken("an item has no cursor"))?;
+                let place = poll.within.as_ref().map(|within| of_item(&payload, within)).transpose()?;
+                let place = place.map_or_else(String::new, |place| format!(" {place}"));
                 let key = match &trigger.dedupe {
                     Some(key) => of_item(&payload, key)?.to_string(),
-                    None => mark.text(),
+                    None => Seen { place: place.clone(), mark: mark.clone() }.text(),
                 };
-                found.push(Item { mark, key, payload });
+                found.push(Item { place, mark, key, payload });
             }
             if found.len() > MOST {
                 return Err(broken(&format!("more than {MOST} items are listed: let `poll:` ask for fewer")).into());

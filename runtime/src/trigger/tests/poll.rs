@@ -65,20 +65,45 @@ fn world() -> Arc<Outside> {
     })
 }
 
+fn item(name: &str) -> Expr {
+    member(Expr::Ambient(Ambient::Item), name)
+}
+
 fn plans(first: First) -> Vec<Arc<Plan>> {
-    let item = |name: &str| member(Expr::Ambient(Ambient::Item), name);
-    let payload = Type::Json;
     let poll = Poll {
         params: IndexMap::new(),
         call: OperationCall { operation: "deals.list".to_owned(), args: vec![Expr::Slot(Slot(0))] },
         cursor: item("at"),
         ty: Type::Timestamp,
+        within: None,
         format: None,
         overlap: Millis::seconds(30),
         granularity: Millis(0),
         first,
         every: Millis::seconds(20),
     };
+    plans_of(poll, Some(item("id")))
+}
+
+/// The same over partitions of a log, each with its own offsets.
+fn plans_of_log(first: First) -> Vec<Arc<Plan>> {
+    let poll = Poll {
+        params: IndexMap::new(),
+        call: OperationCall { operation: "log.read".to_owned(), args: vec![Expr::Slot(Slot(0))] },
+        cursor: item("offset"),
+        ty: Type::Int,
+        within: Some(item("partition")),
+        format: None,
+        overlap: Millis(0),
+        granularity: Millis(0),
+        first,
+        every: Millis::seconds(20),
+    };
+    plans_of(poll, None)
+}
+
+fn plans_of(poll: Poll, dedupe: Option<Expr>) -> Vec<Arc<Plan>> {
+    let payload = Type::Json;
     let declared = WebhookTrigger {
         doc: String::new(),
         payload: payload.clone(),
@@ -86,7 +111,7 @@ fn plans(first: First) -> Vec<Arc<Plan>> {
         each: false,
         when: None,
         verify: None,
-        dedupe: Some(item("id")),
+        dedupe,
         events: Vec::new(),
         answer: None,
         poll: Some(poll),
@@ -133,11 +158,15 @@ async fn tell(engine: Arc<Engine>, world: Arc<Outside>, plans: Vec<Arc<Plan>>, u
 
 /// Lives with these faults one after the other, then without one. Says whether the last was met.
 fn survive(faults: &[Fault], first: First, expected: &[&str]) -> bool {
-    let (world, data) = (world(), tempfile::tempdir().unwrap());
+    survive_in(&world(), &plans(first), faults, expected)
+}
+
+fn survive_in(world: &Arc<Outside>, plans: &[Arc<Plan>], faults: &[Fault], expected: &[&str]) -> bool {
+    let data = tempfile::tempdir().unwrap();
     let life = |fault| {
         let life = Life { fault, pace: Pace::Drawn(1), lasts: None };
-        let told = |engine| tell(engine, Arc::clone(&world), plans(first), 240, expected.len());
-        live(&world, data.path(), &life, told).unwrap_or_else(|stuck| panic!("{faults:?}: {stuck}"))
+        let told = |engine| tell(engine, Arc::clone(world), plans.to_vec(), 240, expected.len());
+        live(world, data.path(), &life, told).unwrap_or_else(|stuck| panic!("{faults:?}: {stuck}"))
     };
     let mut met = false;
     for fault in faults {
@@ -180,4 +209,61 @@ fn reading_from_now_passes_over_what_is_there_also_when_the_process_ends_meanwhi
         at += 1;
     }
     assert_eq!(at, expected.len(), "a crash at each write of a run");
+}
+
+/// Messages of a log: id, partition, offset, and the second from which they are there.
+const MESSAGES: [(&str, i64, i64, i64); 8] = [
+    ("a0", 0, 1000, 0),
+    ("a1", 0, 1001, 0),
+    ("a2", 0, 1002, 0),
+    ("b0", 1, 3, 0),
+    ("b1", 1, 4, 70),
+    ("a3", 0, 1007, 70),
+    // A partition that is added later, and offsets that others have, too.
+    ("c0", 2, 3, 130),
+    ("c1", 2, 4, 130),
+];
+
+/// A log of which a look lists two messages of each partition, after those that were read; before any, the newest of each, if
+/// `is_newest`.
+fn log(is_newest: bool) -> Arc<Outside> {
+    Outside::new(move |made| {
+        let second = made.at.0.saturating_sub(START.0) / 1000;
+        let after = &made.arg;
+        let of = |partition: i64| {
+            let there = MESSAGES.iter().filter(move |(_, of, _, from)| *of == partition && *from <= second);
+            let read = match after.get(&partition.to_string()) {
+                Some(Value::Int(offset)) => *offset,
+                _ => -1,
+            };
+            let mut there: Vec<_> = there.filter(|(_, _, offset, _)| *offset > read).collect();
+            if is_newest && *after == Value::Null {
+                there = there.pop().into_iter().collect();
+            }
+            there.truncate(2);
+            there
+        };
+        let listed = (0..3).flat_map(of).map(|(id, partition, offset, _)| {
+            let (partition, offset) = (Value::Int(*partition), Value::Int(*offset));
+            Value::record([("id", Value::text(*id)), ("partition", partition), ("offset", offset)])
+        });
+        Reply::ok(Value::List(listed.collect()))
+    })
+}
+
+#[test]
+fn each_partition_of_a_log_is_read_on_for_itself_over_crashes_at_any_write() {
+    let all: Vec<&str> = MESSAGES.iter().map(|(id, ..)| *id).collect();
+    let new: Vec<&str> = MESSAGES.iter().filter(|(.., from)| *from > 0).map(|(id, ..)| *id).collect();
+    for (first, expected) in [(First::Start, &all), (First::Now, &new)] {
+        let mut crashes = 0;
+        for fault in [Fault::Before as fn(usize) -> Fault, Fault::After, Fault::Torn] {
+            let mut at = 0;
+            while survive_in(&log(first == First::Now), &plans_of_log(first), &[fault(at)], expected) {
+                at += 1;
+            }
+            crashes += at;
+        }
+        assert!(crashes >= 3 * expected.len(), "{crashes} crashes");
+    }
 }

@@ -92,6 +92,26 @@ impl<'a> Cluster<'a> {
         Ok(())
     }
 
+    /// The partitions of the topic by who leads them; -1 for those that nobody leads for the time being.
+    pub(crate) fn led(&self) -> BTreeMap<i32, Vec<i32>> {
+        let mut led = BTreeMap::<i32, Vec<i32>>::new();
+        for (partition, leader) in &self.leaders {
+            led.entry(*leader).or_default().push(*partition);
+        }
+        led
+    }
+
+    /// A connection to a broker that leads partitions.
+    pub(crate) async fn leader(&self, leader: i32) -> Result<Connection, NativeFailure> {
+        match self.brokers.get(&leader) {
+            Some((host, port)) => connect(host, *port, self.call).await,
+            None => {
+                let message = "no broker leads some partitions of the topic for the time being";
+                Err(NativeFailure::never(unavailable(message.to_owned())))
+            }
+        }
+    }
+
     /// Where a message goes.
     pub(crate) fn partition(&self, message: &Message) -> Result<i32, NativeFailure> {
         let all: Vec<i32> = self.leaders.keys().copied().collect();
@@ -160,7 +180,7 @@ impl<'a> Cluster<'a> {
     }
 }
 
-fn topic_name(name: &str) -> TopicName {
+pub(crate) fn topic_name(name: &str) -> TopicName {
     TopicName(StrBytes::from_string(name.to_owned()))
 }
 

@@ -2,15 +2,19 @@
 //!
 //! In: calls of the operations that `stdlib/connectors/kafka/kafka.flow` declares `native`. Out: where a message stands, or
 //! failures in the kinds that programs know. A message is sent again within a call under the number of its producer, by
-//! which brokers take it once; a call that ends without an answer to it says that it may have been taken.
+//! which brokers take it once; a call that ends without an answer to it says that it may have been taken. What was read of a topic
+//! is known by whoever reads, and not kept at the brokers.
 #![expect(clippy::result_large_err, reason = "the trait's own error, which is passed on as it is")]
 
 mod batch;
 mod cluster;
 mod connect;
 mod failure;
+mod log;
 mod murmur;
+mod read;
 mod scram;
+mod unpack;
 mod wire;
 
 use std::time::Duration;
@@ -24,12 +28,14 @@ use self::{
     batch::Message,
     cluster::Cluster,
     failure::{Taken, unavailable},
+    read::Read,
 };
 
 /// Binds the operations of the connector `kafka`.
 #[must_use]
 pub fn bind(table: NativeTable) -> NativeTable {
-    table.with("kafka", "produce", Produce).with("kafka", "produce_at_least_once", Produce)
+    let table = table.with("kafka", "produce", Produce).with("kafka", "produce_at_least_once", Produce);
+    table.with("kafka", "read", Read)
 }
 
 /// How often a message is given to a broker.
