@@ -167,7 +167,7 @@ async fn transactions_take_effect_as_a_whole_or_not_at_all() {
     // Two that wait for each other: one is undone and may be tried again.
     let add = |id: i64| statement("update ledger set amount = amount + 1 where id = $1", vec![Value::Int(id)]);
     let both = |first: i64, second: i64| {
-        vec![Value::List(vec![add(first), statement("do sleep(0.3)", vec![]), add(second)]), Value::Null]
+        vec![Value::List(vec![add(first), statement("do sleep(1)", vec![]), add(second)]), Value::Null]
     };
     let (one, two) = futures::join!(
         db.attempt("", "transaction", both(1, 2), None),

@@ -235,8 +235,18 @@ async fn a_deadlock_may_be_tried_again_and_has_changed_nothing() {
     db.run("create table locks (id int primary key, n int not null)").await;
     db.run("insert into locks values (1, 0), (2, 0)").await;
     let add = |id: i64| statement("update locks set n = n + 1 where id = $1", vec![Value::Int(id)]);
-    let pause = || statement("select pg_sleep(0.3)", vec![]);
-    let both = |first: i64, second: i64| vec![Value::List(vec![add(first), pause(), add(second)]), Value::Null];
+    // Each says that it has its first row, and waits until the other has its own.
+    let says = |id: i64| statement("select pg_advisory_xact_lock($1)", vec![Value::Int(id)]);
+    let waits = "do $$ begin
+        while (select count(*) from pg_locks where locktype = 'advisory' and objid in (1, 2) and database =
+            (select oid from pg_database where datname = current_database())) < 2 loop
+          perform pg_sleep(0.01);
+        end loop;
+      end $$";
+    let both = |first: i64, second: i64| {
+        let statements = vec![add(first), says(first), statement(waits, vec![]), add(second)];
+        vec![Value::List(statements), Value::Null]
+    };
     let (one, two) = futures::join!(
         db.attempt("", "transaction", both(1, 2), None),
         db.attempt("", "transaction", both(2, 1), None),

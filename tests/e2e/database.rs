@@ -94,7 +94,7 @@ async fn a_result_larger_than_memory_should_be_is_gone_through() {
     let id = accepted["run"].as_str().unwrap().to_owned();
     let mut shown = run(&data, &id);
     for _ in 0..LOOKS {
-        if shown["state"] != "running" {
+        if shown["state"] == "completed" || shown["state"] == "failed" {
             break;
         }
         tokio::time::sleep(PAUSE).await;
