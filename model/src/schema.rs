@@ -6,6 +6,7 @@
 
 mod each;
 mod http;
+mod name;
 mod oauth;
 mod page;
 
@@ -131,7 +132,7 @@ pub enum Auth {
     /// `Authorization: Basic …` of user and password.
     Basic(Expr, Expr),
     /// A header of that name.
-    Header(Expr, Expr),
+    Header(#[serde(with = "name")] Expr, Expr),
     /// A query parameter of that name.
     Query(String, Expr),
     /// With a token that a server gives out.
