@@ -43,7 +43,8 @@ impl Log {
     /// Reads what begins at or before an offset.
     pub(crate) fn read(mut bytes: Bytes, from: i64, undone: &[Undone]) -> Result<Self, Failure> {
         let mut log = Self { messages: Vec::new(), next: from };
-        let mut undoing = BTreeSet::new();
+        // Each transaction that was undone begins once: what its producer sends after its end is to be read again.
+        let (mut coming, mut undoing) = (undone.to_vec(), BTreeSet::new());
         while let Some((base, length)) = begin(&bytes) {
             if bytes.len() < length {
                 break;
@@ -53,7 +54,7 @@ impl Log {
                 return Err(damaged("a batch is in a format older than Kafka 0.11"));
             }
             let last = number(&batch, LAST).map_or(base, |last| base.saturating_add(last.into()));
-            undoing.extend(undone.iter().filter(|undone| undone.first <= last).map(|undone| undone.producer));
+            undoing.extend(coming.extract_if(.., |undone| undone.first <= last).map(|undone| undone.producer));
             for record in records(batch)? {
                 if record.control {
                     // The key says version and kind: 0 for undone, 1 for done.
