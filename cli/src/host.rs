@@ -149,12 +149,24 @@ impl Host {
     /// # Errors
     /// As [`Host::open`].
     pub(crate) fn try_open(&self, data: &Path) -> Result<Engine, store::Error> {
+        self.engine(data).map(|(engine, _)| engine)
+    }
+
+    /// The same, with what carries out its calls.
+    ///
+    /// # Errors
+    /// As [`Host::open`].
+    pub(crate) fn open_for_both(&self, data: &Path) -> Result<(Engine, Arc<Connectors>), Trouble> {
+        self.engine(data).map_err(|error| trouble(&error))
+    }
+
+    fn engine(&self, data: &Path) -> Result<(Engine, Arc<Connectors>), store::Error> {
         let env = Arc::new(self.variables.clone());
         let blobs = Arc::new(Disk::new(data.join("blobs")));
-        let connectors = self.connectors().with_blobs(blobs.clone());
-        let settings = Settings::new(data, self.library.clone(), env, Arc::new(connectors));
+        let connectors = Arc::new(self.connectors().with_blobs(blobs.clone()));
+        let settings = Settings::new(data, self.library.clone(), env, connectors.clone());
         let observer = Arc::clone(&self.observer);
-        Engine::open(Settings { blobs, observer, ..settings })
+        Ok((Engine::open(Settings { blobs, observer, ..settings })?, connectors))
     }
 }
 

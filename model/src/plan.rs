@@ -622,6 +622,9 @@ pub enum TriggerKind {
         body: Option<Type>,
         /// How requests are verified; `None` is `verify: none because "…"`.
         verify: Option<VerifyCall>,
+        /// How long the body may be, in bytes, where something is said of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max_body: Option<u64>,
     },
     /// `on every 15m`
     Every(Millis),

@@ -389,13 +389,16 @@ pub struct Poll {
     /// Lists what there is. It sees in slot 0 how far was read (in each place, where there are
     /// several), null at first, and the parameters in those after it.
     pub call: OperationCall,
-    /// What grows from item to item: over [`Ambient::Item`](crate::expr::Ambient::Item).
+    /// What grows from item to item, or, with `order`, tells which item it is: over [`Ambient::Item`](crate::expr::Ambient::Item).
     pub cursor: Expr,
     /// Its type: `Timestamp`, `Int` or `String`.
     pub ty: Type,
     /// Where the cursor grows for itself, such as a partition of a log: over [`Ambient::Item`](crate::expr::Ambient::Item).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within: Option<Expr>,
+    /// Which items are later, where their places in the list say so and no cursor that grows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Order>,
     /// How a time is written that the system is asked for, where not as text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<crate::ty::Format>,
@@ -407,6 +410,15 @@ pub struct Poll {
     pub first: First,
     /// How often the list is read, unless a flow says otherwise.
     pub every: Millis,
+}
+
+/// How a list is ordered whose items have nothing that grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Order {
+    /// `newest_first`.
+    NewestFirst,
+    /// `oldest_first`.
+    OldestFirst,
 }
 
 /// Where a trigger that polls begins to read.
@@ -458,6 +470,19 @@ pub struct Verification {
     pub signed: Vec<SignedPart>,
     /// How far the timestamp may lie from now, in either direction, as a duration.
     pub tolerance: Option<Expr>,
+}
+
+impl Verification {
+    /// Says whether a body can be verified that comes piece by piece.
+    pub fn takes_pieces(&self) -> bool {
+        let is_hash = matches!(self.method, Proof::Hmac | Proof::Digest | Proof::Token);
+        let spots = [Some(&self.header), self.timestamp.as_ref()];
+        let in_body = spots.into_iter().flatten().any(|place| matches!(place, Place::Field(_)));
+        let of_whole =
+            |part: &&SignedPart| matches!(part, SignedPart::Form | SignedPart::BodySha256 | SignedPart::BodyCrc32);
+        let bodies = self.signed.iter().filter(|part| **part == SignedPart::Body).count();
+        is_hash && !in_body && bodies < 2 && !self.signed.iter().any(|part| of_whole(&part))
+    }
 }
 
 /// How a sender proves itself.

@@ -57,6 +57,8 @@ fn what_others_have_packed_is_unpacked_within_bounds() {
          z.writestr('c/one.txt', 'other')\nz.close()\n\
          z = zipfile.ZipFile('bomb.zip', 'w', zipfile.ZIP_DEFLATED)\nz.writestr('zeros', bytes(3000000))\nz.close()\n\
          z = zipfile.ZipFile('evil.zip', 'w')\nz.writestr('../../evil.txt', 'x')\nz.close()\n\
+         z = zipfile.ZipFile('link.zip', 'w')\nlink = zipfile.ZipInfo('innocent.txt')\nlink.create_system = 3\n\
+         link.external_attr = 0o120777 << 16\nz.writestr(link, '/etc/passwd')\nz.close()\n\
          z = zipfile.ZipFile('many.zip', 'w')\n[z.writestr(str(i), '') for i in range(101)]\nz.close()",
     );
     let told = run(&folder, "unpack", &json!({ "path": "a.zip" })).says(0, &[]).json();
@@ -79,6 +81,7 @@ fn what_others_have_packed_is_unpacked_within_bounds() {
         ("bomb.zip", "`bomb.zip` holds more than 1000000 bytes"),
         ("many.zip", "`many.zip` holds more than 100 files"),
         ("evil.zip", "leads out of the archive: `../../evil.txt`"),
+        ("link.zip", "`link.zip` has a link, `innocent.txt`"),
         ("no.zip", "`no.zip` is no ZIP archive"),
         ("half.zip", "`half.zip` is no ZIP archive"),
         ("secret.zip", "`secret.zip` is encrypted"),

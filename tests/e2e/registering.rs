@@ -14,13 +14,14 @@ use axum::{
     extract::{Path as At, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse as _, Response},
-    routing::{delete, get},
+    routing::{delete, get, post},
 };
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 use super::{
+    eventually,
     process::{Ended, Serving, flowc, output},
     stripe::{another, now, signature},
 };
@@ -242,4 +243,87 @@ async fn what_a_vendor_refuses_is_told_and_leaves_nothing() {
     let found = output(command.env("STRIPE_WEBHOOK", "canary-of-others")).says(0, &[]);
     assert!(found.stdout.contains("payments: found as we_9"), "{found:?}");
     assert_eq!(project.vendor.ids(), ["we_9"]);
+}
+
+/// Subscriptions that end, as several vendors have them.
+const ENDING: &str = r#"connector channels {
+  http { base: "https://channels.example.com" }
+
+  record Event { id: String }
+
+  operation subscriptions.create(url: String) -> { id: String } {
+    effect:  create
+    request: POST "/subscriptions" { body: { url } }
+  }
+
+  operation subscriptions.extend(id: String) -> Json {
+    effect:  idempotent
+    request: POST "/subscriptions/{id}/extend"
+  }
+
+  trigger changed as Event { webhook: body, dedupe: .id }
+
+  webhooks {
+    register: subscriptions.create(url: url)
+    renew:    subscriptions.extend(id: id)
+    every:    1s
+    id:       .id
+  }
+}
+
+connection files = channels { base_url: env("CHANNELS_URL") }
+
+flow follow {
+  on files.changed as event { verify: none }
+  log event.id
+}
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_that_ends_is_renewed_as_long_as_its_flow_is_served() {
+    #[derive(Default)]
+    struct Subscriptions {
+        extended: usize,
+        gone: bool,
+    }
+    let known = Arc::new(Mutex::new(Subscriptions::default()));
+    let extend = async |State(known): State<Arc<Mutex<Subscriptions>>>, At(id): At<String>| {
+        let mut known = known.lock().unwrap();
+        assert_eq!(id, "s 1");
+        known.extended += 1;
+        answer(if known.gone { StatusCode::NOT_FOUND } else { StatusCode::OK }, &json!({}))
+    };
+    let create = async || answer(StatusCode::OK, &json!({ "id": "s 1" }));
+    let router = Router::new()
+        .route("/subscriptions", post(create))
+        .route("/subscriptions/{id}/extend", post(extend))
+        .with_state(Arc::clone(&known));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("main.flow"), ENDING).unwrap();
+    let command = |arguments: &[&str]| {
+        let mut command = flowc();
+        command.current_dir(folder.path()).env("CHANNELS_URL", &address).args(arguments);
+        command
+    };
+    let extended = async |times: usize| match known.lock().unwrap().extended {
+        few if few < times => Err(few),
+        _ => Ok(()),
+    };
+
+    let serving = Serving::start(&mut command(&["serve", ".", "--listen", "127.0.0.1:0"]));
+    drop(serving);
+    assert_eq!(known.lock().unwrap().extended, 0, "there is none yet");
+    let registered = output(&mut command(&["webhooks", "register", "--url", PUBLIC])).says(0, &[]);
+    assert!(registered.stdout.contains("files: registered as s 1"), "{registered:?}");
+    let serving = Serving::start(&mut command(&["serve", ".", "--listen", "127.0.0.1:0"]));
+    eventually("it is renewed again and again", async || extended(3).await).await;
+    known.lock().unwrap().gone = true;
+    let told = async || {
+        let log = serving.log();
+        if log.contains("`flowc webhooks register --only files` sets it up again") { Ok(()) } else { Err(log) }
+    };
+    eventually("that it is gone is told", told).await;
 }

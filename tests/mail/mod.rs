@@ -1,6 +1,7 @@
 //! `mail` against a real mail server.
 
 pub(crate) mod imap;
+mod maildev;
 
 use std::{
     fs,

@@ -18,7 +18,10 @@ use flow_runtime::{
 use serde_json::json;
 use tokio::{net::TcpListener, sync::watch::channel};
 
-use super::reload::{Changes, Reload};
+use super::{
+    reload::{Changes, Reload},
+    webhooks::{Hooks, renew},
+};
 use crate::{
     args,
     exit::Exit,
@@ -40,8 +43,9 @@ const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4711
 /// A program has errors, something is missing, or the address or the data folder is taken.
 pub(crate) fn serve(args: &args::Serve) -> Result<Exit, Trouble> {
     let place = Place::of(&args.path, &args.data.environment)?;
-    let plans = load(args, &place)?;
-    let routes = trigger::routes(&plans).map_err(|error| Trouble::new(Exit::Program, error.to_string()))?;
+    let served = load(args, &place)?;
+    let plans = &served.plans;
+    let routes = trigger::routes(plans).map_err(|error| Trouble::new(Exit::Program, error.to_string()))?;
     let surroundings = Surroundings::of(&place, &args.path, &args.data)?;
     let (host, data) = (Host::new(&surroundings), &surroundings.data);
     let mut needs = Needs::default();
@@ -49,59 +53,68 @@ pub(crate) fn serve(args: &args::Serve) -> Result<Exit, Trouble> {
     needs.check(&host)?;
     let variable = |name: &str| Environment::get(&host.variables, name);
     log::start(args.log, variable(log::VARIABLE).as_deref())?;
-    for told in host.unconnected(&plans).values() {
+    for told in host.unconnected(plans).values() {
         tracing::warn!("{told}; runs that need it wait until then");
     }
     let collector = watch::collector(&variable)?;
     host::block_on(async {
         let watch = Watch::start(collector);
         let host = host.observed(watch.observer());
-        let exit = until_stopped(args, &place, &host, plans, &routes, data, &watch).await;
+        let exit = until_stopped(args, &place, &host, served, &routes, data, &watch).await;
         watch.end().await;
         exit
     })
 }
 
+/// What programs are made of.
+pub(super) struct Served {
+    /// The plans of all flows.
+    pub(super) plans: Vec<Arc<Plan>>,
+    hooks: Hooks,
+}
+
 /// Reads the programs.
-fn load(args: &args::Serve, place: &Place) -> Result<Vec<Arc<Plan>>, Trouble> {
-    let plans = plans(place, &program::served(&args.path)?)?;
-    if plans.iter().all(|plan| plan.triggers.is_empty()) {
+fn load(args: &args::Serve, place: &Place) -> Result<Served, Trouble> {
+    let served = served(place, &program::served(&args.path)?)?;
+    if served.plans.iter().all(|plan| plan.triggers.is_empty()) {
         return Err(Trouble::new(Exit::Usage, format!("no flow of `{}` has a trigger", args.path.display()))
             .help("add one, for example `on every 15m`, or run the flow once with `flowc run`"));
     }
-    Ok(plans)
+    Ok(served)
 }
 
-/// Takes up new versions of the programs, when they can be served; gives the plans that hold from now on.
+/// Takes up new versions of the programs, when they can be served; gives what holds from now on.
 async fn take_up(
     args: &args::Serve,
     host: &Host,
     engine: &Engine,
     before: &[Arc<Plan>],
-) -> Result<Option<Vec<Arc<Plan>>>, Trouble> {
-    let plans = tokio::task::block_in_place(|| {
-        let plans = load(args, &Place::of(&args.path, &args.data.environment)?)?;
+) -> Result<Option<Served>, Trouble> {
+    let served = tokio::task::block_in_place(|| {
+        let served = load(args, &Place::of(&args.path, &args.data.environment)?)?;
+        let plans = &served.plans;
         let wrong = |error: trigger::RouteError| Trouble::new(Exit::Program, error.to_string());
-        trigger::routes(&plans).map_err(wrong)?;
-        trigger::schedules(&plans).map_err(wrong)?;
+        trigger::routes(plans).map_err(wrong)?;
+        trigger::schedules(plans).map_err(wrong)?;
         let mut needs = Needs::default();
         plans.iter().for_each(|plan| needs.add(plan));
         needs.check(host)?;
-        Ok::<_, Trouble>(plans)
+        Ok::<_, Trouble>(served)
     })?;
-    let changes = Changes::between(before, &plans);
+    let changes = Changes::between(before, &served.plans);
     if changes.is_empty() {
         tracing::info!("the programs are as they were");
         return Ok(None);
     }
-    engine.deploy_only(&plans).await.map_err(|error| host::trouble(&error))?;
+    engine.deploy_only(&served.plans).await.map_err(|error| host::trouble(&error))?;
     let (new, changed, gone) = (changes.new.join(", "), changes.changed.join(", "), changes.gone.join(", "));
     tracing::info!(new, changed, gone, "new versions are taken up: runs that have begun keep theirs");
-    Ok(Some(plans))
+    Ok(Some(served))
 }
 
-/// The plans of all programs.
-pub(super) fn plans(place: &Place, files: &[PathBuf]) -> Result<Vec<Arc<Plan>>, Trouble> {
+/// What all programs are made of.
+pub(super) fn served(place: &Place, files: &[PathBuf]) -> Result<Served, Trouble> {
+    let mut hooks = Hooks::new();
     let mut plans: BTreeMap<String, (Arc<Plan>, String)> = BTreeMap::new();
     let mut failed = None;
     for file in files {
@@ -119,6 +132,7 @@ pub(super) fn plans(place: &Place, files: &[PathBuf]) -> Result<Vec<Arc<Plan>>, 
                 continue;
             }
         };
+        hooks.extend(program.hooks.into_iter().map(|(connection, plan)| (connection, Arc::new(plan))));
         for (name, plan) in program.plans {
             // What several programs use from one file, such as a program and the file of its tests, is one flow.
             let declared = program.declared.get(&name).cloned().unwrap_or_else(|| file.display().to_string());
@@ -135,7 +149,7 @@ pub(super) fn plans(place: &Place, files: &[PathBuf]) -> Result<Vec<Arc<Plan>>, 
     }
     match failed {
         Some(trouble) => Err(trouble),
-        None => Ok(plans.into_values().map(|(plan, _)| plan).collect()),
+        None => Ok(Served { plans: plans.into_values().map(|(plan, _)| plan).collect(), hooks }),
     }
 }
 
@@ -143,7 +157,7 @@ async fn until_stopped(
     args: &args::Serve,
     place: &Place,
     host: &Host,
-    plans: Vec<Arc<Plan>>,
+    Served { plans, hooks }: Served,
     routes: &[Route],
     data: &Path,
     watch: &Watch,
@@ -154,7 +168,8 @@ async fn until_stopped(
     let listen = args.listen.or(serve.listen.map(|listen| listen.value)).unwrap_or(LISTEN);
     let listener = bind(listen).await?;
     let address = listener.local_addr().map_err(|error| unusable(listen, &said(&error)))?;
-    let engine = Arc::new(host.open(data)?);
+    let (engine, connectors) = host.open_for_both(data)?;
+    let engine = Arc::new(engine);
     let _listening = host::listen(&engine, data).await;
     engine.deploy_only(&plans).await.map_err(|error| host::trouble(&error))?;
     let mut needs = Needs::default();
@@ -186,6 +201,8 @@ async fn until_stopped(
         folder: place.folder(&args.path),
     };
     let (others, plans) = channel(plans);
+    let (hooks, known) = channel(hooks);
+    let renewing = tokio::spawn(renew(connectors, data.to_owned(), known));
     let stop = async {
         loop {
             tokio::select! {
@@ -195,7 +212,10 @@ async fn until_stopped(
             let before = others.borrow().clone();
             match take_up(args, host, &engine, &before).await {
                 Ok(None) => {}
-                Ok(Some(plans)) => drop(others.send(plans)),
+                Ok(Some(served)) => {
+                    hooks.send_replace(served.hooks);
+                    drop(others.send(served.plans));
+                }
                 Err(trouble) => {
                     ui::say_trouble(&trouble);
                     tracing::error!("the new versions are not taken up: those before go on serving");
@@ -205,6 +225,7 @@ async fn until_stopped(
         tracing::info!("stopping: steps that are under way may finish, a second signal stops at once");
     };
     let served = trigger::serve(Arc::clone(&engine), plans, listener, settings, stop).await;
+    renewing.abort();
     interrupts.or(engine.shutdown()).await?;
     match served {
         Ok(()) => {

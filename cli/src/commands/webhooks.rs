@@ -2,6 +2,7 @@
 
 mod kept;
 mod register;
+mod renew;
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -13,7 +14,8 @@ use flow_runtime::trigger::{self, Route, Verified};
 use serde_json::json;
 
 use self::kept::{Book, Entry, State};
-use super::serve::plans;
+pub(super) use self::renew::{Hooks, renew};
+use super::serve::served;
 use crate::{
     args::{self, Format, WebhooksCommand},
     exit::Exit,
@@ -37,7 +39,7 @@ pub(crate) fn webhooks(args: &args::Webhooks) -> Result<Exit, Trouble> {
 fn list(args: &args::WebhooksList) -> Result<Exit, Trouble> {
     let place = Place::of(&args.path, &args.data.environment)?;
     let book = Book::look(&place.data_folder(&args.data, &args.path))?;
-    let plans = plans(&place, &program::served(&args.path)?)?;
+    let plans = served(&place, &program::served(&args.path)?)?.plans;
     let routes = trigger::routes(&plans).map_err(|error| Trouble::new(Exit::Program, error.to_string()))?;
     let public = place.project().serve.public_url.as_ref().map(|url| url.value.as_str().trim_end_matches('/'));
     let url = |route: &Route| format!("{}{}", public.unwrap_or_default(), route.path);

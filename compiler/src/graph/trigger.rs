@@ -35,9 +35,16 @@ const COMMON: [&str; 3] = ["concurrency", "at_most", "within"];
 const CRON: [&str; 4] = ["catch_up", "concurrency", "at_most", "within"];
 const FILE: [&str; 4] = ["concurrency", "at_most", "batch", "within"];
 const EVENT: [&str; 6] = ["dedupe", "concurrency", "at_most", "batch", "debounce", "within"];
-const HTTP: [&str; 8] = ["body", "verify", "dedupe", "concurrency", "at_most", "batch", "debounce", "within"];
+const HTTP: [&str; 9] =
+    ["body", "max_body", "verify", "dedupe", "concurrency", "at_most", "batch", "debounce", "within"];
 const POLL: [&str; 5] = ["every", "concurrency", "at_most", "batch", "within"];
 const WEBHOOK: [&str; 7] = ["verify", "dedupe", "concurrency", "at_most", "batch", "debounce", "within"];
+
+/// The largest body that is read into memory: 16 MiB.
+const MOST_IN_MEMORY: u64 = 16 << 20;
+
+/// The largest body that is kept as a file: 5 GiB.
+const MOST_FILE: u64 = 5 << 30;
 
 /// What comes with a file.
 fn file_payload() -> Type {
@@ -166,6 +173,9 @@ impl Lowering<'_> {
             }
         }
         self.verify(written, &clauses, &mut kind);
+        if let Some(clause) = clauses.get("max_body") {
+            self.max_body(clause, &mut kind);
+        }
         let says_all = clauses.len() == written.clauses.len();
         let polls = matches!(kind, TriggerKind::Poll { .. });
         if dedupe.is_none() && says_all && !polls && !clauses.contains_key("dedupe") {
@@ -223,7 +233,8 @@ impl Lowering<'_> {
             ("method".to_owned(), Field::of(Type::String)),
             ("path".to_owned(), Field::of(Type::String)),
         ]));
-        let kind = TriggerKind::Http { method: method.text.clone(), path: path.text.clone(), body, verify: None };
+        let (method, path) = (method.text.clone(), path.text.clone());
+        let kind = TriggerKind::Http { method, path, body, verify: None, max_body: None };
         (kind, payload, None, &HTTP)
     }
 
@@ -550,6 +561,36 @@ impl Lowering<'_> {
                 self.wrong_clause(clause, &format!("write `{}: 1h`", clause.name.text));
                 None
             }
+        }
+    }
+
+    /// `max_body: 25MB`
+    fn max_body(&mut self, clause: &TriggerClause, kind: &mut TriggerKind) {
+        let TriggerKind::Http { body, verify, max_body, .. } = kind else { return };
+        let TriggerClauseValue::Expr(written) = &clause.value else {
+            return self.wrong_clause(clause, "write `max_body: 25MB`");
+        };
+        let typed = self.el.check(written, Want::of(&Type::Size));
+        let size = match typed.expr {
+            Expr::Literal(Value::Size(size)) => size,
+            _ if matches!(typed.ty, Type::Unknown) => return,
+            _ => return self.wrong_clause(clause, "write the size as it is, such as `25MB`, or name a constant"),
+        };
+        let is_file = body.as_ref().is_some_and(|body| *body.non_null() == Type::File);
+        if size == 0 || size > MOST_FILE {
+            self.wrong_clause(clause, "write a size from 1B to 5GiB");
+        } else if size > MOST_IN_MEMORY && !is_file {
+            let help = "write at most `16MiB`, or take it as a file: `body: File`";
+            let message = "a body of this size is not read into memory";
+            self.el.problems.push(Diagnostic::new(Code::E0411, message, written.span, "too much").help(help));
+        } else if is_file && verify.as_ref().is_some_and(|call| !call.scheme.takes_pieces()) {
+            let message = "a body that is kept as a file can't be verified by this scheme";
+            let help = "leave `max_body` out, for up to 1 MiB; or verify by an HMAC over the body or by a token";
+            self.el
+                .problems
+                .push(Diagnostic::new(Code::E0411, message, clause.span, "needs the whole body").help(help));
+        } else {
+            *max_body = Some(size);
         }
     }
 

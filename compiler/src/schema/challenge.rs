@@ -8,6 +8,8 @@ use flow_model::{
     schema::{Challenge, DigestEncoding, Hash, Signing, Webhooks, webhook_params},
     span::Span,
     ty::Type,
+    units::Millis,
+    value::Value,
 };
 
 use super::{
@@ -17,11 +19,14 @@ use super::{
     template::over_answer,
     verification::{ENCODINGS, HASHES, verify_call},
 };
-use crate::ast;
+use crate::{ast, names::literal};
 
 const PROPERTIES: [&str; 9] = ["method", "when", "verify", "token", "secret", "sign", "hash", "encoding", "answer"];
 
-const SETTING_UP: [&str; 7] = ["register", "list", "renew", "remove", "id", "url", "secret"];
+const SETTING_UP: [&str; 8] = ["register", "list", "renew", "every", "remove", "id", "url", "secret"];
+
+/// How often webhooks are renewed when nothing is said.
+const EVERY: Millis = Millis::seconds(12 * 60 * 60);
 
 const METHODS: [(&str, &str); 3] = [("POST", "POST"), ("GET", "GET"), ("HEAD", "HEAD")];
 
@@ -84,7 +89,7 @@ pub(super) fn challenge(
     Some(Challenge { doc: written.doc.clone(), method: method?.to_owned(), when, verify, token, secret, sign, answer })
 }
 
-/// Reads `webhooks { register: …, list: …, renew: …, remove: …, id: …, url: …, secret: … }`.
+/// Reads `webhooks { register: …, list: …, renew: …, every: …, remove: …, id: …, url: …, secret: … }`.
 pub(super) fn webhooks(
     context: &Context<'_, '_>,
     span: Span,
@@ -119,6 +124,24 @@ pub(super) fn webhooks(
     if register.is_none() && section.get("register").is_none() {
         section.require("register", "say how one is set up: `register: webhooks.create(url: url)`", problems);
     }
+    let every = section.expr("every", problems).and_then(|written| match (literal(written), &renew) {
+        (_, None) => {
+            let help = "add `renew: hooks.extend(id: id)`, or leave `every` out";
+            problems.push(wrong_value("every", written.span, "nothing is renewed", help));
+            None
+        }
+        (Some(Value::Duration(time)), Some(_)) if time >= Millis::seconds(1) => Some(time),
+        _ => {
+            problems.push(wrong_value(
+                "every",
+                written.span,
+                "not such a time",
+                "write a time of at least 1s: `every: 12h`",
+            ));
+            None
+        }
+    });
+    let every = every.or(renew.as_ref().map(|_| EVERY));
     let item = item.map(|(ty, span)| match ty {
         Type::List(item) | Type::Stream(item) => *item,
         Type::Unknown | Type::Json => Type::Json,
@@ -155,5 +178,5 @@ pub(super) fn webhooks(
         let help = "the answer to `register` holds the secret; without it, leave `secret` out";
         problems.push(wrong_value("secret", property.span, "of which answer?", help));
     }
-    Webhooks { register, list, renew, remove, id, url, secret }
+    Webhooks { register, list, renew, every, remove, id, url, secret }
 }

@@ -1,12 +1,12 @@
 //! Which operation lists what has happened, and how far was it read?
 //!
-//! In: `trigger name(folder: String) as Type { poll: …, cursor: …, within: …, overlap: …, granularity: …, first: …, dedupe: …, every: … }`. Out: the whole
-//! trigger.
+//! In: `trigger name(folder: String) as Type { poll: …, cursor: …, within: …, order: …, overlap: …, granularity: …, first: …, dedupe: …,
+//! every: … }`. Out: the whole trigger.
 
 use flow_model::{
     diagnostic::{Code, Diagnostic},
     expr::{Ambient, Descend, Expr, Slot},
-    schema::{First, Poll, WebhookTrigger},
+    schema::{First, Order, Poll, WebhookTrigger},
     ty::{Field, Format, Type, TypeDef},
     units::Millis,
     value::Value,
@@ -24,9 +24,12 @@ use crate::{
     names::{chain, literal},
 };
 
-const PROPERTIES: [&str; 8] = ["poll", "cursor", "within", "overlap", "granularity", "first", "dedupe", "every"];
+const PROPERTIES: [&str; 9] =
+    ["poll", "cursor", "within", "order", "overlap", "granularity", "first", "dedupe", "every"];
 
 const FIRST: [(&str, First); 2] = [("now", First::Now), ("start", First::Start)];
+
+const ORDERS: [(&str, Order); 2] = [("newest_first", Order::NewestFirst), ("oldest_first", Order::OldestFirst)];
 
 /// How often a list is read when nothing is said.
 const EVERY: Millis = Millis::seconds(60);
@@ -59,6 +62,14 @@ pub(super) fn poll(
         }
         expr
     });
+    let order = section.expr("order", problems).and_then(|order| {
+        let found = word("order", order, &ORDERS, problems)?;
+        if within.is_some() {
+            let help = "leave out `within`, or `order` where the cursor grows in each place";
+            problems.push(wrong_value("order", order.span, "there are several places", help));
+        }
+        Some(found)
+    });
     if let Some(dedupe) = section.expr("dedupe", problems) {
         trigger.dedupe = Some(over_answer(context, dedupe, None, &item, problems));
     }
@@ -81,6 +92,10 @@ pub(super) fn poll(
             let help = "leave it out: only a cursor of type `Timestamp` can be set back by a time";
             problems.push(wrong_value(name, span, "the cursor is no time", help));
         }
+    }
+    if let (Some((_, span)), Some(_), true) = (overlap, order, is_time) {
+        let help = "leave it out: with `order`, whatever was not listed before is new, however old it is";
+        problems.push(wrong_value("overlap", span, "nothing is too old here", help));
     }
     let first = section.expr("first", problems).and_then(|first| word("first", first, &FIRST, problems));
     let of_cursor = cursor.as_ref().filter(|_| within.is_none());
@@ -124,7 +139,8 @@ pub(super) fn poll(
         let time = |found: Option<(Millis, _)>| found.map_or(Millis(0), |(time, _)| time);
         let (overlap, granularity) = (time(overlap), time(granularity));
         let first = first.unwrap_or(First::Now);
-        trigger.poll = Some(Poll { params, call, cursor, ty, within, format, overlap, granularity, first, every });
+        trigger.poll =
+            Some(Poll { params, call, cursor, ty, within, order, format, overlap, granularity, first, every });
     }
     trigger
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Rate;
-use crate::{expr::Expr, ty::Field};
+use crate::{expr::Expr, ty::Field, units::Millis};
 
 /// A limit that all runs share which use the same account. A request passes when every limit of its connector lets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,6 +148,9 @@ pub struct Webhooks {
     /// Keeps one going that ends otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renew: Option<OperationCall>,
+    /// How often it is renewed while programs are served, where it is renewed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every: Option<Millis>,
     /// Takes one away.
     pub remove: Option<OperationCall>,
     /// Where its id is, in the result of `register` and in an item of `list`: over

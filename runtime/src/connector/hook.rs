@@ -100,9 +100,10 @@ impl Hook {
         self.declared().is_ok_and(|(_, webhooks)| webhooks.remove.is_some())
     }
 
-    /// Whether it has to be renewed from time to time.
-    pub fn renews(&self) -> bool {
-        self.declared().is_ok_and(|(_, webhooks)| webhooks.renew.is_some())
+    /// How often it has to be renewed, where it ends otherwise.
+    pub fn renewed_every(&self) -> Option<Millis> {
+        let (_, webhooks) = self.declared().ok()?;
+        webhooks.every.filter(|_| webhooks.renew.is_some())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Sends a request, follows redirects and reads the answer: within its time, into a bounded amount of memory, to where the
 //! guard lets it.
 
-use std::error::Error as _;
+use std::{error::Error as _, sync::OnceLock};
 
 use flow_model::{
     failure::{ErrorKind, Failure},
@@ -32,12 +32,13 @@ const CONNECT: Millis = Millis::seconds(10);
 /// is on its way loses that request.
 const IDLE: Millis = Millis::seconds(15);
 
-/// The clients. Neither follows redirects by itself, reads proxies from the environment or repeats a request.
+/// The clients, each made for its first request, since it reads the machine's certificates then. Neither follows redirects by
+/// itself, reads proxies from the environment or repeats a request.
 pub(super) struct Clients {
     /// Keeps connections open.
-    kept: Client,
+    kept: OnceLock<Client>,
     /// Opens a connection for each request: for what can't be repeated when a kept one turns out to be dead.
-    fresh: Client,
+    fresh: OnceLock<Client>,
     /// The longest answer that is read, in bytes.
     longest: u64,
     /// Decides about every connection.
@@ -76,7 +77,7 @@ impl Limit {
 impl Clients {
     /// Clients that read answers up to so many bytes, and connect to where the guard lets them.
     pub(super) fn new(longest: u64, guard: Guard) -> Self {
-        Self { kept: client(usize::MAX, &guard), fresh: client(0, &guard), longest, guard }
+        Self { kept: OnceLock::new(), fresh: OnceLock::new(), longest, guard }
     }
 
     /// Sends a request and reads its answer. A request that is `repeatable` may use a connection that was open before. No
@@ -89,7 +90,8 @@ impl Clients {
         secrets: &Redactor,
         files: Files<'_>,
     ) -> Result<Answer, Lost> {
-        let client = if repeatable { &self.kept } else { &self.fresh };
+        let (client, idle) = if repeatable { (&self.kept, usize::MAX) } else { (&self.fresh, 0) };
+        let client = client.get_or_init(|| self::client(idle, &self.guard));
         let limit = Limit { deadline: Instant::now() + timeout.duration(), timeout };
         let (mut request, mut trail) = (prepared, Trail::default());
         loop {

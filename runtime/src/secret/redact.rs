@@ -18,6 +18,12 @@ pub struct Redactor {
     secrets: Vec<Hidden>,
 }
 
+impl std::fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Redactor({} secrets)", self.secrets.len())
+    }
+}
+
 #[derive(Clone)]
 struct Hidden {
     name: String,
@@ -37,6 +43,11 @@ impl Redactor {
         self.secrets.push(Hidden { name: name.to_owned(), text: text.clone(), forms });
         // A secret that contains another goes first, so that nothing of it is left over.
         self.secrets.sort_by_key(|hidden| std::cmp::Reverse(hidden.text.reveal().len()));
+    }
+
+    /// Adds what another one was told of.
+    pub fn add_all(&mut self, other: &Self) {
+        other.secrets.iter().for_each(|hidden| self.add(&hidden.name, &hidden.text));
     }
 
     /// The text with each secret replaced by `<secret name>`.

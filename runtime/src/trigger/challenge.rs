@@ -58,7 +58,7 @@ fn one(
 ) -> Result<Option<Response>, Refusal> {
     let body = match super::event::body(received) {
         Ok(Content::Json(json)) => Value::from_json(&json).unwrap_or(Value::Null),
-        Ok(Content::Form(form)) => form,
+        Ok(Content::Form(value) | Content::File(value)) => value,
         Ok(Content::None) | Err(_) => Value::Null,
     };
     let ambient = |signature: Option<&str>, which| match which {

@@ -24,15 +24,16 @@ use sha2::{Digest as _, Sha256};
 use super::{
     form, multipart, payload,
     problem::Problem,
-    received::Received,
+    received::{Pieces, Received},
     route::{Listener, Webhook},
-    verify::{Delivery, Refusal, Roots, Scheme, verify},
+    verify::{Delivery, Proving, Refusal, Roots, Scheme, verify},
 };
 use crate::{
+    blob::{self, Blobs},
     connector::config,
     eval::{Environment, Evaluator, Frame, Library, Slots as _},
     header::filename,
-    secret::Secrets,
+    secret::{Redactor, Secrets},
 };
 
 /// How many values a body may hold.
@@ -72,12 +73,8 @@ pub(super) fn wanted(
     setting: &Setting,
     now: Instant,
 ) -> Result<Vec<Wanted>, Problem> {
-    let verified = verified(listeners, received, setting, now)?;
-    if let Some(encoding) = received.headers.get(CONTENT_ENCODING)
-        && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
-    {
-        return Err(Problem::encoded(&String::from_utf8_lossy(encoding.as_bytes())));
-    }
+    let (verified, carried) = verified(listeners, received, setting, now)?;
+    as_it_is(received)?;
     let content = if verified.iter().all(|listener| listener.takes_a_file()) { Content::None } else { body(received)? };
     let mut wanted = Vec::new();
     for listener in verified {
@@ -86,22 +83,75 @@ pub(super) fn wanted(
             None => wanted.push(request(listener, received, &content, setting)?),
         }
     }
-    Ok(wanted)
+    // What proves the sender is for the server, and not for the history of runs.
+    let redacted = wanted.into_iter().map(|one| Wanted { payload: carried.value(one.payload), ..one });
+    Ok(redacted.collect())
+}
+
+/// Says what a request starts whose body is a file of any size: it is written down piece by piece, and kept once the sender has
+/// proved itself.
+pub(super) async fn wanted_with_file(
+    listener: &Listener,
+    (head, mut pieces): (&Received, Pieces),
+    blobs: &dyn Blobs,
+    setting: &Setting,
+    now: Instant,
+) -> Result<Wanted, Problem> {
+    as_it_is(head)?;
+    let unverified = |refusal: Refusal| {
+        tracing::warn!(flow = listener.plan.flow, reason = refusal.code(), "a request was not verified");
+        Problem::refused(refusal)
+    };
+    let scheme = listener.verify().map(|call| scheme(call, listener, setting)).transpose().map_err(unverified)?;
+    let proving = scheme.as_ref().map(|scheme| Proving::begin(scheme, delivery(head))).transpose();
+    let mut proving = proving.map_err(unverified)?;
+    let unwritten = |error: blob::Error| {
+        tracing::error!(%error, flow = listener.plan.flow, "the body of a request can't be kept");
+        Problem::unavailable("the server has no room for the body: send it again later")
+    };
+    let mut writer = blobs.create().await.map_err(unwritten)?;
+    while let Some(piece) = pieces.next().await? {
+        proving.iter_mut().for_each(|proving| proving.update(&piece));
+        writer.write(piece).await.map_err(unwritten)?;
+    }
+    proving.map_or(Ok(()), |proving| proving.finish(now)).map_err(unverified)?;
+    let kept = writer.finish().await.map_err(unwritten)?;
+    let (name, media_type) = called(head);
+    let content = match kept.size {
+        0 => Content::None,
+        _ => Content::File(Value::File(File::new(kept.sha256, kept.size, name, media_type).into())),
+    };
+    let wanted = request(listener, head, &content, setting)?;
+    let carried = scheme.map(|scheme| scheme.carried).unwrap_or_default();
+    Ok(Wanted { payload: carried.value(wanted.payload), ..wanted })
+}
+
+/// Refuses what is packed.
+fn as_it_is(received: &Received) -> Result<(), Problem> {
+    match received.headers.get(CONTENT_ENCODING) {
+        Some(encoding) if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") => {
+            Err(Problem::encoded(&String::from_utf8_lossy(encoding.as_bytes())))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The listeners that take the request to come from where it says. One flow may use another secret than the next, so a
-/// request is refused only when all of them refuse it.
+/// request is refused only when all of them refuse it. With them goes what takes their secrets out of the request, where it
+/// carries one as it is.
 fn verified<'a>(
     listeners: &'a [Listener],
     received: &Received,
     setting: &Setting,
     now: Instant,
-) -> Result<Vec<&'a Listener>, Problem> {
+) -> Result<(Vec<&'a Listener>, Redactor), Problem> {
     let mut refusals = Vec::new();
-    let mut verified = Vec::new();
+    let (mut verified, mut carried) = (Vec::new(), Redactor::default());
     for listener in listeners {
         let outcome = match listener.verify() {
-            Some(call) => verify_call(call, listener, received, setting, now),
+            Some(call) => {
+                verify_call(call, listener, received, setting, now).map(|scheme| carried.add_all(&scheme.carried))
+            }
             None => Ok(()),
         };
         match outcome {
@@ -112,7 +162,7 @@ fn verified<'a>(
             }
         }
     }
-    if verified.is_empty() { Err(Problem::refused(telling(&refusals))) } else { Ok(verified) }
+    if verified.is_empty() { Err(Problem::refused(telling(&refusals))) } else { Ok((verified, carried)) }
 }
 
 /// The refusal that tells the sender most: that of a scheme whose secret it knows.
@@ -133,6 +183,8 @@ pub(super) enum Content {
     Json(Json),
     /// A form with files: a record.
     Form(Value),
+    /// A file that is kept.
+    File(Value),
 }
 
 /// Reads the body.
@@ -154,31 +206,39 @@ pub(super) fn body(received: &Received) -> Result<Content, Problem> {
 
 /// The body as a file, as it came.
 fn file(received: &Received) -> Value {
+    let (name, media_type) = called(received);
+    Value::File(Arc::new(File::with_content(received.body.as_slice(), name, media_type)))
+}
+
+/// What a body is called, and its media type.
+fn called(received: &Received) -> (String, String) {
     let said = received.headers.get(CONTENT_DISPOSITION).and_then(|value| value.to_str().ok()).and_then(filename);
     let essence = received.media_type().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let name = plain_name(&said.unwrap_or_else(|| "body".to_owned()));
     let media_type = if essence.is_empty() { media_type_of(&name).to_owned() } else { essence };
-    Value::File(Arc::new(File::with_content(received.body.as_slice(), name, media_type)))
+    (name, media_type)
 }
 
-/// Verifies a request by a scheme.
+/// Verifies a request by a scheme, and gives it.
 pub(super) fn verify_call(
     call: &VerifyCall,
     listener: &Listener,
     received: &Received,
     setting: &Setting,
     now: Instant,
-) -> Result<(), Refusal> {
-    let delivery = Delivery {
-        method: received.method.as_str(),
-        url: &received.url,
-        headers: &received.headers,
-        body: &received.body,
-    };
+) -> Result<Scheme, Refusal> {
+    let scheme = scheme(call, listener, setting)?;
+    verify(&scheme, &delivery(received), &setting.roots, now).map(|()| scheme)
+}
+
+fn scheme(call: &VerifyCall, listener: &Listener, setting: &Setting) -> Result<Scheme, Refusal> {
     let ambient = |which| listener.config(which, setting);
-    let evaluator = setting.evaluator(listener, &ambient);
-    Scheme::resolve(call, &evaluator, &*setting.secrets)
-        .and_then(|scheme| verify(&scheme, &delivery, &setting.roots, now))
+    Scheme::resolve(call, &setting.evaluator(listener, &ambient), &*setting.secrets)
+}
+
+fn delivery(received: &Received) -> Delivery<'_> {
+    let Received { method, url, headers, body, .. } = received;
+    Delivery { method: method.as_str(), url, headers, body }
 }
 
 /// The run of `on http`.
@@ -189,6 +249,7 @@ fn request(listener: &Listener, received: &Received, content: &Content, setting:
     let decoder = Decoder::new(&listener.types).with_defaults(&defaults);
     let misfit = |mismatch: Mismatch| Problem::misfit(&mismatch.path, &mismatch);
     let body = match content {
+        Content::File(file) => file.clone(),
         _ if listener.takes_a_file() => match ty {
             Type::Optional(_) if received.body.is_empty() => Value::Null,
             _ => file(received),
@@ -215,7 +276,7 @@ fn events(
 ) -> Result<(), Problem> {
     let body = match content {
         Content::Json(json) => Value::from_json(json).map_err(|cause| Problem::misfit("", cause))?,
-        Content::Form(form) => form.clone(),
+        Content::Form(value) | Content::File(value) => value.clone(),
         Content::None => Value::Null,
     };
     let declared = webhook.declared;
@@ -329,6 +390,16 @@ impl Setting {
 }
 
 impl Listener {
+    /// How long the body of its requests may be, where it says so, and whether it is written down piece by piece then.
+    pub(super) fn longest(&self) -> Option<(usize, bool)> {
+        match self.trigger().kind {
+            TriggerKind::Http { max_body: Some(most), .. } => {
+                Some((usize::try_from(most).unwrap_or(usize::MAX), self.takes_a_file()))
+            }
+            _ => None,
+        }
+    }
+
     /// Says whether the body of its requests is taken as it comes.
     fn takes_a_file(&self) -> bool {
         matches!(&self.trigger().kind, TriggerKind::Http { body: Some(ty), .. } if *ty.non_null() == Type::File)

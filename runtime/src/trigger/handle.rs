@@ -16,10 +16,10 @@ use url::Url;
 
 use super::{
     Counters, challenge,
-    event::{Setting, Wanted, wanted},
+    event::{Setting, Wanted, wanted, wanted_with_file},
     probe::Probes,
     problem::{self, Problem, json_response},
-    received::{Reading, read},
+    received::{Pieces, Reading, Received, head, read},
     route::{Entry, Listener, Table},
 };
 use crate::{
@@ -79,16 +79,35 @@ impl Desk {
         taken: Option<StatusCode>,
         request: Request,
     ) -> Result<Response, Problem> {
-        let received = read(request, self.reading, self.public.as_ref()).await?;
-        if let Some(answer) = challenge::answer(listeners, &received, &self.setting, self.clock.now())? {
+        let now = self.clock.now();
+        let longest = if let [only] = listeners { only.longest() } else { None };
+        let reading = longest.map_or(self.reading, |(bytes, _)| self.reading.up_to(bytes));
+        if let ([listener], Some((_, true))) = (listeners, longest) {
+            let (head, body) = head(request, self.public.as_ref());
+            let pieces = Pieces::of(&head, body, reading).await?;
+            let blobs = self.engine.blobs();
+            let wanted = wanted_with_file(listener, (&head, pieces), &*blobs, &self.setting, now).await?;
+            return self.started(vec![wanted], taken, &head).await;
+        }
+        let received = read(request, reading, self.public.as_ref()).await?;
+        if let Some(answer) = challenge::answer(listeners, &received, &self.setting, now)? {
             return Ok(answer);
         }
         if received.method != Method::POST && listeners.iter().any(|listener| listener.webhook().is_some()) {
             return Err(Problem::no_method(received.method.as_str(), received.uri.path(), &["POST"]));
         }
-        let wanted = wanted(listeners, &received, &self.setting, self.clock.now())?;
-        let trace = received.headers.get(TRACEPARENT).and_then(|value| Trace::read(value.to_str().ok()?));
-        drop(received);
+        let wanted = wanted(listeners, &received, &self.setting, now)?;
+        self.started(wanted, taken, &Received { body: Vec::new(), ..received }).await
+    }
+
+    /// Starts the runs that a request asks for, and answers it.
+    async fn started(
+        &self,
+        wanted: Vec<Wanted>,
+        taken: Option<StatusCode>,
+        head: &Received,
+    ) -> Result<Response, Problem> {
+        let trace = head.headers.get(TRACEPARENT).and_then(|value| Trace::read(value.to_str().ok()?));
         if wanted.is_empty() {
             self.counters.ignored();
             let told = || json_response(StatusCode::OK, &json!({ "ignored": "no flow asks for this event" }));

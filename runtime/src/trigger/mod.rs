@@ -30,6 +30,7 @@ pub mod verify;
 pub use self::{
     counters::{Counters, Counts},
     limits::Limits,
+    pattern::{Pattern, Stamp},
     route::{Error as RouteError, Route, Verified, routes},
     schedule::{Schedule, schedules},
     serve::{Error, Settings, serve},

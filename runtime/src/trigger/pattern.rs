@@ -16,10 +16,11 @@ const MOST: usize = 100_000;
 
 /// What tells a version of a file from others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
-    pub(super) size: u64,
+pub struct Stamp {
+    /// In bytes.
+    pub size: u64,
     /// In nanoseconds since 1970.
-    pub(super) modified: u128,
+    pub modified: u128,
 }
 
 impl std::fmt::Display for Stamp {
@@ -30,15 +31,15 @@ impl std::fmt::Display for Stamp {
 
 /// A pattern, apart by folders.
 #[derive(Clone, Debug)]
-pub(super) struct Pattern {
+pub struct Pattern {
     /// The folder below which all files lie.
-    pub(super) folder: PathBuf,
+    pub folder: PathBuf,
     parts: Vec<String>,
 }
 
 impl Pattern {
     /// Reads a pattern; paths that are not absolute are below `base`.
-    pub(super) fn of(text: &str, base: &Path) -> Self {
+    pub fn of(text: &str, base: &Path) -> Self {
         let mut parts: Vec<String> = text.split('/').map(str::to_owned).collect();
         let is_plain = |part: &String| !part.contains(['*', '?']);
         // The last part is a file, also where it has no stars.
@@ -57,8 +58,8 @@ impl Pattern {
     /// The files that are there, by their path below the folder.
     ///
     /// # Errors
-    /// When the folder can't be read; none when it is not there yet.
-    pub(super) fn files(&self) -> io::Result<BTreeMap<String, Stamp>> {
+    /// When the folder can't be read, and more than 100,000 files; none when the folder is not there yet.
+    pub fn files(&self) -> io::Result<BTreeMap<String, Stamp>> {
         let mut found = BTreeMap::new();
         match self.walk(&self.folder, "", &mut found) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(found),

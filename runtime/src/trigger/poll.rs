@@ -4,15 +4,19 @@
 //! that an item starts, so that after any pause an item has one run and none is left out: items are taken in the order of their
 //! cursor, and all that are not older than what was read, less the overlap, and were not seen. What was seen is forgotten once
 //! it is older than that, since it is never taken again then. Where the cursor grows in several places for itself, as in the
-//! partitions of a log, all of this is so for each.
+//! partitions of a log, all of this is so for each. Where nothing grows and the list says by its order what is later, an item is new
+//! that was not listed before, and what was seen is forgotten once it is no longer listed.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use flow_model::{
     expr::{Ambient, Expr},
     failure::{ErrorKind, Failure},
     plan::{Plan, Trigger, TriggerKind},
-    schema::{Connector, First, Poll, WebhookTrigger},
+    schema::{Connector, First, Order, Poll, WebhookTrigger},
     ty::{Format, Type},
     units::Millis,
     value::Value,
@@ -290,7 +294,7 @@ impl Task {
         let (_, _, poll) = polled.found().ok_or_else(|| broken("the plan does not say what is polled"))?;
         let now = self.clock.now();
         let is_first = !self.begun && self.latest.is_empty() && poll.first == First::Now;
-        if is_first && poll.ty == Type::Timestamp && poll.within.is_none() {
+        if is_first && poll.ty == Type::Timestamp && poll.within.is_none() && poll.order.is_none() {
             // What is there already is what came before now, as far as items of just before can still appear.
             self.latest.insert(String::new(), Mark::Time(now.timestamp()));
         }
@@ -301,8 +305,12 @@ impl Task {
             return Ok(Next::InTime);
         }
         let mut next = Next::InTime;
+        let mut keys = BTreeSet::new();
         for item in listed? {
-            if Seen::of(&item).is_past(&self.latest, poll.overlap) || self.seen.contains_key(&item.key) {
+            if poll.order.is_some() {
+                keys.insert(item.key.clone());
+            }
+            if self.is_past(&Seen::of(&item), &self.latest, poll) || self.seen.contains_key(&item.key) {
                 continue;
             }
             self.take(item, poll, counters).await?;
@@ -310,17 +318,37 @@ impl Task {
                 next = Next::AtOnce;
             }
         }
+        self.forget_unlisted(&keys).await?;
         Ok(next)
+    }
+
+    /// Says whether an item is older than what is still taken.
+    fn is_past(&self, seen: &Seen, latest: &Latest, poll: &Poll) -> bool {
+        poll.order.is_none() && seen.is_past(latest, poll.overlap)
+    }
+
+    /// Forgets what was seen and is not among the keys that are listed now, of a list that says by its order what is later. A list
+    /// of nothing tells nothing: what is asked for may be only what comes after the latest.
+    async fn forget_unlisted(&mut self, listed: &BTreeSet<String>) -> Result<(), Stop> {
+        let gone: Vec<String> = self.seen.keys().filter(|key| !listed.contains(*key)).cloned().collect();
+        if listed.is_empty() || gone.is_empty() {
+            return Ok(());
+        }
+        let notes = gone.iter().map(|key| (format!("{SEEN}{key}"), String::new())).collect();
+        let kept = self.engine.keep(&self.polled.plan.flow, &self.polled.declared, notes).await;
+        kept.map_err(|_| Stop::Over)?;
+        gone.iter().for_each(|key| drop(self.seen.remove(key)));
+        Ok(())
     }
 
     /// Takes what was there before for seen: reading begins with what comes from now on.
     async fn pass_over(&mut self, items: Vec<Item>, mut latest: Latest, poll: &Poll) -> Result<(), Stop> {
         for item in &items {
             let known = latest.entry(item.place.clone()).or_insert_with(|| item.mark.clone());
-            *known = (*known).clone().max(item.mark.clone());
+            *known = later(known, &item.mark, poll);
         }
         let seen = items.into_iter().map(|item| (item.key.clone(), Seen::of(&item)));
-        let seen: BTreeMap<String, Seen> = seen.filter(|(_, seen)| !seen.is_past(&latest, poll.overlap)).collect();
+        let seen: BTreeMap<String, Seen> = seen.filter(|(_, seen)| !self.is_past(seen, &latest, poll)).collect();
         let mut notes = BTreeMap::from([(BEGUN.to_owned(), "yes".to_owned())]);
         notes.extend(latest.iter().map(|(place, latest)| (format!("{CURSOR}{place}"), latest.text())));
         notes.extend(seen.iter().map(|(key, seen)| (format!("{SEEN}{key}"), seen.text())));
@@ -332,9 +360,10 @@ impl Task {
 
     /// Starts the run of an item; how far was read is on disk with it.
     async fn take(&mut self, item: Item, poll: &Poll, counters: &Counters) -> Result<(), Stop> {
-        let mark = self.latest.get(&item.place).map_or(&item.mark, |latest| latest.max(&item.mark)).clone();
+        let latest = self.latest.get(&item.place);
+        let mark = latest.map_or_else(|| item.mark.clone(), |latest| later(latest, &item.mark, poll));
         let latest = Latest::from([(item.place.clone(), mark.clone())]);
-        let past = self.seen.iter().filter(|(_, seen)| seen.is_past(&latest, poll.overlap));
+        let past = self.seen.iter().filter(|(_, seen)| self.is_past(seen, &latest, poll));
         let forgotten: Vec<String> = past.map(|(key, _)| key.clone()).collect();
         let mut notes: BTreeMap<String, String> =
             forgotten.iter().map(|key| (format!("{SEEN}{key}"), String::new())).collect();
@@ -457,9 +486,18 @@ impl Task {
             before.push(next.clone());
             page = Some(next);
         }
-        found.sort_by(|one, other| one.mark.cmp(&other.mark));
+        match poll.order {
+            None => found.sort_by(|one, other| one.mark.cmp(&other.mark)),
+            Some(Order::NewestFirst) => found.reverse(),
+            Some(Order::OldestFirst) => {}
+        }
         Ok(found)
     }
+}
+
+/// Which of an item and the one after it is the latest.
+fn later(known: &Mark, next: &Mark, poll: &Poll) -> Mark {
+    if poll.order.is_some() { next.clone() } else { known.max(next).clone() }
 }
 
 fn broken(message: &str) -> Failure {

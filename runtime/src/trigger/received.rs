@@ -1,13 +1,19 @@
-//! A request in memory: how much of it is read, and for how long?
+//! A request: how much of it is read, for how long, and into what?
 //!
 //! The body is kept as the bytes that came, since signatures are over those. What is longer than the limit is refused,
-//! whatever length was announced; memory never holds more than the limit and one chunk.
+//! whatever length was announced; memory never holds more than the limit and one chunk, and one chunk alone where the
+//! body is taken piece by piece.
 
 use std::time::Duration;
 
-use axum::{body::Body, extract::Request};
+use axum::{
+    body::{Body, BodyDataStream},
+    extract::Request,
+};
+use bytes::Bytes;
 use futures::StreamExt as _;
 use http::{HeaderMap, Method, Uri, header, request::Parts};
+use tokio::time::Instant;
 use url::Url;
 
 use super::problem::Problem;
@@ -30,6 +36,14 @@ pub(super) struct Reading {
     pub(super) pause: Duration,
 }
 
+impl Reading {
+    /// The same for a body of up to so many bytes, at no slower a pace where it is longer.
+    pub(super) fn up_to(self, longest: usize) -> Self {
+        let times = longest.div_ceil(self.longest.max(1)).max(1);
+        Self { longest, time: self.time.saturating_mul(u32::try_from(times).unwrap_or(u32::MAX)), ..self }
+    }
+}
+
 /// A request in memory.
 #[derive(Clone, Debug)]
 pub(super) struct Received {
@@ -50,43 +64,65 @@ impl Received {
 
 /// Reads a request.
 pub(super) async fn read(request: Request, reading: Reading, public: Option<&Url>) -> Result<Received, Problem> {
-    let (parts, body) = request.into_parts();
-    let announced = parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    let read = if announced.is_some_and(|length: u64| length > reading.longest as u64) {
-        if !parts.headers.contains_key(header::EXPECT) {
-            drain(body).await;
-        }
-        Err(Problem::too_large(reading.longest))
-    } else {
-        let whole = tokio::time::timeout(reading.time, collect(body, reading)).await;
-        whole.unwrap_or_else(|_| Err(Problem::too_slow()))
-    };
-    let body = read?;
-    let url = seen_by_sender(&parts, public);
-    Ok(Received { method: parts.method, uri: parts.uri, url, headers: parts.headers, body })
+    let (head, body) = head(request, public);
+    let mut pieces = Pieces::of(&head, body, reading).await?;
+    let mut collected = Vec::new();
+    while let Some(piece) = pieces.next().await? {
+        collected.extend_from_slice(&piece);
+    }
+    Ok(Received { body: collected, ..head })
 }
 
-async fn collect(body: Body, reading: Reading) -> Result<Vec<u8>, Problem> {
-    let mut chunks = body.into_data_stream();
-    let mut collected = Vec::new();
-    loop {
-        match tokio::time::timeout(reading.pause, chunks.next()).await {
-            Err(_) => return Err(Problem::too_slow()),
-            Ok(None) => return Ok(collected),
-            Ok(Some(Err(_))) => return Err(Problem::cut_off()),
-            Ok(Some(Ok(chunk))) if collected.len() + chunk.len() > reading.longest => {
-                drop(collected);
-                drain(Body::from_stream(chunks)).await;
-                return Err(Problem::too_large(reading.longest));
+/// A request without its body, and the body.
+pub(super) fn head(request: Request, public: Option<&Url>) -> (Received, Body) {
+    let (parts, body) = request.into_parts();
+    let url = seen_by_sender(&parts, public);
+    (Received { method: parts.method, uri: parts.uri, url, headers: parts.headers, body: Vec::new() }, body)
+}
+
+/// A body that is read piece by piece, within its limits.
+pub(super) struct Pieces {
+    chunks: BodyDataStream,
+    reading: Reading,
+    until: Instant,
+    length: usize,
+}
+
+impl Pieces {
+    /// Begins to read.
+    pub(super) async fn of(head: &Received, body: Body, reading: Reading) -> Result<Self, Problem> {
+        let announced = head.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        if announced.is_some_and(|length: u64| length > reading.longest as u64) {
+            if !head.headers.contains_key(header::EXPECT) {
+                drain(body.into_data_stream()).await;
             }
-            Ok(Some(Ok(chunk))) => collected.extend_from_slice(&chunk),
+            return Err(Problem::too_large(reading.longest));
+        }
+        let until = Instant::now() + reading.time;
+        Ok(Self { chunks: body.into_data_stream(), reading, until, length: 0 })
+    }
+
+    /// The next piece; none at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+        let until = self.until.min(Instant::now() + self.reading.pause);
+        match tokio::time::timeout_at(until, self.chunks.next()).await {
+            Err(_) => Err(Problem::too_slow()),
+            Ok(None) => Ok(None),
+            Ok(Some(Err(_))) => Err(Problem::cut_off()),
+            Ok(Some(Ok(chunk))) if self.length + chunk.len() > self.reading.longest => {
+                drop(chunk);
+                drain(std::mem::replace(&mut self.chunks, Body::empty().into_data_stream())).await;
+                Err(Problem::too_large(self.reading.longest))
+            }
+            Ok(Some(Ok(chunk))) => {
+                self.length += chunk.len();
+                Ok(Some(chunk))
+            }
         }
     }
 }
-
 /// Takes what the sender still writes, within limits, so that it gets to read its answer.
-async fn drain(body: Body) {
-    let mut chunks = body.into_data_stream();
+async fn drain(mut chunks: BodyDataStream) {
     let mut drained = 0;
     let all = async {
         while let Some(Ok(chunk)) = chunks.next().await {

@@ -18,7 +18,11 @@ use flow_model::{
     file::{self as model, media_type_of, plain_name},
     value::Value,
 };
-use flow_runtime::connector::{NativeCall, NativeFailure, NativeOperation, NativeTable};
+use flow_runtime::{
+    connector::{NativeCall, NativeFailure, NativeOperation, NativeTable},
+    trigger::Pattern,
+};
+use jiff::Timestamp;
 
 /// The most bytes that are read into a text: 16 MiB.
 const MOST_READ: u64 = 16 << 20;
@@ -29,7 +33,8 @@ const CHUNK: usize = 256 << 10;
 /// Binds the operations of `files` to their code.
 pub(super) fn bind(table: NativeTable) -> NativeTable {
     let table = table.with("files", "write", Write).with("files", "read", Read);
-    table.with("files", "save", Save).with("files", "open", Open).with("files", "text", Text)
+    let table = table.with("files", "save", Save).with("files", "open", Open).with("files", "text", Text);
+    table.with("files", "list", List).with("files", "move", Move).with("files", "delete", Delete)
 }
 
 struct Write;
@@ -136,6 +141,44 @@ impl NativeOperation for Read {
     }
 }
 
+struct List;
+
+#[async_trait]
+impl NativeOperation for List {
+    async fn call(&self, call: NativeCall<'_>) -> Result<Value, NativeFailure> {
+        let pattern = call.text("pattern")?.to_owned();
+        let (folder, pattern) = (folder_of(&call), below(&pattern)?);
+        Ok(Value::List(blocking(move || list(&folder, &pattern)).await?))
+    }
+}
+
+struct Move;
+
+#[async_trait]
+impl NativeOperation for Move {
+    async fn call(&self, call: NativeCall<'_>) -> Result<Value, NativeFailure> {
+        let to = below(call.text("to")?)?;
+        let (folder, from) = places(call)?;
+        let size = blocking({
+            let (folder, to) = (folder.clone(), to.clone());
+            move || rename(&folder, &from, &to)
+        })
+        .await?;
+        Ok(written(&folder, &to, size))
+    }
+}
+
+struct Delete;
+
+#[async_trait]
+impl NativeOperation for Delete {
+    async fn call(&self, call: NativeCall<'_>) -> Result<Value, NativeFailure> {
+        let (folder, path) = places(call)?;
+        blocking(move || delete(&folder, &path)).await?;
+        Ok(Value::Null)
+    }
+}
+
 /// Runs what waits for the disk beside the async threads.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
     let ended = tokio::task::spawn_blocking(work).await;
@@ -144,8 +187,12 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> +
 
 /// The connection's folder, and the path below it.
 fn places(call: NativeCall<'_>) -> Result<(PathBuf, PathBuf), Failure> {
-    let folder = call.config("folder").as_str().filter(|folder| !folder.is_empty()).unwrap_or(".");
-    Ok((PathBuf::from(folder), below(call.text("path")?)?))
+    Ok((folder_of(&call), below(call.text("path")?)?))
+}
+
+/// The connection's folder.
+fn folder_of(call: &NativeCall<'_>) -> PathBuf {
+    call.config("folder").as_str().filter(|folder| !folder.is_empty()).unwrap_or(".").into()
 }
 
 /// A path that stays below where it begins, without `.`.
@@ -182,12 +229,7 @@ impl Beside {
     fn new(folder: &Path, path: &Path) -> Result<Self, Failure> {
         let target = folder.join(path);
         let failed = |error: io::Error| failure(&target, &error);
-        let parent = target.parent().unwrap_or(folder).to_owned();
-        fs::create_dir_all(folder).map_err(failed)?;
-        // Before folders are made, and again after: a link among those that were there may lead out.
-        stays(folder, parent.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(folder))?;
-        fs::create_dir_all(&parent).map_err(failed)?;
-        stays(folder, &parent)?;
+        let parent = ready(folder, &target)?;
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let beside = parent.join(format!(".flow-{}-{count}.tmp", std::process::id()));
@@ -204,12 +246,7 @@ impl Beside {
         let placed = (|| {
             self.file.sync_all()?;
             fs::rename(&self.path, &self.target)?;
-            let parent = self.target.parent().unwrap_or(&self.folder);
-            for folder in parent.ancestors().take_while(|ancestor| ancestor.starts_with(&self.folder)) {
-                let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-                File::open(folder)?.sync_all()?;
-            }
-            Ok(())
+            flush(&self.folder, &self.target)
         })();
         placed.map_err(|error| failure(&self.target, &error))
     }
@@ -219,6 +256,116 @@ impl Drop for Beside {
     fn drop(&mut self) {
         // After the rename there is nothing by this name.
         let _: io::Result<()> = fs::remove_file(&self.path);
+    }
+}
+
+/// Makes the folders on the way to a file, and gives the last.
+fn ready(folder: &Path, file: &Path) -> Result<PathBuf, Failure> {
+    let failed = |error: io::Error| failure(file, &error);
+    let parent = file.parent().unwrap_or(folder).to_owned();
+    fs::create_dir_all(folder).map_err(failed)?;
+    // Before folders are made, and again after: a link among those that were there may lead out.
+    stays(folder, parent.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(folder))?;
+    fs::create_dir_all(&parent).map_err(failed)?;
+    stays(folder, &parent)?;
+    Ok(parent)
+}
+
+/// Flushes the folders on the way to a file.
+fn flush(folder: &Path, file: &Path) -> io::Result<()> {
+    let parent = file.parent().unwrap_or(folder);
+    for folder in parent.ancestors().take_while(|ancestor| ancestor.starts_with(folder)) {
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
+fn list(folder: &Path, pattern: &Path) -> Result<Vec<Value>, Failure> {
+    let text = pattern.to_string_lossy();
+    let meant = Pattern::of(&text, folder);
+    let failed = |error: io::Error| failure(&folder.join(pattern), &error);
+    if !meant.folder.try_exists().map_err(failed)? {
+        return Ok(Vec::new());
+    }
+    stays(folder, &meant.folder)?;
+    let before = meant.folder.strip_prefix(folder).unwrap_or(Path::new(""));
+    let entries = meant.files().map_err(failed)?.into_iter().map(|(path, stamp)| {
+        let modified = i128::try_from(stamp.modified).ok().and_then(|at| Timestamp::from_nanosecond(at).ok());
+        Value::record([
+            ("path", Value::text(before.join(path).display().to_string())),
+            ("size", Value::Int(i64::try_from(stamp.size).unwrap_or(i64::MAX))),
+            ("modified", Value::Timestamp(modified.unwrap_or_default())),
+        ])
+    });
+    Ok(entries.collect())
+}
+
+/// Gives a file another name, unless that is another file's, and says its size.
+fn rename(folder: &Path, from: &Path, to: &Path) -> Result<u64, Failure> {
+    let (old, new) = (folder.join(from), folder.join(to));
+    let at = |path: &Path| {
+        let found = fs::symlink_metadata(path);
+        found.map(Some).or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(None) } else { Err(error) })
+    };
+    let failed = |error: io::Error| failure(&new, &error);
+    if old == new {
+        return Err(Failure::new(ErrorKind::Invalid, format!("{old:?} is moved to where it is")));
+    }
+    if at(&old).map_err(failed)?.is_none() {
+        // Moved already, where there is one.
+        let moved = at(&new).map_err(failed)?;
+        return moved.map(|moved| moved.len()).ok_or_else(|| failure(&old, &io::ErrorKind::NotFound.into()));
+    }
+    stays(folder, &old)?;
+    let file = fs::symlink_metadata(&old).map_err(failed)?;
+    if !file.is_file() {
+        return Err(Failure::new(ErrorKind::Invalid, format!("{old:?} is no file")));
+    }
+    ready(folder, &new)?;
+    let linked = fs::hard_link(&old, &new);
+    let there = linked.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AlreadyExists);
+    if there && !is_same(&old, &new).map_err(failed)? {
+        return Err(Failure::new(ErrorKind::Rejected, format!("{new:?} is there already, and is not replaced")));
+    }
+    if !there {
+        linked.map_err(failed)?;
+    }
+    let moved = || {
+        flush(folder, &new)?;
+        fs::remove_file(&old)?;
+        flush(folder, &old)
+    };
+    moved().map_err(failed)?;
+    Ok(file.len())
+}
+
+/// Says whether two names are of one file: a move that was broken off has left both.
+fn is_same(one: &Path, other: &Path) -> io::Result<bool> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let (one, other) = (fs::symlink_metadata(one)?, fs::symlink_metadata(other)?);
+        Ok((one.dev(), one.ino()) == (other.dev(), other.ino()))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = (one, other);
+        Ok(false)
+    }
+}
+
+fn delete(folder: &Path, path: &Path) -> Result<(), Failure> {
+    let target = folder.join(path);
+    let parent = target.parent().unwrap_or(folder);
+    if !parent.exists() {
+        return Ok(());
+    }
+    stays(folder, parent)?;
+    let removed = fs::remove_file(&target).and_then(|()| flush(folder, &target));
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failure(&target, &error)),
+        _ => Ok(()),
     }
 }
 
@@ -319,6 +466,48 @@ mod tests {
         assert_eq!(kind("folder"), ErrorKind::Invalid);
     }
 
+    #[test]
+    fn a_file_is_moved_once_and_replaces_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let (root, path) = (folder.path(), |text: &'static str| Path::new(text));
+        let moved = |from, to| rename(root, path(from), path(to)).map_err(|failure| failure.kind);
+        write(root, path("in/a.csv"), b"one").unwrap();
+        assert_eq!(moved("in/a.csv", "done/2026/a.csv"), Ok(3));
+        assert_eq!(moved("in/a.csv", "done/2026/a.csv"), Ok(3), "it is there already");
+        write(root, path("in/a.csv"), b"other").unwrap();
+        assert_eq!(moved("in/a.csv", "done/2026/a.csv"), Err(ErrorKind::Rejected));
+        assert_eq!(read(root, path("done/2026/a.csv")).unwrap(), "one");
+        // Broken off after the second name was made.
+        fs::hard_link(root.join("in/a.csv"), root.join("done/b.csv")).unwrap();
+        assert_eq!(moved("in/a.csv", "done/b.csv"), Ok(5));
+        assert!(!root.join("in/a.csv").exists());
+        assert_eq!(moved("missing", "done/c.csv"), Err(ErrorKind::NotFound));
+        assert_eq!(moved("done", "gone"), Err(ErrorKind::Invalid), "a folder");
+        assert_eq!(moved("done/b.csv", "done/b.csv"), Err(ErrorKind::Invalid));
+        for _ in 0..2 {
+            delete(root, path("done/b.csv")).unwrap();
+        }
+        delete(root, path("nowhere/b.csv")).unwrap();
+        assert!(!root.join("done/b.csv").exists());
+    }
+
+    #[test]
+    fn files_are_listed_by_pattern() {
+        let folder = tempfile::tempdir().unwrap();
+        for path in ["in/b.csv", "in/a.csv", "in/c.txt", "in/deep/d.csv", "in/.hidden.csv"] {
+            write(folder.path(), Path::new(path), path.as_bytes()).unwrap();
+        }
+        let listed = |pattern: &str| {
+            let found = list(folder.path(), Path::new(pattern)).unwrap();
+            let shown = |entry: &Value| format!("{} {}", entry.get("path").unwrap(), entry.get("size").unwrap());
+            found.iter().map(shown).collect::<Vec<_>>()
+        };
+        assert_eq!(listed("in/*.csv"), ["in/a.csv 8", "in/b.csv 8"]);
+        assert_eq!(listed("**/*.csv"), ["in/a.csv 8", "in/b.csv 8", "in/deep/d.csv 13"]);
+        assert_eq!(listed("in/c.txt"), ["in/c.txt 8"]);
+        assert!(listed("out/*").is_empty());
+    }
+
     #[cfg(unix)]
     #[test]
     fn links_that_lead_out_are_not_followed() {
@@ -329,6 +518,13 @@ mod tests {
         assert_eq!(read(folder.path(), Path::new("link/secret")).unwrap_err().kind, ErrorKind::Forbidden);
         assert_eq!(write(folder.path(), Path::new("link/new"), b"x").unwrap_err().kind, ErrorKind::Forbidden);
         assert_eq!(write(folder.path(), Path::new("link/deep/new"), b"x").unwrap_err().kind, ErrorKind::Forbidden);
+        assert_eq!(list(folder.path(), Path::new("link/*")).unwrap_err().kind, ErrorKind::Forbidden);
+        assert!(list(folder.path(), Path::new("*/*")).unwrap().is_empty(), "links to folders are not gone into");
+        assert_eq!(delete(folder.path(), Path::new("link/secret")).unwrap_err().kind, ErrorKind::Forbidden);
+        let leave = |from: &str, to: &str| rename(folder.path(), Path::new(from), Path::new(to)).unwrap_err().kind;
+        assert_eq!(leave("link/secret", "mine"), ErrorKind::Forbidden);
+        write(folder.path(), Path::new("mine"), b"x").unwrap();
+        assert_eq!(leave("mine", "link/mine"), ErrorKind::Forbidden);
         assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 1);
         // A link in the place of the file is replaced, not followed.
         std::os::unix::fs::symlink(outside.path().join("secret"), folder.path().join("file")).unwrap();

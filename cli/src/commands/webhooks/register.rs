@@ -303,7 +303,7 @@ impl Setting<'_> {
     /// It was set up from here before.
     async fn again(mut self, entry: Entry) -> Result<Done, Trouble> {
         let hook = self.hook;
-        if let (Some(id), true) = (entry.id(), hook.renews()) {
+        if let (Some(id), Some(_)) = (entry.id(), hook.renewed_every()) {
             return match self.connectors.renew_webhook(hook, id, &new_key()).await {
                 Ok(()) => Ok(self.done("renewed", entry, Vec::new())),
                 Err(failure) if failure.kind == ErrorKind::NotFound => self.gone().await,
@@ -447,7 +447,7 @@ impl Setting<'_> {
 }
 
 /// A key that no other call has.
-fn new_key() -> String {
+pub(super) fn new_key() -> String {
     format!("flowc-webhooks-{}-{}", SystemClock.now().0, std::process::id())
 }
 

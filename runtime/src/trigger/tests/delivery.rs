@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use flow_model::plan::{NodeKind, TriggerKind};
 use futures::future::join_all;
 use serde_json::json;
 
 use super::{super::Counts, *};
 use crate::machine::Outcome;
-use plans::{on_each_change, on_paid};
+use plans::{EVENT as WHOLE, http, on_each_change, on_paid, plan, token};
 
 const HOOK: &str = "/hooks/payments";
 const EVENT: &str = r#"{"id":"evt_1","type":"paid","data":{"payment":"pi_1","amount":1999},"pending_webhooks":2}"#;
@@ -201,4 +202,43 @@ async fn each_event_of_a_delivery_has_its_own_run() {
     assert_eq!(sent(served.post("/hooks/crm", many)).await.0, StatusCode::PAYLOAD_TOO_LARGE);
     assert_eq!(sent(served.post("/hooks/crm", "[]")).await.0, StatusCode::OK);
     served.stop().await.unwrap();
+}
+
+/// All that is in the files of a folder.
+fn written(folder: &Path) -> Vec<u8> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { written(&path) } else { std::fs::read(path).unwrap() }).collect()
+}
+
+#[tokio::test]
+async fn a_secret_that_a_request_carries_is_in_no_history() {
+    let verified = |secret: &str| {
+        let mut trigger = http("POST", "/orders", None);
+        if let TriggerKind::Http { verify, .. } = &mut trigger.kind {
+            *verify = Some(token(secret));
+        }
+        trigger
+    };
+    let whole = || vec![NodeKind::Return(WHOLE)];
+    let plans = vec![
+        Arc::new(plan("of_one", vec![verified("stripe/webhook")], whole())),
+        // Others that listen there see as little of it.
+        Arc::new(plan("of_all", vec![http("POST", "/orders", None)], whole())),
+    ];
+    let (folder, _, served) = fresh(plans).await;
+    let body = format!(r#"{{"token":"{SECRET}","id":"a"}}"#);
+    let sent = sent(served.post(&format!("/orders?token={SECRET}"), body.clone()).header("x-token", SECRET)).await;
+    assert_eq!(sent.0, StatusCode::ACCEPTED, "{sent:?}");
+    for run in served.runs().await {
+        let Some(Outcome::Completed(seen)) = served.engine.outcome(&run.id).await.unwrap().outcome else { panic!() };
+        for place in ["query", "body"] {
+            let token = seen.get(place).unwrap().get("token").unwrap();
+            assert_eq!(token.to_string(), "<secret stripe/webhook>");
+        }
+        assert_eq!(seen.get("body").unwrap().get("id").unwrap().to_string(), "a");
+    }
+    assert_eq!(served.runs().await.len(), 2);
+    served.stop().await.unwrap();
+    let written = written(folder.path());
+    assert!(!written.windows(SECRET.len()).any(|window| window == SECRET.as_bytes()));
 }

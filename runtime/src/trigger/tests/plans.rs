@@ -71,7 +71,8 @@ pub(super) fn trigger(kind: TriggerKind, payload: Type) -> Trigger {
 
 /// `on http METHOD "PATH" as req { body: …, verify: none because "…" }`
 pub(super) fn http(method: &str, path: &str, body: Option<Type>) -> Trigger {
-    let kind = TriggerKind::Http { method: method.to_owned(), path: path.to_owned(), body, verify: None };
+    let kind =
+        TriggerKind::Http { method: method.to_owned(), path: path.to_owned(), body, verify: None, max_body: None };
     trigger(kind, Type::Json)
 }
 
@@ -131,6 +132,16 @@ pub(super) fn prefixed_hmac(secret: &str) -> VerifyCall {
     };
     let args = vec![text("X-Hub-Signature-256"), Expr::Literal(Value::Secret(secret.into())), text("sha256=")];
     VerifyCall { scheme, args }
+}
+
+/// The secret itself, in a query parameter.
+pub(super) fn token(secret: &str) -> VerifyCall {
+    let mut call = prefixed_hmac(secret);
+    call.scheme.method = flow_model::schema::Proof::Token;
+    call.scheme.header = flow_model::schema::Place::Query(text("token"));
+    call.scheme.grammar = HeaderGrammar::Whole { prefix: text("") };
+    call.scheme.signed = Vec::new();
+    call
 }
 
 fn record(fields: &[(&str, Type)]) -> TypeDef {

@@ -5,7 +5,7 @@ use flow_model::{
     expr::{Ambient, Expr, Slot},
     failure::ErrorKind,
     plan::{NodeKind, TriggerKind},
-    schema::{First, OperationCall, Poll, WebhookTrigger},
+    schema::{First, OperationCall, Order, Poll, WebhookTrigger},
     ty::{Type, Types},
     units::Millis,
     value::Value,
@@ -76,6 +76,7 @@ fn plans(first: First) -> Vec<Arc<Plan>> {
         cursor: item("at"),
         ty: Type::Timestamp,
         within: None,
+        order: None,
         format: None,
         overlap: Millis::seconds(30),
         granularity: Millis(0),
@@ -93,6 +94,7 @@ fn plans_of_log(first: First) -> Vec<Arc<Plan>> {
         cursor: item("offset"),
         ty: Type::Int,
         within: Some(item("partition")),
+        order: None,
         format: None,
         overlap: Millis(0),
         granularity: Millis(0),
@@ -209,6 +211,59 @@ fn reading_from_now_passes_over_what_is_there_also_when_the_process_ends_meanwhi
         at += 1;
     }
     assert_eq!(at, expected.len(), "a crash at each write of a run");
+}
+
+/// What a feed shows that has room for three: from which second it shows what, the newest first. Nothing of it grows.
+const FEED: [(i64, &[&str]); 5] = [
+    (0, &["k", "z", "m"]),
+    (50, &["a", "k", "z"]),
+    // For a while it shows nothing.
+    (90, &[]),
+    (130, &["q", "b", "a"]),
+    // What has left it is forgotten, and new when it is there again.
+    (170, &["z", "q", "b"]),
+];
+
+/// A feed, which shows all that it has whatever it is asked for.
+fn feed() -> Arc<Outside> {
+    Outside::new(|made| {
+        let second = made.at.0.saturating_sub(START.0) / 1000;
+        let shown = FEED.iter().rev().find(|(from, _)| *from <= second).map_or(&[][..], |(_, shown)| *shown);
+        Reply::ok(Value::List(shown.iter().map(|id| Value::record([("id", Value::text(*id))])).collect()))
+    })
+}
+
+#[test]
+fn what_a_feed_did_not_show_before_is_new_over_crashes_at_any_write() {
+    let plans = |first| {
+        let poll = Poll {
+            params: IndexMap::new(),
+            call: OperationCall { operation: "feed.read".to_owned(), args: vec![Expr::Slot(Slot(0))] },
+            cursor: item("id"),
+            ty: Type::String,
+            within: None,
+            order: Some(Order::NewestFirst),
+            format: None,
+            overlap: Millis(0),
+            granularity: Millis(0),
+            first,
+            every: Millis::seconds(20),
+        };
+        plans_of(poll, None)
+    };
+    let new = ["a", "b", "q", "z"];
+    let all: Vec<&str> = ["k", "z", "m"].into_iter().chain(new).collect();
+    for (first, expected) in [(First::Start, &all[..]), (First::Now, &new[..])] {
+        let mut crashes = 0;
+        for fault in [Fault::Before as fn(usize) -> Fault, Fault::After, Fault::Torn] {
+            let mut at = 0;
+            while survive_in(&feed(), &plans(first), &[fault(at)], expected) {
+                at += 1;
+            }
+            crashes += at;
+        }
+        assert!(crashes >= 3 * expected.len(), "{crashes} crashes");
+    }
 }
 
 /// Messages of a log: id, partition, offset, and the second from which they are there.

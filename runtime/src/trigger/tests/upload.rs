@@ -2,14 +2,14 @@
 
 use flow_model::{
     file::{File, Sha256},
-    plan::NodeKind,
+    plan::{NodeKind, TriggerKind},
     ty::{Field, Type},
     value::Value,
 };
 
 use super::*;
 use crate::{blob, machine::Outcome};
-use plans::{EVENT, http, member, plan};
+use plans::{EVENT, http, member, plan, prefixed_hmac};
 
 /// A flow that returns the body of its request.
 fn returning(body: Type) -> Arc<Plan> {
@@ -73,5 +73,46 @@ async fn a_form_brings_texts_and_files() {
     let (status, body) = sent(post(whole.replace("--b--", ""))).await;
     assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
     assert!(body["message"].as_str().unwrap().contains("breaks off"), "{body}");
+    served.stop().await.unwrap();
+}
+
+/// The same with a limit of its own, verified by an HMAC over the body.
+fn returning_large(most: u64) -> Arc<Plan> {
+    let mut trigger = http("POST", "/up", Some(Type::Optional(Box::new(Type::File))));
+    if let TriggerKind::Http { verify, max_body, .. } = &mut trigger.kind {
+        (*verify, *max_body) = (Some(prefixed_hmac("stripe/webhook")), Some(most));
+    }
+    Arc::new(plan("up", vec![trigger], vec![NodeKind::Return(member(EVENT, "body"))]))
+}
+
+#[tokio::test]
+async fn a_large_body_is_verified_and_kept_piece_by_piece() {
+    const MOST: usize = 5 << 20;
+    let (folder, _, served) = fresh(vec![returning_large(MOST as u64)]).await;
+    let blobs = blob::Disk::new(folder.path().join("blobs"));
+    let content: Vec<u8> = (0..u32::try_from(MOST).unwrap()).map(|index| (index % 251) as u8).collect();
+    let signed = |content: &[u8]| format!("sha256={}", hmac(SECRET, &[content]));
+    let post = |content: Vec<u8>, signature: String| {
+        // Without a length, as proxies send it.
+        let pieces: Vec<Result<Vec<u8>, std::io::Error>> = content.chunks(60_000).map(|piece| Ok(piece.to_vec())).collect();
+        let body = reqwest::Body::wrap_stream(futures::stream::iter(pieces));
+        served.post("/up", body).header("x-hub-signature-256", signature).header("content-type", "video/mp4")
+    };
+    let mut altered = content.clone();
+    altered[MOST - 1] ^= 1;
+    for (content, signature, status) in [
+        (altered, signed(&content), StatusCode::UNAUTHORIZED),
+        (content.clone(), signed(b""), StatusCode::UNAUTHORIZED),
+        (content.clone(), String::new(), StatusCode::UNAUTHORIZED),
+        ([content.as_slice(), b"!"].concat(), signed(&content), StatusCode::PAYLOAD_TOO_LARGE),
+    ] {
+        assert_eq!(sent(post(content, signature)).await.0, status);
+        assert_eq!(blob::Blobs::list(&blobs, None, 9).await.unwrap(), [], "what nobody has proved is not kept");
+    }
+    assert!(served.runs().await.is_empty());
+    let Value::File(file) = returned(&served, post(content.clone(), signed(&content))).await else { panic!("no file") };
+    assert_eq!(*file, File::new(Sha256::of(&content), MOST as u64, "body", "video/mp4"));
+    assert!(blob::load(&blobs, file.sha256).await.unwrap() == content);
+    assert_eq!(returned(&served, post(Vec::new(), signed(b""))).await, Value::Null);
     served.stop().await.unwrap();
 }

@@ -30,6 +30,17 @@ pub(super) fn message<'a>(
     presented: &'a Presented,
     secret: &'a SecretText,
 ) -> Result<Vec<Cow<'a, [u8]>>, Refusal> {
+    pieces(&scheme.signed, scheme, delivery, presented, secret)
+}
+
+/// The same for some of the parts.
+pub(super) fn pieces<'a>(
+    parts: &'a [SignedPart],
+    scheme: &'a Scheme,
+    delivery: &Delivery<'a>,
+    presented: &'a Presented,
+    secret: &'a SecretText,
+) -> Result<Vec<Cow<'a, [u8]>>, Refusal> {
     let piece = |part: &'a SignedPart| {
         Ok(match part {
             SignedPart::Text(text) => Cow::Borrowed(text.as_bytes()),
@@ -57,7 +68,7 @@ pub(super) fn message<'a>(
             SignedPart::BodyCrc32 => Cow::Owned(crc32fast::hash(delivery.body).to_string().into_bytes()),
         })
     };
-    scheme.signed.iter().map(piece).collect()
+    parts.iter().map(piece).collect()
 }
 
 fn decoded(url: &str) -> String {

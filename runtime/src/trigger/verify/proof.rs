@@ -34,14 +34,10 @@ pub(super) fn holds(means: Means<'_>, secret: &SecretText, message: &[&[u8]], ca
     let mut holds = Choice::from(0);
     let text = secret.reveal();
     match means.method {
-        Proof::Hmac => {
-            let Some(key) = key(means.key, text) else { return holds };
-            let expected = keyed(means.hash, &key, message);
-            candidates.iter().for_each(|candidate| holds |= expected.as_slice().ct_eq(candidate));
-        }
-        Proof::Digest => {
-            let expected = plain(means.hash, message);
-            candidates.iter().for_each(|candidate| holds |= expected.as_slice().ct_eq(candidate));
+        Proof::Hmac | Proof::Digest => {
+            let Some(mut running) = begin(means, secret) else { return holds };
+            message.iter().for_each(|piece| running.update(piece));
+            holds = equal(&running.finish(), candidates);
         }
         Proof::Token => {
             // Of digests, so that the length of the secret stays unknown too.
@@ -55,6 +51,57 @@ pub(super) fn holds(means: Means<'_>, secret: &SecretText, message: &[&[u8]], ca
         }
     }
     holds
+}
+
+/// Says whether one of the candidates is what is expected.
+pub(super) fn equal(expected: &[u8], candidates: &[Vec<u8>]) -> Choice {
+    candidates.iter().fold(Choice::from(0), |equal, candidate| equal | expected.ct_eq(candidate))
+}
+
+/// A hash that takes its message piece by piece.
+pub(super) trait Running: Send {
+    fn update(&mut self, piece: &[u8]);
+    fn finish(self: Box<Self>) -> Vec<u8>;
+}
+
+struct Keyed<D: EagerHash>(Hmac<D>);
+
+impl<D: EagerHash> Running for Keyed<D>
+where
+    Hmac<D>: Mac + Send,
+{
+    fn update(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    fn finish(self: Box<Self>) -> Vec<u8> {
+        self.0.finalize().into_bytes().to_vec()
+    }
+}
+
+struct Plain<D>(D);
+
+impl<D: Digest + Send> Running for Plain<D> {
+    fn update(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    fn finish(self: Box<Self>) -> Vec<u8> {
+        self.0.finalize().to_vec()
+    }
+}
+
+/// Begins a hash by the holder of a secret; none where the secret is no key, or the proof is no hash.
+pub(super) fn begin(means: Means<'_>, secret: &SecretText) -> Option<Box<dyn Running>> {
+    match means.method {
+        Proof::Hmac => Some(keyed(means.hash, &key(means.key, secret.reveal())?)),
+        Proof::Digest => Some(match means.hash {
+            Hash::Sha1 => Box::new(Plain(Sha1::new())),
+            Hash::Sha256 => Box::new(Plain(Sha256::new())),
+            Hash::Sha512 => Box::new(Plain(Sha512::new())),
+        }),
+        Proof::Token | Proof::Rsa | Proof::Ecdsa | Proof::Ed25519 => None,
+    }
 }
 
 /// The length that a proof has in bytes, where it has one (FIPS 180-4, figure 1; RFC 8032, section 5.1.6).
@@ -79,7 +126,9 @@ pub(super) fn decode(method: Proof, text: &str, encoding: DigestEncoding) -> Opt
 
 /// Writes a keyed hash of a text.
 pub(crate) fn sign(hash: Hash, encoding: DigestEncoding, secret: &SecretText, text: &str) -> String {
-    let digest = keyed(hash, secret.reveal().as_bytes(), &[text.as_bytes()]);
+    let mut running = keyed(hash, secret.reveal().as_bytes());
+    running.update(text.as_bytes());
+    let digest = running.finish();
     match encoding {
         DigestEncoding::Hex => hex::encode(digest),
         DigestEncoding::Base64 => STANDARD.encode(digest),
@@ -95,32 +144,13 @@ fn key(form: &KeyForm, text: &str) -> Option<Vec<u8>> {
     }
 }
 
-pub(super) fn keyed(hash: Hash, key: &[u8], message: &[&[u8]]) -> Vec<u8> {
-    fn of<D: EagerHash>(key: &[u8], message: &[&[u8]]) -> Vec<u8>
-    where
-        Hmac<D>: Mac + hmac::KeyInit,
-    {
-        let mut mac = Hmac::<D>::new_from_slice(key).expect("an HMAC takes a key of any length");
-        message.iter().for_each(|piece| mac.update(piece));
-        mac.finalize().into_bytes().to_vec()
-    }
+/// Begins a keyed hash.
+pub(super) fn keyed(hash: Hash, key: &[u8]) -> Box<dyn Running> {
+    const ANY: &str = "an HMAC takes a key of any length";
     match hash {
-        Hash::Sha1 => of::<Sha1>(key, message),
-        Hash::Sha256 => of::<Sha256>(key, message),
-        Hash::Sha512 => of::<Sha512>(key, message),
-    }
-}
-
-fn plain(hash: Hash, message: &[&[u8]]) -> Vec<u8> {
-    fn of<D: Digest>(message: &[&[u8]]) -> Vec<u8> {
-        let mut digest = D::new();
-        message.iter().for_each(|piece| digest.update(piece));
-        digest.finalize().to_vec()
-    }
-    match hash {
-        Hash::Sha1 => of::<Sha1>(message),
-        Hash::Sha256 => of::<Sha256>(message),
-        Hash::Sha512 => of::<Sha512>(message),
+        Hash::Sha1 => Box::new(Keyed(Hmac::<Sha1>::new_from_slice(key).expect(ANY))),
+        Hash::Sha256 => Box::new(Keyed(Hmac::<Sha256>::new_from_slice(key).expect(ANY))),
+        Hash::Sha512 => Box::new(Keyed(Hmac::<Sha512>::new_from_slice(key).expect(ANY))),
     }
 }
 

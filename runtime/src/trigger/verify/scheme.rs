@@ -11,7 +11,7 @@ use flow_model::{
 use super::Refusal;
 use crate::{
     eval::{Evaluator, Frame},
-    secret::{SecretText, Secrets},
+    secret::{Redactor, SecretText, Secrets},
 };
 
 /// A scheme of verification with its arguments and secrets.
@@ -23,6 +23,8 @@ pub struct Scheme {
     pub hash: Hash,
     /// The secrets, any of which may match; public keys or certificates for signatures.
     pub secrets: Vec<SecretText>,
+    /// Takes the secrets out of a request that carries them as they are.
+    pub carried: Redactor,
     /// How the text of a secret becomes the key.
     pub key: KeyForm,
     /// How the digest is written.
@@ -125,10 +127,20 @@ fn resolve(call: &VerifyCall, evaluator: &Evaluator<'_>, secrets: &dyn Secrets) 
             Place::Field(name) => Spot::Field(text(name)?),
         })
     };
+    let secret = value(&declared.secret)?;
+    let known = named(&secret)?.into_iter().filter_map(|name| Some((name, secrets.get(name)?)));
+    let (mut usable, mut carried) = (Vec::new(), Redactor::default());
+    for (name, text) in known {
+        if declared.method == Proof::Token {
+            carried.add(name, &text);
+        }
+        usable.push(text);
+    }
     Ok(Scheme {
         method: declared.method,
         hash: declared.hash,
-        secrets: named(&value(&declared.secret)?)?.into_iter().filter_map(|name| secrets.get(name)).collect(),
+        secrets: usable,
+        carried,
         key: declared.key.clone(),
         encoding: declared.encoding,
         header: spot(&declared.header)?,

@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     eval::{Evaluator, Library},
-    secret::{SecretText, Secrets},
+    secret::{Redactor, SecretText, Secrets},
 };
 
 const KEY: &str = "whsec_test_secret";
@@ -31,6 +31,7 @@ const STRIPE_EMPTY_KEY: &str = "b43a59c045628af560607c9c205eaf9055200a6a7b5d3ccb
 fn stripe(secrets: &[&str]) -> Scheme {
     Scheme {
         method: Proof::Hmac,
+        carried: Redactor::default(),
         key: KeyForm::Text,
         values: Vec::new(),
         hash: Hash::Sha256,
@@ -47,6 +48,7 @@ fn stripe(secrets: &[&str]) -> Scheme {
 fn whole(hash: Hash, encoding: DigestEncoding, prefix: &str, key: &str) -> Scheme {
     Scheme {
         method: Proof::Hmac,
+        carried: Redactor::default(),
         key: KeyForm::Text,
         values: Vec::new(),
         hash,
@@ -255,6 +257,7 @@ fn resolved(args: Vec<Expr>) -> Result<Scheme, Refusal> {
         .into_iter()
         .collect(),
         method: Proof::Hmac,
+        carried: Redactor::default(),
         key: KeyForm::Text,
         hash: Hash::Sha256,
         secret: slot(0),

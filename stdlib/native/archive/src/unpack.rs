@@ -90,6 +90,12 @@ fn unpack(name: &str, archive: std::fs::File, most: Most, parts: &mpsc::Sender<P
             let shown = inside.name().map_err(|error| broken(&error))?.into_owned();
             return Err(invalid(format!("`{name}` has a file whose path leads out of the archive: `{shown}`")));
         };
+        if inside.is_symlink() {
+            let shown = path.display();
+            return Err(invalid(format!(
+                "`{name}` has a link, `{shown}`, and links are not followed: pack what it leads to"
+            )));
+        }
         let path = path.to_string_lossy().replace('\\', "/");
         if parts.blocking_send(Part::Begin(path)).is_err() {
             return Ok(());
