@@ -3,6 +3,7 @@
 #![no_main]
 
 use flow_compiler::{Catalog, LoadError, Loader, check};
+use flow_model::span::FileId;
 use libfuzzer_sys::fuzz_target;
 
 struct NoFiles;
@@ -19,4 +20,7 @@ fuzz_target!(|bytes: &[u8]| {
     let (Ok(text), Some(_)) = (std::str::from_utf8(bytes), &checked.program) else { return };
     let laid_out = flow_compiler::format(text);
     assert_eq!(flow_compiler::format(&laid_out), laid_out, "laying out is idempotent");
+    let told = |text: &str| check("main.flow", text.as_bytes(), &catalog, &NoFiles).diagnostics;
+    let mended = flow_compiler::mend(FileId(0), text, told);
+    assert!(told(&mended.text).len() + mended.done.len() <= checked.diagnostics.len(), "mending leaves less");
 });

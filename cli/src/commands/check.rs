@@ -44,25 +44,20 @@ pub(crate) fn check(args: &args::Check) -> Result<Exit, Trouble> {
     Ok(report.exit())
 }
 
-/// How often the files are mended: one fix can make room for another.
-const MOST_PASSES: usize = 8;
-
 /// Applies what fixes there are to the files, and says what was done.
 fn mend(files: &[PathBuf], environment: &args::Environment) -> Result<(), Trouble> {
     let mut places = Places::new(environment);
     for path in files {
         let place = places.of(path)?;
-        for _ in 0..MOST_PASSES {
-            let Ok(checked) = place.check(path) else { break };
-            let Some((own, source)) = checked.files.iter().next() else { break };
-            let Mended { text, done } = flow_compiler::mend(own, &source.text, &checked.diagnostics);
-            if done.is_empty() || text == source.text {
-                break;
-            }
+        let Ok(checked) = place.check(path) else { continue };
+        let Some((own, source)) = checked.files.iter().next() else { continue };
+        let check = |text: &str| place.check_text(path, text.as_bytes()).diagnostics;
+        let Mended { text, done } = flow_compiler::mend(own, &source.text, check);
+        if text != source.text {
             program::rewrite(path, &text)?;
-            for title in done {
-                ui::say(&format!("{} {}: {title}\n", styled(WELL, "mended"), path.display()));
-            }
+        }
+        for title in done {
+            ui::say(&format!("{} {}: {title}\n", styled(WELL, "mended"), path.display()));
         }
     }
     Ok(())

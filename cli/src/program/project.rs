@@ -79,9 +79,14 @@ impl Place {
             return Err(Trouble::new(Exit::Program, format!("`{}` is empty", path.display()))
                 .help("write a flow, for example `flow hello { return \"hello\" }`"));
         }
+        Ok(self.check_text(path, &text))
+    }
+
+    /// The same with another text in the place of the file's.
+    pub(crate) fn check_text(&self, path: &Path, text: &[u8]) -> Checked {
         let path = path.to_string_lossy();
         let environment = self.environment.as_deref();
-        Ok(flow_compiler::check_in(&self.project, environment, &path, &text, &self.catalog, &disk::Disk))
+        flow_compiler::check_in(&self.project, environment, &path, text, &self.catalog, &disk::Disk)
     }
 
     /// Checks the program in a file that is to be run or drawn. Its errors and those of the project are shown on standard

@@ -4,6 +4,8 @@
 //! the connection of the step; so its calls are steps of the run like all others, each with a place below that of the step.
 //! The body is checked once, where it is declared; a caller hears only of what its own policy makes of it.
 
+use std::rc::Rc;
+
 use flow_model::{
     diagnostic::{Code, Diagnostic},
     expr::Expr,
@@ -44,7 +46,7 @@ pub(super) fn bodies<'a>(
     names: &'a Names<'a>,
     definitions: &'a Definitions,
     signatures: &'a Signatures,
-    has_gaps: bool,
+    gaps: &Rc<[Span]>,
 ) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
     for (connector, info) in &names.connectors {
@@ -54,7 +56,7 @@ pub(super) fn bodies<'a>(
             let Some(operation) = info.schema.operations.get(&name).filter(|_| is_first) else { continue };
             let promise = Promise { ty: None, because: None };
             let mut lowering = Lowering::new(names, definitions, signatures, promise, Caller::Waits);
-            lowering.el.has_gaps = has_gaps;
+            lowering.el.with_gaps(gaps, written.span);
             let target = Target {
                 connection: connector.clone(),
                 name,

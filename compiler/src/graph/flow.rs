@@ -3,6 +3,8 @@
 //! In: a flow as written. Out: its plan, its source map and its problems. What it declares (`-> R`, `fails E`) is checked
 //! against what it does; what it does not declare follows from what it does.
 
+use std::rc::Rc;
+
 use flow_model::{
     diagnostic::{Code, Diagnostic, Edit},
     failure::ErrorKind,
@@ -36,14 +38,14 @@ pub(super) struct Lowered {
     pub problems: Vec<Diagnostic>,
 }
 
-/// Lowers a flow. `has_gaps` says that parts of its file could not be read.
+/// Lowers a flow. `gaps` are the places of the program that could not be read.
 pub(super) fn lower(
     names: &Names<'_>,
     definitions: &Definitions,
     info: &FlowInfo<'_>,
     signatures: &Signatures,
     cuts: &mut Cuts,
-    has_gaps: bool,
+    gaps: &Rc<[Span]>,
 ) -> Lowered {
     let written = info.ast;
     let because = written.result.as_ref().map(|ty| Because {
@@ -52,7 +54,7 @@ pub(super) fn lower(
     });
     let promise = Promise { ty: info.result.clone(), because };
     let mut lowering = Lowering::new(names, definitions, signatures, promise, caller(names, written));
-    lowering.el.has_gaps = has_gaps;
+    lowering.el.with_gaps(gaps, written.span);
     lowering.el.scope.push();
     lowering.params(info);
     let triggers = lowering.triggers(&written.triggers);

@@ -234,12 +234,26 @@ impl<'a> Lowering<'a> {
     ) -> Ends {
         let mut left: Option<Span> = None;
         let mut reported = false;
+        let mut answered: Option<Span> = None;
         let ends_at = statements.iter().map(|statement| (statement.span, Some(statement)));
         for (span, statement) in ends_at.chain(value.map(|value| (value.span, None))) {
             if let (Some(leaving), false) = (left, reported) {
                 reported = true;
                 self.el.has_gaps = true;
                 self.unreachable(span, leaving);
+            }
+            if let Some(Statement { kind: StatementKind::Respond { .. }, span }) = statement {
+                let keyword = Span { end: span.start + "respond".len() as u32, ..*span };
+                match answered {
+                    Some(first) => self.el.problems.push(
+                        Diagnostic::new(Code::E0412, "the caller has its answer already", keyword, "reaches nobody")
+                            .label(first, "is answered here")
+                            .help(
+                                "a request has one answer: leave one of them out, or put each in a branch of an `if`",
+                            ),
+                    ),
+                    None => answered = Some(keyword),
+                }
             }
             if let Some(statement) = statement
                 && self.statement(chain, statement) == Ends::Leaves

@@ -34,11 +34,15 @@ pub(crate) use self::{
     step::wire,
 };
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 use flow_model::{
     diagnostic::{Code, Diagnostic, Severity},
     plan::{Plan, SourceMap},
+    span::Span,
 };
 
 use crate::{names::Names, rules, types::Definitions};
@@ -50,7 +54,8 @@ pub(crate) fn plans(
     problems: &mut Vec<Diagnostic>,
 ) -> BTreeMap<String, (Plan, SourceMap)> {
     // What could not be read may have used what seems unused.
-    let has_gaps = problems.iter().any(|problem| problem.code.id().starts_with("E01"));
+    let unread = problems.iter().filter(|problem| problem.code.id().starts_with("E01"));
+    let gaps: Rc<[Span]> = unread.map(Diagnostic::span).collect();
     let mut found = definitions.check_all(names);
     let mut plans = BTreeMap::new();
     let mut signatures = call::Signatures::new();
@@ -61,7 +66,7 @@ pub(crate) fn plans(
     for name in order {
         let Some(info) = names.flows.get(name) else { continue };
         let flow::Lowered { mut plan, sources, arguments, sent: mut sends, problems: mut own } =
-            flow::lower(names, definitions, info, &signatures, &mut cuts, has_gaps);
+            flow::lower(names, definitions, info, &signatures, &mut cuts, &gaps);
         sent.append(&mut sends);
         let is_sound = !own.iter().any(|problem| problem.severity() == Severity::Error);
         if is_sound {
@@ -79,9 +84,9 @@ pub(crate) fn plans(
         }
         found.append(&mut own);
     }
-    found.append(&mut body::bodies(names, definitions, &signatures, has_gaps));
+    found.append(&mut body::bodies(names, definitions, &signatures, &gaps));
     found.append(&mut rules::across_flows(names, sent));
-    if has_gaps {
+    if !gaps.is_empty() {
         found.retain(|problem| problem.severity() == Severity::Error);
     }
     // Of a call that was left without `step` it is said before that nothing is done with it.

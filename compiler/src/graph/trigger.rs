@@ -248,6 +248,12 @@ impl Lowering<'_> {
             .contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '?' | '#' | '%' | '\\'))
         {
             ("the path of a trigger is plain", "leave the query out: it is in `.query` of the payload".to_owned())
+        } else if path.text.split('/').any(|part| part.starts_with([':', '{', '<', '*'])) {
+            (
+                "the path of a trigger is fixed",
+                "take what varies from the query, `?id=7` as `.query[\"id\"]` of the payload, or from the body"
+                    .to_owned(),
+            )
         } else {
             return;
         };
@@ -507,6 +513,12 @@ impl Lowering<'_> {
             }
         };
         let typed = self.el.check(key, Want::default());
+        if matches!(&typed.expr, Expr::Literal(value) if *value != Value::Null) {
+            self.el.problems.push(
+                Diagnostic::new(Code::E0411, "each delivery needs a key of its own", key.span, "the same for all of them")
+                    .help("name what tells a delivery from others, without quotes: `dedupe: event.id`; all after the first would be passed over"),
+            );
+        }
         let help = "add what holds then: `… ?? other`";
         let typed = self.el.non_null_or(typed, key, "each delivery needs a key", help);
         if holds_secret(&self.el.names.types, &typed.ty) {

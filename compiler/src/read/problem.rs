@@ -1,6 +1,6 @@
 //! What the parser could not read, in words: what is wrong, what is there, what to do.
 
-use flow_grammar::{Problem, ProblemKind};
+use flow_grammar::{Habit, Problem, ProblemKind};
 use flow_model::{
     diagnostic::{Code, Diagnostic, Edit},
     span::{FileId, Span},
@@ -90,7 +90,8 @@ pub(super) fn diagnostic(problem: &Problem, file: FileId) -> Diagnostic {
     };
     let span = Span::new(file, problem.start, problem.end);
     let diagnostic = Diagnostic::new(code, message, span, label).help(help.clone());
-    if problem.fix.is_empty() {
+    // Nobody wants a file of another kind to be emptied.
+    if problem.fix.is_empty() || matches!(problem.kind, ProblemKind::Habit(Habit::Yaml)) {
         return diagnostic;
     }
     let edits =
@@ -277,7 +278,7 @@ fn statement(problem: &Problem) -> Words {
         ProblemKind::Reassigned => words(
             "a name keeps its value",
             "got its value before",
-            "give the new value a name of its own: `let other = …`",
+            "give the new value a name of its own: `let other = …`; to add up over a list, `list.sum(item -> …)` or `list.fold(…)`",
         ),
         ProblemKind::Endless => words(
             "there is no loop with a condition in Flow",

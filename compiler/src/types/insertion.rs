@@ -19,6 +19,8 @@ pub(super) enum Place {
     Tag,
     /// In a script or a style, or in an attribute that is one.
     Script,
+    /// Where a query has the name of a table or a column.
+    Name,
 }
 
 /// Reads the fixed parts of a text.
@@ -29,6 +31,11 @@ pub(super) struct Reading {
     tag: String,
     /// The attribute that is read.
     attribute: String,
+    /// The word of a query that is read, and the two before it where nothing but space stands between.
+    word: String,
+    before: [String; 2],
+    /// The first word of the query, and of each group in brackets that is open.
+    firsts: Vec<Option<String>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +61,15 @@ enum State {
 
 impl Reading {
     pub(super) fn of(language: Language) -> Self {
-        Self { language, state: State::Text, tag: String::new(), attribute: String::new() }
+        Self {
+            language,
+            state: State::Text,
+            tag: String::new(),
+            attribute: String::new(),
+            word: String::new(),
+            before: [String::new(), String::new()],
+            firsts: vec![None],
+        }
     }
 
     /// Reads on.
@@ -77,6 +92,7 @@ impl Reading {
             State::TagName | State::Attributes => Some(Place::Tag),
             State::ValueStart | State::BareValue => Some(Place::BareAttribute),
             State::Raw => Some(Place::Script),
+            State::Text if self.names_something() => Some(Place::Name),
             State::Value(_)
                 if self.attribute.starts_with("on") || matches!(self.attribute.as_str(), "style" | "srcdoc") =>
             {
@@ -86,9 +102,53 @@ impl Reading {
         }
     }
 
+    /// Says whether the words before this are followed by a name. `from` within a call is not: `extract(year from {day})`.
+    fn names_something(&self) -> bool {
+        let [second, last] = &self.before;
+        let (second, last) = match self.word.is_empty() {
+            true => (second.as_str(), last.as_str()),
+            false => (last.as_str(), self.word.as_str()),
+        };
+        let first = self.firsts.last().and_then(Option::as_deref).unwrap_or(last);
+        match last {
+            "from" | "join" => matches!(first, "select" | "delete" | "update" | "with"),
+            "into" | "table" => true,
+            "update" => first == "update",
+            "by" => matches!(second, "order" | "group"),
+            _ => false,
+        }
+    }
+
+    /// Takes note of the words of a query.
+    fn words(&mut self, letter: char) {
+        if letter.is_alphanumeric() || matches!(letter, '_' | '.') {
+            self.word.extend(letter.to_lowercase());
+            return;
+        }
+        if !self.word.is_empty() {
+            let word = std::mem::take(&mut self.word);
+            if let Some(first) = self.firsts.last_mut() {
+                first.get_or_insert_with(|| word.clone());
+            }
+            let [_, last] = std::mem::take(&mut self.before);
+            self.before = [last, word];
+        }
+        match letter {
+            '(' => self.firsts.push(None),
+            ')' if self.firsts.len() > 1 => drop(self.firsts.pop()),
+            _ => {}
+        }
+        if !letter.is_whitespace() {
+            self.before = Default::default();
+        }
+    }
+
     /// Says how many bytes were read.
     fn query(&mut self, letter: char, rest: &str) -> usize {
         let is_sql = self.language == Language::Sql;
+        if self.state == State::Text {
+            self.words(letter);
+        }
         match (self.state, letter) {
             (State::Quoted(_), '\\') if !is_sql => {
                 return 1 + rest.chars().nth(1).map_or(0, char::len_utf8);

@@ -75,6 +75,11 @@ impl Elaborator<'_> {
                     "stands within a tag",
                     "write the tag out, and choose between two texts with `if` or `match`",
                 ),
+                Some(Place::Name) => (
+                    "the name of a table or a column can't be inserted",
+                    "is bound as a value",
+                    "write the name out, and choose between two queries with `if` or `match`",
+                ),
                 Some(Place::Script) => (
                     "nothing can be inserted into a script or a style",
                     "is read as a program",

@@ -300,8 +300,40 @@ impl Elaborator<'_> {
                 return Typed::unknown();
             }
         };
-        let key = self.check(index, Want::of(&key));
+        let mut key = self.check(index, Want::of(&key));
+        match &mut key.expr {
+            // Names of headers are the same in any case, and known in lower case.
+            Expr::Literal(Value::String(name)) if self.is_headers(&value.expr) => {
+                *name = name.to_ascii_lowercase().into();
+            }
+            Expr::Literal(Value::Int(place)) if *place < 0 => self.problems.push(
+                Diagnostic::new(Code::E0317, "a list has nothing before its first item", index.span, "is always null")
+                    .help("places count from 0; the last item is `.last`"),
+            ),
+            _ => {}
+        }
         Typed::new(Expr::Index(Box::new(value.expr), Box::new(key.expr)), ty)
+    }
+
+    /// Says whether these are the headers of a request or an answer.
+    fn is_headers(&self, expr: &Expr) -> bool {
+        let of = match expr {
+            Expr::Ambient(Ambient::Headers) => return true,
+            Expr::Member { of, name, .. } if name == "headers" => &**of,
+            _ => return false,
+        };
+        let ty = match of {
+            Expr::Slot(slot) => self.scope.bindings().find(|(_, one)| one.slot == *slot).map(|(_, one)| &one.ty),
+            Expr::Ambient(which) => self.ambient.iter().rev().find(|(known, _)| known == which).map(|(_, ty)| ty),
+            _ => None,
+        };
+        let parts = ["body", "headers", "query", "method", "path"];
+        match ty.map(Type::non_null) {
+            Some(Type::Record(fields)) => {
+                fields.len() == parts.len() && parts.iter().all(|part| fields.contains_key(*part))
+            }
+            _ => false,
+        }
     }
 
     /// Guards a call on a value that may be null: `x?.f()` is null when `x` is.

@@ -28,6 +28,8 @@ mod standard;
 mod stretch;
 pub(crate) mod url_path;
 
+use std::rc::Rc;
+
 use flow_model::{
     diagnostic::{Code, Diagnostic},
     expr::{Ambient, Expr, Slot},
@@ -117,6 +119,8 @@ pub(crate) struct Elaborator<'a> {
     pub(crate) records: Records,
     /// Where `fixture("…")` finds files, in tests.
     pub(crate) fixtures: Option<Fixtures<'a>>,
+    /// Where the program could not be read.
+    pub(crate) gaps: Rc<[Span]>,
     /// Whether a part could not be read: then a binding that seems unused may be used there.
     pub(crate) has_gaps: bool,
     /// Whether a name was not known: then a binding that seems unused may have been meant.
@@ -138,9 +142,21 @@ impl<'a> Elaborator<'a> {
             observes: false,
             records: Records::Whole,
             fixtures: None,
+            gaps: Rc::default(),
             has_gaps: false,
             has_strangers: false,
         }
+    }
+
+    /// The same for a part of a program that could not be read in some places.
+    pub(crate) fn with_gaps(&mut self, gaps: &Rc<[Span]>, part: Span) {
+        self.gaps = Rc::clone(gaps);
+        self.has_gaps = self.gaps_in(part);
+    }
+
+    /// Says whether something in a part of the program could not be read.
+    pub(crate) fn gaps_in(&self, part: Span) -> bool {
+        self.gaps.iter().any(|gap| gap.file == part.file && gap.start <= part.end && part.start <= gap.end)
     }
 
     /// Looks types up in a connector first, whose declaration the expressions are part of.

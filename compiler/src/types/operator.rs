@@ -17,6 +17,20 @@ use crate::ast::{self, ExprKind};
 /// What mends `a or b` where another value for null is meant.
 pub(crate) const WRITE_DEFAULT: &str = "write `??`";
 
+/// Says whether numbers stand there as those of a date do: `2026-01-31`.
+fn is_date(left: &ast::Expr, right: &ast::Expr) -> bool {
+    let digits = |expr: &ast::Expr, count: u32| {
+        matches!(expr.kind, ast::ExprKind::Literal(Value::Int(_))) && expr.span.end - expr.span.start == count
+    };
+    match &left.kind {
+        ast::ExprKind::Binary { op: BinaryOp::Subtract, left: year, right: month, .. } => {
+            let touch = year.span.end + 1 == month.span.start && month.span.end + 1 == right.span.start;
+            touch && digits(year, 4) && digits(month, 2) && digits(right, 2)
+        }
+        _ => false,
+    }
+}
+
 impl Elaborator<'_> {
     /// `not a`, `-a`
     pub(super) fn unary(&mut self, op: UnaryOp, operand: &ast::Expr, want: Want<'_>) -> Typed {
@@ -90,6 +104,13 @@ impl Elaborator<'_> {
         right: &ast::Expr,
         want: Want<'_>,
     ) -> Typed {
+        if op == BinaryOp::Subtract && is_date(left, right) {
+            let span = left.span.to(right.span);
+            let problem = Diagnostic::new(Code::E0309, "this is a subtraction, not a date", span, "gives a number");
+            self.problems
+                .push(problem.help("write `Date.of(2026, 1, 31)`, or read a text: `Date.parse(\"2026-01-31\")`"));
+            return Typed::unknown();
+        }
         match op {
             BinaryOp::And | BinaryOp::Or => self.connective(op, op_span, left, right),
             BinaryOp::Coalesce => self.coalesce(left, right, want),

@@ -55,8 +55,10 @@ impl Elaborator<'_> {
     pub(crate) fn open_arm(&mut self, state: &mut Arms, arm: &ast::MatchArm) -> (Pattern, Option<Expr>) {
         self.scope.push();
         let before = self.problems.len();
+        let has_gaps = std::mem::take(&mut self.has_gaps);
         let pattern = self.pattern(&arm.pattern, &state.ty, true);
         state.is_broken |= self.problems.len() > before || self.has_gaps;
+        self.has_gaps |= has_gaps;
         let is_null_taken = Self::can_be_null(&state.whole) && !Self::can_be_null(&state.ty);
         if (is_null_taken || !takes_null(&pattern))
             && let Some(place) = &state.place
@@ -80,7 +82,7 @@ impl Elaborator<'_> {
 
     /// Says whether an arm after this one sees only values that are not null.
     pub(crate) fn finish_match(&mut self, span: Span, subject: Span, state: Arms) {
-        if state.is_broken {
+        if state.is_broken || self.gaps_in(span) {
             return;
         }
         let names = self.names;

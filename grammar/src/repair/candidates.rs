@@ -190,12 +190,22 @@ impl Place<'_, '_> {
         }
     }
 
-    /// A binding of the same name stands before it in the block.
+    /// A binding of the same name stands before it in the block, or in one around it.
     fn is_bound(&self, name: usize) -> bool {
-        let from = self.units.groups.groups.get(self.group).map_or(0, |group| group.from);
-        let near = from.max(name.saturating_sub(1000));
-        let mut before = self.units.direct(self.group, near, name.saturating_sub(1));
-        before.any(|index| matches!(self.text(index), "let" | "step") && self.text(index + 1) == self.text(name))
+        let mut group = self.group;
+        loop {
+            let Some(block) = self.units.groups.groups.get(group) else { return false };
+            let near = block.from.max(name.saturating_sub(1000));
+            let mut before = self.units.direct(group, near, name.saturating_sub(1));
+            if before.any(|index| matches!(self.text(index), "let" | "step") && self.text(index + 1) == self.text(name))
+            {
+                return true;
+            }
+            if block.parent == group || block.bracket.is_empty() {
+                return false;
+            }
+            group = block.parent;
+        }
     }
 
     /// There is no loop with a condition.

@@ -119,16 +119,21 @@ pub(super) fn auth(context: &Context<'_, '_>, written: &ast::Expr, problems: &mu
             }
         }
     }
-    let mut credential = |written: &ast::Expr| credential(context, written, problems);
+    let mut secret = |written: &ast::Expr| secret(context, written, problems);
     match (form, values.as_slice()) {
-        ("bearer", [token]) => Some(Auth::Bearer(credential(token)?)),
-        ("basic", [user, password]) => Some(Auth::Basic(credential(user)?, credential(password)?)),
+        ("bearer", [token]) => Some(Auth::Bearer(secret(token)?)),
+        ("basic", [user, password]) => {
+            // Some systems want a key in the place of the user, and any text as the password.
+            let is_user_known = !is_secret(&template::plain(context, user, None, &mut Vec::new()).ty);
+            let password = if is_user_known { secret(password)? } else { credential(context, password, problems)? };
+            Some(Auth::Basic(credential(context, user, problems)?, password))
+        }
         ("header", [name, value]) => {
-            let value = credential(value)?;
+            let value = secret(value)?;
             Some(Auth::Header(header_name(context, name, problems)?, with_prefix(value, prefix)))
         }
         ("query", [name, value]) => {
-            let value = credential(value)?;
+            let value = secret(value)?;
             Some(Auth::Query(fixed_text("query", name, problems)?, value))
         }
         _ => {
@@ -193,10 +198,35 @@ fn wrong(message: &str, written: &ast::Expr, label: &str, help: &str) -> Diagnos
     Diagnostic::new(Code::E0508, message, written.span, label).help(help)
 }
 
+/// A secret: what is plain text stands in programs and in the history of runs.
+fn secret(context: &Context<'_, '_>, written: &ast::Expr, problems: &mut Vec<Diagnostic>) -> Option<Expr> {
+    let typed = template::plain(context, written, None, &mut Vec::new());
+    if is_secret(&typed.ty) || !is_text(typed.ty.non_null()) {
+        return credential(context, written, problems);
+    }
+    let (message, label) = match &typed.expr {
+        Expr::Literal(_) => ("a credential does not stand in a program".to_owned(), "can be read by anyone"),
+        _ => (
+            format!("a credential is a secret, and this is a `{}`", typed.ty),
+            "would be seen in programs and histories",
+        ),
+    };
+    let help = "declare the setting as `token: Secret<String>`; a connection gives it `secret(\"name\")`";
+    problems.push(wrong(&message, written, label, help));
+    None
+}
+
+fn is_secret(ty: &Type) -> bool {
+    matches!(ty.non_null(), Type::Secret(_) | Type::Unknown)
+}
+
+fn is_text(ty: &Type) -> bool {
+    matches!(ty, Type::String | Type::Email | Type::Url | Type::Uuid | Type::OneOf(_))
+}
+
 /// A secret or plain text.
 fn credential(context: &Context<'_, '_>, written: &ast::Expr, problems: &mut Vec<Diagnostic>) -> Option<Expr> {
     let typed = template::plain(context, written, None, problems);
-    let is_text = |ty: &Type| matches!(ty, Type::String | Type::Email | Type::Url | Type::Uuid | Type::OneOf(_));
     match typed.ty.non_null() {
         Type::Unknown => Some(typed.expr),
         Type::Secret(inner) if is_text(inner) => Some(typed.expr),

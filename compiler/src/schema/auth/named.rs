@@ -15,7 +15,7 @@ use super::{
         request::{header_problem, is_token},
         section::{fixed_text, wrong_value},
     },
-    credential, wrong,
+    credential, secret, wrong,
 };
 use crate::{
     ast::{self, ExprKind},
@@ -32,6 +32,10 @@ pub(super) struct Form<'a> {
 
 /// Its arguments, by name.
 pub(super) struct Named<'a>(BTreeMap<&'a str, &'a ast::Expr>);
+
+/// The arguments that nobody but the two sides may know.
+const SECRET: [&str; 7] =
+    ["secret", "key", "token", "consumer_secret", "token_secret", "secret_access_key", "session_token"];
 
 impl<'a> Named<'a> {
     /// Reads the arguments of a form that takes these, and needs some of them.
@@ -74,6 +78,7 @@ impl<'a> Named<'a> {
         problems: &mut Vec<Diagnostic>,
     ) -> Option<Option<Expr>> {
         match self.get(name) {
+            Some(written) if SECRET.contains(&name) => secret(context, written, problems).map(Some),
             Some(written) => credential(context, written, problems).map(Some),
             None => Some(None),
         }

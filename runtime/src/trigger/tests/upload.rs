@@ -94,7 +94,8 @@ async fn a_large_body_is_verified_and_kept_piece_by_piece() {
     let signed = |content: &[u8]| format!("sha256={}", hmac(SECRET, &[content]));
     let post = |content: Vec<u8>, signature: String| {
         // Without a length, as proxies send it.
-        let pieces: Vec<Result<Vec<u8>, std::io::Error>> = content.chunks(60_000).map(|piece| Ok(piece.to_vec())).collect();
+        let pieces: Vec<Result<Vec<u8>, std::io::Error>> =
+            content.chunks(60_000).map(|piece| Ok(piece.to_vec())).collect();
         let body = reqwest::Body::wrap_stream(futures::stream::iter(pieces));
         served.post("/up", body).header("x-hub-signature-256", signature).header("content-type", "video/mp4")
     };
