@@ -2,8 +2,7 @@
 
 use std::{collections::BTreeMap, fs};
 
-use flow_compiler::{Checked, format};
-use flow_model::diagnostic::Diagnostic;
+use flow_compiler::format;
 use flow_runtime::chance::Seeded;
 
 use crate::{

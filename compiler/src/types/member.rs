@@ -6,7 +6,7 @@
 
 use flow_model::{
     diagnostic::{Code, Diagnostic, Edit, Fix},
-    expr::{BinaryOp, Expr},
+    expr::{Ambient, BinaryOp, Expr},
     function::Form,
     span::Span,
     ty::{Type, TypeDef},
