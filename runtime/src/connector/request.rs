@@ -64,17 +64,7 @@ pub(super) fn prepare(
 ) -> Result<Prepared, Failure> {
     let method = Method::from_bytes(request.method.as_bytes())
         .map_err(|_| invalid(format!("`{}` is no method of HTTP", request.method)))?;
-    let base = match (scope.config.get(BASE_URL), scope.config.get(SANDBOX), &http.sandbox) {
-        (Some(Value::String(replaced)), ..) => base_url(replaced)?,
-        (_, Some(Value::Bool(true)), Some(sandbox)) => scope.base(sandbox)?,
-        _ => {
-            let base = scope.base(&http.base)?;
-            match proof.token.and_then(|token| token.base.as_deref()) {
-                Some(own) => at_account(&base, own)?,
-                None => base,
-            }
-        }
-    };
+    let base = self::base(scope, http, proof.token.and_then(|token| token.base.as_deref()))?;
     let mut url = base.clone();
     let turn = turn.map(|(page, begins)| Turn::of(page, begins)).transpose()?;
     let next = turn.as_ref().and_then(Turn::url);
@@ -151,6 +141,30 @@ pub(super) fn prepare(
     }
     let hosts = base.host_str().map(str::to_owned).into_iter().chain(http.hosts.iter().cloned()).collect();
     Ok(Prepared { method, url, headers, body, hosts })
+}
+
+/// What paths are put after: what the connection sets, the system for trials, or what is declared, at the host of the account
+/// where the server that gives out tokens has said it.
+///
+/// # Errors
+/// `Invalid` when it is no base URL.
+pub(super) fn base(scope: &Scope<'_>, http: &Http, own: Option<&str>) -> Result<Url, Failure> {
+    match (scope.config.get(BASE_URL), scope.config.get(SANDBOX), &http.sandbox) {
+        (Some(Value::String(replaced)), ..) => base_url(replaced),
+        (_, Some(Value::Bool(true)), Some(sandbox)) => scope.base(sandbox),
+        _ => {
+            let base = scope.base(&http.base)?;
+            let Some(own) = own else { return Ok(base) };
+            let own = at_account(&base, own)?;
+            // It may have been kept since another version of the connector named it.
+            let host = own.host_str().unwrap_or_default();
+            if !is_named(host, &http.hosts) {
+                let message = format!("the account is at `{host}`, which the connector does not name in `hosts`");
+                return Err(invalid(message));
+            }
+            Ok(own)
+        }
+    }
 }
 
 /// The base at the host of the account.
