@@ -17,7 +17,7 @@ use indexmap::IndexMap;
 
 use super::{
     Admission, Attempt, Connectors, Invocation, Reached,
-    gate::{Leaving, together},
+    gate::{Gates, Leaving, together},
     perform::{Ended, Found, invalid, never, typed},
     vault::Vault,
 };
@@ -173,11 +173,11 @@ impl<'a> Turns<'a> {
         let cost = costs.get(number).copied().unwrap_or(1);
         let leaving =
             Leaving { connection: &invocation.connection, ticket: &ticket, attempt: 1, limits, cost, policy: &policy };
+        let _given_back = Withdraws { gates: &connectors.gates, account, ticket: &ticket };
         loop {
             let now = connectors.clock.now();
             let Admission::At { at, because } = connectors.gates.ask(account, leaving, now) else { return Ok(()) };
             if at > *until {
-                connectors.gates.withdraw(account, &ticket);
                 let message = format!(
                     "`{}` makes {} requests, and after {number} of them {because}: the next may leave in {}, and the call \
                      has to end within {}; give the step a longer `timeout`, or fewer inputs at a time with `.chunks(…)`",
@@ -191,6 +191,19 @@ impl<'a> Turns<'a> {
             }
             connectors.clock.sleep_until(at).await;
         }
+    }
+}
+
+/// Gives the place of a request back that was not sent, also where the call is given up meanwhile.
+struct Withdraws<'a> {
+    gates: &'a Gates,
+    account: &'a str,
+    ticket: &'a str,
+}
+
+impl Drop for Withdraws<'_> {
+    fn drop(&mut self) {
+        self.gates.withdraw(self.account, self.ticket);
     }
 }
 

@@ -234,6 +234,7 @@ impl Connectors {
             Auth::Basic(..) => return Ok(Standing::Configured("basic")),
             Auth::Header(..) => return Ok(Standing::Configured("header")),
             Auth::Query(..) => return Ok(Standing::Configured("query")),
+            Auth::Field(..) => return Ok(Standing::Configured("field")),
             Auth::Session(_) => return Ok(Standing::Configured("session")),
             Auth::OAuth1(_) => return Ok(Standing::Configured("oauth1")),
             Auth::SigV4(_) => return Ok(Standing::Configured("sigv4")),

@@ -152,7 +152,8 @@ async fn what_can_not_leave_within_the_time_of_the_call_says_so() {
     let server = system().await;
     let world = world(&server.url, vec![Limit::Moving(rate(1, 60))]);
     let hasty = Policy { timeout: Some(Millis::seconds(30)), retry: Some(Retry::none()), ..Policy::default() };
-    let scene = Scene::of(&world, &[calling(&world, "five", inputs(5), &hasty)]).await;
+    let plans = [calling(&world, "five", inputs(5), &hasty), calling(&world, "one", inputs(1), &hasty)];
+    let scene = Scene::of(&world, &plans).await;
     let run = scene.begin("five").await;
     let told = scene.engine.outcome(&run).await.unwrap();
     assert_eq!((told.state, server.seen().len()), (RunState::Failed, 1));
@@ -161,6 +162,9 @@ async fn what_can_not_leave_within_the_time_of_the_call_says_so() {
                     the call has to end within 30s; give the step a longer `timeout`, or fewer inputs at a time with \
                     `.chunks(…)`";
     assert!(why.contains(expected), "{why}");
+    // The place of the request that was not sent is the next one's.
+    let run = scene.begin("one").await;
+    scene.waits(&run, seconds(60)).await;
 }
 
 #[tokio::test]

@@ -92,6 +92,7 @@ pub(super) fn get(path: Expr) -> Request {
     Request {
         method: "GET".into(),
         path,
+        origin: None,
         whole_url: false,
         given_path: false,
         query: Vec::new(),
@@ -151,6 +152,7 @@ impl World {
             reset: None,
             sandbox: None,
             hosts: Vec::new(),
+            also: Vec::new(),
             version: None,
             docs: None,
             probe: None,
