@@ -106,3 +106,16 @@ fn what_is_not_as_recorded_is_told() {
         assert!(told.contains(text), "`{text}` is missing:\n{told}");
     }
 }
+
+/// Each form of a request and an answer, written as a vendor's would be: the executor over HTTP.
+#[test]
+fn each_form_of_requests_and_answers_does_what_is_recorded() {
+    for (connector, count) in [("parts", 15), ("till", 3)] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_flowc"));
+        let output =
+            command.args(["connectors", "test", connector]).current_dir(root().join("tests/cases/pairs")).output();
+        let output = output.unwrap();
+        let told = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success() && told.contains(&format!("{count} pairs as recorded")), "{told}");
+    }
+}

@@ -27,6 +27,9 @@ pub struct Reference {
     /// The base of its requests; absent where it is native throughout.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
+    /// Further servers that they go to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<String>,
     /// The version of the interface.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
@@ -141,6 +144,7 @@ fn of(connector: &Connector, known: &query::Known<'_>) -> Reference {
         name: connector.name.clone(),
         doc: connector.doc.clone(),
         base: http.map(|http| text(&http.base)),
+        also: http.map(|http| http.also.clone()).unwrap_or_default(),
         version: http.and_then(|http| http.version.as_ref()).map(|version| match &version.sunset {
             Some(sunset) => format!("{}, served until {sunset}", version.name),
             None => version.name.clone(),
@@ -255,7 +259,10 @@ impl Reference {
     pub fn markdown(&self) -> String {
         let mut page = format!("# {}\n\n{}\n\n```text\nuse {0}\n```\n", self.name, self.doc);
         let facts = [
-            self.base.as_ref().map(|base| format!("- Requests go to `{base}`.")),
+            self.base.as_ref().map(|base| {
+                let also: Vec<String> = self.also.iter().map(|also| format!(" and `{also}`")).collect();
+                format!("- Requests go to `{base}`{}.", also.concat())
+            }),
             self.version.as_ref().map(|version| format!("- The version of the interface is {version}.")),
             self.docs.as_ref().map(|docs| format!("- The vendor documents it at <{docs}>.")),
             (!self.limits.is_empty()).then(|| format!("- At most {} leave, over all runs.", self.limits.join(", "))),

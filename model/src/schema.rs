@@ -102,6 +102,10 @@ pub struct Http {
     /// Other hosts that operations reach by whole URLs: `*.s3.amazonaws.com`. They get no credential.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
+    /// Further origins of the system, to which requests go with the credential: `https://content.example.com`. With
+    /// `base_url`, all requests go there instead.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<String>,
     /// The version of the interface that is spoken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<Version>,
@@ -135,6 +139,8 @@ pub enum Auth {
     Header(#[serde(with = "name")] Expr, Expr),
     /// A query parameter of that name.
     Query(String, Expr),
+    /// A field of that name in a body of JSON or a form.
+    Field(String, Expr),
     /// With a token that a server gives out.
     OAuth(Box<OAuth>),
     /// With what an operation that logs in has answered.
@@ -290,8 +296,11 @@ pub struct Request {
     pub method: String,
     /// The path below the base URL, as text; each insertion is one path segment and is escaped. With `whole_url`, the URL.
     pub path: Expr,
+    /// The one of the connector's further origins (`also`) that it goes to; the base URL when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
     /// Whether `path` is a whole URL that a system gave out: it may lead to the connector's `hosts`, and a credential goes
-    /// with it to the base's origin alone.
+    /// with it to the base's origin and those of `also` alone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub whole_url: bool,
     /// Whether `path` is a path that the caller wrote, a [`Language::UrlPath`](crate::ty::Language::UrlPath): it is escaped.

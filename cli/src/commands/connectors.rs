@@ -154,6 +154,7 @@ fn human(found: &Reference) -> String {
     let mut text = format!("{}  {}\n", styled(STRONG, &found.name), found.doc);
     let facts = [
         ("base", found.base.clone()),
+        ("also", Some(found.also.join(", "))),
         ("version", found.version.clone()),
         ("docs", found.docs.clone()),
         ("limit", Some(found.limits.join(", "))),

@@ -358,6 +358,7 @@ pub(crate) fn host(connector: &Connector, base_url: Option<&Expr>) -> Option<Str
 fn more_hosts(connector: &Connector) -> Vec<String> {
     let Some(http) = &connector.http else { return Vec::new() };
     let mut hosts = http.hosts.clone();
+    hosts.extend(http.also.iter().filter_map(|origin| url_host(&Expr::Literal(Value::text(origin.as_str())))));
     if let Auth::OAuth(oauth) = &http.auth {
         let device = match &oauth.grant {
             Grant::DeviceCode { device } => Some(device),

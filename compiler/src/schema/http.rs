@@ -12,7 +12,7 @@ use flow_model::{
 use indexmap::IndexMap;
 
 use super::{
-    Context, Section, auth, limit,
+    Context, Section, auth, limit, origin,
     reach::in_clear,
     reference::operation_named,
     request::{self, Params},
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::ast;
 
-const PROPERTIES: [&str; 13] = [
+const PROPERTIES: [&str; 14] = [
     "base",
     "sandbox",
     "auth",
@@ -28,6 +28,7 @@ const PROPERTIES: [&str; 13] = [
     "query",
     "version",
     "docs",
+    "also",
     "hosts",
     "probe",
     "limit",
@@ -56,6 +57,10 @@ pub(super) fn http(
     {
         problems.extend(in_clear(url, written.span));
     }
+    let also = section.expr("also", problems).map(|written| origin::also(written, problems)).unwrap_or_default();
+    if let (Some(written), Some(Some(_))) = (section.expr("also", problems), &auth) {
+        problems.extend(also.iter().filter_map(|url| in_clear(url, written.span)));
+    }
     let none = Params { written: &[], fields: &IndexMap::new() };
     let headers = section.get("headers").map(|headers| {
         request::header_names(headers, problems);
@@ -83,6 +88,7 @@ pub(super) fn http(
         remaining,
         reset,
         sandbox,
+        also,
         hosts,
         version,
         docs,

@@ -13,6 +13,7 @@ mod errors;
 mod http;
 mod limit;
 mod operation;
+mod origin;
 mod page;
 mod policy;
 mod poll;
@@ -79,6 +80,9 @@ pub(crate) fn connector(
                 triggers.insert(full, webhook::webhook(&context, written, trigger.clone(), problems));
             }
         }
+    }
+    if let Some(http) = &http {
+        auth::has_a_place(ast, http, &operations, problems);
     }
     let mut challenges = BTreeMap::new();
     for written in &ast.challenges {

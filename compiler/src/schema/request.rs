@@ -17,7 +17,7 @@ use flow_model::{
 use indexmap::IndexMap;
 
 use super::{
-    Context, Section, Template, body,
+    Context, Section, Template, body, origin,
     section::{form, listed, wrong_value},
 };
 use crate::{
@@ -140,7 +140,7 @@ pub(super) fn request(
     }
     let section = Section::new(format!("the request of {what}"), method.span.to(path.span), parts, &PARTS, problems);
     let mut template = Template::new(context, params.written, params.fields);
-    let (mut whole_url, mut given_path) = (false, false);
+    let (mut whole_url, mut given_path, mut origin) = (false, false, None);
     let path = match &path.kind {
         ExprKind::Text(parts) if matches!(parts.as_slice(), [ast::TextPart::Insert(_)]) => {
             let (path, is_given) = whole(context, parts, &mut template, problems);
@@ -148,8 +148,12 @@ pub(super) fn request(
             path
         }
         ExprKind::Text(parts) => {
-            problems.extend(wrong_path(parts, path.span));
-            text(context, parts, &mut template, &names, problems)
+            let mut below = parts.clone();
+            if let Some((found, path)) = origin::written(context, parts, path.span, problems) {
+                (origin, below) = (found, path);
+            }
+            problems.extend(wrong_path(&below, path.span));
+            text(context, &below, &mut template, &names, problems)
         }
         _ => Expr::Literal(Value::text("/")),
     };
@@ -173,6 +177,7 @@ pub(super) fn request(
     Some(Request {
         method: method.text.clone(),
         path,
+        origin,
         whole_url,
         given_path,
         query: query.named,

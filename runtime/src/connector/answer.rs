@@ -36,7 +36,7 @@ pub(super) enum AnswerBody {
     Whole(Vec<u8>),
     /// Kept as a file.
     Kept(File),
-    /// Longer than what is read into memory, by this limit.
+    /// Longer than what is read into memory, or kept of a file, by this limit.
     TooLarge(u64),
     /// The connection broke before its end; only of answers whose status says enough.
     Broken,

@@ -24,7 +24,8 @@ use super::{
         Asked, Claim, Connecting, Granted, Login, Means, Server, Source, Standing, Token, Trouble, code, device,
     },
     answer::Reader,
-    perform::{Ended, Found, account, invalid, never},
+    identity,
+    perform::{Ended, Found, invalid, never},
     request::{self, Proof},
     template::Scope,
     vault::Vault,
@@ -51,10 +52,13 @@ impl Connectors {
         if !matches!(auth, Some(Auth::OAuth(_) | Auth::Session(_))) {
             return self.sent(invocation, found, request, config, vault, None).await;
         }
-        let account = account(found.connector, &invocation.connection);
+        let holder = match self.holder(found.connector, &invocation.connection, &config, vault) {
+            Ok(holder) => holder,
+            Err(failure) => return never(failure).into(),
+        };
         let mut refused: Option<SecretText> = None;
         loop {
-            let token = match self.token(invocation, found, &account, &config, vault, refused.as_ref()).await {
+            let token = match self.token(invocation, found, &holder, &config, vault, refused.as_ref()).await {
                 Ok(token) => token,
                 Err(Trouble::Failed(failure)) => return never(failure).into(),
                 Err(Trouble::Parked(parked)) => {
@@ -77,17 +81,17 @@ impl Connectors {
         &self,
         invocation: &Invocation,
         found: Found<'_>,
-        account: &str,
+        holder: &str,
         config: &IndexMap<String, Value>,
         vault: &Vault<'_>,
         refused: Option<&SecretText>,
     ) -> Result<Token, Trouble> {
-        if let Some(token) = self.accounts.fresh(account, refused, self.clock.now()) {
+        if let Some(token) = self.accounts.fresh(holder, refused, self.clock.now()) {
             return Ok(token);
         }
         let asked = self.asked(&invocation.plan, &invocation.connection, found.connector, config, vault);
         let asked = asked.map_err(Trouble::Failed)?;
-        self.accounts.token(account, &asked, refused, &self.clients, &self.clock).await
+        self.accounts.token(holder, &asked, refused, &self.clients, &self.clock).await
     }
 
     /// What a connection asks for.
@@ -100,17 +104,17 @@ impl Connectors {
         vault: &Vault<'_>,
     ) -> Result<Asked, Failure> {
         let http = connector.http.as_ref().ok_or_else(|| invalid("it has no section `http`".to_owned()))?;
+        let scope = self.scope(plan, connector, &[], config, vault)?;
         let source = match &http.auth {
-            Auth::OAuth(oauth) => {
-                let scope = self.scope(plan, connector, &[], config, vault)?;
-                Source::OAuth(Box::new(server(&scope, oauth, &http.hosts)?))
-            }
+            Auth::OAuth(oauth) => Source::OAuth(Box::new(server(&scope, oauth, &http.hosts)?)),
             Auth::Session(session) => {
                 Source::Login(Box::new(self.login(plan, connection, connector, session, config, vault)?))
             }
             _ => return Err(invalid(format!("the credential of `{connection}` is given out by nobody"))),
         };
-        Ok(Asked { connection: connection.to_owned(), source })
+        let origin = request::base(&scope, http, None)?.origin().ascii_serialization();
+        let (connection, kept_as) = (connection.to_owned(), identity::name(connector, connection));
+        Ok(Asked { connection, kept_as, origin, source })
     }
 
     /// The request that logs in, and how its answer is read.
@@ -196,8 +200,8 @@ impl Connectors {
             server.scopes.extend(further.cloned());
         }
         let url = |expr: &Expr| self.scope(plan, connector, &[], &config, &vault)?.base(expr);
-        let account = account(connector, connection);
-        let means = Means { accounts: &self.accounts, clients: &self.clients, clock: &self.clock, account, asked };
+        let holder = self.holder(connector, connection, &config, &vault)?;
+        let means = Means { accounts: &self.accounts, clients: &self.clients, clock: &self.clock, holder, asked };
         match &oauth.grant {
             Grant::AuthorizationCode { authorize, params, pkce } => {
                 code(means, url(authorize)?, params, *pkce, redirect).map(Connecting::Code)
@@ -230,6 +234,7 @@ impl Connectors {
             Auth::Basic(..) => return Ok(Standing::Configured("basic")),
             Auth::Header(..) => return Ok(Standing::Configured("header")),
             Auth::Query(..) => return Ok(Standing::Configured("query")),
+            Auth::Field(..) => return Ok(Standing::Configured("field")),
             Auth::Session(_) => return Ok(Standing::Configured("session")),
             Auth::OAuth1(_) => return Ok(Standing::Configured("oauth1")),
             Auth::SigV4(_) => return Ok(Standing::Configured("sigv4")),
@@ -243,8 +248,8 @@ impl Connectors {
         let vault = Vault::new(&*self.secrets);
         let (config, connector) = self.configured(plan, connection)?;
         let asked = self.asked(plan, connection, connector, &config, &vault)?;
-        let account = account(connector, connection);
-        Means { accounts: &self.accounts, clients: &self.clients, clock: &self.clock, account, asked }.standing()
+        let holder = self.holder(connector, connection, &config, &vault)?;
+        Means { accounts: &self.accounts, clients: &self.clients, clock: &self.clock, holder, asked }.standing()
     }
 
     /// Calls the operation that shows whether the credential of a connection works; none when its connector names none.

@@ -5,7 +5,7 @@
 //! a restart the limits begin anew, and what the server says corrects them.
 
 use std::{
-    collections::{HashMap, VecDeque, hash_map::DefaultHasher},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque, hash_map::DefaultHasher},
     hash::{Hash as _, Hasher as _},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -26,8 +26,8 @@ const SLACK: Millis = Millis::seconds(5);
 /// How long a half-open breaker waits for the call that it let through.
 const PROBE: Millis = Millis::seconds(120);
 
-/// How many reservations an account may hold before those that nobody came for are dropped.
-const MOST_TICKETS: usize = 4096;
+/// How long after its time a place is held for the call that has it.
+const HELD: Millis = Millis::seconds(600);
 
 /// The accounts, by connector and connection.
 #[derive(Default)]
@@ -60,9 +60,25 @@ struct Account {
     last: Option<Instant>,
     /// When the clock was read last.
     seen: Option<Instant>,
-    /// Calls that have their place and have not come for it.
-    tickets: HashMap<String, Instant>,
+    places: Places,
     room: Option<(u32, Arc<Semaphore>)>,
+}
+
+/// Calls that have their place and have not come for it.
+#[derive(Default)]
+struct Places {
+    by_ticket: HashMap<String, Place>,
+    /// The same by when they are, so that those nobody came for are found.
+    by_time: BTreeSet<(Instant, String)>,
+    /// Places that were given back and lie ahead, with how many there are of each.
+    free: BTreeMap<Place, usize>,
+}
+
+/// When a call leaves, and how much of the limits is taken up for it then.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    at: Instant,
+    cost: u32,
 }
 
 impl Gates {
@@ -85,6 +101,18 @@ impl Gates {
             Some(ErrorKind::RateLimited) => {}
             _ => account.worked(),
         }
+    }
+
+    /// Takes note that a call will not leave: its place is another's.
+    pub(super) fn withdraw(&self, account: &str, ticket: &str) {
+        if let Some(account) = self.lock().get_mut(account) {
+            account.withdraw(ticket);
+        }
+    }
+
+    /// The same for a call of whichever account.
+    pub(super) fn withdraw_anywhere(&self, ticket: &str) {
+        self.lock().values_mut().for_each(|account| account.withdraw(ticket));
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Account>> {
@@ -112,35 +140,38 @@ impl Account {
             return Admission::At { at, because };
         }
         let pause = self.pause.filter(|pause| *pause > now);
-        let place = match self.tickets.remove(leaving.ticket) {
+        self.places.forget_before(now);
+        let place = match self.places.taken(leaving.ticket) {
             // The server has asked for a pause meanwhile: the place is lost.
-            Some(place) if pause.is_none_or(|pause| place >= pause) => place,
+            Some(place) if pause.is_none_or(|pause| place.at >= pause) => place,
             _ => self.reserve(leaving, pause.unwrap_or(now)),
         };
-        if place > now {
-            self.keep(leaving.ticket, place, now);
+        if place.at > now {
+            self.places.keep(leaving.ticket, place);
             let because = match pause {
                 Some(_) => format!("`{name}` asks to wait"),
                 None => format!("the limit of `{name}` is used up"),
             };
-            return Admission::At { at: place, because };
+            return Admission::At { at: place.at, because };
         }
-        let most = leaving.limits.iter().find_map(|limit| match limit {
+        let at_once = leaving.limits.iter().filter_map(|limit| match limit {
             Limit::Concurrent(most) => Some(*most),
             _ => None,
         });
-        match most {
+        // Each of several holds, so the lowest does.
+        match at_once.min() {
             None => Admission::Now(Pass::free()),
             Some(most) => self.room(most),
         }
     }
 
     /// Finds the earliest time at which a call may leave by all limits, and takes it.
-    fn reserve(&mut self, leaving: Leaving<'_>, from: Instant) -> Instant {
+    fn reserve(&mut self, leaving: Leaving<'_>, from: Instant) -> Place {
         let declared: Vec<Limit> =
             leaving.limits.iter().copied().filter(|limit| !matches!(limit, Limit::Concurrent(_))).collect();
         if !self.meters.iter().map(|(limit, _)| *limit).eq(declared.iter().copied()) {
             // A newer plan declares others; what is the same goes on.
+            self.places.free.clear();
             let mut old = std::mem::take(&mut self.meters);
             self.meters = declared
                 .into_iter()
@@ -157,6 +188,9 @@ impl Account {
             self.budget = Some((rate, Meter::of(Limit::Moving(rate))));
         }
         let spends = budget.is_some();
+        if !spends && let Some(place) = self.places.given_back(leaving.cost, from) {
+            return place;
+        }
         let is_limited = !self.meters.is_empty() || spends;
         let mut at = if is_limited { from.max(self.last.unwrap_or(from)) } else { from };
         // Each limit may move the time on, and then another one has to be asked again; it only grows.
@@ -179,15 +213,22 @@ impl Account {
         if is_limited {
             self.last = Some(at);
         }
-        at
+        Place { at, cost: leaving.cost }
     }
 
-    fn keep(&mut self, ticket: &str, place: Instant, now: Instant) {
-        if self.tickets.len() >= MOST_TICKETS {
-            // Runs that were cancelled do not come for their places.
-            self.tickets.retain(|_, place| now.since(*place) < Millis::seconds(600));
+    /// A call will not leave.
+    fn withdraw(&mut self, ticket: &str) {
+        if let Some(place) = self.places.taken(ticket)
+            && !self.meters.is_empty()
+        {
+            *self.places.free.entry(place).or_default() += 1;
         }
-        self.tickets.insert(ticket.to_owned(), place);
+        if let (Circuit::HalfOpen { probe, .. }, Some(until)) = (&self.circuit, self.seen)
+            && probe == ticket
+        {
+            // Another one shows whether the system works.
+            self.circuit = Circuit::Open { until, parked: 0 };
+        }
     }
 
     fn room(&mut self, most: u32) -> Admission {
@@ -256,7 +297,7 @@ impl Account {
 
     /// Takes back all places that lie ahead: those who have them come back later than that, and would leave all at once.
     fn forget_places(&mut self, now: Instant) {
-        self.tickets.clear();
+        self.places = Places::default();
         self.last = self.last.min(Some(now));
         let budget = self.budget.iter_mut().map(|(_, meter)| meter);
         self.meters.iter_mut().map(|(_, meter)| meter).chain(budget).for_each(|meter| meter.forget_beyond(now));
@@ -268,6 +309,64 @@ impl Account {
             // Calls that left before it opened say nothing of now.
             Circuit::Closed { .. } | Circuit::Open { .. } => {}
         }
+    }
+}
+
+/// How many of the requests of one call leave together, in their order, and what these cost: as many as all limits let
+/// through at once, and one at least.
+pub(super) fn together(costs: &[u32], limits: &[Limit]) -> (usize, u32) {
+    let room = limits.iter().filter_map(|limit| match limit {
+        Limit::Moving(rate) | Limit::Fixed(rate) => Some(rate.count),
+        Limit::Bucket { size, .. } => Some(*size),
+        Limit::Concurrent(_) => None,
+    });
+    let room = room.min().unwrap_or(u32::MAX);
+    let (mut count, mut taken) = (0, 0u32);
+    for cost in costs {
+        let sum = taken.saturating_add(*cost);
+        if count > 0 && sum > room {
+            break;
+        }
+        (count, taken) = (count + 1, sum);
+    }
+    (count, taken)
+}
+
+impl Places {
+    fn keep(&mut self, ticket: &str, place: Place) {
+        self.by_ticket.insert(ticket.to_owned(), place);
+        self.by_time.insert((place.at, ticket.to_owned()));
+    }
+
+    /// The place of a call, which it has no longer then.
+    fn taken(&mut self, ticket: &str) -> Option<Place> {
+        let (ticket, place) = self.by_ticket.remove_entry(ticket)?;
+        self.by_time.remove(&(place.at, ticket));
+        Some(place)
+    }
+
+    /// The first place from a time on that was given back and has room for that cost. Whoever waits behind it has a time of
+    /// its own, so that nobody waits longer for it.
+    fn given_back(&mut self, cost: u32, from: Instant) -> Option<Place> {
+        let ahead = self.free.range(Place { at: from, cost: 0 }..).map(|(place, _)| *place);
+        let place = { ahead }.find(|place| place.cost >= cost)?;
+        if let Some(count) = self.free.get_mut(&place) {
+            *count -= 1;
+            if *count == 0 {
+                self.free.remove(&place);
+            }
+        }
+        Some(place)
+    }
+
+    /// Drops what nobody has come for, and what was given back and is over.
+    fn forget_before(&mut self, now: Instant) {
+        while self.by_time.first().is_some_and(|(at, _)| now.since(*at) > HELD) {
+            if let Some((_, ticket)) = self.by_time.pop_first() {
+                self.by_ticket.remove(&ticket);
+            }
+        }
+        self.free = self.free.split_off(&Place { at: now, cost: 0 });
     }
 }
 

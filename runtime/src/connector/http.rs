@@ -39,10 +39,18 @@ pub(super) struct Clients {
     kept: OnceLock<Client>,
     /// Opens a connection for each request: for what can't be repeated when a kept one turns out to be dead.
     fresh: OnceLock<Client>,
-    /// The longest answer that is read, in bytes.
-    longest: u64,
+    longest: Longest,
     /// Decides about every connection.
     guard: Guard,
+}
+
+/// The longest answers that are taken, unpacked, in bytes.
+#[derive(Clone, Copy)]
+pub(super) struct Longest {
+    /// Of those that are read into memory.
+    pub(super) answer: u64,
+    /// Of those that are kept as files.
+    pub(super) file: u64,
 }
 
 /// No answer came.
@@ -75,8 +83,8 @@ impl Limit {
 }
 
 impl Clients {
-    /// Clients that read answers up to so many bytes, and connect to where the guard lets them.
-    pub(super) fn new(longest: u64, guard: Guard) -> Self {
+    /// Clients that take answers up to so many bytes, and connect to where the guard lets them.
+    pub(super) fn new(longest: Longest, guard: Guard) -> Self {
         Self { kept: OnceLock::new(), fresh: OnceLock::new(), longest, guard }
     }
 
@@ -144,10 +152,10 @@ impl Clients {
         let (status, headers) = (response.status(), response.headers().clone());
         let host = &host(url);
         if files.keeps && status.is_success() {
-            let kept = timeout_at(limit.deadline, keep(response, url, host, files.blobs)).await;
-            let file = kept.unwrap_or_else(|_| Err(limit.passed(host)));
-            let file = file.map_err(|failure| Lost { failure, reached: Reached::Perhaps })?;
-            return Ok(Answer { status, headers, body: AnswerBody::Kept(file), acted: false });
+            let kept = timeout_at(limit.deadline, keep(response, url, host, files.blobs, self.longest.file)).await;
+            let body = kept.unwrap_or_else(|_| Err(limit.passed(host)));
+            let body = body.map_err(|failure| Lost { failure, reached: Reached::Perhaps })?;
+            return Ok(Answer { status, headers, body, acted: false });
         }
         let body = match timeout_at(limit.deadline, self.read(response)).await {
             Ok(Ok(body)) => body,
@@ -164,14 +172,15 @@ impl Clients {
 
     /// Reads the body, decompressed, and stops where it gets too long.
     async fn read(&self, mut response: Response) -> Result<AnswerBody, reqwest::Error> {
-        let fits = |length: usize| u64::try_from(length).is_ok_and(|length| length <= self.longest);
-        if response.content_length().is_some_and(|length| length > self.longest) {
-            return Ok(AnswerBody::TooLarge(self.longest));
+        let longest = self.longest.answer;
+        let fits = |length: usize| u64::try_from(length).is_ok_and(|length| length <= longest);
+        if response.content_length().is_some_and(|length| length > longest) {
+            return Ok(AnswerBody::TooLarge(longest));
         }
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await? {
             if !fits(bytes.len() + chunk.len()) {
-                return Ok(AnswerBody::TooLarge(self.longest));
+                return Ok(AnswerBody::TooLarge(longest));
             }
             bytes.extend_from_slice(&chunk);
         }

@@ -6,12 +6,14 @@
 
 mod account;
 mod answer;
+mod bulk;
 pub(crate) mod config;
 mod credential;
 mod form;
 mod gate;
 mod hook;
 mod http;
+mod identity;
 mod kept;
 mod multipart;
 mod native;
@@ -47,7 +49,7 @@ pub use self::{
     account::{ByCode, ByDevice, Connected, Connecting, NoTokens, Standing, Tokens},
     hook::{Hook, Lost as LostHook, Registered, Repeats},
     native::{NativeCall, NativeFailure, NativeOperation, NativeTable},
-    perform::{Connectors, LONGEST_ANSWER},
+    perform::{Connectors, LONGEST_ANSWER, LONGEST_FILE},
     rows::{CsvRow, CsvRows},
     table::typed as from_text,
 };
@@ -113,7 +115,7 @@ pub enum Reached {
 pub struct Asking<'a> {
     /// The attempt.
     pub invocation: &'a Invocation,
-    /// What tells it from all other attempts of all runs.
+    /// What tells it from all others that are made at the same time.
     pub ticket: &'a str,
     /// Counts from 1.
     pub attempt: u32,
@@ -162,6 +164,9 @@ pub trait Performer: Send + Sync {
     fn admit(&self, _asking: &Asking<'_>) -> Admission {
         Admission::Now(Pass::free())
     }
+
+    /// Takes note that an attempt which has asked to leave will not: what it has been promised is another's.
+    fn withdraw(&self, _ticket: &str) {}
 
     /// Carries out one attempt that was admitted. Dropping the future abandons it.
     async fn perform(&self, invocation: Invocation) -> Attempt;

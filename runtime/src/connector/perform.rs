@@ -5,10 +5,10 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 use async_trait::async_trait;
 use flow_model::{
     boundary::Decoder,
-    expr::{Ambient, Expr},
+    expr::Ambient,
     failure::{ErrorKind, Failure},
     plan::{Connection, Plan},
-    schema::{Bulk, Call, Connector, ErrorCondition, Operation, Request},
+    schema::{Call, Connector, ErrorCondition, Operation, Request},
     ty::Type,
     units::Millis,
     value::Value,
@@ -23,8 +23,9 @@ use super::{
     account::{Accounts, Token},
     answer::{Reader, shorten},
     config,
-    gate::{Gates, Leaving},
-    http::{Clients, Files, Lost},
+    gate::{Gates, Leaving, together},
+    http::{Clients, Files, Longest, Lost},
+    identity::Seal,
     page::{self, Fetched},
     request::{self, Prepared, Proof},
     template::Scope,
@@ -43,6 +44,10 @@ use crate::{
 /// The longest answer that is read, in bytes, when nothing else is said: 16 MiB.
 pub const LONGEST_ANSWER: u64 = 16 << 20;
 
+/// The longest answer that is kept as a file, unpacked, in bytes, when nothing else is said: 16 GiB. It keeps a server
+/// that does not end, or sends what unpacks to very much, from filling the disk.
+pub const LONGEST_FILE: u64 = 16 << 30;
+
 /// Carries out operations over HTTP as their connectors declare them, and native ones by a table.
 pub struct Connectors {
     pub(super) library: Library,
@@ -53,8 +58,9 @@ pub struct Connectors {
     pub(super) clients: Arc<Clients>,
     pub(super) accounts: Accounts,
     guard: Guard,
-    longest: u64,
-    gates: Gates,
+    longest: Longest,
+    pub(super) gates: Gates,
+    pub(super) seal: Seal,
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -63,11 +69,11 @@ impl Connectors {
     /// Files are kept in memory: see [`Self::with_blobs`].
     pub fn new(library: Library, env: Arc<dyn Environment>, secrets: Arc<dyn Secrets>, native: NativeTable) -> Self {
         let guard = Guard::new(Networks::default());
-        let clients = Arc::new(Clients::new(LONGEST_ANSWER, guard.clone()));
+        let longest = Longest { answer: LONGEST_ANSWER, file: LONGEST_FILE };
+        let clients = Arc::new(Clients::new(longest, guard.clone()));
         let (accounts, gates) = (Accounts::new(Arc::new(NoTokens)), Gates::default());
-        let (blobs, longest) = (Arc::new(Memory::new()), LONGEST_ANSWER);
-        let clock = Arc::new(SystemClock);
-        Self { library, env, secrets, native, blobs, clients, accounts, guard, longest, gates, clock }
+        let (blobs, seal, clock) = (Arc::new(Memory::new()), Seal::drawn(), Arc::new(SystemClock));
+        Self { library, env, secrets, native, blobs, clients, accounts, guard, longest, gates, seal, clock }
     }
 
     /// The same performer, which may connect to where the guard lets it. Without one, that is the public internet.
@@ -85,7 +91,15 @@ impl Connectors {
     /// The same performer, which reads answers up to so many bytes.
     #[must_use]
     pub fn with_longest_answer(self, bytes: u64) -> Self {
-        Self { clients: Arc::new(Clients::new(bytes, self.guard.clone())), longest: bytes, ..self }
+        let longest = Longest { answer: bytes, ..self.longest };
+        Self { clients: Arc::new(Clients::new(longest, self.guard.clone())), longest, ..self }
+    }
+
+    /// The same performer, which keeps answers as files up to so many bytes, unpacked.
+    #[must_use]
+    pub fn with_longest_file(self, bytes: u64) -> Self {
+        let longest = Longest { file: bytes, ..self.longest };
+        Self { clients: Arc::new(Clients::new(longest, self.guard.clone())), longest, ..self }
     }
 
     /// The same performer, which keeps and finds the tokens of connections in a place.
@@ -105,18 +119,24 @@ impl Connectors {
 impl Performer for Connectors {
     fn admit(&self, asking: &Asking<'_>) -> Admission {
         let invocation = asking.invocation;
-        // What can't be found fails where it is performed.
-        let Ok(found) = self.find(invocation) else { return Admission::Now(Pass::free()) };
+        // What can't be found, or lacks a setting, fails where it is performed.
+        let found = self.find(invocation).and_then(|found| Ok((self.account(invocation, found)?, found)));
+        let Ok((account, found)) = found else { return Admission::Now(Pass::free()) };
         let limits = found.connector.http.as_ref().map_or(&[][..], |http| http.limits.as_slice());
+        let (_, cost) = together(&self.costs(invocation, found), limits);
         let leaving = Leaving {
             connection: &invocation.connection,
             ticket: asking.ticket,
             attempt: asking.attempt,
             limits,
-            cost: self.cost(invocation, found),
+            cost,
             policy: asking.policy,
         };
-        self.gates.ask(&account(found.connector, &invocation.connection), leaving, self.clock.now())
+        self.gates.ask(&account, leaving, self.clock.now())
+    }
+
+    fn withdraw(&self, ticket: &str) {
+        self.gates.withdraw_anywhere(ticket);
     }
 
     async fn perform(&self, invocation: Invocation) -> Attempt {
@@ -125,7 +145,9 @@ impl Performer for Connectors {
             Ok(found) => {
                 let Ended { attempt, pause } = self.attempt(&invocation, found, &vault).await;
                 let failure = attempt.outcome.as_ref().err().map(|failure| &failure.kind);
-                self.gates.ended(&account(found.connector, &invocation.connection), failure, pause, self.clock.now());
+                if let Ok(account) = self.account(&invocation, found) {
+                    self.gates.ended(&account, failure, pause, self.clock.now());
+                }
                 (attempt, pause)
             }
             Err(failure) => (never(failure), None),
@@ -154,11 +176,6 @@ impl From<Attempt> for Ended {
     }
 }
 
-/// What shares its limits: a connection, whichever run or flow uses it.
-pub(super) fn account(connector: &Connector, connection: &str) -> String {
-    format!("{} {connection}", connector.name)
-}
-
 /// The declarations that an invocation names.
 #[derive(Clone, Copy)]
 pub(super) struct Found<'a> {
@@ -183,8 +200,8 @@ impl Connectors {
         Ok(Found { connection, connector, operation })
     }
 
-    /// How much of the limits a call uses up.
-    fn cost(&self, invocation: &Invocation, found: Found<'_>) -> u32 {
+    /// How much of the limits a request with these arguments uses up.
+    pub(super) fn cost(&self, invocation: &Invocation, found: Found<'_>, args: &[Value]) -> u32 {
         let Some(cost) = &found.operation.cost else { return 1 };
         let nothing = |_: Ambient| None;
         let evaluator = Evaluator {
@@ -194,7 +211,7 @@ impl Connectors {
             env: &*self.env,
             ambient: &nothing,
         };
-        match evaluator.eval(cost, &mut Frame::of(invocation.args.iter().cloned())) {
+        match evaluator.eval(cost, &mut Frame::of(args.iter().cloned())) {
             Ok(Value::Int(cost)) => u32::try_from(cost).unwrap_or(if cost < 0 { 0 } else { u32::MAX }),
             _ => 1,
         }
@@ -307,92 +324,6 @@ impl Connectors {
         }
     }
 
-    /// Sends the inputs of a bulk operation in as many requests as it takes, each with a key of its own, and puts their
-    /// outcomes together. When one fails, all do: what is safe to repeat is sent again with the same keys.
-    async fn bulk(
-        &self,
-        invocation: &Invocation,
-        found: Found<'_>,
-        request: &Request,
-        bulk: &Bulk,
-        config: IndexMap<String, Value>,
-        vault: &Vault<'_>,
-    ) -> Ended {
-        let Some(Value::List(inputs)) = invocation.args.get(bulk.param as usize) else {
-            return never(invalid("the inputs of a bulk operation are a list".to_owned())).into();
-        };
-        let most = bulk.most.max(1) as usize;
-        if inputs.len() > most && !found.operation.is_repeatable() {
-            let message = format!(
-                "`{}` takes {most} inputs in one request, got {}, and is not safe to repeat: split them with `.chunks({most})`",
-                invocation.operation,
-                inputs.len(),
-            );
-            return never(invalid(message)).into();
-        }
-        // The request of a part has the outcomes as its result, before they are judged.
-        let outcomes = Operation { result: Type::Json, bulk: None, ..found.operation.clone() };
-        let part_request = Request { answer: Some(bulk.each.clone()), ..request.clone() };
-        let found_part = Found { operation: &outcomes, ..found };
-        let (mut ok, mut failed) = (Vec::new(), Vec::new());
-        let mut pause = None;
-        for (number, part) in inputs.chunks(most).enumerate() {
-            let mut args = invocation.args.clone();
-            if let Some(slot) = args.get_mut(bulk.param as usize) {
-                *slot = Value::List(part.to_vec());
-            }
-            let key = if inputs.len() > most { format!("{}-{number}", invocation.key) } else { invocation.key.clone() };
-            let sent = Invocation { args, key, ..invocation.clone() };
-            let ended = self.http(&sent, found_part, &part_request, config.clone(), vault).await;
-            pause = pause.max(ended.pause);
-            let items = match ended.attempt.outcome {
-                Ok(Value::List(items)) if items.len() == part.len() => items,
-                Ok(other) => {
-                    let got = match other {
-                        Value::List(items) => format!("{} outcomes", items.len()),
-                        other => other.kind().to_owned(),
-                    };
-                    let message = format!(
-                        "the answer of `{}` does not fit: it has {got} for {} inputs",
-                        found.connector.name,
-                        part.len()
-                    );
-                    let failure = Failure::new(ErrorKind::Mismatch, message);
-                    let attempt =
-                        Attempt { outcome: Err(failure), retry_after: None, reached: Reached::Answered, parked: None };
-                    return Ended { attempt, pause };
-                }
-                Err(failure) => {
-                    return Ended { attempt: Attempt { outcome: Err(failure), ..ended.attempt }, pause };
-                }
-            };
-            for (input, item) in part.iter().zip(items) {
-                let of = |expr: &Option<Expr>| expr.as_ref().map(|expr| self.of_item(invocation, found, expr, &item));
-                match of(&bulk.error) {
-                    Some(Ok(Value::Null)) | None => ok.push(of(&bulk.value).and_then(Result::ok).unwrap_or(item)),
-                    Some(error) => {
-                        failed.push(Value::record([("item", input.clone()), ("error", error.unwrap_or(Value::Null))]))
-                    }
-                }
-            }
-        }
-        let whole = Value::record([("ok", Value::List(ok)), ("failed", Value::List(failed))]);
-        let outcome = typed(found, whole);
-        Ended { attempt: Attempt { outcome, retry_after: None, reached: Reached::Answered, parked: None }, pause }
-    }
-
-    fn of_item(&self, invocation: &Invocation, found: Found<'_>, expr: &Expr, item: &Value) -> Result<Value, Failure> {
-        let ambient = |which: Ambient| (which == Ambient::Item).then(|| item.clone());
-        let evaluator = Evaluator {
-            library: &self.library,
-            functions: &invocation.plan.functions,
-            types: &found.connector.types,
-            env: &*self.env,
-            ambient: &ambient,
-        };
-        evaluator.eval(expr, &mut Frame::new())
-    }
-
     fn prepare(
         &self,
         invocation: &Invocation,
@@ -502,7 +433,7 @@ fn shown<'a>(settings: &[&str], config: &'a IndexMap<String, Value>) -> Vec<&'a 
 }
 
 /// Reads what native code returned as the declared result.
-fn typed(found: Found<'_>, value: Value) -> Result<Value, Failure> {
+pub(super) fn typed(found: Found<'_>, value: Value) -> Result<Value, Failure> {
     let ty = &found.operation.result;
     if found.operation.page.is_some() {
         let items = value.get("items").cloned().unwrap_or(Value::Null);

@@ -64,29 +64,24 @@ pub(super) fn prepare(
 ) -> Result<Prepared, Failure> {
     let method = Method::from_bytes(request.method.as_bytes())
         .map_err(|_| invalid(format!("`{}` is no method of HTTP", request.method)))?;
-    let base = match (scope.config.get(BASE_URL), scope.config.get(SANDBOX), &http.sandbox) {
-        (Some(Value::String(replaced)), ..) => base_url(replaced)?,
-        (_, Some(Value::Bool(true)), Some(sandbox)) => scope.base(sandbox)?,
-        _ => {
-            let base = scope.base(&http.base)?;
-            match proof.token.and_then(|token| token.base.as_deref()) {
-                Some(own) => at_account(&base, own)?,
-                None => base,
-            }
-        }
+    let base = self::base(scope, http, proof.token.and_then(|token| token.base.as_deref()))?;
+    let reach = Reach::of(scope, http, &base);
+    let mut url = match request.origin.as_deref().filter(|_| !reach.replaced) {
+        Some(origin) => reach.also(origin)?,
+        None => base.clone(),
     };
-    let mut url = base.clone();
+    let start = url.clone();
     let turn = turn.map(|(page, begins)| Turn::of(page, begins)).transpose()?;
     let next = turn.as_ref().and_then(Turn::url);
     if let Some(next) = next {
-        url = given_url(http, next, &base)?;
+        url = reach.given(next)?;
     } else if request.whole_url {
-        url = given_url(http, &scope.value(&request.path)?.to_string(), &base)?;
+        url = reach.given(&scope.value(&request.path)?.to_string())?;
     } else {
         let path = if request.given_path { scope.given_path(&request.path)? } else { scope.path(&request.path)? };
-        url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
+        url.set_path(&format!("{}{path}", start.path().trim_end_matches('/')));
     }
-    let is_ours = url.origin() == base.origin();
+    let is_ours = reach.is_ours(&url);
     let proof = Proof { auth: chosen(scope, proof.auth)?, ..proof };
 
     let mut query = Vec::new();
@@ -134,7 +129,7 @@ pub(super) fn prepare(
         Some(KeySource::Native | KeySource::Lookup(_)) | None => {}
     }
     if is_ours {
-        authorize(scope, proof, &mut headers, &mut query)?;
+        authorize(scope, proof, &mut headers, &mut query, &mut body)?;
     }
     if !query.is_empty() {
         url.query_pairs_mut().extend_pairs(query);
@@ -143,14 +138,37 @@ pub(super) fn prepare(
     if let Some(media_type) = media_type {
         headers.entry(CONTENT_TYPE).or_insert(header_value("Content-Type", &media_type)?);
     }
-    if url.origin() != base.origin() && !request.whole_url && next.is_none() {
+    if url.origin() != start.origin() && !request.whole_url && next.is_none() {
         return Err(invalid("the request would leave for another host than the connection's"));
     }
     if is_ours {
         sign(scope, proof, (&method, &mut url), &mut headers, &body)?;
     }
-    let hosts = base.host_str().map(str::to_owned).into_iter().chain(http.hosts.iter().cloned()).collect();
-    Ok(Prepared { method, url, headers, body, hosts })
+    Ok(Prepared { method, url, headers, body, hosts: reach.hosts() })
+}
+
+/// What paths are put after: what the connection sets, the system for trials, or what is declared, at the host of the account
+/// where the server that gives out tokens has said it.
+///
+/// # Errors
+/// `Invalid` when it is no base URL.
+pub(super) fn base(scope: &Scope<'_>, http: &Http, own: Option<&str>) -> Result<Url, Failure> {
+    match (scope.config.get(BASE_URL), scope.config.get(SANDBOX), &http.sandbox) {
+        (Some(Value::String(replaced)), ..) => base_url(replaced),
+        (_, Some(Value::Bool(true)), Some(sandbox)) => scope.base(sandbox),
+        _ => {
+            let base = scope.base(&http.base)?;
+            let Some(own) = own else { return Ok(base) };
+            let own = at_account(&base, own)?;
+            // It may have been kept since another version of the connector named it.
+            let host = own.host_str().unwrap_or_default();
+            if !is_named(host, &http.hosts) {
+                let message = format!("the account is at `{host}`, which the connector does not name in `hosts`");
+                return Err(invalid(message));
+            }
+            Ok(own)
+        }
+    }
 }
 
 /// The base at the host of the account.
@@ -161,21 +179,60 @@ fn at_account(base: &Url, own: &str) -> Result<Url, Failure> {
     Ok(own)
 }
 
-/// A whole URL that a system gave out: `https`, or `http` where the base is, and of a host that the connector names.
-fn given_url(http: &Http, text: &str, base: &Url) -> Result<Url, Failure> {
-    let url = Url::parse(text).map_err(|error| invalid(format!("the URL of the request does not read: {error}")))?;
-    let plain = url.username().is_empty() && url.password().is_none();
-    let is_safe = url.scheme() == "https" || url.scheme() == base.scheme();
-    if !plain || !matches!(url.scheme(), "http" | "https") || !is_safe {
-        return Err(invalid("the URL of the request must be `https`, without user and password"));
+/// Where the requests of a connection may go, and where with its credential.
+struct Reach<'a> {
+    base: &'a Url,
+    http: &'a Http,
+    /// Whether the connection sets its base: the credential then goes to that alone.
+    replaced: bool,
+}
+
+impl<'a> Reach<'a> {
+    fn of(scope: &Scope<'_>, http: &'a Http, base: &'a Url) -> Self {
+        Self { base, http, replaced: matches!(scope.config.get(BASE_URL), Some(Value::String(_))) }
     }
-    let host = url.host_str().unwrap_or_default();
-    if url.origin() != base.origin() && !is_named(host, &http.hosts) {
-        return Err(invalid(format!(
-            "the request would leave for `{host}`, which the connector does not name in `hosts`"
-        )));
+
+    /// One of the further origins.
+    fn also(&self, origin: &str) -> Result<Url, Failure> {
+        if !self.http.also.iter().any(|named| named == origin) {
+            return Err(invalid(format!(
+                "the request would leave for `{origin}`, which the connector does not name in `also`"
+            )));
+        }
+        base_url(origin)
     }
-    Ok(url)
+
+    /// Whether the credential goes along.
+    fn is_ours(&self, url: &Url) -> bool {
+        let also = self.http.also.iter().filter(|_| !self.replaced).filter_map(|also| Url::parse(also).ok());
+        url.origin() == self.base.origin() || { also }.any(|also| also.origin() == url.origin())
+    }
+
+    /// A whole URL that a system gave out: `https`, or `http` where the base is, and of a host that the connector names.
+    fn given(&self, text: &str) -> Result<Url, Failure> {
+        let url =
+            Url::parse(text).map_err(|error| invalid(format!("the URL of the request does not read: {error}")))?;
+        let plain = url.username().is_empty() && url.password().is_none();
+        let is_safe = url.scheme() == "https" || url.scheme() == self.base.scheme();
+        if !plain || !matches!(url.scheme(), "http" | "https") || !is_safe {
+            return Err(invalid("the URL of the request must be `https`, without user and password"));
+        }
+        let host = url.host_str().unwrap_or_default();
+        if url.origin() != self.base.origin() && !is_named(host, &self.hosts()) {
+            return Err(invalid(format!(
+                "the request would leave for `{host}`, which the connector does not name in `hosts`"
+            )));
+        }
+        Ok(url)
+    }
+
+    /// The hosts that a request may be sent on to.
+    fn hosts(&self) -> Vec<String> {
+        let urls = self.http.also.iter().filter_map(|also| Url::parse(also).ok());
+        let of = |url: &Url| url.host_str().map(str::to_owned);
+        let also = urls.filter_map(|url| of(&url));
+        of(self.base).into_iter().chain(self.http.hosts.iter().cloned()).chain(also).collect()
+    }
 }
 
 enum Content {
@@ -292,7 +349,7 @@ fn values(name: &str, value: Value, pieces: &mut Vec<Piece>) {
 }
 
 impl Content {
-    /// Puts a value into a field: the idempotency key, or where a page begins.
+    /// Puts a value into a field: the idempotency key, where a page begins, or the credential.
     fn insert(&mut self, name: &str, value: Value) -> Result<(), Failure> {
         if matches!(self, Self::None) {
             *self = Self::Json(Value::Record(IndexMap::new()));
@@ -333,7 +390,11 @@ pub(super) fn chosen<'a>(scope: &Scope<'_>, auth: &'a Auth) -> Result<&'a Auth, 
     let Auth::First(forms) = auth else { return Ok(auth) };
     for form in forms {
         let credential = match form {
-            Auth::Bearer(value) | Auth::Basic(value, _) | Auth::Header(_, value) | Auth::Query(_, value) => value,
+            Auth::Bearer(value)
+            | Auth::Basic(value, _)
+            | Auth::Header(_, value)
+            | Auth::Query(_, value)
+            | Auth::Field(_, value) => value,
             _ => return Ok(form),
         };
         let inserted = match credential {
@@ -355,6 +416,7 @@ fn authorize(
     proof: Proof<'_>,
     headers: &mut HeaderMap,
     query: &mut Vec<(String, String)>,
+    body: &mut Content,
 ) -> Result<(), Failure> {
     let credential = |expr| {
         let text = scope.text(expr)?.filter(|text| !text.is_empty());
@@ -380,6 +442,7 @@ fn authorize(
             query.push((name.clone(), credential(value)?));
             return Ok(());
         }
+        Auth::Field(name, value) => return body.insert(name, Value::text(credential(value)?)),
     };
     let mut value = header_value(name.as_str(), &text)?;
     value.set_sensitive(true);

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     blob,
     connector::{Admission, Asking, Attempt, Invocation, Parked, Pass, Reached},
-    machine::{Call, Event, Repeat},
+    machine::{Call, Event, Place, Repeat},
     observe::{Attempted, Ending, Trace},
 };
 
@@ -70,9 +70,9 @@ impl Drop for Watched<'_> {
     }
 }
 
-/// What tells an attempt from all others.
-fn ticket(run: &RunId, call: &Call) -> String {
-    format!("{run} {} {}", call.place, call.attempt)
+/// What tells an attempt from all others that are made at the same time.
+pub(super) fn ticket(run: &RunId, place: &Place) -> String {
+    format!("{run} {place}")
 }
 
 impl Inner {
@@ -131,7 +131,7 @@ impl Inner {
     /// Waits until the connection lets a call leave; none when that takes so long that the run waits without it.
     async fn admitted(self: &Arc<Self>, run: &RunId, plan: &Arc<Plan>, call: &Call) -> Option<Pass> {
         let invocation = invocation(Arc::clone(plan), call);
-        let ticket = ticket(run, call);
+        let ticket = ticket(run, &call.place);
         let (attempt, policy) = (call.attempt, &call.policy);
         loop {
             let asking = Asking { invocation: &invocation, ticket: &ticket, attempt, policy };
@@ -158,7 +158,7 @@ impl Inner {
         }
         let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
         let invocation = invocation(Arc::clone(plan), call);
-        let ticket = ticket(run, call);
+        let ticket = ticket(run, &call.place);
         let asking = Asking { invocation: &invocation, ticket: &ticket, attempt: call.attempt, policy: &call.policy };
         match self.settings.performer.admit(&asking) {
             Admission::Now(pass) => Some(Leave { _permit: permit, _pass: pass }),

@@ -10,7 +10,7 @@ use tokio::{sync::oneshot, task::AbortHandle};
 
 use super::{
     Happening, Inbox, Inner, Progress, RunId, RunState,
-    attempt::Leave,
+    attempt::{Leave, ticket},
     live::{Broken, Live, Turn},
 };
 use crate::{
@@ -411,14 +411,15 @@ impl Inner {
         let _ = flown.send(());
     }
 
+    /// Ends a call, under way or waiting for its connection.
     fn abort(&self, run: &RunId, place: &Place) {
-        let mut state = self.state();
-        let Some(cell) = state.cells.get_mut(run) else { return };
-        if cell.flights.get(place).is_some_and(|flight| flight.stage != Stage::Fateful)
+        if let Some(cell) = self.state().cells.get_mut(run)
+            && cell.flights.get(place).is_some_and(|flight| flight.stage != Stage::Fateful)
             && let Some(flight) = cell.flights.remove(place)
         {
             flight.handle.abort();
         }
+        self.settings.performer.withdraw(&ticket(run, place));
     }
 
     /// Halts the engine: what is on disk is not known.

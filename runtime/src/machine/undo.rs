@@ -317,7 +317,7 @@ impl Machine {
         let Some(pending) = self.pending.remove(place) else { return };
         self.record(Record::Dropped { place: place.clone() });
         match pending {
-            Pending::Call(_) => self.actions.push(Action::Abort(place.clone())),
+            Pending::Call(_) | Pending::Held(..) => self.actions.push(Action::Abort(place.clone())),
             Pending::Child { run, .. } => {
                 let reason = format!("the run {} that called it no longer needs it", self.run);
                 self.actions.push(Action::Cancel { run, reason });

@@ -1,9 +1,10 @@
 //! How do requests carry the credential?
 //!
 //! In: `bearer(config.token)`, `basic(user, password)`, `header("X-Api-Key", key, prefix: "Token ")`,
-//! `query("api_key", key)`, `first(…)` of these, the forms of OAuth 2.0, of logins and of signatures, or `none`. Out: the form with its
-//! expressions.
+//! `query("api_key", key)`, `field("api_key", key)`, `first(…)` of these, the forms of OAuth 2.0, of logins and of
+//! signatures, or `none`. Out: the form with its expressions.
 
+mod field;
 mod named;
 mod oauth;
 mod signed;
@@ -16,6 +17,7 @@ use flow_model::{
     value::Value,
 };
 
+pub(super) use self::field::has_a_place;
 use self::named::Form;
 use super::{
     Context,
@@ -29,11 +31,12 @@ use crate::{
 };
 
 /// The forms with their parameters, as they are written.
-const FORMS: [(&str, &str); 13] = [
+const FORMS: [(&str, &str); 14] = [
     ("bearer", "bearer(config.token)"),
     ("basic", "basic(config.user, config.password)"),
     ("header", "header(\"X-Api-Key\", config.key)"),
     ("query", "query(\"api_key\", config.key)"),
+    ("field", "field(\"api_key\", config.key)"),
     (
         "client_credentials",
         "client_credentials(token: \"https://…/token\", id: config.client_id, secret: config.client_secret)",
@@ -136,6 +139,10 @@ pub(super) fn auth(context: &Context<'_, '_>, written: &ast::Expr, problems: &mu
             let value = secret(value)?;
             Some(Auth::Query(fixed_text("query", name, problems)?, value))
         }
+        ("field", [name, value]) => {
+            let value = secret(value)?;
+            Some(Auth::Field(fixed_text("field", name, problems)?, value))
+        }
         _ => {
             let message = format!("`{form}` takes other arguments");
             problems.push(wrong(&message, written, "has too few or too many", &help));
@@ -154,9 +161,12 @@ fn first(
     let mut forms = Vec::new();
     for arg in args {
         let form = auth(context, &arg.value, problems)?;
-        if !matches!(form, Auth::None | Auth::Bearer(_) | Auth::Basic(..) | Auth::Header(..) | Auth::Query(..)) {
-            let help =
-                "`bearer`, `basic`, `header`, `query` and `none` stand here; another form needs a connector of its own";
+        if !matches!(
+            form,
+            Auth::None | Auth::Bearer(_) | Auth::Basic(..) | Auth::Header(..) | Auth::Query(..) | Auth::Field(..)
+        ) {
+            let help = "`bearer`, `basic`, `header`, `query`, `field` and `none` stand here; another form needs a connector \
+                        of its own";
             problems.push(wrong(
                 "this form is no choice among others",
                 &arg.value,

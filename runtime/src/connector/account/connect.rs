@@ -86,7 +86,7 @@ pub(in super::super) struct Means<'c> {
     pub(in super::super) accounts: &'c Accounts,
     pub(in super::super) clients: &'c Clients,
     pub(in super::super) clock: &'c Arc<dyn Clock>,
-    pub(in super::super) account: String,
+    pub(in super::super) holder: String,
     pub(in super::super) asked: Asked,
 }
 
@@ -116,13 +116,13 @@ impl Means<'_> {
             None => Vec::new(),
         };
         let connected = Connected { until: given.until, renews: given.refresh.is_some(), missing };
-        self.accounts.connect(&self.account, &self.asked, given)?;
+        self.accounts.connect(&self.holder, &self.asked, given)?;
         Ok(connected)
     }
 
     /// How things stand.
     pub(in super::super) fn standing(&self) -> Result<Standing, Failure> {
-        let kept = self.accounts.kept(&self.account, &self.asked)?;
+        let kept = self.accounts.kept(&self.asked)?;
         Ok(match kept {
             Some(kept) if kept.ended => Standing::Ended,
             Some(kept) if kept.access.is_some() || kept.refresh.is_some() => {

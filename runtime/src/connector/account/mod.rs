@@ -87,14 +87,25 @@ pub(super) struct Kept {
     /// The client that it was given to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) client: Option<String>,
+    /// Where the requests of its connection go: it is sent nowhere else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) origin: Option<String>,
 }
 
 impl Kept {
-    /// What is kept of what was given to a client.
-    fn of(given: Given, client: Option<String>) -> Self {
+    /// What is kept of what was given out for a connection.
+    fn of(given: Given, asked: &Asked) -> Self {
         let until = given.until.map(|until| until.0);
         let Given { access, refresh, base, .. } = given;
-        Self { access: Some(access), until, refresh, before: None, ended: false, base, client }
+        let (client, origin) = (asked.client(), Some(asked.origin.clone()));
+        Self { access: Some(access), until, refresh, before: None, ended: false, base, client, origin }
+    }
+
+    /// Whether it was given out for this connection as it is configured now. What was kept by earlier versions does not
+    /// say for which system.
+    fn is_for(&self, asked: &Asked) -> bool {
+        (self.client.is_none() || self.client == asked.client())
+            && self.origin.as_ref().is_none_or(|origin| *origin == asked.origin)
     }
 }
 
@@ -172,29 +183,28 @@ impl Accounts {
         Self { tokens, accounts: Mutex::default(), workers: Workers::default() }
     }
 
-    fn account(&self, name: &str) -> Arc<Account> {
+    fn account(&self, holder: &str) -> Arc<Account> {
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(accounts.entry(name.to_owned()).or_default())
+        Arc::clone(accounts.entry(holder.to_owned()).or_default())
     }
 
     /// The token that an account has now, other than the one that was refused.
-    pub(super) fn fresh(&self, name: &str, refused: Option<&SecretText>, now: Instant) -> Option<Token> {
-        self.account(name).fresh(refused, now)
+    pub(super) fn fresh(&self, holder: &str, refused: Option<&SecretText>, now: Instant) -> Option<Token> {
+        self.account(holder).fresh(refused, now)
     }
 
     /// The token of an account, other than the one that was refused.
     pub(super) async fn token(
         &self,
-        name: &str,
+        holder: &str,
         asked: &Asked,
         refused: Option<&SecretText>,
         clients: &Arc<Clients>,
         clock: &Arc<dyn Clock>,
     ) -> Result<Token, Trouble> {
-        let account = self.account(name);
+        let account = self.account(holder);
         let (reply, token) = oneshot::channel();
         let renewal = Renewal {
-            name: name.to_owned(),
             asked: asked.clone(),
             refused: refused.cloned(),
             account,
@@ -211,34 +221,33 @@ impl Accounts {
         })
     }
 
-    /// What is kept for an account; none when it was never connected, or by another client.
+    /// What is kept for a connection; none when it was never connected, by another client, or to another system.
     ///
     /// # Errors
     /// It can't be read.
-    fn kept(&self, name: &str, asked: &Asked) -> Result<Option<Kept>, Failure> {
-        stored(&*self.tokens, name, asked).map_err(|why| store(&asked.connection, &why))
+    fn kept(&self, asked: &Asked) -> Result<Option<Kept>, Failure> {
+        stored(&*self.tokens, asked).map_err(|why| store(&asked.connection, &why))
     }
 
     /// Keeps what a person has agreed to.
     ///
     /// # Errors
     /// It can't be written.
-    fn connect(&self, name: &str, asked: &Asked, given: Given) -> Result<(), Failure> {
-        let kept = Kept::of(given, asked.client());
-        self.tokens.set(name, &written(&kept)).map_err(|why| store(&asked.connection, &why))?;
-        let account = self.account(name);
+    fn connect(&self, holder: &str, asked: &Asked, given: Given) -> Result<(), Failure> {
+        let kept = Kept::of(given, asked);
+        self.tokens.set(&asked.kept_as, &written(&kept)).map_err(|why| store(&asked.connection, &why))?;
+        let account = self.account(holder);
         *account.known() = kept;
         account.goes_on();
         Ok(())
     }
 }
 
-/// What is kept for an account, of this client.
-fn stored(tokens: &dyn Tokens, name: &str, asked: &Asked) -> Result<Option<Kept>, String> {
-    let Some(text) = tokens.get(name)? else { return Ok(None) };
+/// What is kept for a connection as it is configured now.
+fn stored(tokens: &dyn Tokens, asked: &Asked) -> Result<Option<Kept>, String> {
+    let Some(text) = tokens.get(&asked.kept_as)? else { return Ok(None) };
     let kept: Kept = serde_json::from_str(text.reveal()).map_err(|_| "it is damaged".to_owned())?;
-    let is_ours = kept.client.is_none() || kept.client == asked.client();
-    Ok(Some(kept).filter(|_| is_ours))
+    Ok(Some(kept).filter(|kept| kept.is_for(asked)))
 }
 
 fn written(kept: &Kept) -> SecretText {
@@ -252,7 +261,6 @@ fn store(connection: &str, why: &str) -> Failure {
 
 /// One who wants a token that is not there.
 struct Renewal {
-    name: String,
     asked: Asked,
     refused: Option<SecretText>,
     account: Arc<Account>,
@@ -290,7 +298,7 @@ impl Renewal {
         };
         let given = given.map_err(|refusal| self.failed(refusal))?;
         let token = Token { text: SecretText::new(given.access.as_str()), base: given.base.clone() };
-        *self.account.known() = Kept::of(given, None);
+        *self.account.known() = Kept::of(given, &self.asked);
         Ok(token)
     }
 
@@ -346,7 +354,7 @@ impl Renewal {
         if let Some(token) = self.changed(read)? {
             return Ok(token);
         }
-        let mut kept = Kept::of(given, used.client);
+        let mut kept = Kept::of(given, &self.asked);
         (kept.refresh, kept.before) = match kept.refresh {
             Some(new) if used.refresh.as_ref() != Some(&new) => (Some(new), used.refresh),
             _ => (used.refresh, None),
@@ -369,12 +377,12 @@ impl Renewal {
     }
 
     fn stored(&self) -> Result<Kept, Trouble> {
-        let stored = stored(&*self.tokens, &self.name, &self.asked);
+        let stored = stored(&*self.tokens, &self.asked);
         Ok(stored.map_err(|why| self.store(&why))?.unwrap_or_default())
     }
 
     fn write(&self, kept: &Kept) -> Result<(), Trouble> {
-        self.tokens.set(&self.name, &written(kept)).map_err(|why| self.store(&why))?;
+        self.tokens.set(&self.asked.kept_as, &written(kept)).map_err(|why| self.store(&why))?;
         *self.account.known() = kept.clone();
         Ok(())
     }
@@ -389,8 +397,13 @@ impl Renewal {
 
     fn parked(&self, kept: &Kept) -> Trouble {
         let name = &self.asked.connection;
-        let state =
-            if kept.access.is_some() || kept.ended { "has to be connected again" } else { "is not connected yet" };
+        let state = if kept.access.is_some() || kept.ended {
+            "has to be connected again"
+        } else if matches!(self.tokens.get(&self.asked.kept_as), Ok(Some(_))) {
+            "was connected by another client or to another system, and has to be connected again"
+        } else {
+            "is not connected yet"
+        };
         let because = format!("the connection `{name}` {state}: run `flowc connect {name}`");
         Trouble::Parked(self.account.park(name, because, self.clock.now()))
     }

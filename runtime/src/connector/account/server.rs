@@ -30,6 +30,10 @@ use crate::{
 pub(in super::super) struct Asked {
     /// The connection, as messages name it.
     pub(in super::super) connection: String,
+    /// Under which name its tokens are kept on disk.
+    pub(in super::super) kept_as: String,
+    /// Where its requests go: `https://api.example.com`.
+    pub(in super::super) origin: String,
     pub(in super::super) source: Source,
 }
 

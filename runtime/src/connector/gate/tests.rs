@@ -230,6 +230,70 @@ fn so_many_at_the_same_time_and_the_next_when_one_has_ended() {
 }
 
 #[test]
+fn of_several_limits_of_what_is_under_way_each_holds() {
+    let limits = [Limit::Concurrent(3), Limit::Moving(rate(100, 1)), Limit::Concurrent(1), Limit::Concurrent(2)];
+    let (gates, policy) = (Gates::default(), Policy::default());
+    let ask = |ticket| {
+        let leaving = Leaving { connection: "crm", ticket, attempt: 1, limits: &limits, cost: 1, policy: &policy };
+        gates.ask("crm", leaving, Instant(0))
+    };
+    let Admission::Now(_first) = ask("a") else { panic!("there is room") };
+    assert!(matches!(ask("b"), Admission::Later(_)));
+}
+
+#[test]
+fn a_place_that_is_given_back_is_the_next_ones_and_holds_up_nobody() {
+    let (gates, limits) = (Gates::default(), [Limit::Moving(rate(2, 10))]);
+    let at = |ticket: &str, cost, now| place(&gates, ticket, &limits, cost, now);
+    assert_eq!([at("a", 2, 100), at("b", 2, 100), at("c", 1, 100), at("d", 2, 100)], [100.0, 110.0, 120.0, 130.0]);
+    gates.withdraw("crm", "c");
+    gates.withdraw("crm", "nobody");
+    gates.withdraw("other", "b");
+    assert_eq!(at("e", 2, 101), 140.0, "it needs more than was given back");
+    assert_eq!([at("f", 1, 101), at("g", 1, 101)], [120.0, 150.0]);
+    assert_eq!([at("b", 2, 110), at("d", 2, 130)], [110.0, 130.0], "the others have what they were promised");
+    gates.withdraw_anywhere("e");
+    assert_eq!(at("h", 2, 141), 160.0, "what is over is nobody's");
+}
+
+#[test]
+fn places_that_nobody_comes_for_are_not_held_for_ever() {
+    let (gates, limits) = (Gates::default(), [Limit::Moving(rate(1, 1))]);
+    for number in 0..5000 {
+        place(&gates, &number.to_string(), &limits, 1, 1000);
+    }
+    place(&gates, "last", &limits, 1, 1000 + 5000 + 601);
+    assert_eq!(gates.lock()["crm"].places.by_ticket.len(), 0);
+    assert_eq!(gates.lock()["crm"].places.by_time.len(), 0);
+}
+
+#[test]
+fn a_probe_that_is_withdrawn_is_followed_by_another_at_once() {
+    let breaker = Breaker { opens_at: rate(1, 60), half_open_after: Millis::seconds(30) };
+    let (gates, policy) = (Gates::default(), Policy { breaker: Some(breaker), ..Policy::default() });
+    assert_eq!(leaves(&gates, "a", &[], 1, &policy, 0), 0.0);
+    gates.ended("crm", Some(&ErrorKind::Timeout), None, Instant(0));
+    assert_eq!(leaves(&gates, "b", &[], 1, &policy, 31), 31.0);
+    gates.withdraw_anywhere("b");
+    assert_eq!(leaves(&gates, "c", &[], 1, &policy, 31), 31.0);
+}
+
+#[test]
+fn as_many_requests_leave_together_as_all_limits_let_through() {
+    let limits = [Limit::Moving(rate(10, 1)), Limit::Bucket { size: 7, refill: rate(1, 1) }, Limit::Concurrent(1)];
+    for (costs, limits, expected) in [
+        (&[1, 1, 1][..], &limits[..], (3, 3)),
+        (&[2; 9], &limits, (3, 6)),
+        (&[9, 1], &limits, (1, 9)),
+        (&[0, 7, 1], &limits, (2, 7)),
+        (&[1; 40], &[], (40, 40)),
+        (&[], &limits, (0, 0)),
+    ] {
+        assert_eq!(together(costs, limits), expected, "{costs:?}");
+    }
+}
+
+#[test]
 fn a_clock_that_is_set_back_holds_nobody_up() {
     let (gates, limits, policy) = (Gates::default(), [Limit::Moving(rate(1, 10))], Policy::default());
     assert_eq!(leaves(&gates, "a", &limits, 1, &policy, 1_000_000), 1_000_000.0);

@@ -14,9 +14,12 @@ use flow_model::{
 use futures::stream;
 use indexmap::IndexMap;
 
-use super::world::{CANARY, Raw, Server, World, fields, get, operation, post, raw, slot, text};
+use super::{
+    faults::bomb,
+    world::{CANARY, Raw, Server, World, fields, get, operation, post, raw, slot, text},
+};
 use crate::{
-    blob::{self, Blobs as _, Memory},
+    blob::{self, Blobs as _, Disk, Memory},
     connector::{Attempt, Performer as _, Reached},
 };
 
@@ -173,4 +176,40 @@ async fn a_file_that_breaks_off_is_not_kept() {
     let attempt = call(&reading(&url), &blobs, vec![]).await;
     assert_eq!((attempt.outcome.unwrap_err().kind, attempt.reached), (ErrorKind::Unavailable, Reached::Perhaps));
     assert_eq!(blobs.list(None, 10).await.unwrap(), []);
+}
+
+/// What is announced, what has no end, and what is packed: none of them is kept, and all are told at once.
+#[tokio::test]
+async fn case_10_a_file_has_a_limit_also_unpacked_and_leaves_nothing_on_disk() {
+    let chunk = format!("4000\r\n{}\r\n", "x".repeat(0x4000));
+    let endless = format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{}", chunk.repeat(10));
+    let announced = "HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\nonly this";
+    for behaviour in [Raw::Hold(endless.into()), Raw::Hold(announced.into()), Raw::Write(bomb())] {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = Arc::new(Disk::new(folder.path()));
+        let mut world = reading(&raw(behaviour).await);
+        world.longest_file = 100_001;
+        let connectors = world.connectors().with_blobs(blobs.clone());
+        let attempt = connectors.perform(world.invocation(vec![])).await;
+        let failure = attempt.outcome.unwrap_err();
+        assert_eq!((failure.kind, attempt.reached), (ErrorKind::Mismatch, Reached::Answered));
+        assert_eq!(failure.message, "the answer of `crm` does not fit: it is longer than 100001 bytes");
+        assert_eq!(blobs.list(None, 10).await.unwrap(), []);
+        assert_eq!(held(folder.path()), 0, "no byte stays on disk");
+    }
+    let mut world = reading(&raw(Raw::Write(bomb())).await);
+    world.longest_file = 100_002;
+    let Value::File(file) = call(&world, &Memory::new(), vec![]).await.outcome.unwrap() else { panic!("no file") };
+    assert_eq!(file.size, 100_002, "up to the limit, all of it is kept");
+}
+
+/// How many bytes the files in a folder have, and in those below it.
+fn held(folder: &std::path::Path) -> u64 {
+    let entries = std::fs::read_dir(folder).unwrap().map(Result::unwrap);
+    entries
+        .map(|entry| match entry.metadata().unwrap() {
+            data if data.is_dir() => held(&entry.path()),
+            data => data.len(),
+        })
+        .sum()
 }

@@ -33,11 +33,11 @@ const NOW: Instant = Instant(1_700_000_000_000);
 const DATE: &str = "Tue, 14 Nov 2023 22:13:20 GMT";
 
 /// After NOW.
-fn seconds(seconds: u64) -> Instant {
+pub(super) fn seconds(seconds: u64) -> Instant {
     NOW.after(Millis::seconds(seconds))
 }
 
-fn rate(count: u32, seconds: u64) -> Rate {
+pub(super) fn rate(count: u32, seconds: u64) -> Rate {
     Rate { count, period: Millis::seconds(seconds) }
 }
 
@@ -50,13 +50,18 @@ fn eager() -> Policy {
 
 /// A flow that calls `sales.op(cost)` under a policy.
 fn flow(world: &World, name: &str, cost: i64, policy: &Policy) -> Arc<Plan> {
+    calling(world, name, Value::Int(cost), policy)
+}
+
+/// A flow that calls `sales.op(arg)` under a policy.
+pub(super) fn calling(world: &World, name: &str, arg: Value, policy: &Policy) -> Arc<Plan> {
     let mut plan = Plan { flow: name.to_owned(), ..world.plan() };
     let step = Step {
         slot: None,
         connection: "sales".into(),
         operation: "op".into(),
         result: None,
-        args: vec![Expr::Literal(Value::Int(cost))],
+        args: vec![Expr::Literal(arg)],
         key: None,
         policy: policy.clone(),
     };
@@ -79,14 +84,14 @@ fn weighted(base: &str, limits: Vec<Limit>) -> World {
 }
 
 /// An engine that calls over HTTP, with a clock of its own.
-struct Scene {
-    engine: Engine,
-    clock: Arc<Hands>,
+pub(super) struct Scene {
+    pub(super) engine: Engine,
+    pub(super) clock: Arc<Hands>,
     _folder: TempDir,
 }
 
 impl Scene {
-    async fn of(world: &World, plans: &[Arc<Plan>]) -> Self {
+    pub(super) async fn of(world: &World, plans: &[Arc<Plan>]) -> Self {
         let (folder, clock) = (tempfile::tempdir().unwrap(), Hands::at(NOW));
         let connectors = world.connectors().with_clock(clock.clone());
         let env = Arc::new(std::collections::BTreeMap::new());
@@ -99,17 +104,17 @@ impl Scene {
         Self { engine, clock, _folder: folder }
     }
 
-    async fn begin(&self, flow: &str) -> RunId {
+    pub(super) async fn begin(&self, flow: &str) -> RunId {
         self.engine.submit(Submission::with_params(flow, Value::record([]))).await.unwrap().run
     }
 
-    async fn completed(&self, run: &RunId) {
+    pub(super) async fn completed(&self, run: &RunId) {
         let summary = self.engine.outcome(run).await.unwrap();
         assert_eq!((summary.state, summary.reason), (RunState::Completed, None));
     }
 
     /// How a run stands that waits until a time, on disk.
-    async fn waits(&self, run: &RunId, until: Instant) -> RunSummary {
+    pub(super) async fn waits(&self, run: &RunId, until: Instant) -> RunSummary {
         self.clock.slept_until(until).await;
         self.engine.run(run).await.unwrap().unwrap().summary
     }
@@ -299,4 +304,23 @@ async fn so_many_calls_of_a_connection_are_under_way_and_those_of_others_go_on()
         scene.completed(run).await;
     }
     assert_eq!((*arrived.borrow(), most.lock().unwrap().1), (5, 2));
+}
+
+#[tokio::test]
+async fn a_run_that_is_cancelled_while_it_waits_gives_its_place_to_the_next() {
+    let server = Server::json("null").await;
+    let world = weighted(&server.url, vec![Limit::Moving(rate(1, 10))]);
+    let scene = Scene::of(&world, &[flow(&world, "a", 1, &Policy::default())]).await;
+    let first = scene.begin("a").await;
+    scene.completed(&first).await;
+    let (second, third) = (scene.begin("a").await, scene.begin("a").await);
+    scene.waits(&second, seconds(10)).await;
+    scene.engine.cancel(&second, "nobody needs it").await.unwrap();
+    assert_eq!(scene.engine.outcome(&second).await.unwrap().state, RunState::Cancelled);
+    let fourth = scene.begin("a").await;
+    scene.clock.set(seconds(10));
+    scene.completed(&fourth).await;
+    scene.clock.set(seconds(20));
+    scene.completed(&third).await;
+    assert_eq!(server.seen().len(), 3);
 }

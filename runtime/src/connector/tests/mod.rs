@@ -2,6 +2,8 @@
 
 mod accounts;
 mod answers;
+mod apart;
+mod bulk;
 mod connecting;
 mod credentials;
 mod faults;

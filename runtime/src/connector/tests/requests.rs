@@ -215,3 +215,108 @@ async fn a_setting_of_the_wrong_form_is_named() {
     let failure = world.call(vec![]).await.outcome.unwrap_err();
     assert!(failure.message.contains("`UNSET`"), "{failure}");
 }
+
+/// A connector at one server whose operation goes to a further one, with what the further one is asked.
+fn further(base: &Server, also: &Server, request: flow_model::schema::Request) -> World {
+    let mut world = World::at(&base.url);
+    world.config.clear();
+    world.http().base = text(&base.url);
+    world.http().also = vec![also.url.clone()];
+    world.http().headers = vec![("Crm-Version".into(), text("7"))];
+    let params = fields([("id", Type::String)]);
+    world.declare(operation(params, Type::Json, Effect::Idempotent, http(request)));
+    world
+}
+
+#[tokio::test]
+async fn a_request_to_a_further_server_of_the_system_carries_the_credential() {
+    let (base, also) = (Server::json("{}").await, Server::json("{}").await);
+    let mut request = post("", Body::Json(record([("id", slot(0))])));
+    (request.path, request.origin) = (template("/2/files/", vec![(slot(0), "/upload")]), Some(also.url.clone()));
+    let mut world = further(&base, &also, request);
+    assert!(world.call(vec![Value::text("a/b")]).await.outcome.is_ok());
+    let seen = also.only();
+    assert_eq!((seen.uri.as_str(), seen.body.as_str()), ("/2/files/a%2Fb/upload", r#"{"id":"a/b"}"#));
+    assert_eq!(seen.header("authorization"), Some(format!("Bearer {CANARY}").as_str()));
+    assert_eq!(seen.header("crm-version"), Some("7"));
+    assert!(base.seen().is_empty());
+
+    // A connection that sets its base has one server: all goes there, and nothing to the vendor's.
+    let mine = Server::json("{}").await;
+    world.config.insert("base_url".into(), text(&format!("{}/mine", mine.url)));
+    assert!(world.call(vec![Value::text("a")]).await.outcome.is_ok());
+    assert_eq!((mine.only().uri.as_str(), also.seen().len()), ("/mine/2/files/a/upload", 1));
+
+    // What the connector does not name is never called.
+    world.config.clear();
+    world.http().also.clear();
+    let attempt = world.call(vec![Value::text("a")]).await;
+    let failure = attempt.outcome.unwrap_err();
+    assert_eq!((failure.kind, attempt.reached), (ErrorKind::Invalid, Reached::Never));
+    assert!(failure.message.ends_with("which the connector does not name in `also`"), "{}", failure.message);
+    assert_eq!(also.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn a_whole_url_and_a_redirect_take_the_credential_no_further_than_is_declared() {
+    let also = Server::json("{}").await;
+    let location = also.url.clone();
+    let base = Server::scripted(move |_| {
+        use axum::response::IntoResponse as _;
+        (axum::http::StatusCode::TEMPORARY_REDIRECT, [("location", location.clone())]).into_response()
+    })
+    .await;
+    let whole = flow_model::schema::Request { whole_url: true, ..get(slot(0)) };
+    let mut world = further(&base, &also, whole);
+    assert!(world.call(vec![Value::text(format!("{}/page/2?cursor=x", also.url))]).await.outcome.is_ok());
+    assert_eq!(also.only().uri, "/page/2?cursor=x");
+    assert_eq!(also.only().header("authorization"), Some(format!("Bearer {CANARY}").as_str()));
+    // Another port of the same host is another server, and is not ours.
+    let other = Server::json("{}").await;
+    assert!(world.call(vec![Value::text(format!("{}/x", other.url))]).await.outcome.is_ok());
+    assert_eq!((other.only().header("authorization"), other.only().header("crm-version")), (None, None));
+    // With a base of the connection's own, the vendor's servers get no credential.
+    world.config.insert("base_url".into(), text(&other.url));
+    assert!(world.call(vec![Value::text(format!("{}/x", also.url))]).await.outcome.is_ok());
+    assert_eq!(also.seen()[1].header("authorization"), None);
+    // A redirect takes none along, though the server is one of ours.
+    world.config.clear();
+    assert!(world.call(vec![Value::text(format!("{}/moved", base.url))]).await.outcome.is_ok());
+    assert!(base.only().header("authorization").is_some());
+    assert_eq!(also.seen()[2].header("authorization"), None);
+}
+
+#[tokio::test]
+async fn a_credential_in_the_body_is_a_field_of_json_or_of_a_form() {
+    let token = || member(Ambient::Config, "token");
+    let bodies = [
+        (Body::Json(record([("id", slot(0))])), r#"{"id":"7","api_key":"canary/7f+3a \"x\""}"#),
+        (Body::Form(record([("id", slot(0))])), "id=7&api_key=canary%2F7f%2B3a+%22x%22"),
+        (Body::None, r#"{"api_key":"canary/7f+3a \"x\""}"#),
+    ];
+    for (body, expected) in bodies {
+        let server = Server::json(r#"{"echo":"canary/7f+3a \"x\""}"#).await;
+        let mut world = World::at(&server.url);
+        world.http().auth = Auth::Field("api_key".into(), token());
+        let params = fields([("id", Type::String)]);
+        world.declare(operation(params, Type::Json, Effect::Create, http(post("/charges", body))));
+        let outcome = world.call(vec![Value::text("7")]).await.outcome.unwrap();
+        assert_eq!(server.only().body, expected);
+        assert_eq!(server.only().header("authorization"), None);
+        assert!(!outcome.to_string().contains("canary"), "it is taken out of what comes back: {outcome}");
+    }
+    // Where there is no such place, nothing leaves; of several forms, it is taken when its setting is there.
+    let server = Server::json("{}").await;
+    let mut world = World::at(&server.url);
+    world.http().auth = Auth::First(vec![
+        Auth::Field("other".into(), Expr::Literal(Value::Null)),
+        Auth::Field("api_key".into(), token()),
+        Auth::None,
+    ]);
+    world.declare(operation(IndexMap::new(), Type::Null, Effect::Create, http(post("/", Body::Raw(text("x"), None)))));
+    let attempt = world.call(vec![]).await;
+    assert_eq!((attempt.outcome.unwrap_err().kind, attempt.reached), (ErrorKind::Invalid, Reached::Never));
+    world.declare(operation(IndexMap::new(), Type::Null, Effect::Create, http(post("/", Body::None))));
+    assert!(world.call(vec![]).await.outcome.is_ok());
+    assert_eq!(server.only().body, r#"{"api_key":"canary/7f+3a \"x\""}"#);
+}

@@ -43,6 +43,7 @@ pub(super) struct World {
     pub(super) config: IndexMap<String, Expr>,
     pub(super) native: NativeTable,
     pub(super) longest: u64,
+    pub(super) longest_file: u64,
     pub(super) timeout: Millis,
     pub(super) guard: Guard,
 }
@@ -91,6 +92,7 @@ pub(super) fn get(path: Expr) -> Request {
     Request {
         method: "GET".into(),
         path,
+        origin: None,
         whole_url: false,
         given_path: false,
         query: Vec::new(),
@@ -150,6 +152,7 @@ impl World {
             reset: None,
             sandbox: None,
             hosts: Vec::new(),
+            also: Vec::new(),
             version: None,
             docs: None,
             probe: None,
@@ -175,7 +178,8 @@ impl World {
         };
         let config = [("base_url".to_owned(), text(base))].into();
         let (native, guard) = (NativeTable::new(), Guard::new(Networks::localhost()));
-        Self { connector, config, native, longest: 100_000, timeout: Millis::seconds(20), guard }
+        let (longest, longest_file) = (100_000, 10_000_000);
+        Self { connector, config, native, longest, longest_file, timeout: Millis::seconds(20), guard }
     }
 
     pub(super) fn http(&mut self) -> &mut Http {
@@ -220,6 +224,7 @@ impl World {
         let env: BTreeMap<String, String> = [("HOST".to_owned(), "evil.example/".to_owned())].into();
         Connectors::new(Library::new(&[]), Arc::new(env), Arc::new(secrets), self.native.clone())
             .with_longest_answer(self.longest)
+            .with_longest_file(self.longest_file)
             .with_guard(self.guard.clone())
     }
 
