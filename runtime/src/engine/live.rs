@@ -134,7 +134,10 @@ impl Live {
         let entries = entries.iter().map(|entry| (entry.at, &entry.said));
         let Taken { machine, said, begins } = guarded(|| machine::again(run.as_str(), plan, library, entries, again))??;
         let listening = machine.awaited().into_iter().filter_map(|(place, what)| match what {
-            Awaited::Event(event) => Some(Bus::Listen { place, event }),
+            Awaited::Event(event) => {
+                let wanted = machine.wanted(&place);
+                Some(Bus::Listen { place, event, wanted })
+            }
             _ => None,
         });
         let bus = listening.collect();
@@ -196,7 +199,7 @@ impl Live {
                             self.listening.insert(place.clone());
                         }
                         if let Said::Record(record) = self.write(&mut turn, Said::Record(record)) {
-                            turn.note(record, &self.run, self.at);
+                            turn.note(record, self);
                         }
                     }
                     Action::Perform(call) => {
@@ -333,7 +336,7 @@ impl Turn {
         }
     }
 
-    fn note(&mut self, record: Record, run: &RunId, at: Instant) {
+    fn note(&mut self, record: Record, live: &Live) {
         match &record {
             Record::Scheduled { place, connection, operation, .. } => {
                 let (place, connection, operation) = (place.clone(), connection.clone(), operation.clone());
@@ -347,14 +350,15 @@ impl Turn {
             }
             Record::Responded(response) => self.batch.answer = Some(Response::clone(response)),
             Record::DeadLettered { place, queue, value } => self.batch.dead_letters.push(DeadLetter {
-                run: run.clone(),
+                run: live.run.clone(),
                 place: place.clone(),
                 queue: queue.clone(),
                 value: value.clone(),
-                at,
+                at: live.at,
             }),
             Record::Listens { place, event, .. } => {
-                self.batch.bus.push(Bus::Listen { place: place.clone(), event: event.clone() });
+                let (wanted, place) = (live.machine.wanted(place), place.clone());
+                self.batch.bus.push(Bus::Listen { place, event: event.clone(), wanted });
             }
             Record::Emitted { place, event, value } => {
                 let (place, event, value) = (place.clone(), event.clone(), value.clone());

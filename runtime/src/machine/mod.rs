@@ -44,6 +44,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::replay::Replay;
 pub use self::{
     again::{Taken, Unfit, again},
+    bus::Wanted,
     event::{Action, Again, Call, Child, Decision, Event, Outcome, Progress, Record, Repeat, Response, Start, Verdict},
     pending::{Awaited, Status},
     place::Place,
