@@ -9,7 +9,7 @@ mod answer;
 pub(crate) mod config;
 mod credential;
 mod form;
-mod gate;
+pub(crate) mod gate;
 mod hook;
 mod http;
 mod kept;
@@ -140,6 +140,15 @@ pub enum Admission {
 #[derive(Debug, Default)]
 pub struct Pass {
     _room: Option<OwnedSemaphorePermit>,
+    kind: Kind,
+}
+
+/// What an attempt is let through for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Kind {
+    #[default]
+    Usual,
+    Probe,
 }
 
 impl Pass {
@@ -150,7 +159,18 @@ impl Pass {
 
     /// One that takes up room.
     pub fn of(room: OwnedSemaphorePermit) -> Self {
-        Self { _room: Some(room) }
+        Self { _room: Some(room), kind: Kind::Usual }
+    }
+
+    /// The same for the one attempt that an open breaker lets through, to see whether the system works again.
+    #[must_use]
+    pub fn for_a_probe(self) -> Self {
+        Self { kind: Kind::Probe, ..self }
+    }
+
+    /// Says whether the attempt is let through to see whether the system works again.
+    pub fn is_for_a_probe(&self) -> bool {
+        self.kind == Kind::Probe
     }
 }
 
@@ -161,6 +181,11 @@ pub trait Performer: Send + Sync {
     /// leaving when it does. The same attempt may ask again.
     fn admit(&self, _asking: &Asking<'_>) -> Admission {
         Admission::Now(Pass::free())
+    }
+
+    /// Says why an attempt that was parked would be parked again, without letting anything leave for it.
+    async fn parks(&self, _invocation: &Invocation) -> Option<Parked> {
+        None
     }
 
     /// Carries out one attempt that was admitted. Dropping the future abandons it.

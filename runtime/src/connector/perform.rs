@@ -18,8 +18,8 @@ use http::HeaderValue;
 use indexmap::IndexMap;
 
 use super::{
-    Admission, Asking, Attempt, Invocation, NativeCall, NativeFailure, NativeTable, NoTokens, Pass, Performer, Reached,
-    Tokens,
+    Admission, Asking, Attempt, Invocation, NativeCall, NativeFailure, NativeTable, NoTokens, Parked, Pass, Performer,
+    Reached, Tokens,
     account::{Accounts, Token},
     answer::{Reader, shorten},
     config,
@@ -117,6 +117,11 @@ impl Performer for Connectors {
             policy: asking.policy,
         };
         self.gates.ask(&account(found.connector, &invocation.connection), leaving, self.clock.now())
+    }
+
+    async fn parks(&self, invocation: &Invocation) -> Option<Parked> {
+        let found = self.find(invocation).ok()?;
+        self.parked(invocation, found).await
     }
 
     async fn perform(&self, invocation: Invocation) -> Attempt {

@@ -52,7 +52,8 @@ pub(super) struct Open {
 /// What follows from some events: to be written, then to be carried out.
 pub(super) struct Turn {
     pub(super) batch: Batch,
-    /// Calls to be made; those that are not safe to repeat have their permit, and are recorded as begun.
+    /// Calls to be made, with the permit of those that have it; those that are not safe to repeat are recorded as begun
+    /// then.
     pub(super) calls: Vec<(Call, Option<Leave>)>,
     pub(super) aborts: Vec<Place>,
     pub(super) wakes: Vec<(Place, Instant)>,
@@ -203,15 +204,12 @@ impl Live {
                         }
                     }
                     Action::Perform(call) => {
-                        let permit = match call.repeat {
-                            Repeat::Safe => None,
-                            Repeat::Unsafe => leave(&call),
-                        };
-                        if permit.is_some() {
+                        let leave = leave(&call);
+                        if call.repeat == Repeat::Unsafe && leave.is_some() {
                             let (place, attempt) = (call.place.clone(), call.attempt);
                             events.push_front(Event::Began { place, attempt });
                         }
-                        turn.calls.push((*call, permit));
+                        turn.calls.push((*call, leave));
                     }
                     Action::Abort(place) => {
                         turn.calls.retain(|(call, _)| call.place != place);

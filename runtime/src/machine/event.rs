@@ -45,6 +45,10 @@ pub enum Event {
         retry_after: Option<Millis>,
         /// A random number, drawn by the host: the jitter of the wait that follows a failure.
         draw: u32,
+        /// Whether it was let through to see whether the system works again: a failure then is none of the attempts that
+        /// the policy counts.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        probe: bool,
     },
     /// An attempt may not leave yet.
     Held {

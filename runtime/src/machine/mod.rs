@@ -198,13 +198,9 @@ impl Machine {
             match event {
                 Event::Started(start) => self.start(start),
                 Event::Began { place, attempt } => self.began(place, *attempt),
-                Event::Attempted { place, attempt, outcome, reached, retry_after, draw } => {
-                    self.attempted(
-                        place,
-                        *attempt,
-                        outcome,
-                        step::Hints { reached: *reached, retry_after: *retry_after, draw: *draw },
-                    );
+                Event::Attempted { place, attempt, outcome, reached, retry_after, draw, probe } => {
+                    let (reached, retry_after, draw, probe) = (*reached, *retry_after, *draw, *probe);
+                    self.attempted(place, *attempt, outcome, step::Hints { reached, retry_after, draw, probe });
                 }
                 Event::Held { place, attempt, until, because } => self.hold(place, *attempt, *until, because),
                 Event::Lost { place, attempt } => self.lost(place, *attempt),

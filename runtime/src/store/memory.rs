@@ -456,7 +456,7 @@ impl Store for Memory {
         let letters = tables.letters.values().filter(|(letter, _)| letter.run == *run);
         Ok(Some(RunDetail {
             summary: kept.summary.clone(),
-            history: History::of(&entries),
+            history: History::of(&entries).waking_at(kept.summary.wake_at),
             dead_letters: letters.map(|(letter, _)| letter.clone()).collect(),
         }))
     }

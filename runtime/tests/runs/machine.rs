@@ -13,7 +13,7 @@ use flow_model::{
 use flow_runtime::{
     connector::Reached,
     eval::Library,
-    machine::{self, Decision, Event, Outcome, Record, Repeat, Response, Said, Status},
+    machine::{self, Decision, Event, Outcome, Record, Repeat, Response, Said, Start, Status},
 };
 
 use crate::support::{
@@ -451,7 +451,8 @@ fn cancel_has_one_winner() {
     play.apply(Event::Cancelled { reason: "again".into() });
     let (place, attempt) = (late.place, late.attempt);
     let outcome = Ok(Value::Int(1));
-    play.apply(Event::Attempted { place, attempt, outcome, reached: Reached::Answered, retry_after: None, draw: 0 });
+    let (reached, retry_after, draw, probe) = (Reached::Answered, None, 0, false);
+    play.apply(Event::Attempted { place, attempt, outcome, reached, retry_after, draw, probe });
     assert_eq!(play.said.len(), said + 2, "late events lead to nothing");
     assert_eq!(play.outcome(), Some(&Outcome::Cancelled { reason: "no longer needed".into() }));
 }
@@ -614,4 +615,66 @@ fn a_held_attempt_waits_without_being_counted_and_asks_again() {
     assert_eq!(play.asked.last().map(|call| call.attempt), Some(1));
     play.ok("a", 3);
     assert_eq!(play.value(), Value::Int(3));
+}
+
+#[test]
+fn an_attempt_that_is_held_on_leaves_nothing_in_the_history() {
+    let plan = Arc::new(plan(&[], vec![step("a", "send", 1), end(get(1))]));
+    let mut play = Play::of(Arc::clone(&plan));
+    play.apply(Event::Started(Start::default()));
+    let place = play.asked[0].place.clone();
+    assert!(!play.machine.hold_on(&place, 1, play.now, "it is not held"));
+    let until = play.now.after(Millis::seconds(30));
+    assert!(play.tell(Event::Held { place: place.clone(), attempt: 1, until, because: "its breaker is open".into() }));
+    let said = play.said.len();
+    for hour in 1..30 {
+        let later = until.after(Millis::seconds(3600 * hour));
+        assert!(play.machine.hold_on(&place, 1, later, "its breaker is still open"));
+        assert_eq!(play.machine.status(), Status::Waiting(later));
+    }
+    assert!(!play.machine.hold_on(&place, 2, until, "another attempt"));
+    assert_eq!(play.machine.held_at(&place).map(|call| call.attempt), Some(1));
+    assert!(!play.tell(Event::Fired { place: place.clone() }), "it is not yet its turn");
+    assert_eq!(play.said.len(), said);
+    play.fire();
+    assert_eq!(play.machine.held_at(&place), None);
+    play.ok("a", 3);
+    assert_eq!(play.value(), Value::Int(3));
+    let said = play.said.iter().map(|(at, said)| (*at, said));
+    let again = machine::replay(play::RUN, plan, Library::default(), said).unwrap();
+    assert_eq!(again.outcome(), play.outcome());
+}
+
+#[test]
+fn attempts_that_were_to_see_whether_the_system_works_again_are_not_counted() {
+    for operation in ["keyed", "looks"] {
+        let mut play = match operation {
+            "keyed" => {
+                let once = retry(1, &[ErrorKind::Unavailable], 1000);
+                Play::start(plan(&[], vec![step("a", "keyed", 1).retrying(once), end(get(1))]), Value::Null)
+            }
+            _ => {
+                let mut play = found_again();
+                play.answer_with("a", Err(failure(ErrorKind::Timeout)), Reached::Perhaps, None, 0);
+                play.fire();
+                play
+            }
+        };
+        let mut fail = |probe: bool| {
+            let call = play.asked.last().unwrap().clone();
+            let (place, attempt, reached) = (call.place, call.attempt, Reached::Never);
+            let (outcome, retry_after, draw) = (Err(failure(ErrorKind::Unavailable)), None, 0);
+            play.apply(Event::Attempted { place, attempt, outcome, reached, retry_after, draw, probe });
+            let goes_on = matches!(play.machine.status(), Status::Waiting(_));
+            if goes_on {
+                play.fire();
+            }
+            goes_on
+        };
+        for _ in 0..50 {
+            assert!(fail(true), "{operation}");
+        }
+        let counted = (0..20).take_while(|_| fail(false)).count();
+        assert_eq!(counted, if operation == "keyed" { 1 } else { 4 }, "{operation}");
+    }
 }

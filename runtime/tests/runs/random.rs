@@ -118,7 +118,7 @@ fn conclude(play: &mut Play, call: Call, rng: &mut Rng) {
     let reached = *rng.pick(&[Reached::Never, Reached::Perhaps, Reached::Answered]);
     let retry_after = rng.one_in(3).then(|| Millis(rng.below(5000)));
     let draw = rng.next() as u32;
-    play.apply(Event::Attempted { place, attempt, outcome, reached, retry_after, draw });
+    play.apply(Event::Attempted { place, attempt, outcome, reached, retry_after, draw, probe: false });
 }
 
 /// The same journal, written and read back.

@@ -120,7 +120,7 @@ impl Play {
         if repeat == Repeat::Unsafe {
             self.apply(Event::Began { place: place.clone(), attempt });
         }
-        self.apply(Event::Attempted { place, attempt, outcome, reached, retry_after, draw });
+        self.apply(Event::Attempted { place, attempt, outcome, reached, retry_after, draw, probe: false });
     }
 
     pub(crate) fn ok(&mut self, path: &str, value: i64) {
