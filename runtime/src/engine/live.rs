@@ -75,6 +75,8 @@ pub(super) enum Broken {
     Diverged(#[from] machine::Diverged),
     #[error("its plan can't be used: {0}")]
     Plan(String),
+    #[error("it began with version {0} of the interpreter, and this program knows up to {known}: use a newer program", known = machine::VERSION)]
+    Newer(u32),
     #[error("the interpreter broke down: {0}")]
     Panicked(String),
     #[error("what it takes over can't be read: {0}")]
@@ -105,12 +107,15 @@ impl Live {
         let mut most = MANY_STEPS;
         for row in rows {
             let entry = self.chain.read(&row)?;
+            if let Said::Event(Event::Started(start)) = &entry.said {
+                if start.version > machine::VERSION {
+                    return Err(Broken::Newer(start.version));
+                }
+                self.trace = Trace::of(&self.run, start.trace);
+            }
             guarded(|| replay.push(entry.at, &entry.said))??;
             self.at = entry.at;
             self.growth.add(&row);
-            if let Said::Event(Event::Started(start)) = &entry.said {
-                self.trace = Trace::of(&self.run, start.trace);
-            }
             self.steps.extend(opened(&entry));
             if self.steps.len() > most {
                 self.steps.retain(|place, _| replay.machine().waits_at(place));
@@ -184,9 +189,11 @@ impl Live {
             ends: BTreeMap::new(),
         };
         let mut events = VecDeque::from(events);
-        while let Some(event) = events.pop_front() {
+        while let Some(mut event) = events.pop_front() {
             turn.tell(&event);
-            if let Event::Started(start) = &event {
+            if let Event::Started(start) = &mut event {
+                // It may have been accepted by another program.
+                start.version = machine::VERSION;
                 turn.batch.begun_at = Some(self.at);
                 self.trace = Trace::of(&self.run, start.trace);
             }

@@ -146,6 +146,9 @@ pub enum Verdict {
 /// How a run began.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Start {
+    /// The version of the interpreter that the run began with; it goes on by the rules of that one.
+    #[serde(default = "first")]
+    pub version: u32,
     /// Which of the plan's triggers; none when it was started with parameters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trigger: Option<usize>,
@@ -166,10 +169,16 @@ pub struct Start {
 }
 
 impl Default for Start {
-    /// Without a trigger and a payload.
+    /// Of this version, without a trigger and a payload.
     fn default() -> Self {
-        Self { trigger: None, payload: Value::Null, env: BTreeMap::new(), seed: None, trace: None, again: None }
+        let (version, payload, env) = (super::VERSION, Value::Null, BTreeMap::new());
+        Self { version, trigger: None, payload, env, seed: None, trace: None, again: None }
     }
+}
+
+/// The version of those that did not write it down.
+fn first() -> u32 {
+    1
 }
 
 /// That a run does again what another run did.

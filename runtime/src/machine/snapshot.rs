@@ -24,6 +24,7 @@ impl Machine {
             plan: _,
             library: _,
             actions: _,
+            version,
             keys,
             called,
             env,
@@ -49,7 +50,7 @@ impl Machine {
             return None;
         }
         let pending: Vec<_> = pending.iter().collect();
-        let given = (keys, called, env, seed, drawn, here, now, deadline);
+        let given = (version, keys, called, env, seed, drawn, here, now, deadline);
         let open = (scopes, threads, forks, pending, sagas, root);
         serde_json::to_string(&(given, open, ending, next_id, answered, taken)).ok()
     }
@@ -65,11 +66,12 @@ impl Machine {
         snapshot: &str,
     ) -> Result<Self, serde_json::Error> {
         let (given, open, ending, next_id, answered, taken) = serde_json::from_str(snapshot)?;
-        let (keys, called, env, seed, drawn, here, now, deadline) = given;
+        let (version, keys, called, env, seed, drawn, here, now, deadline) = given;
         let (scopes, threads, forks, pending, sagas, root) = open;
         let pending: Vec<(Place, Pending)> = pending;
         Ok(Self {
             run: run.into(),
+            version,
             keys,
             called,
             plan,

@@ -483,9 +483,11 @@ impl Machine {
             NodeKind::Step(step) => step.policy.retry.clone(),
             _ => None,
         };
+        let is_known_undone = self.version > 1 && hints.reached == Reached::Never;
         let retry = policy.unwrap_or_else(|| match call.repeat {
-            Repeat::Safe => Retry::standard(),
-            Repeat::Unsafe => Retry::none(),
+            Repeat::Unsafe if !is_known_undone => Retry::none(),
+            // What never left has done nothing, whatever it would have done.
+            Repeat::Safe | Repeat::Unsafe => Retry::standard(),
         });
         let looks =
             self.step_of(call.node).and_then(|step| self.operation(step)).is_some_and(|of| of.lookup().is_some());

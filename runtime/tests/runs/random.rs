@@ -48,8 +48,7 @@ fn seen(machine: &Machine) -> Seen {
 fn run_wildly(plan: &Arc<Plan>, rng: &mut Rng) -> (Play, Vec<(usize, Seen)>) {
     let mut play = Play::of(Arc::clone(plan));
     let mut after = Vec::new();
-    let start =
-        Start { trigger: None, payload: Value::Null, env: BTreeMap::new(), seed: None, trace: None, again: None };
+    let start = Start::default();
     play.apply(Event::Started(start));
     after.push((play.said.len(), seen(&play.machine)));
     for _ in 0..400 {

@@ -53,14 +53,7 @@ impl Play {
     /// A new run of a plan, begun with parameters.
     pub(crate) fn start(plan: Plan, params: Value) -> Self {
         let mut play = Self::new(plan);
-        play.apply(Event::Started(Start {
-            trigger: None,
-            payload: params,
-            env: BTreeMap::new(),
-            seed: None,
-            trace: None,
-            again: None,
-        }));
+        play.apply(Event::Started(Start { payload: params, ..Start::default() }));
         play
     }
 
