@@ -389,7 +389,8 @@ impl Policy {
 pub struct Breaker {
     /// So many calls that end with `Unavailable` or `Timeout` in that time open it.
     pub opens_at: Rate,
-    /// How long it stays open; then one call is let through, which decides whether it closes.
+    /// How long it stays open; then one call is let through, which decides whether it closes. When that fails, it stays open
+    /// twice as long as before, up to 15 minutes.
     pub half_open_after: Millis,
 }
 

@@ -19,7 +19,7 @@ use serde_json::Value as Json;
 use url::Url;
 
 use super::{
-    Attempt, Connectors, Invocation, Performer as _, Reached,
+    Attempt, Connectors, Invocation, Parked, Performer as _, Reached,
     account::{
         Asked, Claim, Connecting, Granted, Login, Means, Server, Source, Standing, Token, Trouble, code, device,
     },
@@ -74,6 +74,21 @@ impl Connectors {
                 return ended;
             }
             refused = Some(token.text);
+        }
+    }
+
+    /// What a person has to do before a call has a credential.
+    pub(super) async fn parked(&self, invocation: &Invocation, found: Found<'_>) -> Option<Parked> {
+        let auth = found.connector.http.as_ref().map(|http| &http.auth);
+        if !matches!(auth, Some(Auth::OAuth(_) | Auth::Session(_))) {
+            return None;
+        }
+        let (account, vault) = (account(found.connector, &invocation.connection), Vault::new(&*self.secrets));
+        let config = self.config(&invocation.plan, &invocation.connection, found.connection, found.connector).ok()?;
+        match self.token(invocation, found, &account, &config, &vault, None).await {
+            Err(Trouble::Parked(parked)) => Some(parked),
+            // What else is wrong is said where the call is made.
+            Ok(_) | Err(Trouble::Failed(_)) => None,
         }
     }
 

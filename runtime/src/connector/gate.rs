@@ -29,23 +29,26 @@ const PROBE: Millis = Millis::seconds(120);
 /// How long after its time a place is held for the call that has it.
 const HELD: Millis = Millis::seconds(600);
 
+/// How long a breaker stays open at most that has opened again and again, unless its policy says more: a quarter of an hour.
+const MOST_OPEN: Millis = Millis::seconds(900);
+
 /// The accounts, by connector and connection.
 #[derive(Default)]
-pub(super) struct Gates(Mutex<HashMap<String, Account>>);
+pub(crate) struct Gates(Mutex<HashMap<String, Account>>);
 
 /// What asks to leave.
 #[derive(Clone, Copy)]
-pub(super) struct Leaving<'a> {
+pub(crate) struct Leaving<'a> {
     /// The connection's name, for reasons.
-    pub(super) connection: &'a str,
+    pub(crate) connection: &'a str,
     /// What tells this attempt from all others.
-    pub(super) ticket: &'a str,
+    pub(crate) ticket: &'a str,
     /// Counts from 1.
-    pub(super) attempt: u32,
-    pub(super) limits: &'a [Limit],
+    pub(crate) attempt: u32,
+    pub(crate) limits: &'a [Limit],
     /// How much of the limits it uses up.
-    pub(super) cost: u32,
-    pub(super) policy: &'a Policy,
+    pub(crate) cost: u32,
+    pub(crate) policy: &'a Policy,
 }
 
 #[derive(Default)]
@@ -83,13 +86,13 @@ struct Place {
 
 impl Gates {
     /// Says whether a call may leave now, or when.
-    pub(super) fn ask(&self, account: &str, leaving: Leaving<'_>, now: Instant) -> Admission {
+    pub(crate) fn ask(&self, account: &str, leaving: Leaving<'_>, now: Instant) -> Admission {
         let mut all = self.lock();
         all.entry(account.to_owned()).or_default().ask(leaving, now)
     }
 
     /// Takes note of how a call ended.
-    pub(super) fn ended(&self, account: &str, failure: Option<&ErrorKind>, pause: Option<Millis>, now: Instant) {
+    pub(crate) fn ended(&self, account: &str, failure: Option<&ErrorKind>, pause: Option<Millis>, now: Instant) {
         let mut all = self.lock();
         let account = all.entry(account.to_owned()).or_default();
         if let Some(pause) = pause {
@@ -159,9 +162,16 @@ impl Account {
             _ => None,
         });
         // Each of several holds, so the lowest does.
-        match at_once.min() {
+        let admission = match at_once.min() {
             None => Admission::Now(Pass::free()),
             Some(most) => self.room(most),
+        };
+        match admission {
+            Admission::Now(pass) if self.circuit.is_probed_by(leaving) => Admission::Now(pass.for_a_probe()),
+            Admission::Later(pass) if self.circuit.is_probed_by(leaving) => {
+                Admission::Later(Box::pin(async { pass.await.for_a_probe() }))
+            }
+            admission => admission,
         }
     }
 
@@ -254,22 +264,22 @@ impl Account {
         let breaker = leaving.policy.breaker?;
         match &mut self.circuit {
             Circuit::Closed { .. } => None,
-            Circuit::Open { until, parked } if *until > now => {
+            Circuit::Open { until, parked, length } if *until > now => {
                 *parked += 1;
-                Some(if *parked == 1 { *until } else { spread(*until, breaker.half_open_after, leaving.ticket) })
+                Some(if *parked == 1 { *until } else { spread(*until, *length, leaving.ticket) })
             }
-            Circuit::Open { .. } => {
-                self.circuit = Circuit::HalfOpen { probe: leaving.ticket.to_owned(), since: now };
+            Circuit::Open { length, .. } => {
+                self.circuit = Circuit::HalfOpen { probe: leaving.ticket.to_owned(), since: now, length: *length };
                 None
             }
             Circuit::HalfOpen { probe, .. } if probe == leaving.ticket => None,
-            Circuit::HalfOpen { probe, since } if now.since(*since) > PROBE => {
+            Circuit::HalfOpen { probe, since, .. } if now.since(*since) > PROBE => {
                 *probe = leaving.ticket.to_owned();
                 *since = now;
                 None
             }
-            Circuit::HalfOpen { .. } => {
-                Some(spread(now.after(breaker.half_open_after), breaker.half_open_after, leaving.ticket))
+            Circuit::HalfOpen { length, .. } => {
+                Some(spread(now.after(breaker.half_open_after), *length, leaving.ticket))
             }
         }
     }
@@ -282,15 +292,19 @@ impl Account {
                 while failures.front().is_some_and(|first| now.since(*first) > breaker.opens_at.period) {
                     failures.pop_front();
                 }
-                failures.len() >= breaker.opens_at.count as usize
+                (failures.len() >= breaker.opens_at.count as usize).then_some(breaker.half_open_after)
             }
-            Circuit::HalfOpen { .. } => true,
+            // The longer the system is away, the more seldom it is asked.
+            Circuit::HalfOpen { length, .. } => {
+                Some(Millis(length.0.saturating_mul(2)).min(MOST_OPEN).max(breaker.half_open_after))
+            }
             // A call that left before.
-            Circuit::Open { .. } => false,
+            Circuit::Open { .. } => None,
         };
-        if opens {
-            tracing::warn!(until = %now.after(breaker.half_open_after), "a breaker opens");
-            self.circuit = Circuit::Open { until: now.after(breaker.half_open_after), parked: 0 };
+        if let Some(length) = opens {
+            let until = now.after(length);
+            tracing::warn!(%until, "a breaker opens");
+            self.circuit = Circuit::Open { until, parked: 0, length };
             self.forget_places(now);
         }
     }
@@ -379,9 +393,28 @@ fn spread(from: Instant, over: Millis, ticket: &str) -> Instant {
 
 /// Whether calls of an account leave at all.
 enum Circuit {
-    Closed { failures: VecDeque<Instant> },
-    Open { until: Instant, parked: u64 },
-    HalfOpen { probe: String, since: Instant },
+    Closed {
+        failures: VecDeque<Instant>,
+    },
+    /// `length` is how long it was opened for.
+    Open {
+        until: Instant,
+        parked: u64,
+        length: Millis,
+    },
+    /// `length` is how long it was open before.
+    HalfOpen {
+        probe: String,
+        since: Instant,
+        length: Millis,
+    },
+}
+
+impl Circuit {
+    /// Says whether a call is the one that was let through.
+    fn is_probed_by(&self, leaving: Leaving<'_>) -> bool {
+        leaving.policy.breaker.is_some() && matches!(self, Self::HalfOpen { probe, .. } if probe == leaving.ticket)
+    }
 }
 
 impl Default for Circuit {

@@ -10,7 +10,7 @@ mod bulk;
 pub(crate) mod config;
 mod credential;
 mod form;
-mod gate;
+pub(crate) mod gate;
 mod hook;
 mod http;
 mod identity;
@@ -142,6 +142,15 @@ pub enum Admission {
 #[derive(Debug, Default)]
 pub struct Pass {
     _room: Option<OwnedSemaphorePermit>,
+    kind: Kind,
+}
+
+/// What an attempt is let through for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Kind {
+    #[default]
+    Usual,
+    Probe,
 }
 
 impl Pass {
@@ -152,7 +161,18 @@ impl Pass {
 
     /// One that takes up room.
     pub fn of(room: OwnedSemaphorePermit) -> Self {
-        Self { _room: Some(room) }
+        Self { _room: Some(room), kind: Kind::Usual }
+    }
+
+    /// The same for the one attempt that an open breaker lets through, to see whether the system works again.
+    #[must_use]
+    pub fn for_a_probe(self) -> Self {
+        Self { kind: Kind::Probe, ..self }
+    }
+
+    /// Says whether the attempt is let through to see whether the system works again.
+    pub fn is_for_a_probe(&self) -> bool {
+        self.kind == Kind::Probe
     }
 }
 
@@ -167,6 +187,11 @@ pub trait Performer: Send + Sync {
 
     /// Takes note that an attempt which has asked to leave will not: what it has been promised is another's.
     fn withdraw(&self, _ticket: &str) {}
+
+    /// Says why an attempt that was parked would be parked again, without letting anything leave for it.
+    async fn parks(&self, _invocation: &Invocation) -> Option<Parked> {
+        None
+    }
 
     /// Carries out one attempt that was admitted. Dropping the future abandons it.
     async fn perform(&self, invocation: Invocation) -> Attempt;

@@ -18,8 +18,8 @@ use http::HeaderValue;
 use indexmap::IndexMap;
 
 use super::{
-    Admission, Asking, Attempt, Invocation, NativeCall, NativeFailure, NativeTable, NoTokens, Pass, Performer, Reached,
-    Tokens,
+    Admission, Asking, Attempt, Invocation, NativeCall, NativeFailure, NativeTable, NoTokens, Parked, Pass, Performer,
+    Reached, Tokens,
     account::{Accounts, Token},
     answer::{Reader, shorten},
     config,
@@ -137,6 +137,11 @@ impl Performer for Connectors {
 
     fn withdraw(&self, ticket: &str) {
         self.gates.withdraw_anywhere(ticket);
+    }
+
+    async fn parks(&self, invocation: &Invocation) -> Option<Parked> {
+        let found = self.find(invocation).ok()?;
+        self.parked(invocation, found).await
     }
 
     async fn perform(&self, invocation: Invocation) -> Attempt {

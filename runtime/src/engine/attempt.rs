@@ -10,11 +10,11 @@ use flow_model::{
     units::{Instant, Millis},
 };
 use futures::FutureExt as _;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     Happening, Inner, RunId,
     drive::{Message, Stage},
+    room::Permit,
 };
 use crate::{
     blob,
@@ -30,10 +30,30 @@ const BEYOND: Millis = Millis::seconds(5);
 /// How long a call that must wait holds its task; one that waits longer is written down and holds none.
 const SHORT: Millis = Millis(1000);
 
+/// After what time a call asks again that has found too many others before it, at the least; at most after twice that.
+const LATER: Millis = Millis::seconds(30);
+
 /// What a call that leaves holds until it has ended.
 pub(super) struct Leave {
-    _permit: OwnedSemaphorePermit,
-    _pass: Pass,
+    _permit: Permit,
+    pass: Pass,
+}
+
+/// How a call sets out.
+pub(super) enum Going {
+    /// It asks whether it may leave.
+    Asks,
+    /// It is held, and asks again. Only when its turn has come is that written down, and it leaves.
+    AsksAgain,
+    /// It may leave.
+    Leaves(Leave),
+}
+
+/// Whether a call is held for the first time since it was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hold {
+    New,
+    Further,
 }
 
 /// An attempt under way, of which the observer hears when it is over, however it ends.
@@ -78,27 +98,26 @@ pub(super) fn ticket(run: &RunId, place: &Place) -> String {
 impl Inner {
     /// Makes an attempt and reports its outcome. Without a permit, a call waits for one first; if it is not safe to repeat,
     /// it then asks to be recorded as begun, and does not leave yet.
-    pub(super) async fn fly(
-        self: Arc<Self>,
-        run: RunId,
-        plan: Arc<Plan>,
-        trace: Trace,
-        call: Call,
-        leave: Option<Leave>,
-    ) {
-        let leave = match leave {
-            Some(leave) => leave,
-            None => {
-                // Before the permit, so that waiting for one connection's limit holds up no other's calls.
-                let Some(pass) = self.admitted(&run, &plan, &call).await else { return };
-                let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else { return };
-                let leave = Leave { _permit: permit, _pass: pass };
+    pub(super) async fn fly(self: Arc<Self>, run: RunId, plan: Arc<Plan>, trace: Trace, call: Call, going: Going) {
+        let leave = match going {
+            Going::Leaves(leave) => leave,
+            Going::Asks => {
+                let Some(leave) = self.leave_in_time(&run, &plan, &call, Hold::New).await else { return };
                 if call.repeat == Repeat::Unsafe {
                     self.land(&run, &call);
                     let (place, attempt) = (call.place, call.attempt);
                     return self.post(&run, Message::Permitted { place, attempt, leave });
                 }
                 leave
+            }
+            Going::AsksAgain => {
+                let Some(leave) = self.leave_in_time(&run, &plan, &call, Hold::Further).await else { return };
+                if let Some(parked) = self.settings.performer.parks(&invocation(plan, &call)).await {
+                    return self.park(&run, &call, Hold::Further, parked);
+                }
+                self.land(&run, &call);
+                let (place, attempt) = (call.place, call.attempt);
+                return self.post(&run, Message::Turn { place, attempt, leave });
             }
         };
         if call.repeat == Repeat::Safe && !self.leave(&run, &call) {
@@ -110,6 +129,7 @@ impl Inner {
         let mut watched = Watched { inner: &self, run: &run, flow: &flow, trace, call: &call, began, outcome: None };
         self.tell(&run, &flow, trace, began, Happening::AttemptStarted { place: place.clone(), attempt });
         let answer = self.perform(plan, &call, self.traceparent(&run, trace, &call)).await;
+        let probe = leave.pass.is_for_a_probe();
         drop(leave);
         let answer = self.bounded(self.settled(answer).await, &call);
         // One that is parked has neither a result nor a failure.
@@ -119,17 +139,50 @@ impl Inner {
         drop(watched);
         let Attempt { outcome, retry_after, reached, parked } = answer;
         tracing::debug!(%run, flow, %place, attempt, ok = outcome.is_ok(), "attempt ended");
-        self.land(&run, &call);
-        if let Some(Parked { because, again }) = parked {
-            let until = self.settings.clock.now().after(again);
-            return self.post(&run, Message::Event(Event::Held { place, attempt, until, because }));
+        if let Some(parked) = parked {
+            return self.park(&run, &call, Hold::New, parked);
         }
+        self.land(&run, &call);
         let draw = self.settings.chance.draw() as u32;
-        self.post(&run, Message::Event(Event::Attempted { place, attempt, outcome, reached, retry_after, draw }));
+        self.post(
+            &run,
+            Message::Event(Event::Attempted { place, attempt, outcome, reached, retry_after, draw, probe }),
+        );
+    }
+
+    /// Waits for what a call needs to leave; none when that takes so long that the run waits without it.
+    async fn leave_in_time(self: &Arc<Self>, run: &RunId, plan: &Arc<Plan>, call: &Call, hold: Hold) -> Option<Leave> {
+        if self.rooms.is_crowded(plan, &call.connection) {
+            let again = LATER.0 + self.settings.chance.draw() % LATER.0;
+            let because = format!("`{}` has as many calls under way as it may, and many more wait", call.connection);
+            self.park(run, call, hold, Parked { because, again: Millis(again) });
+            return None;
+        }
+        // Before the permit, so that waiting for one connection's limit holds up no other's calls.
+        let pass = self.admitted(run, plan, call, hold).await?;
+        let permit = self.rooms.take(plan, &call.connection).await?;
+        Some(Leave { _permit: permit, pass })
+    }
+
+    /// Lets a run wait without a call until it may ask again.
+    fn park(self: &Arc<Self>, run: &RunId, call: &Call, hold: Hold, Parked { because, again }: Parked) {
+        self.held(run, call, hold, self.settings.clock.now().after(again), because);
+    }
+
+    fn held(self: &Arc<Self>, run: &RunId, call: &Call, hold: Hold, until: Instant, because: String) {
+        self.land(run, call);
+        let (place, attempt) = (call.place.clone(), call.attempt);
+        self.post(
+            run,
+            match hold {
+                Hold::New => Message::Event(Event::Held { place, attempt, until, because }),
+                Hold::Further => Message::HeldOn { place, attempt, until, because },
+            },
+        );
     }
 
     /// Waits until the connection lets a call leave; none when that takes so long that the run waits without it.
-    async fn admitted(self: &Arc<Self>, run: &RunId, plan: &Arc<Plan>, call: &Call) -> Option<Pass> {
+    async fn admitted(self: &Arc<Self>, run: &RunId, plan: &Arc<Plan>, call: &Call, hold: Hold) -> Option<Pass> {
         let invocation = invocation(Arc::clone(plan), call);
         let ticket = ticket(run, &call.place);
         let (attempt, policy) = (call.attempt, &call.policy);
@@ -142,26 +195,25 @@ impl Inner {
                     self.settings.clock.sleep_until(at).await;
                 }
                 Admission::At { at, because } => {
-                    self.land(run, call);
-                    let place = call.place.clone();
-                    self.post(run, Message::Event(Event::Held { place, attempt, until: at, because }));
+                    self.held(run, call, hold, at, because);
                     return None;
                 }
             }
         }
     }
 
-    /// Lets a call leave at once, if its connection does and there is room.
+    /// Lets a call leave at once that has to be recorded as begun, if its connection does and there is room. Others ask by
+    /// themselves.
     pub(super) fn leave_at_once(&self, run: &RunId, plan: &Arc<Plan>, call: &Call) -> Option<Leave> {
-        if self.is_closing() {
+        if call.repeat == Repeat::Safe || self.is_closing() {
             return None;
         }
-        let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
+        let permit = self.rooms.take_at_once(plan, &call.connection)?;
         let invocation = invocation(Arc::clone(plan), call);
         let ticket = ticket(run, &call.place);
         let asking = Asking { invocation: &invocation, ticket: &ticket, attempt: call.attempt, policy: &call.policy };
         match self.settings.performer.admit(&asking) {
-            Admission::Now(pass) => Some(Leave { _permit: permit, _pass: pass }),
+            Admission::Now(pass) => Some(Leave { _permit: permit, pass }),
             Admission::At { .. } | Admission::Later(_) => None,
         }
     }

@@ -179,12 +179,12 @@ impl Inner {
                 let names: Vec<_> = env::names(&plan).into_iter().collect();
                 let seed = env::draws(&plan).then(|| env::seed(&*self.settings.chance));
                 let start = Start {
-                    trigger: None,
                     payload: params,
                     env: self.env_of(&names),
                     seed,
                     trace: self.handed_on(run, turn),
                     again,
+                    ..Start::default()
                 };
                 let new = NewRun {
                     flow,
@@ -282,7 +282,7 @@ impl Inner {
                         env,
                         seed,
                         trace: self.handed_on(run, turn),
-                        again: None,
+                        ..Start::default()
                     }),
                     gate,
                     parent: None,

@@ -3,14 +3,14 @@
 //! What happens is put into the run's inbox. One task at a time drives a run: it takes the inbox, applies it, writes, and
 //! carries out what follows, until the inbox is empty. Then the run stays in memory without a task, or is put out of it.
 
-use std::{collections::HashMap, mem::take, sync::Arc};
+use std::{cell::RefCell, collections::HashMap, mem::take, sync::Arc};
 
 use flow_model::{plan::Plan, units::Instant};
 use tokio::{sync::oneshot, task::AbortHandle};
 
 use super::{
     Happening, Inbox, Inner, Progress, RunId, RunState,
-    attempt::{Leave, ticket},
+    attempt::{Going, Leave, ticket},
     live::{Broken, Live, Turn},
 };
 use crate::{
@@ -65,6 +65,10 @@ pub(super) enum Message {
     Asked(Event, oneshot::Sender<()>),
     /// An attempt that is not safe to repeat may leave.
     Permitted { place: Place, attempt: u32, leave: Leave },
+    /// The turn of an attempt has come that was held: it may leave.
+    Turn { place: Place, attempt: u32, leave: Leave },
+    /// An attempt that is held asks again at that time.
+    HeldOn { place: Place, attempt: u32, until: Instant, because: String },
     /// Take up what is under way.
     Look,
     /// Begin: there is room.
@@ -158,7 +162,8 @@ impl Inner {
         }
     }
 
-    /// Leaves a run to itself: in memory when it goes on soon.
+    /// Leaves a run to itself: in memory when it goes on soon. Whose call is held may be asked to wait again and again, and
+    /// many others with it, so it is not kept there.
     fn rest(&self, state: &mut super::State, run: &RunId) {
         let Some(cell) = state.cells.get_mut(run) else { return };
         cell.drive = Drive::Rests;
@@ -173,7 +178,8 @@ impl Inner {
         let parks = match (standing.state, standing.wake_at) {
             (RunState::Running, _) => false,
             (RunState::Waiting | RunState::NeedsDecision, Some(at)) => {
-                at.since(self.settings.clock.now()) >= self.settings.limits.park
+                let now = self.settings.clock.now();
+                at.since(now) >= self.settings.limits.park || (at > now && live.machine.held().next().is_some())
             }
             _ => true,
         };
@@ -197,11 +203,33 @@ impl Inner {
             None => self.take_up(run, &messages).await?,
         };
         let (mut permitted, mut heard, mut read) = (HashMap::new(), None, Vec::new());
+        let (mut turns, mut is_held_on) = (HashMap::new(), false);
         let now = self.settings.clock.now();
         while let Some(message) = messages.pop_front() {
             match message {
-                Message::Event(event) if live.machine.expects(&event, now) => events.push(event),
+                Message::Event(event) if live.machine.expects(&event, now) => match held(&live, &event) {
+                    Some(call) => self.ask_again(run, &live, call),
+                    None => events.push(event),
+                },
                 Message::Event(event) => self.arm_again(run, &live, &event, now),
+                Message::Turn { .. } if self.is_closing() => {}
+                Message::Turn { place, attempt, leave } => {
+                    let event = Event::Fired { place };
+                    match held(&live, &event).filter(|call| call.attempt == attempt) {
+                        Some(call) if live.machine.expects(&event, now) => {
+                            turns.insert((call.place, attempt), leave);
+                            events.push(event);
+                        }
+                        Some(_) => self.arm_again(run, &live, &event, now),
+                        None => {}
+                    }
+                }
+                Message::HeldOn { place, attempt, until, because } => {
+                    if live.machine.hold_on(&place, attempt, until, &because) {
+                        self.timers.arm(until, Due::Place(run.clone(), place));
+                        is_held_on = true;
+                    }
+                }
                 // What someone asks for has a turn of its own, so that what they hear is what came of it.
                 Message::Asked(event, done) if events.is_empty() => {
                     if live.machine.expects(&event, now) {
@@ -254,11 +282,18 @@ impl Inner {
             messages.append(&mut cell.inbox);
             cell.inbox = messages;
         }
-        if events.is_empty() && read.is_empty() {
+        if events.is_empty() && read.is_empty() && !is_held_on {
             return Ok(live);
         }
         let plan = Arc::clone(live.machine.plan());
-        let mut turn = live.turn(None, events, now, &|call| self.leave_at_once(run, &plan, call))?;
+        let mut turn = {
+            let turns = RefCell::new(turns);
+            let leave = |call: &Call| {
+                let turn = turns.borrow_mut().remove(&(call.place.clone(), call.attempt));
+                turn.or_else(|| self.leave_at_once(run, &plan, call))
+            };
+            live.turn(None, events, now, &leave)?
+        };
         turn.batch.read = read;
         let gates = self.fill(run, &mut turn).await?;
         // Of the calls whose permit has come, those that are still wanted leave now.
@@ -279,6 +314,14 @@ impl Inner {
             let _ = done.send(());
         }
         Ok(live)
+    }
+
+    /// Asks whether a call may leave now that is held, unless it is asking.
+    fn ask_again(self: &Arc<Self>, run: &RunId, live: &Live, call: Call) {
+        let asks = |cell: &Cell| cell.flights.contains_key(&call.place);
+        if !self.state().cells.get(run).is_some_and(asks) {
+            self.launch(run, live.machine.plan(), live.trace, call, Going::AsksAgain);
+        }
     }
 
     /// Keeps a timer that has come too early: the clock was set back since it was due.
@@ -320,7 +363,7 @@ impl Inner {
         let lost = live.lost();
         for call in live.machine.calls() {
             if call.progress == crate::machine::Progress::Waiting {
-                self.launch(run, live.machine.plan(), live.trace, call, None);
+                self.launch(run, live.machine.plan(), live.trace, call, Going::Asks);
             }
         }
         for (place, until) in live.machine.timers() {
@@ -371,7 +414,7 @@ impl Inner {
             self.timers.arm(until, Due::Place(run.clone(), place));
         }
         for (call, leave) in turn.calls {
-            self.launch(run, plan, live.trace, call, leave);
+            self.launch(run, plan, live.trace, call, leave.map_or(Going::Asks, Going::Leaves));
         }
         if speaks {
             self.waiters.wake(run);
@@ -390,18 +433,18 @@ impl Inner {
         }
     }
 
-    fn launch(self: &Arc<Self>, run: &RunId, plan: &Arc<Plan>, trace: Trace, call: Call, leave: Option<Leave>) {
+    fn launch(self: &Arc<Self>, run: &RunId, plan: &Arc<Plan>, trace: Trace, call: Call, going: Going) {
+        let stage = match (call.repeat, &going) {
+            (Repeat::Unsafe, Going::Leaves(_)) => Stage::Fateful,
+            (Repeat::Unsafe, Going::Asks | Going::AsksAgain) | (Repeat::Safe, _) => Stage::Queued,
+        };
         // A call that is recorded as begun leaves even now: its outcome will be known, with luck.
-        if (self.is_closing() && leave.is_none()) || self.halted.is_set() {
+        if (self.is_closing() && stage != Stage::Fateful) || self.halted.is_set() {
             return;
         }
         let place = call.place.clone();
-        let stage = match (call.repeat, &leave) {
-            (Repeat::Unsafe, Some(_)) => Stage::Fateful,
-            (Repeat::Unsafe, None) | (Repeat::Safe, _) => Stage::Queued,
-        };
         let (flown, known) = oneshot::channel();
-        let flight = Arc::clone(self).fly(run.clone(), Arc::clone(plan), trace, call, leave);
+        let flight = Arc::clone(self).fly(run.clone(), Arc::clone(plan), trace, call, going);
         let handle = self.workers.spawn(async move {
             // The call leaves when it is on the list of those under way.
             let _ = known.await;
@@ -453,6 +496,14 @@ impl Inner {
             Ok(Committed::Done(_) | Committed::Gathered(_) | Committed::Duplicate { .. }) => self.waiters.wake(run),
             Err(error) => self.halt(error),
         }
+    }
+}
+
+/// The call whose time to ask again has come.
+fn held(live: &Live, event: &Event) -> Option<Call> {
+    match event {
+        Event::Fired { place } => live.machine.held_at(place),
+        _ => None,
     }
 }
 

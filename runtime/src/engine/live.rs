@@ -52,7 +52,8 @@ pub(super) struct Open {
 /// What follows from some events: to be written, then to be carried out.
 pub(super) struct Turn {
     pub(super) batch: Batch,
-    /// Calls to be made; those that are not safe to repeat have their permit, and are recorded as begun.
+    /// Calls to be made, with the permit of those that have it; those that are not safe to repeat are recorded as begun
+    /// then.
     pub(super) calls: Vec<(Call, Option<Leave>)>,
     pub(super) aborts: Vec<Place>,
     pub(super) wakes: Vec<(Place, Instant)>,
@@ -74,6 +75,8 @@ pub(super) enum Broken {
     Diverged(#[from] machine::Diverged),
     #[error("its plan can't be used: {0}")]
     Plan(String),
+    #[error("it began with version {0} of the interpreter, and this program knows up to {known}: use a newer program", known = machine::VERSION)]
+    Newer(u32),
     #[error("the interpreter broke down: {0}")]
     Panicked(String),
     #[error("what it takes over can't be read: {0}")]
@@ -104,12 +107,15 @@ impl Live {
         let mut most = MANY_STEPS;
         for row in rows {
             let entry = self.chain.read(&row)?;
+            if let Said::Event(Event::Started(start)) = &entry.said {
+                if start.version > machine::VERSION {
+                    return Err(Broken::Newer(start.version));
+                }
+                self.trace = Trace::of(&self.run, start.trace);
+            }
             guarded(|| replay.push(entry.at, &entry.said))??;
             self.at = entry.at;
             self.growth.add(&row);
-            if let Said::Event(Event::Started(start)) = &entry.said {
-                self.trace = Trace::of(&self.run, start.trace);
-            }
             self.steps.extend(opened(&entry));
             if self.steps.len() > most {
                 self.steps.retain(|place, _| replay.machine().waits_at(place));
@@ -134,7 +140,10 @@ impl Live {
         let entries = entries.iter().map(|entry| (entry.at, &entry.said));
         let Taken { machine, said, begins } = guarded(|| machine::again(run.as_str(), plan, library, entries, again))??;
         let listening = machine.awaited().into_iter().filter_map(|(place, what)| match what {
-            Awaited::Event(event) => Some(Bus::Listen { place, event }),
+            Awaited::Event(event) => {
+                let wanted = machine.wanted(&place);
+                Some(Bus::Listen { place, event, wanted })
+            }
             _ => None,
         });
         let bus = listening.collect();
@@ -180,9 +189,11 @@ impl Live {
             ends: BTreeMap::new(),
         };
         let mut events = VecDeque::from(events);
-        while let Some(event) = events.pop_front() {
+        while let Some(mut event) = events.pop_front() {
             turn.tell(&event);
-            if let Event::Started(start) = &event {
+            if let Event::Started(start) = &mut event {
+                // It may have been accepted by another program.
+                start.version = machine::VERSION;
                 turn.batch.begun_at = Some(self.at);
                 self.trace = Trace::of(&self.run, start.trace);
             }
@@ -196,19 +207,16 @@ impl Live {
                             self.listening.insert(place.clone());
                         }
                         if let Said::Record(record) = self.write(&mut turn, Said::Record(record)) {
-                            turn.note(record, &self.run, self.at);
+                            turn.note(record, self);
                         }
                     }
                     Action::Perform(call) => {
-                        let permit = match call.repeat {
-                            Repeat::Safe => None,
-                            Repeat::Unsafe => leave(&call),
-                        };
-                        if permit.is_some() {
+                        let leave = leave(&call);
+                        if call.repeat == Repeat::Unsafe && leave.is_some() {
                             let (place, attempt) = (call.place.clone(), call.attempt);
                             events.push_front(Event::Began { place, attempt });
                         }
-                        turn.calls.push((*call, permit));
+                        turn.calls.push((*call, leave));
                     }
                     Action::Abort(place) => {
                         turn.calls.retain(|(call, _)| call.place != place);
@@ -333,7 +341,7 @@ impl Turn {
         }
     }
 
-    fn note(&mut self, record: Record, run: &RunId, at: Instant) {
+    fn note(&mut self, record: Record, live: &Live) {
         match &record {
             Record::Scheduled { place, connection, operation, .. } => {
                 let (place, connection, operation) = (place.clone(), connection.clone(), operation.clone());
@@ -347,14 +355,15 @@ impl Turn {
             }
             Record::Responded(response) => self.batch.answer = Some(Response::clone(response)),
             Record::DeadLettered { place, queue, value } => self.batch.dead_letters.push(DeadLetter {
-                run: run.clone(),
+                run: live.run.clone(),
                 place: place.clone(),
                 queue: queue.clone(),
                 value: value.clone(),
-                at,
+                at: live.at,
             }),
             Record::Listens { place, event, .. } => {
-                self.batch.bus.push(Bus::Listen { place: place.clone(), event: event.clone() });
+                let (wanted, place) = (live.machine.wanted(place), place.clone());
+                self.batch.bus.push(Bus::Listen { place, event: event.clone(), wanted });
             }
             Record::Emitted { place, event, value } => {
                 let (place, event, value) = (place.clone(), event.clone(), value.clone());

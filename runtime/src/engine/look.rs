@@ -36,7 +36,7 @@ impl Engine {
                 Admission::At { at, .. } => settings.clock.sleep_until(at).await,
             }
         };
-        let Ok(_permit) = std::sync::Arc::clone(&self.inner.permits).acquire_owned().await else {
+        let Some(_permit) = self.inner.rooms.take(&invocation.plan, &invocation.connection).await else {
             return lost(ErrorKind::Unavailable, "the engine is shutting down".to_owned());
         };
         let (connection, timeout) = (invocation.connection.clone(), invocation.timeout);

@@ -23,6 +23,7 @@ mod mark;
 mod notes;
 mod pinned;
 mod progress;
+mod room;
 mod settings;
 mod sleep;
 mod submit;
@@ -75,7 +76,8 @@ pub struct Engine {
 struct Inner {
     store: Arc<dyn Store>,
     settings: Settings,
-    permits: Arc<Semaphore>,
+    /// For calls.
+    rooms: room::Rooms,
     /// For bringing runs into memory.
     loads: Semaphore,
     /// Tasks that drive runs and make calls.
@@ -126,10 +128,10 @@ impl Engine {
     /// The same over another store.
     pub fn with_store(settings: Settings, store: Arc<dyn Store>) -> Self {
         let (progress, _) = broadcast::channel(settings.limits.progress);
-        let permits = Arc::new(Semaphore::new(settings.limits.calls));
+        let rooms = room::Rooms::new(&settings.limits);
         let inner = Inner {
             store,
-            permits,
+            rooms,
             loads: Semaphore::new(MOST_LOADS),
             workers: Workers::default(),
             watch: Workers::default(),

@@ -57,6 +57,8 @@ impl Settings {
 pub struct Limits {
     /// Calls under way. Default 256.
     pub calls: usize,
+    /// Calls under way of one connection: the rest is left for others when a system does not answer. Default 64.
+    pub calls_of_one: usize,
     /// Runs in memory or about to be accepted: beyond that none are accepted. Default 20 000.
     pub runs: usize,
     /// Runs of one trigger that wait for room, of one key where it has keys: beyond that none are accepted from outside.
@@ -83,6 +85,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             calls: 256,
+            calls_of_one: 64,
             runs: 20_000,
             waiting: 10_000,
             waiting_of_all_keys: 100_000,

@@ -258,7 +258,7 @@ impl Inner {
             env: set,
             seed: draws.then(|| env::seed(&*self.settings.chance)),
             trace,
-            again: None,
+            ..Start::default()
         };
         if new.gather.is_some() {
             return self.accept_into(&run, NewRun { queued: Some(start), ..new }, now).await;

@@ -120,6 +120,14 @@ impl History {
         }
         Self { steps: steps.into_values().collect(), lines }
     }
+
+    /// The same, where the run wakes at a time: what is held asks again then, and of that the journal has the first time
+    /// alone.
+    pub(crate) fn waking_at(mut self, at: Option<Instant>) -> Self {
+        let held = |step: &&mut StepHistory| matches!(step.waits, Some(Waits::Turn(_)));
+        self.steps.iter_mut().filter(held).for_each(|step| step.until = step.until.max(at));
+        self
+    }
 }
 
 fn begin(place: &Place, call: Option<(String, String)>, at: Instant) -> StepHistory {

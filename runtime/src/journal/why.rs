@@ -135,7 +135,15 @@ mod tests {
 
     fn attempted(path: &str, outcome: Result<Value, Failure>) -> Said {
         let (reached, retry_after, draw) = (Reached::Answered, None, 0);
-        Said::Event(Event::Attempted { place: place(path), attempt: 1, outcome, reached, retry_after, draw })
+        Said::Event(Event::Attempted {
+            place: place(path),
+            attempt: 1,
+            outcome,
+            reached,
+            retry_after,
+            draw,
+            probe: false,
+        })
     }
 
     fn waits(said: Vec<Said>) -> Vec<(String, Why)> {

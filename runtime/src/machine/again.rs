@@ -18,7 +18,7 @@ use flow_model::{
 };
 use petgraph::graph::NodeIndex;
 
-use super::{Action, Again, Child, Event, Machine, Place, Record, Said, pending::Pending};
+use super::{Action, Again, Child, Event, Machine, Place, Record, Said, VERSION, pending::Pending};
 use crate::eval::Library;
 
 /// What a run takes over.
@@ -35,6 +35,11 @@ pub struct Taken {
 /// Why a run can't be done again from a step on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
+    /// The other run began with a newer interpreter.
+    #[error(
+        "the run began with version {0} of the interpreter, and this program knows up to {VERSION}: use a newer program"
+    )]
+    Newer(u32),
     /// The journal has no beginning.
     #[error("the run has not begun")]
     NotBegun,
@@ -72,6 +77,7 @@ pub fn again<'e>(
         Said::Record(_) => None,
     }) {
         let event = match event {
+            Event::Started(start) if start.version > VERSION => return Err(Unfit::Newer(start.version)),
             Event::Started(start) => {
                 let mut start = start.clone();
                 start.seed.get_or_insert_with(|| origin.clone());

@@ -45,6 +45,10 @@ pub enum Event {
         retry_after: Option<Millis>,
         /// A random number, drawn by the host: the jitter of the wait that follows a failure.
         draw: u32,
+        /// Whether it was let through to see whether the system works again: a failure then is none of the attempts that
+        /// the policy counts.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        probe: bool,
     },
     /// An attempt may not leave yet.
     Held {
@@ -142,6 +146,9 @@ pub enum Verdict {
 /// How a run began.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Start {
+    /// The version of the interpreter that the run began with; it goes on by the rules of that one.
+    #[serde(default = "first")]
+    pub version: u32,
     /// Which of the plan's triggers; none when it was started with parameters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trigger: Option<usize>,
@@ -162,10 +169,16 @@ pub struct Start {
 }
 
 impl Default for Start {
-    /// Without a trigger and a payload.
+    /// Of this version, without a trigger and a payload.
     fn default() -> Self {
-        Self { trigger: None, payload: Value::Null, env: BTreeMap::new(), seed: None, trace: None, again: None }
+        let (version, payload, env) = (super::VERSION, Value::Null, BTreeMap::new());
+        Self { version, trigger: None, payload, env, seed: None, trace: None, again: None }
     }
+}
+
+/// The version of those that did not write it down.
+fn first() -> u32 {
+    1
 }
 
 /// That a run does again what another run did.

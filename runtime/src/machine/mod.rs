@@ -44,6 +44,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::replay::Replay;
 pub use self::{
     again::{Taken, Unfit, again},
+    bus::Wanted,
     event::{Action, Again, Call, Child, Decision, Event, Outcome, Progress, Record, Repeat, Response, Start, Verdict},
     pending::{Awaited, Status},
     place::Place,
@@ -60,14 +61,19 @@ use self::{
 };
 use crate::eval::{Evaluator, Library, Slots as _};
 
-/// The version of the interpreter: how the machine gets from events to records. A journal that another version wrote is
-/// replayed only where both conclude the same.
-pub const VERSION: u32 = 1;
+/// The version of the interpreter: how the machine gets from events to records. A run goes on by the rules of the version
+/// that it began with; one that a newer program began is refused.
+///
+/// 1. The first.
+/// 2. A call that is not safe to repeat, has no policy and never left is tried again.
+pub const VERSION: u32 = 2;
 
 /// One run.
 #[derive(Debug)]
 pub struct Machine {
     run: String,
+    /// The [`VERSION`] that it began with.
+    version: u32,
     /// What the idempotency keys of its calls are made of: its id, or that of the run whose doings it does again.
     keys: String,
     /// Runs that are called again, by place.
@@ -162,6 +168,7 @@ impl Machine {
     pub fn new(run: impl Into<String>, plan: Arc<Plan>, library: Library) -> Self {
         let run = run.into();
         Self {
+            version: VERSION,
             keys: run.clone(),
             called: BTreeMap::new(),
             run,
@@ -197,13 +204,9 @@ impl Machine {
             match event {
                 Event::Started(start) => self.start(start),
                 Event::Began { place, attempt } => self.began(place, *attempt),
-                Event::Attempted { place, attempt, outcome, reached, retry_after, draw } => {
-                    self.attempted(
-                        place,
-                        *attempt,
-                        outcome,
-                        step::Hints { reached: *reached, retry_after: *retry_after, draw: *draw },
-                    );
+                Event::Attempted { place, attempt, outcome, reached, retry_after, draw, probe } => {
+                    let (reached, retry_after, draw, probe) = (*reached, *retry_after, *draw, *probe);
+                    self.attempted(place, *attempt, outcome, step::Hints { reached, retry_after, draw, probe });
                 }
                 Event::Held { place, attempt, until, because } => self.hold(place, *attempt, *until, because),
                 Event::Lost { place, attempt } => self.lost(place, *attempt),
@@ -270,6 +273,7 @@ impl Machine {
 
     fn start(&mut self, start: &Start) {
         let plan = Arc::clone(&self.plan);
+        self.version = start.version;
         self.env.clone_from(&start.env);
         self.seed = start.seed.clone().unwrap_or_else(|| self.run.clone());
         let scope = self.scopes.open(None);

@@ -13,7 +13,7 @@ use crate::eval::Library;
 
 /// What tells snapshots apart that don't read alike, or from which machines go on in another way: the version of the
 /// program and a number. The number is raised with each change of what the machine has of a run, or of what it makes of it.
-pub const FORM: &str = concat!(env!("CARGO_PKG_VERSION"), "-1");
+pub const FORM: &str = concat!(env!("CARGO_PKG_VERSION"), "-2");
 
 impl Machine {
     /// The run as it stands, as JSON; none once it is over.
@@ -24,6 +24,7 @@ impl Machine {
             plan: _,
             library: _,
             actions: _,
+            version,
             keys,
             called,
             env,
@@ -49,7 +50,7 @@ impl Machine {
             return None;
         }
         let pending: Vec<_> = pending.iter().collect();
-        let given = (keys, called, env, seed, drawn, here, now, deadline);
+        let given = (version, keys, called, env, seed, drawn, here, now, deadline);
         let open = (scopes, threads, forks, pending, sagas, root);
         serde_json::to_string(&(given, open, ending, next_id, answered, taken)).ok()
     }
@@ -65,11 +66,12 @@ impl Machine {
         snapshot: &str,
     ) -> Result<Self, serde_json::Error> {
         let (given, open, ending, next_id, answered, taken) = serde_json::from_str(snapshot)?;
-        let (keys, called, env, seed, drawn, here, now, deadline) = given;
+        let (version, keys, called, env, seed, drawn, here, now, deadline) = given;
         let (scopes, threads, forks, pending, sagas, root) = open;
         let pending: Vec<(Place, Pending)> = pending;
         Ok(Self {
             run: run.into(),
+            version,
             keys,
             called,
             plan,

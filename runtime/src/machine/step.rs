@@ -48,6 +48,8 @@ pub(super) struct CallState {
     stage: Stage,
     /// How many of the attempts have only looked.
     looks: u32,
+    /// How many of the attempts have failed that were to see whether the system works again: they do not count.
+    probes: u32,
     /// Why an earlier attempt failed of which it is looked what it did.
     cause: Option<Failure>,
     /// The loop that it fetches a page for, and where that begins.
@@ -70,12 +72,43 @@ enum Doubt {
 }
 
 impl CallState {
+    /// A step whose first attempt is asked for.
+    fn new(
+        (thread, node): (ThreadId, NodeIndex),
+        since: Instant,
+        args: Vec<Value>,
+        key: String,
+        repeat: Repeat,
+    ) -> Self {
+        Self {
+            thread,
+            node,
+            attempt: 1,
+            since,
+            args,
+            key,
+            repeat,
+            progress: Progress::Waiting,
+            doubt: Doubt::None,
+            stage: Stage::Call,
+            looks: 0,
+            probes: 0,
+            cause: None,
+            page: None,
+        }
+    }
+
     pub(super) fn node(&self) -> NodeIndex {
         self.node
     }
 
     pub(super) fn attempt(&self) -> u32 {
         self.attempt
+    }
+
+    /// How many of the attempts are calls that count, with the one under way.
+    fn calls(&self) -> u32 {
+        self.attempt - self.looks - self.probes
     }
 
     /// Says whether an earlier attempt may have taken effect.
@@ -95,6 +128,7 @@ pub(super) struct Hints {
     pub(super) reached: Reached,
     pub(super) retry_after: Option<Millis>,
     pub(super) draw: u32,
+    pub(super) probe: bool,
 }
 
 impl Machine {
@@ -121,12 +155,7 @@ impl Machine {
             let message = format!("the plan has no operation `{}.{}`", step.connection, step.operation);
             return Err(self.fault(thread, node, Failure::new(ErrorKind::Invalid, message)));
         };
-        let progress = Progress::Waiting;
-        let (attempt, since, doubt) = (1, self.now, Doubt::None);
-        let (stage, looks, cause) = (Stage::Call, 0, None);
-        let page = None;
-        let call =
-            CallState { thread, node, attempt, since, args, key, repeat, progress, doubt, stage, looks, cause, page };
+        let call = CallState::new((thread, node), self.now, args, key, repeat);
         self.record(Record::Scheduled {
             place: place.clone(),
             connection: step.connection.clone(),
@@ -150,11 +179,8 @@ impl Machine {
     ) {
         let Some(step) = self.step_of(node).cloned() else { return };
         let repeat = self.repeat(&step).unwrap_or(Repeat::Safe);
-        let (attempt, since, doubt, progress) = (1, self.now, Doubt::None, Progress::Waiting);
-        let (stage, looks, cause, key) = (Stage::Call, 0, None, place.key(&self.run));
-        let page = Some((fork, begins));
-        let call =
-            CallState { thread, node, attempt, since, args, key, repeat, progress, doubt, stage, looks, cause, page };
+        let call = CallState::new((thread, node), self.now, args, place.key(&self.run), repeat);
+        let call = CallState { page: Some((fork, begins)), ..call };
         let Step { connection, operation, .. } = step;
         self.record(Record::Scheduled { place: place.clone(), connection, operation, repeat });
         self.actions.push(Action::Perform(Box::new(self.call(&place, &call))));
@@ -223,6 +249,9 @@ impl Machine {
 
     pub(super) fn attempted(&mut self, place: &Place, attempt: u32, outcome: &Result<Value, Failure>, hints: Hints) {
         let Some(mut call) = self.take_call(place, attempt) else { return };
+        if hints.probe && outcome.is_err() {
+            call.probes += 1;
+        }
         if call.stage != Stage::Call {
             return self.looked(place, call, outcome, hints);
         }
@@ -329,7 +358,9 @@ impl Machine {
 
     /// What was looked for was found, or not, or it could not be looked.
     fn looked(&mut self, place: &Place, mut call: CallState, outcome: &Result<Value, Failure>, hints: Hints) {
-        call.looks += 1;
+        if !hints.probe || outcome.is_ok() {
+            call.looks += 1;
+        }
         match outcome {
             Ok(value) if *value != Value::Null => self.succeed(&call, value.clone()),
             Err(failure) if failure.kind != ErrorKind::NotFound => match self.retry_at(&call, failure, hints) {
@@ -351,7 +382,7 @@ impl Machine {
                     .and_then(|step| step.policy.retry.as_ref())
                     .map_or(Retry::standard().times, |retry| retry.times);
                 match call.cause.take() {
-                    Some(failure) if call.attempt - call.looks > times => self.fail_step(place, &call, failure),
+                    Some(failure) if call.calls() > times => self.fail_step(place, &call, failure),
                     _ => self.perform_again(place, call),
                 }
             }
@@ -366,6 +397,28 @@ impl Machine {
         self.record(Record::Waits { place: place.clone(), until });
         self.actions.push(Action::Wake { place: place.clone(), until });
         self.pending.insert(place.clone(), Pending::Held(call, until, because.to_owned()));
+    }
+
+    /// An attempt that is held has asked again, and asks once more at a time; says whether it is one. What it is told of
+    /// that is no part of the history, which says that it is held and when its turn has come: so however long it is held,
+    /// the journal does not grow, and what is replayed of it asks at once.
+    pub fn hold_on(&mut self, place: &Place, attempt: u32, until: Instant, because: &str) -> bool {
+        match self.pending.get_mut(place) {
+            Some(Pending::Held(call, at, why)) if call.attempt == attempt => {
+                *at = until;
+                because.clone_into(why);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The attempt that is held at a place.
+    pub fn held_at(&self, place: &Place) -> Option<Call> {
+        match self.pending.get(place)? {
+            Pending::Held(call, ..) => Some(self.call(place, call)),
+            _ => None,
+        }
     }
 
     /// The turn of an attempt has come that was held.
@@ -430,14 +483,16 @@ impl Machine {
             NodeKind::Step(step) => step.policy.retry.clone(),
             _ => None,
         };
+        let is_known_undone = self.version > 1 && hints.reached == Reached::Never;
         let retry = policy.unwrap_or_else(|| match call.repeat {
-            Repeat::Safe => Retry::standard(),
-            Repeat::Unsafe => Retry::none(),
+            Repeat::Unsafe if !is_known_undone => Retry::none(),
+            // What never left has done nothing, whatever it would have done.
+            Repeat::Safe | Repeat::Unsafe => Retry::standard(),
         });
         let looks =
             self.step_of(call.node).and_then(|step| self.operation(step)).is_some_and(|of| of.lookup().is_some());
         let may = call.repeat == Repeat::Safe || hints.reached == Reached::Never || looks;
-        let made = if call.stage == Stage::Call { call.attempt - call.looks } else { call.looks };
+        let made = if call.stage == Stage::Call { call.calls() } else { call.looks };
         if !may || made > retry.times || !retry.on.contains(&failure.kind) {
             return None;
         }

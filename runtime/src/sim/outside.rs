@@ -21,7 +21,10 @@ use flow_model::{
 
 use super::{START, clock::VirtualClock};
 use crate::{
-    connector::{Attempt, Invocation, Performer, Reached},
+    connector::{
+        Admission, Asking, Attempt, Invocation, Performer, Reached,
+        gate::{Gates, Leaving},
+    },
     engine::Limits,
     timer::Clock as _,
 };
@@ -199,8 +202,17 @@ pub fn answer(arg: &Value) -> Value {
     Value::Int(i64::from(sum % 97))
 }
 
-/// What one process calls the world through.
-pub(super) struct Caller(pub(super) Arc<Outside>);
+/// What one process calls the world through, with the limits and breakers of its connections.
+pub(super) struct Caller {
+    outside: Arc<Outside>,
+    gates: Gates,
+}
+
+impl Caller {
+    pub(super) fn new(outside: &Arc<Outside>) -> Self {
+        Self { outside: Arc::clone(outside), gates: Gates::default() }
+    }
+}
 
 /// Writes down that a call has ended, however it ends.
 struct UnderWay<'a> {
@@ -220,8 +232,16 @@ impl Drop for UnderWay<'_> {
 
 #[async_trait]
 impl Performer for Caller {
+    fn admit(&self, asking: &Asking<'_>) -> Admission {
+        let Asking { invocation: Invocation { plan, connection, .. }, ticket, attempt, policy } = *asking;
+        let connector = plan.connections.get(connection).and_then(|of| plan.connectors.get(&of.connector));
+        let limits = connector.and_then(|connector| connector.http.as_ref()).map_or(&[][..], |http| &http.limits);
+        let leaving = Leaving { connection, ticket, attempt, limits, cost: 1, policy };
+        self.gates.ask(connection, leaving, self.outside.clock.now())
+    }
+
     async fn perform(&self, invocation: Invocation) -> Attempt {
-        let outside = &self.0;
+        let (outside, connection) = (&self.outside, invocation.connection.clone());
         let (index, made) = outside.arrive(invocation);
         let count = outside.under_way.fetch_add(1, Ordering::SeqCst) + 1;
         let _under_way = UnderWay { outside, index };
@@ -231,6 +251,9 @@ impl Performer for Caller {
             made.applied = applied;
         }
         outside.clock.sleep_until(outside.clock.now().after(after)).await;
+        let failure = attempt.outcome.as_ref().err().map(|failure| &failure.kind);
+        let pause = attempt.retry_after.filter(|_| failure == Some(&ErrorKind::RateLimited));
+        self.gates.ended(&connection, failure, pause, outside.clock.now());
         attempt
     }
 }

@@ -149,7 +149,7 @@ fn runtime(outside: &Arc<Outside>, busy: &Arc<AtomicUsize>, stuck: &Arc<Notify>)
 
 fn settings(outside: &Arc<Outside>, data: &Path, pace: Pace) -> Settings {
     let env = outside.env.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let performer = Arc::new(Caller(Arc::clone(outside)));
+    let performer = Arc::new(Caller::new(outside));
     Settings {
         clock: Arc::clone(&outside.clock) as Arc<dyn Clock>,
         chance: match pace {

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     journal::{self, Checkpoint, History, Row, RunId},
-    machine::{Event, Place, Start},
+    machine::{Event, Place, Start, Wanted},
 };
 
 /// A store in memory.
@@ -34,7 +34,7 @@ struct Tables {
     letters: BTreeMap<i64, (DeadLetter, Option<String>)>,
     notes: BTreeMap<(String, String), String>,
     /// By event, run, and the text of the place.
-    waits: BTreeMap<(String, RunId, String), Place>,
+    waits: BTreeMap<(String, RunId, String), (Place, Option<Wanted>)>,
     mail: BTreeMap<i64, (RunId, Event)>,
     /// By scope and key.
     gatherings: BTreeMap<(String, String), Gathering>,
@@ -142,14 +142,20 @@ impl Tables {
         batch.read.iter().for_each(|id| drop(self.mail.remove(id)));
         for act in batch.bus {
             match act {
-                Bus::Listen { place, event } => {
-                    self.waits.insert((event, batch.run.clone(), text(&place)), place);
+                Bus::Listen { place, event, wanted } => {
+                    self.waits.entry((event, batch.run.clone(), text(&place))).or_insert((place, wanted));
                 }
-                Bus::Stop(place) => self.waits.retain(|(_, run, _), of| *run != batch.run || *of != place),
+                Bus::Stop(place) => self.waits.retain(|(_, run, _), (of, _)| *run != batch.run || *of != place),
                 Bus::Emit { event, value, .. } => {
-                    let waiting: Vec<_> = self.waits.iter().filter(|((name, ..), _)| *name == event).collect();
-                    let told: Vec<_> =
-                        waiting.into_iter().map(|((_, run, _), place)| (run.clone(), place.clone())).collect();
+                    let may_go_on = |wanted: &Wanted| {
+                        let digest = value.get(&wanted.field).and_then(Wanted::digest);
+                        digest.is_none_or(|digest| digest == wanted.digest)
+                    };
+                    let waits = self
+                        .waits
+                        .iter()
+                        .filter(|((name, ..), (_, wanted))| *name == event && wanted.as_ref().is_none_or(may_go_on));
+                    let told: Vec<_> = waits.map(|((_, run, _), (place, _))| (run.clone(), place.clone())).collect();
                     for (run, place) in told {
                         self.tell(&run, Event::Received { place, value: value.clone() }, &mut done);
                     }
@@ -450,7 +456,7 @@ impl Store for Memory {
         let letters = tables.letters.values().filter(|(letter, _)| letter.run == *run);
         Ok(Some(RunDetail {
             summary: kept.summary.clone(),
-            history: History::of(&entries),
+            history: History::of(&entries).waking_at(kept.summary.wake_at),
             dead_letters: letters.map(|(letter, _)| letter.clone()).collect(),
         }))
     }

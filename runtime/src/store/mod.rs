@@ -43,7 +43,7 @@ pub use self::{
 };
 use crate::{
     journal::{Checkpoint, Damage, History, Row, RunId},
-    machine::{Event, Outcome, Place, Response, Start},
+    machine::{Event, Outcome, Place, Response, Start, Wanted},
 };
 
 /// Why a run waits that has not begun.
@@ -196,10 +196,12 @@ pub enum Bus {
         place: Place,
         /// The event's name.
         event: String,
+        /// What the event has to have, where that is known: of others it is not told.
+        wanted: Option<Wanted>,
     },
     /// It no longer does.
     Stop(Place),
-    /// It emits an event: whoever waits for one with this name is told.
+    /// It emits an event: whoever waits for one with this name is told, unless it wants another.
     Emit {
         /// Where.
         place: Place,

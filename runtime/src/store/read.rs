@@ -137,7 +137,8 @@ impl Reader {
         let Some(summary) = self.summary(run)? else { return Ok(None) };
         let (entries, _) =
             journal::read(run, &self.rows(run)?).map_err(|damage| Error::Damaged { run: run.clone(), damage })?;
-        Ok(Some(RunDetail { summary, history: History::of(&entries), dead_letters: self.dead_letters(run)? }))
+        let history = History::of(&entries).waking_at(summary.wake_at);
+        Ok(Some(RunDetail { summary, history, dead_letters: self.dead_letters(run)? }))
     }
 
     /// What the runs could not deliver, of one run.

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction};
 use super::{Error, large::refers};
 
 /// The version of the tables.
-const VERSION: u32 = 7;
+const VERSION: u32 = 8;
 
 /// The database's name in the data folder.
 pub(super) const FILE: &str = "journal.sqlite";
@@ -152,6 +152,13 @@ create table checkpoints (
 ) strict;
 ";
 
+/// What version 8 adds: those who wait for an event are found by what it has to have.
+const EIGHTH: &str = "
+alter table waits add column field text not null default '';
+alter table waits add column digest text not null default '';
+create index waits_by_wish on waits (event, field, digest);
+";
+
 /// The texts that can name files, with their runs.
 const TEXTS: &str = "
 select run, body from journal where instr(body, '\"$file\"')
@@ -179,7 +186,7 @@ pub(super) fn open(folder: &Path) -> Result<Connection, Error> {
     }
     if found < VERSION {
         let transaction = connection.transaction()?;
-        for (version, tables) in (1..).zip([TABLES, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH]) {
+        for (version, tables) in (1..).zip([TABLES, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH, EIGHTH]) {
             if found < version {
                 transaction.execute_batch(tables)?;
             }

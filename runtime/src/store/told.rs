@@ -4,6 +4,9 @@
 //! for, the end of a run that it called, the wish of its caller to cancel it. It is put down in the transaction in which it
 //! comes about, and taken away in the one in which the run has heard it, so that a crash loses and repeats nothing.
 
+use std::collections::BTreeSet;
+
+use flow_model::value::Value;
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::{
@@ -12,7 +15,7 @@ use super::{
 };
 use crate::{
     journal::RunId,
-    machine::{Event, Place},
+    machine::{Event, Place, Wanted},
 };
 
 /// Puts down what a batch tells other runs, and who has heard what.
@@ -24,10 +27,13 @@ pub(super) fn tell(texts: &Texts<'_>, batch: &Batch, done: &mut Done) -> Result<
     let run = batch.run.as_str();
     for act in &batch.bus {
         match act {
-            Bus::Listen { place, event } => {
+            Bus::Listen { place, event, wanted } => {
+                let (field, digest) = wanted.as_ref().map_or(("", ""), |wanted| (&wanted.field, &wanted.digest));
                 transaction
-                    .prepare_cached("insert or ignore into waits (event, run, place) values (?, ?, ?)")?
-                    .execute(params![event, run, text(place)])?;
+                    .prepare_cached(
+                        "insert or ignore into waits (event, run, place, field, digest) values (?, ?, ?, ?, ?)",
+                    )?
+                    .execute(params![event, run, text(place), field, digest])?;
             }
             Bus::Stop(place) => {
                 transaction
@@ -38,7 +44,7 @@ pub(super) fn tell(texts: &Texts<'_>, batch: &Batch, done: &mut Done) -> Result<
                 transaction
                     .prepare_cached("insert into events (run, place, name, value, at) values (?, ?, ?, ?, ?)")?
                     .execute(params![run, text(place), event, texts.keep(run, text(value))?, batch.at.0])?;
-                for (to, place) in waiting(transaction, event)? {
+                for (to, place) in waiting(transaction, event, value)? {
                     put(texts, &to, &Event::Received { place, value: value.clone() }, done)?;
                 }
             }
@@ -81,12 +87,26 @@ fn put(texts: &Texts<'_>, to: &RunId, event: &Event, done: &mut Done) -> Result<
     Ok(())
 }
 
-/// The runs that wait for an event, and where.
-fn waiting(transaction: &Transaction<'_>, event: &str) -> Result<Vec<(RunId, Place)>, Error> {
-    let mut statement =
-        transaction.prepare_cached("select run, place from waits where event = ? order by run, place")?;
-    let waiting = statement.query_map([event], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
-    waiting.map(|row| row.map_err(Error::from).and_then(|(run, place)| Ok((run_id(&run)?, read(&place)?)))).collect()
+/// The runs that wait for an event and may go on with this one, and where. Those that want another value of a field are not
+/// looked at, however many they are: each field that some want is looked up with the value that the event has.
+fn waiting(transaction: &Transaction<'_>, event: &str, value: &Value) -> Result<Vec<(RunId, Place)>, Error> {
+    let mut next = transaction.prepare_cached("select min(field) from waits where event = ? and field > ?")?;
+    let mut of = transaction.prepare_cached(
+        "select run, place from waits where event = ?1 and field = ?2 and digest >= ?3 and digest <= ?4",
+    )?;
+    let mut found = BTreeSet::new();
+    let mut field = Some(String::new());
+    while let Some(name) = field {
+        // Without a digest, all who want something of the field may want this.
+        let (least, most) = match value.get(&name).and_then(Wanted::digest) {
+            Some(digest) => (digest.clone(), digest),
+            None => (String::new(), "~".to_owned()),
+        };
+        let waiting = of.query_map(params![event, name, least, most], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        found.extend(waiting.collect::<Result<Vec<(String, String)>, _>>()?);
+        field = next.query_row(params![event, name], |row| row.get(0))?;
+    }
+    found.into_iter().map(|(run, place)| Ok((run_id(&run)?, read(&place)?))).collect()
 }
 
 /// The run that called this one, and where.

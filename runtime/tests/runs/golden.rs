@@ -144,6 +144,7 @@ fn plans() -> BTreeMap<&'static str, Vec<Plan>> {
             ]),
         ),
         ("calls", vec![plan(&[], vec![call("c", 1, &called, vec![("n", int(5))]), end(get(1))]), called.clone()]),
+        ("refused", one(vec![step("never", "send", 1), end(get(1))])),
         ("cancelled", one(vec![undoable("a", "keyed", 1), sleep("long", seconds(86_400)), end(get(1))])),
     ])
 }
@@ -159,6 +160,7 @@ fn written(name: &str, mut plans: Vec<Plan>) -> Vec<Golden> {
     let outside = Outside::new(|made| match (made.operation.as_str(), &made.arg, made.before) {
         ("forbidden", ..) => Reply::err(ErrorKind::Forbidden, Reached::Answered),
         ("read", arg, 0) if *arg == Value::text("again") => Reply::err(ErrorKind::Unavailable, Reached::Answered),
+        ("send", arg, 0) if *arg == Value::text("never") => Reply::err(ErrorKind::Unavailable, Reached::Never),
         ("send", arg, 0) if *arg == Value::text("lost") => Reply::err(ErrorKind::Timeout, Reached::Perhaps),
         _ => Reply::ok(answer(&made.arg)),
     });
@@ -268,4 +270,58 @@ fn case_22_a_journal_of_a_newer_version_is_refused_in_words() {
             known + 1
         )
     );
+}
+
+#[test]
+fn case_22_a_run_that_a_newer_interpreter_began_is_set_aside_in_words_and_the_others_go_on() {
+    use flow_runtime::{
+        engine::RunState,
+        store::{Batch, NewRun, Standing, Store as _},
+        timer::Clock as _,
+    };
+    let outside = Outside::kind();
+    let data = tempfile::tempdir().unwrap();
+    let plan = Arc::new(plan(&[], vec![step("a", "read", 1), end(get(1))]));
+    let (known, now) = (machine::VERSION, outside.clock.now());
+    let ids: Vec<_> = (0..2u128).map(|number| RunId::new(now, number)).collect();
+    // Each has begun, with the entries that both versions write.
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let store = flow_runtime::store::Sqlite::open(data.path()).unwrap();
+        let json = serde_json::to_vec(&*plan).unwrap();
+        store.add_plan(plan.digest(), plan.flow.clone(), json).await.unwrap();
+        for (id, version) in ids.iter().zip([known, known + 1]) {
+            let mut play = crate::support::play::Play::of(Arc::clone(&plan));
+            play.apply(machine::Event::Started(machine::Start { version, ..machine::Start::default() }));
+            let mut chain = journal::Chain::new(id.clone());
+            let rows = play.said.iter().map(|(_, said)| chain.write(&journal::Entry { at: now, said: said.clone() }));
+            let new = NewRun {
+                flow: plan.flow.clone(),
+                plan: plan.digest(),
+                trigger: None,
+                dedupe: None,
+                queued: None,
+                gate: None,
+                parent: None,
+                notes: Vec::new(),
+                gather: None,
+            };
+            let standing = Standing { state: RunState::Running, reason: None, wake_at: None, outcome: None };
+            let batch = Batch { new: Some(new), rows: rows.collect(), ..Batch::new(id.clone(), standing, now) };
+            store.commit(batch).await.unwrap();
+        }
+    });
+    let life = Life { fault: Fault::Never, pace: Pace::Real, lasts: None };
+    let ended = live(&outside, data.path(), &life, async |engine| {
+        engine.resume().await.unwrap();
+        (engine.outcome(&ids[0]).await.unwrap(), engine.outcome(&ids[1]).await.unwrap())
+    });
+    let Ok(Ended::Well((this, newer))) = ended else { panic!("no crash was asked for") };
+    assert_eq!(this.state, RunState::Completed);
+    let reason = format!(
+        "the run can't go on: it began with version {} of the interpreter, and this program knows up to {known}: use a newer \
+         program",
+        known + 1
+    );
+    assert_eq!((newer.state, newer.reason), (RunState::NeedsDecision, Some(reason)));
 }

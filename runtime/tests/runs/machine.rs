@@ -13,7 +13,7 @@ use flow_model::{
 use flow_runtime::{
     connector::Reached,
     eval::Library,
-    machine::{self, Decision, Event, Outcome, Record, Repeat, Response, Said, Status},
+    machine::{self, Decision, Event, Outcome, Record, Repeat, Response, Said, Start, Status},
 };
 
 use crate::support::{
@@ -390,6 +390,44 @@ fn a_call_that_is_not_safe_to_repeat_is_repeated_only_when_it_never_left() {
 }
 
 #[test]
+fn a_call_that_never_left_is_tried_again_without_a_policy_and_never_once_it_may_have_left() {
+    let never = |kind| (Err(failure(kind)), Reached::Never);
+    let begin = |version| {
+        let mut play = Play::new(plan(&[], vec![step("a", "send", 1), end(get(1))]));
+        play.apply(Event::Started(Start { version, ..Start::default() }));
+        play
+    };
+    let tell = |play: &mut Play, (outcome, reached)| {
+        play.answer_with("a", outcome, reached, None, 0);
+        let waits = matches!(play.machine.status(), Status::Waiting(_));
+        if waits {
+            play.fire();
+        }
+        waits
+    };
+    let mut play = begin(machine::VERSION);
+    assert!((0..4).all(|_| tell(&mut play, never(ErrorKind::Unavailable))), "as often as one that is safe to repeat");
+    let mut spent = begin(machine::VERSION);
+    assert_eq!((0..9).take_while(|_| tell(&mut spent, never(ErrorKind::Unavailable))).count(), 4);
+    assert_eq!(spent.failure().0.kind, ErrorKind::Unavailable);
+    play.ok("a", 3);
+    assert_eq!((play.value(), play.asked.len()), (Value::Int(3), 5));
+    let mut wrong = begin(machine::VERSION);
+    assert!(!tell(&mut wrong, never(ErrorKind::Forbidden)), "what does not pass is not tried again");
+    let mut lost = begin(machine::VERSION);
+    assert!(tell(&mut lost, never(ErrorKind::Timeout)));
+    assert!(!tell(&mut lost, (Err(failure(ErrorKind::Timeout)), Reached::Perhaps)));
+    assert!(matches!(lost.machine.status(), Status::Undecided { .. }), "what it did is not known");
+    let mut refused = begin(machine::VERSION);
+    assert!(!tell(&mut refused, (Err(failure(ErrorKind::Unavailable)), Reached::Answered)));
+    assert_eq!(refused.failure().0.kind, ErrorKind::Unavailable);
+    let none = plan(&[], vec![step("a", "send", 1).retrying(Retry::none()), end(get(1))]);
+    assert!(!tell(&mut Play::start(none, Value::Null), never(ErrorKind::Unavailable)), "`retry: none` says so");
+    // A run goes on by the rules that it began with.
+    assert!(!tell(&mut begin(1), never(ErrorKind::Unavailable)));
+}
+
+#[test]
 fn an_unknown_outcome_fails_the_step_when_the_program_deals_with_that() {
     let arms = || vec![(vec![ErrorKind::Interrupted], None, None, vec![give(text("dealt with"))])];
     let body = vec![attempt("try", 1, vec![step("a", "send", 2)], arms()), end(get(1))];
@@ -451,7 +489,8 @@ fn cancel_has_one_winner() {
     play.apply(Event::Cancelled { reason: "again".into() });
     let (place, attempt) = (late.place, late.attempt);
     let outcome = Ok(Value::Int(1));
-    play.apply(Event::Attempted { place, attempt, outcome, reached: Reached::Answered, retry_after: None, draw: 0 });
+    let (reached, retry_after, draw, probe) = (Reached::Answered, None, 0, false);
+    play.apply(Event::Attempted { place, attempt, outcome, reached, retry_after, draw, probe });
     assert_eq!(play.said.len(), said + 2, "late events lead to nothing");
     assert_eq!(play.outcome(), Some(&Outcome::Cancelled { reason: "no longer needed".into() }));
 }
@@ -471,14 +510,7 @@ fn the_deadline_ends_the_run() {
     });
     let mut play = Play::new(plan);
     let payload = Value::Null;
-    play.apply(Event::Started(flow_runtime::machine::Start {
-        trigger: Some(0),
-        payload,
-        env: [].into(),
-        seed: None,
-        trace: None,
-        again: None,
-    }));
+    play.apply(Event::Started(Start { trigger: Some(0), payload, ..Start::default() }));
     let deadline = play.machine.deadline().unwrap();
     assert_eq!(deadline.since(play.now), Millis::seconds(10));
     play.apply(Event::Expired);
@@ -493,14 +525,7 @@ fn a_run_sees_the_environment_that_it_began_with() {
     let body = vec![bind("region", 1, Expr::Env("REGION".into(), None)), end(get(1))];
     let mut play = Play::new(plan(&[], body));
     let env = [("REGION".to_owned(), "eu".to_owned())].into();
-    play.apply(Event::Started(flow_runtime::machine::Start {
-        trigger: None,
-        payload: Value::Null,
-        env,
-        seed: None,
-        trace: None,
-        again: None,
-    }));
+    play.apply(Event::Started(Start { env, ..Start::default() }));
     assert_eq!(play.value(), Value::text("eu"));
 }
 
@@ -516,17 +541,7 @@ fn what_a_run_has_seen_is_in_its_journal_and_seen_again() {
         end(Expr::List([1, 2, 3].map(|slot| flow_model::expr::ListPart::Item(get(slot))).into())),
     ];
     let mut play = Play::new(plan(&[], body));
-    let start = |seed: &str| {
-        let seed = Some(seed.to_owned());
-        flow_runtime::machine::Start {
-            trigger: None,
-            payload: Value::Null,
-            env: [].into(),
-            seed,
-            trace: None,
-            again: None,
-        }
-    };
+    let start = |seed: &str| Start { seed: Some(seed.to_owned()), ..Start::default() };
     play.apply(Event::Started(start("5eed")));
     play.fire();
     let observed = play.records().into_iter().filter_map(|record| match record {
@@ -614,4 +629,66 @@ fn a_held_attempt_waits_without_being_counted_and_asks_again() {
     assert_eq!(play.asked.last().map(|call| call.attempt), Some(1));
     play.ok("a", 3);
     assert_eq!(play.value(), Value::Int(3));
+}
+
+#[test]
+fn an_attempt_that_is_held_on_leaves_nothing_in_the_history() {
+    let plan = Arc::new(plan(&[], vec![step("a", "send", 1), end(get(1))]));
+    let mut play = Play::of(Arc::clone(&plan));
+    play.apply(Event::Started(Start::default()));
+    let place = play.asked[0].place.clone();
+    assert!(!play.machine.hold_on(&place, 1, play.now, "it is not held"));
+    let until = play.now.after(Millis::seconds(30));
+    assert!(play.tell(Event::Held { place: place.clone(), attempt: 1, until, because: "its breaker is open".into() }));
+    let said = play.said.len();
+    for hour in 1..30 {
+        let later = until.after(Millis::seconds(3600 * hour));
+        assert!(play.machine.hold_on(&place, 1, later, "its breaker is still open"));
+        assert_eq!(play.machine.status(), Status::Waiting(later));
+    }
+    assert!(!play.machine.hold_on(&place, 2, until, "another attempt"));
+    assert_eq!(play.machine.held_at(&place).map(|call| call.attempt), Some(1));
+    assert!(!play.tell(Event::Fired { place: place.clone() }), "it is not yet its turn");
+    assert_eq!(play.said.len(), said);
+    play.fire();
+    assert_eq!(play.machine.held_at(&place), None);
+    play.ok("a", 3);
+    assert_eq!(play.value(), Value::Int(3));
+    let said = play.said.iter().map(|(at, said)| (*at, said));
+    let again = machine::replay(play::RUN, plan, Library::default(), said).unwrap();
+    assert_eq!(again.outcome(), play.outcome());
+}
+
+#[test]
+fn attempts_that_were_to_see_whether_the_system_works_again_are_not_counted() {
+    for operation in ["keyed", "looks"] {
+        let mut play = match operation {
+            "keyed" => {
+                let once = retry(1, &[ErrorKind::Unavailable], 1000);
+                Play::start(plan(&[], vec![step("a", "keyed", 1).retrying(once), end(get(1))]), Value::Null)
+            }
+            _ => {
+                let mut play = found_again();
+                play.answer_with("a", Err(failure(ErrorKind::Timeout)), Reached::Perhaps, None, 0);
+                play.fire();
+                play
+            }
+        };
+        let mut fail = |probe: bool| {
+            let call = play.asked.last().unwrap().clone();
+            let (place, attempt, reached) = (call.place, call.attempt, Reached::Never);
+            let (outcome, retry_after, draw) = (Err(failure(ErrorKind::Unavailable)), None, 0);
+            play.apply(Event::Attempted { place, attempt, outcome, reached, retry_after, draw, probe });
+            let goes_on = matches!(play.machine.status(), Status::Waiting(_));
+            if goes_on {
+                play.fire();
+            }
+            goes_on
+        };
+        for _ in 0..50 {
+            assert!(fail(true), "{operation}");
+        }
+        let counted = (0..20).take_while(|_| fail(false)).count();
+        assert_eq!(counted, if operation == "keyed" { 1 } else { 4 }, "{operation}");
+    }
 }

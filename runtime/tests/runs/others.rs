@@ -385,3 +385,44 @@ fn events_start_runs_within_their_limits() {
     assert_eq!(told, (1..=4).map(Value::Int).collect::<Vec<_>>(), "in order");
     assert_eq!(world.most_under_way.load(std::sync::atomic::Ordering::SeqCst), 1);
 }
+
+/// A crash right after the event is on disk shows who was told of it: one of the many who wait for its name.
+#[test]
+fn an_event_is_told_to_the_run_that_wants_it_and_to_no_other() {
+    let world = world();
+    let data = tempfile::tempdir().unwrap();
+    let filter = op(item("order"), BinaryOp::Equal, get(0));
+    let body = vec![wait("w", 1, "paid", Some(filter), Some(seconds(100_000))), end(member(get(1), "order"))];
+    let order = |number: i64| Value::record([("order", Value::Int(number))]);
+    let paid = flow_model::expr::Expr::Literal(order(7));
+    let plans = [named("waits", &["order"], body), named("pays", &[], vec![emit("e", "paid", paid), end(int(1))])];
+    let ended = process(&world, data.path(), Fault::Never, async |engine| {
+        start(&engine, &plans).await;
+        let mut runs = Vec::new();
+        for number in 0..30 {
+            let run = engine.submit(Submission::with_params("waits", order(number))).await.unwrap().run;
+            waits(&engine, &world, &run, "paid").await;
+            runs.push(run);
+        }
+        runs
+    });
+    let Ended::Well(runs) = ended else { panic!("no crash was asked for") };
+    let crashed = process(&world, data.path(), Fault::After(0), async |engine| {
+        engine.deploy(Arc::new(plans[1].clone())).await.unwrap();
+        engine.resume().await.unwrap();
+        submit(&engine, "pays").await;
+    });
+    assert_eq!(crashed, Ended::Crashed);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let told = runtime.block_on(async {
+        let store = store::Sqlite::open(data.path()).unwrap();
+        store::Store::awake(&store, flow_runtime::timer::Clock::now(&*world.clock)).await.unwrap()
+    });
+    assert_eq!(told.iter().map(|run| (run.run.clone(), run.mail)).collect::<Vec<_>>(), [(runs[7].clone(), 1)]);
+    process(&world, data.path(), Fault::Never, async |engine| {
+        engine.resume().await.unwrap();
+        let summary = engine.outcome(&runs[7]).await.unwrap();
+        assert_eq!(summary.outcome, Some(Outcome::Completed(Value::Int(7))));
+        assert_eq!(engine.standing().await.unwrap()[&RunState::Waiting], 29);
+    });
+}

@@ -48,8 +48,7 @@ fn seen(machine: &Machine) -> Seen {
 fn run_wildly(plan: &Arc<Plan>, rng: &mut Rng) -> (Play, Vec<(usize, Seen)>) {
     let mut play = Play::of(Arc::clone(plan));
     let mut after = Vec::new();
-    let start =
-        Start { trigger: None, payload: Value::Null, env: BTreeMap::new(), seed: None, trace: None, again: None };
+    let start = Start::default();
     play.apply(Event::Started(start));
     after.push((play.said.len(), seen(&play.machine)));
     for _ in 0..400 {
@@ -118,7 +117,7 @@ fn conclude(play: &mut Play, call: Call, rng: &mut Rng) {
     let reached = *rng.pick(&[Reached::Never, Reached::Perhaps, Reached::Answered]);
     let retry_after = rng.one_in(3).then(|| Millis(rng.below(5000)));
     let draw = rng.next() as u32;
-    play.apply(Event::Attempted { place, attempt, outcome, reached, retry_after, draw });
+    play.apply(Event::Attempted { place, attempt, outcome, reached, retry_after, draw, probe: false });
 }
 
 /// The same journal, written and read back.

@@ -2,16 +2,27 @@
 
 use std::sync::Arc;
 
-use flow_model::{failure::ErrorKind, plan::Plan, units::Millis, value::Value};
+use flow_model::{
+    failure::ErrorKind,
+    plan::{Breaker, NodeKind, Plan},
+    schema::Rate,
+    units::Millis,
+    value::Value,
+};
 use flow_runtime::{
     connector::{Attempt, Parked, Reached},
-    engine::{Engine, RunSummary, Submission},
-    machine::Outcome,
+    engine::{Engine, Limits, RunId, RunSummary, Submission},
+    machine::{Outcome, Place},
+    sim::{
+        disk::Pace,
+        process::{Life, live},
+    },
+    timer::Clock as _,
 };
 
 use crate::support::{
     build::*,
-    sim::{Ended, Fault, Reply, World, process},
+    sim::{Ended, Fault, Made, Reply, World, process},
 };
 
 async fn carry_out(engine: &Engine, plan: &Arc<Plan>, trigger: Option<usize>) -> RunSummary {
@@ -90,5 +101,139 @@ fn case_21_a_step_that_is_parked_waits_and_goes_on_when_it_may() {
         let waits: Vec<_> = made.windows(2).map(|pair| pair[1].at.since(pair[0].at)).collect();
         assert!(waits.iter().all(|wait| *wait >= Millis::seconds(30)), "{operation}: {waits:?}");
         assert!(!history.contains("Unauthorized"), "{operation}: no attempt has failed: {history}");
+    }
+}
+
+/// A flow of its own connection, which makes one call.
+fn calling(flow: &str, connection: &str, operation: &str, breaker: Option<Breaker>) -> Arc<Plan> {
+    let body = vec![step_of("a", operation, 1, text(connection)), end(get(1))];
+    let mut plan = Plan { flow: flow.into(), ..plan(&[], body) };
+    let declared = plan.connections.remove("world").unwrap();
+    plan.connections.insert(connection.into(), declared);
+    for node in plan.graph.node_weights_mut() {
+        if let NodeKind::Step(step) = &mut node.kind {
+            step.connection = connection.into();
+            step.policy.breaker = breaker;
+        }
+    }
+    Arc::new(plan)
+}
+
+/// Submits, again and again where there is no room for a moment.
+async fn insist(world: &World, engine: &Engine, flow: &str) -> RunId {
+    loop {
+        match engine.submit(Submission::with_params(flow, Value::Null)).await {
+            Ok(accepted) => return accepted.run,
+            Err(refused) => assert!(refused.is_passing(), "{refused}"),
+        }
+        world.clock.sleep_until(world.clock.now().after(Millis::seconds(1))).await;
+    }
+}
+
+/// Says that a run is accepted at once, and is soon over.
+async fn is_served(world: &World, engine: &Engine, flow: &str) {
+    let at = world.clock.now();
+    let run = engine.submit(Submission::with_params(flow, Value::Null)).await.unwrap().run;
+    assert_eq!(engine.outcome(&run).await.unwrap().outcome, Some(Outcome::Completed(Value::Int(7))));
+    assert!(world.clock.now().since(at) < Millis::seconds(1));
+}
+
+/// A system is away for a day, beside another that works, and the process ends in the middle of it. Many more runs than
+/// there is memory for wait for it.
+#[test]
+fn case_25_a_day_without_a_system_costs_neither_memory_nor_journal_and_then_all_is_done() {
+    const RUNS: usize = 40;
+    const ROOM: usize = 8;
+    let begin = flow_runtime::sim::START;
+    let back = begin.after(Millis::seconds(24 * 3600));
+    let limits = Limits { runs: ROOM, reserve: 0, ..Limits::default() };
+    let world = World::with_limits(limits, move |made| match made.arg == Value::text("dead") && made.at < back {
+        true => Reply::err(ErrorKind::Unavailable, Reached::Never),
+        false => Reply::ok(Value::Int(7)),
+    });
+    let data = tempfile::tempdir().unwrap();
+    let opens_at = Rate { count: 3, period: Millis::seconds(60) };
+    let breaker = Some(Breaker { opens_at, half_open_after: Millis::seconds(30) });
+    let (dead, other) = (calling("dead", "dead", "keyed", breaker), calling("other", "alive", "keyed", breaker));
+    let begun = std::sync::Mutex::new(Vec::new());
+    let first = async |engine: Arc<Engine>| {
+        engine.deploy(Arc::clone(&dead)).await.unwrap();
+        engine.deploy(Arc::clone(&other)).await.unwrap();
+        engine.resume().await.unwrap();
+        for _ in 0..RUNS {
+            let run = insist(&world, &engine, "dead").await;
+            begun.lock().unwrap().push(run);
+        }
+        std::future::pending::<()>().await;
+    };
+    let life = Life { fault: Fault::Never, pace: Pace::Real, lasts: Some(Millis::seconds(12 * 3600)) };
+    assert_eq!(live(&world, data.path(), &life, first), Ok(Ended::Crashed));
+    let dead_runs = begun.into_inner().unwrap();
+    assert_eq!(dead_runs.len(), RUNS);
+    let second = process(&world, data.path(), Fault::Never, async |engine| {
+        engine.deploy(Arc::clone(&other)).await.unwrap();
+        assert_eq!(engine.resume().await.unwrap(), RUNS);
+        world.clock.sleep_until(world.clock.now().after(Millis::seconds(60))).await;
+        while world.clock.now() < back {
+            is_served(&world, &engine, "other").await;
+            world.clock.sleep_until(world.clock.now().after(Millis::seconds(600))).await;
+        }
+        let mut last = back;
+        for run in &dead_runs {
+            let summary = engine.outcome(run).await.unwrap();
+            assert_eq!(summary.outcome, Some(Outcome::Completed(Value::Int(7))), "{summary:?}");
+            last = last.max(summary.ended_at.unwrap());
+        }
+        last
+    });
+    let Ended::Well(last) = second else { panic!("no crash was asked for") };
+    assert!(last.since(back) < Millis::seconds(3600), "all is done soon after: {last}");
+    let calls = world.counts();
+    let asked: usize = world.made().iter().filter(|made| made.at < back && made.arg == Value::text("dead")).count();
+    assert!((24..130).contains(&asked), "a call each quarter of an hour: {asked}");
+    for kept in flow_runtime::sim::story::kept(data.path()).unwrap() {
+        let key = Place { path: "a".into(), indexes: Vec::new() }.key(kept.summary.id.as_str());
+        let made = calls.get(&key).copied().unwrap_or(0);
+        // However often it has asked whether it may call: what is written follows from its calls.
+        assert!(kept.rows.len() <= 6 + 6 * made, "{} rows for {made} calls: {:?}", kept.rows.len(), kept.rows);
+    }
+}
+
+/// A system takes calls and never answers. Neither the room for calls nor that for runs is taken up by those that call it.
+#[test]
+fn case_11_a_system_that_hangs_takes_up_its_share_and_others_are_served() {
+    const SHARE: usize = 2;
+    let limits = Limits { calls: 8, calls_of_one: SHARE, runs: 60, reserve: 0, ..Limits::default() };
+    for operation in ["keyed", "send"] {
+        let world = World::with_limits(limits.clone(), |made| match made.arg == Value::text("hung") {
+            true => Reply::ok(Value::Null).after(1_000_000_000),
+            false => Reply::ok(Value::Int(7)),
+        });
+        let data = tempfile::tempdir().unwrap();
+        let ended = process(&world, data.path(), Fault::Never, async |engine| {
+            engine.deploy(calling("hung", "hung", operation, None)).await.unwrap();
+            engine.deploy(calling("other", "alive", operation, None)).await.unwrap();
+            engine.resume().await.unwrap();
+            let mut hung = Vec::new();
+            for _ in 0..120 {
+                hung.push(insist(&world, &engine, "hung").await);
+            }
+            for _ in 0..100 {
+                is_served(&world, &engine, "other").await;
+                world.clock.sleep_until(world.clock.now().after(Millis(700))).await;
+            }
+            let standing = engine.standing().await.unwrap();
+            assert!(standing.values().sum::<u64>() > 60, "more wait than there is memory for: {standing:?}");
+        });
+        assert_eq!(ended, Ended::Well(()), "{operation}");
+        let made = world.made();
+        let hangs = |at| {
+            move |made: &&Made| {
+                made.at <= at && made.ended.is_none_or(|end| end > at) && made.arg == Value::text("hung")
+            }
+        };
+        for call in &made {
+            assert!(made.iter().filter(hangs(call.at)).count() <= SHARE, "{operation}");
+        }
     }
 }

@@ -14,7 +14,7 @@ use flow_model::{
 };
 use flow_runtime::{
     journal::{Chain, Entry, RunId},
-    machine::{Event, Outcome, Place, Response, Said, Start},
+    machine::{Event, Outcome, Place, Response, Said, Start, Wanted},
     store::{
         Batch, Bus, Committed, DeadLetter, Dedupe, Done, Error, Expiry, Filter, Gate, Letters, Mark, Memory, NewRun,
         Note, RunState, SameBody, Sqlite, Standing, Store, WhichLetters, read,
@@ -197,7 +197,7 @@ fn a_run_that_waits_for_room_has_its_start_until_it_begins() {
 #[test]
 fn whoever_waits_for_an_event_is_told_once_and_whoever_is_over_is_not() {
     each(|store| async move {
-        let listens = |event: &str| vec![Bus::Listen { place: place("w"), event: event.into() }];
+        let listens = |event: &str| vec![Bus::Listen { place: place("w"), event: event.into(), wanted: None }];
         for (number, event) in [(1, "paid"), (2, "paid"), (3, "shipped"), (4, "paid"), (5, "paid")] {
             commit(&store, Batch { bus: listens(event), ..begins(number, "f", RunState::Waiting) }).await;
         }
@@ -214,6 +214,41 @@ fn whoever_waits_for_an_event_is_told_once_and_whoever_is_over_is_not() {
         let tells = vec![(id(2), Event::Expired), (id(5), Event::Expired)];
         assert_eq!(commit(&store, Batch { mail: tells, ..goes_on(6, RunState::Running, 13) }).await.mailed, [id(2)]);
         assert_eq!(store.mail(&id(2)).await.unwrap().len(), 2);
+    });
+}
+
+fn wants(field: &str, value: &Value) -> Wanted {
+    Wanted { field: field.into(), digest: Wanted::digest(value).unwrap() }
+}
+
+/// Of the many who wait for events of a name, those alone are told of one that can go on with it.
+#[test]
+fn of_ten_thousand_who_wait_for_an_event_those_are_told_who_may_go_on_with_it() {
+    each(|store| async move {
+        let listens = |number: u128| {
+            let wanted = match number {
+                0 => None,
+                1 => Some(wants("customer", &Value::text("c-7"))),
+                2 => Some(wants("customer", &Value::text("c-8"))),
+                _ => Some(wants("order", &Value::Int(i64::try_from(number).unwrap()))),
+            };
+            let bus = vec![Bus::Listen { place: place("w"), event: "paid".into(), wanted }];
+            store.commit(Batch { bus, ..begins(number, "f", RunState::Waiting) })
+        };
+        for committed in futures::future::join_all((0..10_000).map(listens)).await {
+            assert!(matches!(committed, Ok(Committed::Done(_))));
+        }
+        let emit = async |number: u128, fields: &[(&str, Value)]| {
+            let value = Value::Record(fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect());
+            let bus = vec![Bus::Emit { place: place("e"), event: "paid".into(), value }];
+            commit(&store, Batch { bus, ..begins(number, "g", RunState::Running) }).await.mailed
+        };
+        let customer = ("customer", Value::text("c-7"));
+        assert_eq!(emit(20_000, &[customer.clone(), ("order", Value::Int(4711))]).await, [id(0), id(1), id(4711)]);
+        assert_eq!(emit(20_001, &[customer.clone(), ("order", Value::text("4711"))]).await, [id(0), id(1)]);
+        // What may equal something of another kind, and what is not there, is for them to look at.
+        assert_eq!(emit(20_002, &[customer, ("order", Value::Null)]).await.len(), 9999);
+        assert_eq!(emit(20_003, &[("order", Value::Int(3))]).await, [id(0), id(1), id(2), id(3)]);
     });
 }
 
@@ -420,9 +455,15 @@ fn drawn(kind: u8, run: u8, other: u8, at: i64) -> Batch {
             let queued = Some(Start::default());
             batch.begins = vec![(id(other), NewRun { parent: Some((id(run), place("c"))), queued, ..new("g") })];
         }
-        5 => batch.bus = vec![Bus::Listen { place: place("w"), event: "e".into() }],
+        5 => {
+            let wanted = other.is_multiple_of(2).then(|| wants("of", &Value::Int(i64::try_from(other / 2).unwrap())));
+            batch.bus = vec![Bus::Listen { place: place("w"), event: "e".into(), wanted }];
+        }
         6 => batch.bus = vec![Bus::Stop(place("w"))],
-        7 | 8 => batch.bus = vec![Bus::Emit { place: place("e"), event: "e".into(), value: Value::Int(at) }],
+        7 | 8 => {
+            let value = Value::record([("of", Value::Int(at % 3))]);
+            batch.bus = vec![Bus::Emit { place: place("e"), event: "e".into(), value }];
+        }
         9 => batch.mail = vec![(id(other), Event::Expired)],
         10 => batch.read = vec![i64::try_from(other).unwrap() + 1],
         11 => batch.dead_letters = vec![letter(run, "q")],

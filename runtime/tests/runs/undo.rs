@@ -261,14 +261,7 @@ fn the_deadline_undoes_what_was_done() {
     plan.triggers.push(crate::support::build::every(Some(Millis::seconds(10))));
     let mut play = Play::new(plan);
     let payload = Value::Null;
-    play.apply(Event::Started(flow_runtime::machine::Start {
-        trigger: Some(0),
-        payload,
-        env: [].into(),
-        seed: None,
-        trace: None,
-        again: None,
-    }));
+    play.apply(Event::Started(flow_runtime::machine::Start { trigger: Some(0), payload, ..Default::default() }));
     play.ok("a", 1);
     play.now = play.machine.deadline().unwrap();
     assert!(play.tell(Event::Expired));

@@ -131,10 +131,10 @@ fn a_breaker_opens_lets_one_call_through_and_closes_or_opens_again() {
     assert_eq!(ask("d", 92), None, "one call is let through");
     assert!(ask("e", 93).is_some_and(|at| at >= 123), "and no other");
     failed(94);
-    assert_eq!(ask("f", 95), Some(124), "it has failed: open again");
-    assert_eq!(ask("f", 124), None);
-    gates.ended("crm", None, None, Instant(125_000));
-    assert_eq!([ask("g", 125), ask("h", 125)], [None, None], "it has worked: closed");
+    assert_eq!(ask("f", 95), Some(154), "it has failed: open again, and for longer");
+    assert_eq!(ask("f", 154), None);
+    gates.ended("crm", None, None, Instant(155_000));
+    assert_eq!([ask("g", 155), ask("h", 155)], [None, None], "it has worked: closed");
 }
 
 #[test]
@@ -187,6 +187,43 @@ fn a_call_without_a_breaker_neither_waits_for_that_of_others_nor_keeps_it_shut()
     gates.ended("crm", Some(&ErrorKind::Unavailable), None, Instant(0));
     assert_eq!(leaves(&gates, "c", &[], 1, &Policy::default(), 1), 1.0);
     assert_eq!(leaves(&gates, "d", &[], 1, &with, 1), 30.0);
+}
+
+#[test]
+fn a_breaker_that_opens_again_and_again_lets_ever_fewer_through_until_one_has_worked() {
+    let breaker = Breaker { opens_at: rate(1, 60), half_open_after: Millis::seconds(30) };
+    let (gates, policy) = (Gates::default(), Policy { breaker: Some(breaker), ..Policy::default() });
+    let mut now = 0.0;
+    let mut next = |ticket: &str, failure: Option<&ErrorKind>| {
+        let at = leaves(&gates, ticket, &[], 1, &policy, now as u64);
+        gates.ended("crm", failure, None, Instant(at as i64 * 1000));
+        let waited = at - now;
+        now = at;
+        waited
+    };
+    let waits: Vec<_> = (0..8).map(|number| next(&number.to_string(), Some(&ErrorKind::Timeout))).collect();
+    assert_eq!(waits, [0.0, 30.0, 60.0, 120.0, 240.0, 480.0, 900.0, 900.0]);
+    let waits = [None, Some(&ErrorKind::Timeout), None].map(|failure| next("a", failure));
+    assert_eq!(waits, [900.0, 0.0, 30.0], "after one that has worked it begins anew");
+}
+
+#[test]
+fn the_one_call_that_an_open_breaker_lets_through_is_told_so() {
+    let breaker = Breaker { opens_at: rate(1, 60), half_open_after: Millis::seconds(30) };
+    let (gates, policy) = (Gates::default(), Policy { breaker: Some(breaker), ..Policy::default() });
+    let limits = [Limit::Concurrent(1)];
+    let ask = |ticket: &str, now: i64| {
+        let leaving = Leaving { connection: "crm", ticket, attempt: 1, limits: &limits, cost: 1, policy: &policy };
+        match gates.ask("crm", leaving, Instant(now * 1000)) {
+            Admission::Now(pass) => Some(pass.is_for_a_probe()),
+            Admission::At { .. } | Admission::Later(_) => None,
+        }
+    };
+    assert_eq!(ask("a", 0), Some(false));
+    gates.ended("crm", Some(&ErrorKind::Unavailable), None, Instant(0));
+    assert_eq!([ask("b", 1), ask("c", 31), ask("d", 31), ask("c", 32)], [None, Some(true), None, Some(true)]);
+    gates.ended("crm", None, None, Instant(33_000));
+    assert_eq!(ask("d", 34), Some(false));
 }
 
 #[test]

@@ -252,8 +252,12 @@ async fn case_21_an_ended_grant_parks_the_calls_until_someone_connects_again() {
         assert_eq!((because_of(&attempt), attempt.reached), (Some(because), Reached::Never));
     }
     assert_eq!((login.seen().len(), kept.json()["ended"].clone()), (1, json!(true)), "the server is asked once");
+    let parked = process.parks(&world.invocation(vec![])).await;
+    assert!(parked.is_some_and(|parked| parked.because.contains("flowc connect sales")));
     // Another process stores what a person has agreed to.
     kept.put(&json!({ "access": "given-by-hand", "refresh": "refresh-9" }));
+    assert_eq!(process.parks(&world.invocation(vec![])).await, None);
+    assert!(api.seen().is_empty(), "it has asked for no call");
     let attempt = process.perform(world.invocation(vec![])).await;
     assert!(attempt.outcome.is_ok() && attempt.parked.is_none());
     assert_eq!((login.seen().len(), tokens(&api.seen())), (1, vec!["given-by-hand"]));

@@ -100,6 +100,7 @@ impl World<'_> {
             retry_after: None,
             // The longest wait that the policy allows.
             draw: u32::MAX,
+            probe: false,
         })
     }
 

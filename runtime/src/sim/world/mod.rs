@@ -163,14 +163,7 @@ impl<'a> World<'a> {
 
     fn carry_out(&mut self) -> Result<Status, String> {
         let payload = self.payload()?;
-        let start = Start {
-            trigger: self.case.trigger,
-            payload,
-            env: BTreeMap::new(),
-            seed: Some(SEED.to_owned()),
-            trace: None,
-            again: None,
-        };
+        let start = Start { trigger: self.case.trigger, payload, seed: Some(SEED.to_owned()), ..Start::default() };
         self.say(None, What::Said("the run begins".to_owned()));
         self.begin("test".to_owned(), Arc::clone(&self.plan), None, start.clone())?;
         let copies = if self.fault == Some(&Fault::Twice) { self.send_again(start)? } else { 0 };

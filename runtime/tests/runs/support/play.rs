@@ -53,14 +53,7 @@ impl Play {
     /// A new run of a plan, begun with parameters.
     pub(crate) fn start(plan: Plan, params: Value) -> Self {
         let mut play = Self::new(plan);
-        play.apply(Event::Started(Start {
-            trigger: None,
-            payload: params,
-            env: BTreeMap::new(),
-            seed: None,
-            trace: None,
-            again: None,
-        }));
+        play.apply(Event::Started(Start { payload: params, ..Start::default() }));
         play
     }
 
@@ -120,7 +113,7 @@ impl Play {
         if repeat == Repeat::Unsafe {
             self.apply(Event::Began { place: place.clone(), attempt });
         }
-        self.apply(Event::Attempted { place, attempt, outcome, reached, retry_after, draw });
+        self.apply(Event::Attempted { place, attempt, outcome, reached, retry_after, draw, probe: false });
     }
 
     pub(crate) fn ok(&mut self, path: &str, value: i64) {
