@@ -50,6 +50,7 @@ pub use self::{
     perform::{Connectors, LONGEST_ANSWER},
     rows::{CsvRow, CsvRows},
     table::typed as from_text,
+    wait::LONGEST_WAIT,
 };
 
 /// One attempt of a step, as data.
