@@ -366,7 +366,7 @@ pub struct WebhookTrigger {
     pub when: Option<Expr>,
     /// How deliveries are verified when the flow does not say.
     pub verify: Option<VerifyCall>,
-    /// The key by which a repeated delivery is known: over [`Ambient::Item`](crate::expr::Ambient::Item).
+    /// The key by which a repeated delivery is known: over [`Ambient::Item`](crate::expr::Ambient::Item), `body` and `headers`.
     pub dedupe: Option<Expr>,
     /// What the system calls these events where webhooks are set up: `payment_intent.succeeded`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -521,6 +521,8 @@ pub enum DigestEncoding {
     Hex,
     /// Base64.
     Base64,
+    /// Base64 with `-` and `_` (RFC 4648, section 5).
+    Base64Url,
 }
 
 /// Where in a signature header the signatures are.
