@@ -106,3 +106,15 @@ fn what_is_not_as_recorded_is_told() {
         assert!(told.contains(text), "`{text}` is missing:\n{told}");
     }
 }
+
+#[test]
+fn the_order_of_events_is_shown_with_their_trigger() {
+    let shown = |format: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_flowc"));
+        let output = command.args(["connectors", "show", "stripe", "--format", format]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(shown("human").contains("Events come in any order; .created tells which is the later."), "{}", shown("human"));
+    let json: serde_json::Value = serde_json::from_str(&shown("json")).unwrap();
+    assert_eq!(json["triggers"][0]["order"], "Events come in any order; `.created` tells which is the later.");
+}

@@ -375,9 +375,23 @@ pub struct WebhookTrigger {
     /// a body then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<u16>,
+    /// What is known of the order in which events come; nothing where the declaration says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<EventOrder>,
     /// How its events are found where the system sends none: the trigger is no webhook then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub poll: Option<Poll>,
+}
+
+/// The order in which the events of a trigger come.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum EventOrder {
+    /// `kept`: that in which they happened.
+    Kept,
+    /// `none`: any.
+    None,
+    /// `.created`: any; this tells which is the later. Over [`Ambient::Item`](crate::expr::Ambient::Item).
+    By(Expr),
 }
 
 /// How events are found by reading a list again and again.

@@ -180,6 +180,9 @@ fn human(found: &Reference) -> String {
     }
     for trigger in &found.triggers {
         text.push_str(&format!("    {} as {}\n", styled(HINT, &trigger.name), trigger.payload));
+        if let Some(order) = &trigger.order {
+            text.push_str(&format!("        {}\n", styled(QUIET, order.replace('`', ""))));
+        }
     }
     for verification in &found.verifications {
         text.push_str(&format!("    verify: {}.{verification}\n", found.name));
