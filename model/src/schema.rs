@@ -474,6 +474,13 @@ pub struct Verification {
     pub tolerance: Option<Expr>,
 }
 
+impl Verification {
+    /// Says whether what was signed once is refused after a time: whoever has seen a delivery can send it again until then.
+    pub fn limits_time(&self) -> bool {
+        self.tolerance.is_some() && self.signed.contains(&SignedPart::Timestamp)
+    }
+}
+
 /// How a sender proves itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Proof {
