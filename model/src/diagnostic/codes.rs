@@ -166,6 +166,7 @@ codes! {
     W0604 "personal-data" Warning "personal data goes where it is not expected",
     W0605 "deadline-before-retries" Warning "the run is given up before its retries",
     W0606 "credential-in-clear" Warning "a credential travels unencrypted",
+    W0607 "version-ends" Warning "the vendor stops serving the version of the interface",
 }
 
 impl fmt::Display for Code {
