@@ -59,7 +59,7 @@ fn replayed(connector: &str, pairs: PathBuf, spec: Option<PathBuf>) -> (Option<i
 fn connectors_that_come_with_flow_do_what_is_recorded_and_what_their_vendors_describe() {
     // Slack takes JSON though its description, which it no longer keeps, knows only forms.
     for (connector, spec, count) in
-        [("stripe", Some("stripe/spec3-2024-04-10.json.gz"), 12), ("slack", None, 5), ("http", None, 14)]
+        [("stripe", Some("stripe/spec3-2024-04-10.json.gz"), 19), ("slack", None, 13), ("http", None, 14)]
     {
         let pairs = root().join("stdlib/connectors").join(connector).join("pairs");
         let (code, told) = replayed(connector, pairs, spec.and_then(description));
@@ -118,4 +118,57 @@ fn each_form_of_requests_and_answers_does_what_is_recorded() {
         let told = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
         assert!(output.status.success() && told.contains(&format!("{count} pairs as recorded")), "{told}");
     }
+}
+
+#[test]
+fn what_of_a_delivery_is_not_as_recorded_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let recorded: serde_json::Value =
+        serde_json::from_str(&read("stdlib/connectors/stripe/pairs/deliveries.json")).unwrap();
+    let changed = |at: usize, change: &dyn Fn(&mut serde_json::Value)| {
+        let mut delivery = recorded[at].clone();
+        change(&mut delivery);
+        delivery
+    };
+    let taken = 2;
+    let deliveries = serde_json::json!([
+        changed(taken, &|one| one["events"][0]["payload"]["data"]["object"]["amount_received"] = 1999.into()),
+        changed(taken, &|one| one["events"][0]["key"] = "evt_0".into()),
+        changed(taken, &|one| one["events"] = serde_json::json!([])),
+        changed(taken, &|one| one["secrets"] = serde_json::json!({})),
+        changed(taken, &|one| one["at"] = "yesterday".into()),
+        changed(taken, &|one| one["refused"] = "no_match".into()),
+        changed(taken, &|one| one["settings"] = serde_json::json!({ "api_kei": "a" })),
+        changed(1, &|one| one["refused"] = "too_old".into()),
+        changed(1, &|one| one["delivery"]["method"] = "PUT".into()),
+    ]);
+    std::fs::write(folder.path().join("wrong.json"), deliveries.to_string()).unwrap();
+    let (code, told) = replayed("stripe", folder.path().to_owned(), None);
+    assert_eq!(code, Some(1), "{told}");
+    for text in [
+        "in `payment_intent.succeeded` `data.object.amount_received` is 2000, and 1999 is expected",
+        "it is known by the key `evt_1PgafmB7WZ01zgkW`, and `evt_0` is recorded",
+        "it brings `payment_intent.succeeded`, and no event is recorded",
+        "it is refused as `no_secret` (no secret is set to verify this request with), and that it is taken is recorded",
+        "`yesterday` is no time: write it as `2026-01-15T12:00:00Z`",
+        "the delivery has to say one of `events`, `refused` and `answer`",
+        "has no setting `api_kei`; did you mean `api_key`?",
+        "it is refused as `no_match` (the signature does not match), and `too_old` is recorded",
+        "it is refused as `method_not_allowed`",
+        "9 of 9 pairs not as recorded",
+    ] {
+        assert!(told.contains(text), "`{text}` is missing:\n{told}");
+    }
+}
+
+#[test]
+fn the_order_of_events_is_shown_with_their_trigger() {
+    let shown = |format: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_flowc"));
+        let output = command.args(["connectors", "show", "stripe", "--format", format]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(shown("human").contains("Events come in any order; .created tells which is the later."), "{}", shown("human"));
+    let json: serde_json::Value = serde_json::from_str(&shown("json")).unwrap();
+    assert_eq!(json["triggers"][0]["order"], "Events come in any order; `.created` tells which is the later.");
 }

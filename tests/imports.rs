@@ -48,11 +48,12 @@ fn descriptions_become_connectors_as_their_snapshots_show() {
     });
 }
 
-/// Descriptions of vendors are no part of the project: they are read where they lie beside it.
-fn descriptions() -> Vec<PathBuf> {
+/// Descriptions of vendors are no part of the project: they are read where they lie beside it, in the folder that comes
+/// first.
+fn descriptions() -> (PathBuf, Vec<PathBuf>) {
     let folder = std::env::var_os("FLOW_SPECS")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/specs"), PathBuf::from);
-    let mut open = vec![folder];
+    let mut open = vec![folder.clone()];
     let mut found = Vec::new();
     while let Some(folder) = open.pop() {
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -68,7 +69,7 @@ fn descriptions() -> Vec<PathBuf> {
         }
     }
     found.sort();
-    found
+    (folder, found)
 }
 
 fn text_of(path: &Path) -> String {
@@ -82,15 +83,44 @@ fn text_of(path: &Path) -> String {
     text
 }
 
+/// How often each value of a description may be looked at, by and large: what is named is looked at where it is used, too.
+const LOOKS: usize = 8;
+
+/// How many values there are in a value, itself among them.
+fn values(of: &serde_json::Value) -> usize {
+    match of {
+        serde_json::Value::Array(items) => 1 + items.iter().map(values).sum::<usize>(),
+        serde_json::Value::Object(fields) => 1 + fields.values().map(values).sum::<usize>(),
+        _ => 1,
+    }
+}
+
 #[test]
 fn descriptions_of_vendors_become_connectors_that_check() {
     let mut wrong = BTreeMap::new();
-    for path in descriptions() {
+    let mut read = String::new();
+    let (folder, found) = descriptions();
+    for path in found {
         let text = text_of(&path);
-        match imported(&path, &text) {
+        let imported = imported(&path, &text);
+        let outcome = match &imported {
+            Ok(Imported { text, report, .. }) => {
+                let (left_out, guessed) = (report.skipped.len(), text.matches("// A guess: ").count());
+                format!("{} imported, {left_out} left out, {guessed} with a guess", report.operations)
+            }
+            Err(Failure::NotOpenApi) => "no description of an API".to_owned(),
+            Err(failure) => failure.to_string(),
+        };
+        read.push_str(&format!("{}: {outcome}\n", path.strip_prefix(&folder).unwrap().display()));
+        match imported {
             Err(Failure::NotOpenApi) => {}
             Err(failure) => drop(wrong.insert(path, failure.to_string())),
             Ok(imported) => {
+                let written = values(&import::description(&text).unwrap());
+                let looks = imported.report.looks;
+                if looks > LOOKS * written {
+                    wrong.insert(path.clone(), format!("{looks} looks at {written} values"));
+                }
                 let mistakes = errors(&checked("imported.flow", &imported.text));
                 if !mistakes.is_empty() {
                     wrong.insert(path, mistakes.chars().take(3000).collect());
@@ -100,4 +130,11 @@ fn descriptions_of_vendors_become_connectors_that_check() {
     }
     let wrong: Vec<_> = wrong.iter().map(|(path, mistakes)| format!("{}\n{mistakes}", path.display())).collect();
     assert!(wrong.is_empty(), "{} descriptions\n{}", wrong.len(), wrong.join("\n"));
+    if !read.is_empty() {
+        let mut settings = Settings::clone_current();
+        settings.set_snapshot_path(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/import"));
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        settings.bind(|| assert_snapshot!("vendors", read));
+    }
 }

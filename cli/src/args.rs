@@ -246,11 +246,11 @@ pub(crate) struct ConnectorsList {
     pub(crate) format: Format,
 }
 
-/// Replay what was recorded of a system: requests, answers, results.
+/// Replay what was recorded of a system: requests, answers, results, and what it sends by itself.
 ///
 /// Each operation that has a recorded pair is carried out against a server on this machine that answers as it was recorded.
 /// Compared are the request that leaves and what becomes of the answer. With `--spec`, each request is also held against the
-/// vendor's own description.
+/// vendor's own description. A recorded delivery is verified and read as by `flowc serve`; compared are its events, or the refusal.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -164,6 +164,7 @@ fn examine<T>(
     let cases = case::cases(&names, &definitions, &units, &made, fixtures, &mut problems);
     names::elsewhere(&names, &units, &sources, &mut problems);
     names::unused(&names, &units, &mut problems);
+    problems.extend(rules::sunset(&names, project.today));
     let diagnostics = in_order(in_force.lint(allow::apply(&sources, problems)));
     let is_sound = diagnostics.iter().all(|problem| problem.severity() == Severity::Warning);
     let program = is_sound.then(|| {

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use flow_model::{
     expr::{Ambient, Expr, TextPart},
     failure::ErrorKind,
-    schema::{Call, Connector, Effect, KeySource, Limit, Operation},
+    schema::{Call, Connector, Effect, EventOrder, KeySource, Limit, Operation},
     ty::Field,
     value::Value,
 };
@@ -112,6 +112,11 @@ pub struct TriggerReference {
     pub parameters: Vec<Parameter>,
     /// Whether the connector says how it is verified.
     pub verified: bool,
+    /// Whether the connector says by what an event is known when it is sent again.
+    pub keyed: bool,
+    /// What it says of the order in which events come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order: Option<String>,
     /// How often it is looked for, where the connector asks the system.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub every: Option<String>,
@@ -163,6 +168,8 @@ fn of(connector: &Connector, known: &query::Known<'_>) -> Reference {
                 payload: trigger.payload.to_string(),
                 parameters: trigger.poll.as_ref().map(|poll| parameters(&poll.params)).unwrap_or_default(),
                 verified: trigger.verify.is_some(),
+                keyed: trigger.dedupe.is_some(),
+                order: trigger.order.as_ref().map(order),
                 every: trigger.poll.as_ref().map(|poll| poll.every.to_string()),
             })
             .collect(),
@@ -236,6 +243,15 @@ fn limit(limit: &Limit) -> String {
     }
 }
 
+/// A sentence on the order of events.
+fn order(order: &EventOrder) -> String {
+    match order {
+        EventOrder::Kept => "Events come in the order in which they happened.".to_owned(),
+        EventOrder::None => "Events come in any order, and nothing tells which is the later.".to_owned(),
+        EventOrder::By(expr) => format!("Events come in any order; `{}` tells which is the later.", text(expr)),
+    }
+}
+
 /// A value of a declaration as it is written there; `…` for what computes.
 fn text(expr: &Expr) -> String {
     match expr {
@@ -248,7 +264,12 @@ fn text(expr: &Expr) -> String {
             };
             parts.iter().map(part).collect()
         }
-        Expr::Member { of, name, .. } if matches!(**of, Expr::Ambient(Ambient::Config)) => format!("config.{name}"),
+        Expr::Member { of, name, .. } => match &**of {
+            Expr::Ambient(Ambient::Config) => format!("config.{name}"),
+            Expr::Ambient(Ambient::Item) => format!(".{name}"),
+            inner @ Expr::Member { .. } => format!("{}.{name}", text(inner)),
+            _ => "…".to_owned(),
+        },
         Expr::Env(name, _) => format!("env({name:?})"),
         _ => "…".to_owned(),
     }
@@ -308,6 +329,9 @@ impl Reference {
                 }
                 (None, true) => page.push_str("The connector says how it is verified.\n"),
                 (None, false) => page.push_str("The flow says with `verify:` how it is verified.\n"),
+            }
+            if let Some(order) = &trigger.order {
+                let _ = write!(page, "\n{order}\n");
             }
             if !trigger.doc.is_empty() {
                 let _ = write!(page, "\n{}\n", trigger.doc);

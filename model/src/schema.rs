@@ -375,7 +375,7 @@ pub struct WebhookTrigger {
     pub when: Option<Expr>,
     /// How deliveries are verified when the flow does not say.
     pub verify: Option<VerifyCall>,
-    /// The key by which a repeated delivery is known: over [`Ambient::Item`](crate::expr::Ambient::Item).
+    /// The key by which a repeated delivery is known: over [`Ambient::Item`](crate::expr::Ambient::Item), `body` and `headers`.
     pub dedupe: Option<Expr>,
     /// What the system calls these events where webhooks are set up: `payment_intent.succeeded`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -384,9 +384,23 @@ pub struct WebhookTrigger {
     /// a body then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<u16>,
+    /// What is known of the order in which events come; nothing where the declaration says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<EventOrder>,
     /// How its events are found where the system sends none: the trigger is no webhook then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub poll: Option<Poll>,
+}
+
+/// The order in which the events of a trigger come.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum EventOrder {
+    /// `kept`: that in which they happened.
+    Kept,
+    /// `none`: any.
+    None,
+    /// `.created`: any; this tells which is the later. Over [`Ambient::Item`](crate::expr::Ambient::Item).
+    By(Expr),
 }
 
 /// How events are found by reading a list again and again.
@@ -492,6 +506,11 @@ impl Verification {
         let bodies = self.signed.iter().filter(|part| **part == SignedPart::Body).count();
         is_hash && !in_body && bodies < 2 && !self.signed.iter().any(|part| of_whole(&part))
     }
+
+    /// Says whether what was signed once is refused after a time: whoever has seen a delivery can send it again until then.
+    pub fn limits_time(&self) -> bool {
+        self.tolerance.is_some() && self.signed.contains(&SignedPart::Timestamp)
+    }
 }
 
 /// How a sender proves itself.
@@ -555,6 +574,8 @@ pub enum DigestEncoding {
     Hex,
     /// Base64.
     Base64,
+    /// Base64 with `-` and `_` (RFC 4648, section 5).
+    Base64Url,
 }
 
 /// Where in a signature header the signatures are.

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     args::{self, ConnectorsCommand},
-    contract::{self, spec::Spec},
+    contract::{self, Record, spec::Spec},
     exit::Exit,
     host,
     program::Place,
@@ -45,16 +45,26 @@ fn test(place: &Place, args: &args::ConnectorsTest) -> Result<Exit, Trouble> {
     let (mut passed, mut failed) = (0, 0);
     for (file, pairs) in &files {
         ui::print(&format!("{}\n", styled(STRONG, file)))?;
-        for pair in pairs {
-            let replayed = host::block_on(async { Ok(contract::replay::replay(pair, &found, place.catalog()).await) })?;
-            let mut wrong = replayed.wrong;
-            if let (Some(spec), Some(sent)) = (&spec, &replayed.sent) {
-                wrong.extend(spec.objections(base, sent, replayed.media_type.as_deref()));
-            }
+        for record in pairs {
+            let catalog = place.catalog();
+            let (about, of, wrong) = match record {
+                Record::Pair(pair) => {
+                    let replayed = host::block_on(async { Ok(contract::replay::replay(pair, &found, catalog).await) })?;
+                    let mut wrong = replayed.wrong;
+                    if let (Some(spec), Some(sent)) = (&spec, &replayed.sent) {
+                        wrong.extend(spec.objections(base, sent, replayed.media_type.as_deref()));
+                    }
+                    (&pair.about, pair.operation.as_str(), wrong)
+                }
+                Record::Delivery(delivery) => {
+                    let replayed = contract::delivery::replay(delivery, &found, catalog);
+                    (&delivery.about, "webhook", host::block_on(async { Ok(replayed.await) })?)
+                }
+            };
             let (mark, count) =
                 if wrong.is_empty() { (styled(WELL, "✓"), &mut passed) } else { (styled(WRONG, "✗"), &mut failed) };
             *count += 1;
-            ui::print(&format!("  {mark} {}  {}\n", ui::plain(&pair.about), styled(QUIET, &pair.operation)))?;
+            ui::print(&format!("  {mark} {}  {}\n", ui::plain(about), styled(QUIET, of)))?;
             for line in wrong {
                 ui::print(&format!("      {}\n", ui::plain(&line)))?;
             }
@@ -181,6 +191,9 @@ fn human(found: &Reference) -> String {
     }
     for trigger in &found.triggers {
         text.push_str(&format!("    {} as {}\n", styled(HINT, &trigger.name), trigger.payload));
+        if let Some(order) = &trigger.order {
+            text.push_str(&format!("        {}\n", styled(QUIET, order.replace('`', ""))));
+        }
     }
     for verification in &found.verifications {
         text.push_str(&format!("    verify: {}.{verification}\n", found.name));

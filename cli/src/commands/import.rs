@@ -142,6 +142,7 @@ mod tests {
             operations: 1,
             skipped: vec![("GET /pdf".to_owned(), "it goes to another host".to_owned())],
             lost: (0..14).map(|n| (format!("thing {n}"), 1 + n)).collect(),
+            looks: 0,
         };
         let told = told(&Imported { name: "shop".to_owned(), text: String::new(), report });
         let plain = anstream::adapter::strip_str(&told).to_string();

@@ -121,7 +121,8 @@ connector NAME {
     success_when: status == 404
   }
 
-  // How a webhook proves where it comes from. Of no use? Leave it out together with the trigger.
+  // How a webhook proves where it comes from. Of no use? Leave it out together with the trigger. A delivery that the vendor
+  // publishes, kept in `NAME.pairs/`, shows that it is right: `flowc connectors test NAME` (docs/connectors.md, section 12).
   verification signature(secret: Secret<String>) {
     hash:   sha256
     secret: secret

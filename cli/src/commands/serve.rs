@@ -1,14 +1,17 @@
 //! `flowc serve`: runs for whatever the triggers of programs bring, until it is told to stop.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::ErrorKind,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use flow_model::plan::{Plan, TriggerKind};
+use flow_model::{
+    diagnostic::Code,
+    plan::{Plan, TriggerKind},
+};
 use flow_runtime::{
     engine::{Engine, started_by},
     eval::Environment,
@@ -117,6 +120,7 @@ pub(super) fn served(place: &Place, files: &[PathBuf]) -> Result<Served, Trouble
     let mut hooks = Hooks::new();
     let mut plans: BTreeMap<String, (Arc<Plan>, String)> = BTreeMap::new();
     let mut failed = None;
+    let mut ending = BTreeSet::new();
     for file in files {
         let checked = place.check(file)?;
         // Of a folder, a file that declares no flow is no program: others use it, or it tests them.
@@ -124,6 +128,8 @@ pub(super) fn served(place: &Place, files: &[PathBuf]) -> Result<Served, Trouble
         if files.len() > 1 && checked.flows.is_empty() && !is_unread {
             continue;
         }
+        let ends = checked.diagnostics.iter().filter(|problem| problem.code == Code::W0607);
+        ending.extend(ends.map(|problem| problem.message.clone()));
         let program = match place.accept(file, checked) {
             Ok(program) => program,
             Err(trouble) => {
@@ -146,6 +152,9 @@ pub(super) fn served(place: &Place, files: &[PathBuf]) -> Result<Served, Trouble
             }
             plans.insert(name, (Arc::new(plan), declared));
         }
+    }
+    for told in ending {
+        ui::say(&format!("{} {told}: `flowc check` says what to do\n", styled(CARE, "warning:")));
     }
     match failed {
         Some(trouble) => Err(trouble),

@@ -1,8 +1,10 @@
-//! Recorded pairs: what an operation sends, what the system answered to it, and what becomes of that.
+//! Recorded pairs: what an operation sends, what the system answered to it, and what becomes of that; and what the system
+//! sends by itself, with what becomes of it.
 //!
 //! In: the files of a folder, each with one pair or a list of them. Out: the pairs. They are replayed against the
-//! connector as it is declared now ([`replay`]), and their requests held against the vendor's description ([`spec`]).
+//! connector as it is declared now ([`replay`], [`delivery`]), and requests held against the vendor's description ([`spec`]).
 
+pub(crate) mod delivery;
 pub(crate) mod replay;
 pub(crate) mod spec;
 
@@ -16,6 +18,14 @@ use crate::{
     program,
     trouble::{Trouble, said},
 };
+
+/// What was recorded.
+pub(crate) enum Record {
+    /// What an operation sends, and the answer.
+    Pair(Box<Pair>),
+    /// What the system sends by itself.
+    Delivery(Box<delivery::Recorded>),
+}
 
 /// A request and its answer.
 #[derive(Clone, Debug, Deserialize)]
@@ -111,7 +121,7 @@ enum OneOrMore {
 ///
 /// # Errors
 /// The folder or a file can't be read, or a file holds no pairs.
-pub(crate) fn pairs(folder: &Path) -> Result<Vec<(String, Vec<Pair>)>, Trouble> {
+pub(crate) fn pairs(folder: &Path) -> Result<Vec<(String, Vec<Record>)>, Trouble> {
     let unreadable = |error: std::io::Error| {
         Trouble::new(Exit::Usage, format!("there are no recorded pairs in `{}`: {}", folder.display(), said(&error)))
             .help("name the folder with `--pairs`; docs/connectors.md shows how a pair is written")
@@ -138,16 +148,28 @@ pub(crate) fn pairs(folder: &Path) -> Result<Vec<(String, Vec<Pair>)>, Trouble> 
             OneOrMore::More(list) => list,
             OneOrMore::One(one) => vec![one],
         };
-        let mut pairs: Vec<Pair> =
-            written.into_iter().map(serde_json::from_value).collect::<Result<_, _>>().map_err(wrong)?;
-        for pair in &mut pairs {
-            if pair.about.is_empty() {
-                pair.about.clone_from(&name);
-            }
-        }
-        Ok((name, pairs))
+        let records: Result<Vec<_>, _> = written.into_iter().map(|written| record(written, &name)).collect();
+        let records = records.map_err(wrong)?;
+        Ok((name, records))
     };
     files.into_iter().map(read).collect()
+}
+
+/// A pair or a delivery; the name of the file stands for what it does not say of itself.
+fn record(written: Json, file: &str) -> Result<Record, serde_json::Error> {
+    let named = |about: &mut String| {
+        if about.is_empty() {
+            file.clone_into(about);
+        }
+    };
+    if written.get("delivery").is_some() {
+        let mut delivery: Box<delivery::Recorded> = serde_json::from_value(written)?;
+        named(&mut delivery.about);
+        return Ok(Record::Delivery(delivery));
+    }
+    let mut pair: Box<Pair> = serde_json::from_value(written)?;
+    named(&mut pair.about);
+    Ok(Record::Pair(pair))
 }
 
 /// What is otherwise than expected, with the path to it; of objects, only the expected fields are looked at.

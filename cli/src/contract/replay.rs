@@ -21,6 +21,7 @@ use flow_compiler::{
 };
 use flow_model::{
     boundary::Decoder,
+    diagnostic::{Diagnostic, Severity},
     failure::Failure,
     plan::{NodeKind, Plan},
     ty::Type,
@@ -187,16 +188,8 @@ fn invocation(
     address: &str,
 ) -> Result<Invocation, String> {
     let program = program(pair, operation, connector, address)?;
-    let checked = check("replay.flow", program.as_bytes(), catalog, &NoFiles);
-    let Some(plan) = checked.program.and_then(|program| program.plans.into_values().next()) else {
-        let mistake =
-            checked.diagnostics.iter().find(|mistake| mistake.severity() == flow_model::diagnostic::Severity::Error);
-        let told = mistake.map_or_else(String::new, |mistake| {
-            let help = mistake.help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
-            format!("{}{help}", mistake.message)
-        });
-        return Err(format!("the pair does not fit the operation: {told}"));
-    };
+    let plans = compiled(&program, catalog).map_err(|told| format!("the pair does not fit the operation: {told}"))?;
+    let plan = plans.into_values().next().ok_or("the pair makes no flow")?;
     let (args, result) = arguments(pair, &plan)?;
     let page = operation.result.starts_with("Stream<").then_some(Value::Null);
     Ok(Invocation {
@@ -212,35 +205,27 @@ fn invocation(
     })
 }
 
+/// The plans of a program that was put together; the first mistake in it.
+pub(super) fn compiled(text: &str, catalog: &Catalog) -> Result<BTreeMap<String, Plan>, String> {
+    let checked = check("replay.flow", text.as_bytes(), catalog, &NoFiles);
+    if let Some(program) = checked.program {
+        return Ok(program.plans.into_iter().collect());
+    }
+    let is_error = |mistake: &&Diagnostic| mistake.severity() == Severity::Error;
+    Err(checked.diagnostics.iter().find(is_error).map_or_else(String::new, |mistake| {
+        let help = mistake.help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
+        format!("{}{help}", mistake.message)
+    }))
+}
+
 fn program(
     pair: &Pair,
     operation: &OperationReference,
     connector: &Reference,
     address: &str,
 ) -> Result<String, String> {
-    let mut settings = vec![format!("base_url: {}", literal(&Json::String(address.to_owned())))];
-    for name in pair.settings.keys() {
-        if !connector.settings.iter().any(|setting| setting.name == *name) {
-            let known = connector.settings.iter().map(|setting| setting.name.as_str());
-            let hint = did_you_mean(name, known).map(|hint| format!("; {hint}")).unwrap_or_default();
-            return Err(format!("`{}` has no setting `{name}`{hint}", connector.name));
-        }
-    }
-    for setting in connector.settings.iter().filter(|setting| setting.name != "base_url") {
-        match pair.settings.get(&setting.name) {
-            Some(value) if setting.ty.starts_with("Secret<") => {
-                settings.push(format!("{}: secret({})", setting.name, literal(value)));
-            }
-            Some(value) => settings.push(format!("{}: {}", setting.name, literal(value))),
-            None if setting.required && setting.ty.starts_with("Secret<") => {
-                settings.push(format!("{0}: secret(\"recorded/{0}\")", setting.name));
-            }
-            None if setting.required => {
-                return Err(format!("the connection needs `{}`: say it in `settings`", setting.name));
-            }
-            None => {}
-        }
-    }
+    let mut settings = settings(&pair.settings, connector)?;
+    settings.push(format!("base_url: {}", literal(&Json::String(address.to_owned()))));
     let mut params = Vec::new();
     for name in pair.with.keys() {
         let Some(parameter) = operation.parameters.iter().find(|parameter| parameter.name == *name) else {
@@ -262,8 +247,36 @@ fn program(
     ))
 }
 
+/// The settings of a connection as Flow writes them, but for its base: those that are given, and secrets that are made up.
+pub(super) fn settings(given: &Map<String, Json>, connector: &Reference) -> Result<Vec<String>, String> {
+    let mut settings = Vec::new();
+    for name in given.keys() {
+        if !connector.settings.iter().any(|setting| setting.name == *name) {
+            let known = connector.settings.iter().map(|setting| setting.name.as_str());
+            let hint = did_you_mean(name, known).map(|hint| format!("; {hint}")).unwrap_or_default();
+            return Err(format!("`{}` has no setting `{name}`{hint}", connector.name));
+        }
+    }
+    for setting in connector.settings.iter().filter(|setting| setting.name != "base_url") {
+        match given.get(&setting.name) {
+            Some(value) if setting.ty.starts_with("Secret<") => {
+                settings.push(format!("{}: secret({})", setting.name, literal(value)));
+            }
+            Some(value) => settings.push(format!("{}: {}", setting.name, literal(value))),
+            None if setting.required && setting.ty.starts_with("Secret<") => {
+                settings.push(format!("{0}: secret(\"recorded/{0}\")", setting.name));
+            }
+            None if setting.required => {
+                return Err(format!("the connection needs `{}`: say it in `settings`", setting.name));
+            }
+            None => {}
+        }
+    }
+    Ok(settings)
+}
+
 /// JSON as Flow writes it.
-fn literal(value: &Json) -> String {
+pub(super) fn literal(value: &Json) -> String {
     match value {
         Json::String(text) => {
             let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('{', "\\{").replace('}', "\\}");

@@ -55,10 +55,11 @@ impl Place {
 
     fn at(root: Option<PathBuf>, environment: &args::Environment) -> Result<Self, Trouble> {
         let mut catalog = super::catalog();
-        let project = match &root {
+        let mut project = match &root {
             Some(root) => read(root, &mut catalog)?,
             None => Project::default(),
         };
+        project.today = Some(jiff::Zoned::now().date());
         let environment = match &environment.name {
             Some(name) => Some(existing(name, &project, root.as_deref())?),
             None => {

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use flow_model::{
     expr::{Expr, TextPart},
     plan::{NodeKind, Plan, Retry, SourceMap, Stage, Step, TriggerKind},
-    schema::{Auth, Connector, Grant, Limit, Operation, Rate},
+    schema::{Auth, Connector, Grant, Http, Limit, Operation, Rate},
     value::Value,
 };
 pub use formula::Formula;
@@ -327,7 +327,7 @@ fn join(total: &mut Uses, part: Uses, with: impl Fn(Formula, &Formula) -> Formul
 
 /// The host that the requests of a connection go to, with what its settings say: a text is put in, of a variable the name.
 fn reached(connector: &Connector, config: &IndexMap<String, Expr>) -> Option<String> {
-    let mut reached = host(connector, config.get("base_url"))?;
+    let mut reached = host(connector, config.get("base_url"), config.get("sandbox"))?;
     for (setting, value) in config {
         let said = match value {
             Expr::Literal(Value::String(text)) => text.to_string(),
@@ -339,19 +339,32 @@ fn reached(connector: &Connector, config: &IndexMap<String, Expr>) -> Option<Str
     Some(reached)
 }
 
-/// The host of the base URL that requests really go to.
-pub(crate) fn host(connector: &Connector, base_url: Option<&Expr>) -> Option<String> {
-    let declared = &connector.http.as_ref()?.base;
+/// The host of the base URL that requests really go to, by the settings of that name.
+pub(crate) fn host(connector: &Connector, base_url: Option<&Expr>, sandbox: Option<&Expr>) -> Option<String> {
+    let http = connector.http.as_ref()?;
     match base_url {
-        None | Some(Expr::Literal(Value::Null)) => url_host(declared),
+        None | Some(Expr::Literal(Value::Null)) => declared_host(http, sandbox),
         Some(Expr::Env(variable, default)) => {
             let usual = match default.as_deref() {
-                None | Some(Expr::Literal(Value::Null)) => url_host(declared),
+                None | Some(Expr::Literal(Value::Null)) => declared_host(http, sandbox),
                 Some(default) => url_host(default),
             };
             usual.map(|host| format!("{host} (or as {variable} says)"))
         }
         Some(expr) => url_host(expr),
+    }
+}
+
+/// The host that the connector itself names: the usual one, or that for trials.
+fn declared_host(http: &Http, sandbox: Option<&Expr>) -> Option<String> {
+    let usual = || url_host(&http.base);
+    let Some(trials) = &http.sandbox else { return usual() };
+    match sandbox {
+        None | Some(Expr::Literal(Value::Bool(false) | Value::Null)) => usual(),
+        Some(Expr::Literal(_)) => url_host(trials),
+        Some(decides) => {
+            Some(format!("{} (or {} if {})", usual()?, url_host(trials)?, words(decides, &BTreeMap::new())))
+        }
     }
 }
 

@@ -19,6 +19,7 @@ mod gather;
 mod lower;
 mod once;
 mod policy;
+mod repetition;
 mod saga;
 mod schedule;
 mod step;

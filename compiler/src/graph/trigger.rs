@@ -179,7 +179,7 @@ impl Lowering<'_> {
         let says_all = clauses.len() == written.clauses.len();
         let polls = matches!(kind, TriggerKind::Poll { .. });
         if dedupe.is_none() && says_all && !polls && !clauses.contains_key("dedupe") {
-            self.no_dedupe(written);
+            self.no_dedupe(written, &kind, &payload);
         }
         let trigger = Trigger { kind, bind: slot, payload, dedupe, concurrency, at_most, within, gather };
         // What is written wrong may be meant as a batch.
@@ -709,41 +709,12 @@ impl Lowering<'_> {
     }
 
     /// Where the connector declares the trigger.
-    fn declared_trigger(&self, written: &ast::Trigger) -> Option<Span> {
+    pub(super) fn declared_trigger(&self, written: &ast::Trigger) -> Option<Span> {
         let TriggerSource::Connection(path) = &written.source else { return None };
         let names = self.el.names;
         let connection = names.connections.get(&path.parts.first()?.text)?;
         let name: Vec<&str> = path.parts.iter().skip(1).map(|part| part.text.as_str()).collect();
         names.connectors.get(&connection.connector)?.triggers.get(&name.join(".")).copied()
-    }
-
-    fn no_dedupe(&mut self, written: &ast::Trigger) {
-        let (end, own, key) = match &written.source {
-            TriggerSource::Http { method, path } if method.text != "GET" => (path.span, "request", ".body.id"),
-            TriggerSource::Connection(path) => (path.span(), "event", ".id"),
-            // A request that only asks may be answered twice, and the engine numbers the times and events that it starts runs for.
-            TriggerSource::Http { .. }
-            | TriggerSource::Every(_)
-            | TriggerSource::Cron { .. }
-            | TriggerSource::Event(_)
-            | TriggerSource::File(_) => return,
-        };
-        let name = written.bind.as_ref().map_or(own, |name| name.text.as_str());
-        let bind =
-            if written.bind.is_some() { String::new() } else { format!("bind the payload with `as {own}`, and ") };
-        let mut problem = Diagnostic::new(
-            Code::W0602,
-            "a delivery that is sent again starts a second run",
-            Span { start: written.span.start, ..end },
-            "no `dedupe:`",
-        );
-        if let Some(declared) = self.declared_trigger(written) {
-            problem = problem.label(declared, "declared without `dedupe:`");
-        }
-        self.el.problems.push(problem.help(format!(
-            "senders repeat what they are not sure of: {bind}say what names a delivery, such as `dedupe: {name}{} for 72h`",
-            key.replace("NAME", name)
-        )));
     }
 }
 

@@ -16,6 +16,9 @@ use super::{
 /// The methods of operations that declarations can use.
 pub(super) const METHODS: [&str; 6] = ["get", "post", "put", "patch", "delete", "head"];
 
+/// The media type of a body that gives new values to what it names (RFC 7396).
+pub(super) const MERGE_PATCH: &str = "application/merge-patch+json";
+
 /// An API.
 pub(super) struct Api<'a> {
     pub(super) title: String,
@@ -104,6 +107,8 @@ pub(super) enum Media<'a> {
 /// The body of a request.
 pub(super) struct Body<'a> {
     pub(super) media: Media<'a>,
+    /// It is a merge patch, in JSON.
+    pub(super) merges: bool,
     /// The schema of the whole; of a form of OpenAPI 2.0 there are fields instead.
     pub(super) schema: Option<&'a Value>,
     pub(super) fields: Vec<Param<'a>>,
@@ -289,6 +294,7 @@ impl<'a> Reader<'a> {
         }
         Some(Body {
             media,
+            merges: chosen_key(content).is_some_and(|key| is_merge_patch(key)),
             schema: schema.get("schema"),
             fields: Vec::new(),
             required: flag(body, "required"),
@@ -299,11 +305,13 @@ impl<'a> Reader<'a> {
 
     fn body_of_two(&self, written: &'a Value, body: Option<&'a Value>, fields: Vec<Param<'a>>) -> Option<Body<'a>> {
         let consumes = [written, self.document.root()].into_iter().find_map(|place| place.get("consumes")?.as_array());
-        let medias: Vec<_> = consumes.into_iter().flatten().filter_map(Value::as_str).map(media).collect();
+        let consumes: Vec<_> = consumes.into_iter().flatten().filter_map(Value::as_str).collect();
+        let medias: Vec<_> = consumes.iter().copied().map(media).collect();
         if let Some(body) = body {
             let preferred = medias.iter().copied().find(|media| *media == Media::Json);
             return Some(Body {
                 media: preferred.or_else(|| medias.first().copied()).unwrap_or(Media::Json),
+                merges: consumes.iter().any(|written| is_merge_patch(written)),
                 schema: body.get("schema"),
                 fields: Vec::new(),
                 required: flag(body, "required"),
@@ -315,6 +323,7 @@ impl<'a> Reader<'a> {
         let multipart = has_file || (!medias.contains(&Media::Form) && medias.contains(&Media::Multipart));
         (!fields.is_empty()).then_some(Body {
             media: if multipart { Media::Multipart } else { Media::Form },
+            merges: false,
             schema: None,
             fields,
             required: true,
@@ -423,18 +432,27 @@ fn choose(content: &serde_json::Map<String, Value>) -> Option<(Media<'_>, &Value
 
 fn chosen_key(content: &serde_json::Map<String, Value>) -> Option<&String> {
     content.keys().min_by_key(|key| match media(key) {
-        Media::Json => 0,
-        Media::Multipart => 1,
-        Media::Form => 2,
-        Media::Raw(_) => 3,
-        Media::Text => 4,
-        Media::Xml => 5,
+        Media::Json if is_merge_patch(key) => 0,
+        Media::Json => 1,
+        Media::Multipart => 2,
+        Media::Form => 3,
+        Media::Raw(_) => 4,
+        Media::Text => 5,
+        Media::Xml => 6,
     })
 }
 
+fn is_merge_patch(written: &str) -> bool {
+    essence(written) == MERGE_PATCH
+}
+
+/// A media type without its parameters.
+fn essence(written: &str) -> String {
+    written.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
 fn media(written: &str) -> Media<'_> {
-    let essence = written.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match essence.as_str() {
+    match essence(written).as_str() {
         "application/x-www-form-urlencoded" => Media::Form,
         "multipart/form-data" => Media::Multipart,
         "application/xml" | "text/xml" => Media::Xml,

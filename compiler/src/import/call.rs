@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    api::{Answer, Body, Media, Operation, Param, Place, Style},
+    api::{Answer, Body, MERGE_PATCH, Media, Operation, Param, Place, Style},
     auth::Auth,
     document::Document,
     page::Pages,
@@ -36,8 +36,9 @@ const OWN_HEADERS: [&str; 11] = [
     "te",
 ];
 
-/// Words that begin what only reads, though it is a `POST`.
-const READS: [&str; 19] = [
+/// Words that begin the name of what only reads, though it is a `POST`. Not among them is what may keep what it finds
+/// (`check`, `validate`, `estimate`, `preview`), nor `read` by itself, by which things are marked.
+const READS: [&str; 14] = [
     "search",
     "query",
     "find",
@@ -45,18 +46,18 @@ const READS: [&str; 19] = [
     "list",
     "get",
     "count",
-    "read",
-    "batch_read",
-    "check",
-    "preview",
-    "estimate",
-    "calculate",
-    "validate",
     "fetch",
     "retrieve",
+    "batch_read",
     "batch_get",
     "batch_retrieve",
+    "bulk_get",
     "bulk_retrieve",
+];
+
+/// Words that begin the description of what only reads: `Lists orders`, `BatchRetrieveOrders`.
+const SAYS_READS: [&str; 13] = [
+    "search", "query", "find", "look", "lookup", "list", "get", "count", "fetch", "retrieve", "read", "return", "show",
 ];
 
 /// What a call does.
@@ -67,6 +68,15 @@ pub(super) enum Effect {
     Create,
 }
 
+/// What about an effect does not follow from the description.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Guess {
+    /// That a `POST` only reads.
+    Reads,
+    /// That a `PATCH` does more the second time.
+    Patches,
+}
+
 /// An operation in Flow.
 pub(super) struct Call {
     pub(super) name: String,
@@ -74,6 +84,7 @@ pub(super) struct Call {
     pub(super) params: Vec<Parameter>,
     pub(super) result: Option<Ty>,
     pub(super) effect: Effect,
+    pub(super) guess: Option<Guess>,
     /// `header("Idempotency-Key")`
     pub(super) key: Option<String>,
     pub(super) method: String,
@@ -117,7 +128,7 @@ pub(super) fn call<'a>(
     auth: &Auth<'a>,
     types: &mut Types<'a>,
 ) -> Result<Call, String> {
-    let effect = effect(operation, name);
+    let (effect, guess) = effect(operation, name);
     let mut writer =
         Writer { document, types, params: Vec::new(), taken: BTreeSet::new(), lost: operation.lost.clone() };
     let mut call = Call {
@@ -126,6 +137,7 @@ pub(super) fn call<'a>(
         params: Vec::new(),
         result: None,
         effect,
+        guess,
         key: None,
         method: operation.method.to_uppercase(),
         path: String::new(),
@@ -147,6 +159,9 @@ pub(super) fn call<'a>(
         None => {}
     }
     let mut headers = Vec::new();
+    if call.parts.iter().any(|(part, _)| *part == "body") && operation.body.as_ref().is_some_and(|body| body.merges) {
+        entry(&mut headers, "Content-Type", word::quoted(MERGE_PATCH));
+    }
     for param in &operation.params {
         match param.place {
             Place::Path => {}
@@ -191,22 +206,34 @@ pub(super) fn call<'a>(
     Ok(call)
 }
 
-fn effect(operation: &Operation<'_>, name: &str) -> Effect {
-    let action = name.rsplit('.').next().unwrap_or(name);
-    let is_patch_list = operation.body.as_ref().is_some_and(|body| matches!(body.media, Media::Raw(_) | Media::Text));
+/// What a call does, and what of that is a guess. Methods say it (RFC 9110, section 9.2), but for two: a `POST` may be a
+/// question that is too long for a URL, and a `PATCH` (RFC 5789, section 2) may add to what is there. A merge patch gives
+/// values to what it names, the same each time (RFC 7396, section 2).
+fn effect(operation: &Operation<'_>, name: &str) -> (Effect, Option<Guess>) {
     match operation.method {
-        "get" | "head" => Effect::Read,
-        "put" | "delete" => Effect::Idempotent,
-        "patch" if !is_patch_list => Effect::Idempotent,
-        "post"
-            if READS
-                .iter()
-                .any(|read| action == *read || action.strip_prefix(read).is_some_and(|rest| rest.starts_with('_'))) =>
-        {
-            Effect::Read
-        }
-        _ => Effect::Create,
+        "get" | "head" => (Effect::Read, None),
+        "put" | "delete" => (Effect::Idempotent, None),
+        "patch" if operation.body.as_ref().is_some_and(|body| body.merges) => (Effect::Idempotent, None),
+        "patch" => (Effect::Create, Some(Guess::Patches)),
+        "post" if reads(operation, name) => (Effect::Read, Some(Guess::Reads)),
+        _ => (Effect::Create, None),
     }
+}
+
+/// Whether both the name and what is told of an operation, if anything, say that it reads.
+fn reads(operation: &Operation<'_>, name: &str) -> bool {
+    let action = name.rsplit('.').next().unwrap_or(name);
+    let by_name =
+        READS.iter().any(|read| action == *read || action.strip_prefix(read).is_some_and(|rest| rest.starts_with('_')));
+    let told = operation.doc.first().map(|line| word::words(line)).unwrap_or_default();
+    let first = told.iter().find(|word| !matches!(word.as_str(), "batch" | "bulk"));
+    let by_doc = first.is_none_or(|word| {
+        // Of the third person too: `Lists`, `Queries`, `Searches`.
+        let stem = word.strip_suffix("ies").map(|stem| format!("{stem}y"));
+        let stems = [Some(word.as_str()), word.strip_suffix('s'), word.strip_suffix("es"), stem.as_deref()];
+        stems.into_iter().flatten().any(|stem| SAYS_READS.contains(&stem))
+    });
+    by_name && by_doc
 }
 
 struct Writer<'a, 't> {

@@ -61,6 +61,8 @@ pub struct Report {
     pub skipped: Vec<(String, String)>,
     /// What else could not be carried, with how often.
     pub lost: Vec<(String, usize)>,
+    /// How many values of the description were looked at, each as often as it was.
+    pub looks: usize,
 }
 
 /// What the failures of an API have in common.
@@ -187,6 +189,7 @@ fn import(document: &Document, options: Options<'_>) -> Result<Imported, Failure
         *lost.entry(what.clone()).or_default() += 1;
     }
     report.lost = lost.into_iter().collect();
+    report.looks = document.looks();
     let name = options.name.map_or_else(|| connector_name(&api.title), str::to_owned);
     let text = write::connector(&Connector {
         name: &name,

@@ -140,6 +140,7 @@ impl<'a> Types<'a> {
     }
 
     fn at_depth(&mut self, schema: &'a Value, hint: &str, depth: usize) -> Ty {
+        self.document.look(1);
         if depth > DEPTH {
             return self.lose("schemas that are nested more than 40 deep are `Json`");
         }
@@ -402,6 +403,7 @@ impl<'a> Types<'a> {
             self.gather(part, object, depth + 1);
         }
         for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+            self.document.look(1);
             if property.is_object() {
                 object.properties.insert(name, property);
             }

@@ -6,7 +6,7 @@ use super::{
     Failures, Report,
     api::{Api, Base},
     auth::{Auth, OAuth},
-    call::{Call, Effect, Part, record},
+    call::{Call, Effect, Guess, Part, record},
     ty::{Declared, Field, Ty},
     word,
 };
@@ -289,6 +289,13 @@ fn operation(out: &mut Out, call: &Call) {
     }
     for lost in &call.lost {
         out.line(&format!("// Not carried over: {}", one_line(lost)));
+    }
+    match call.guess {
+        Some(Guess::Reads) => out.line("// A guess: that it only reads. If it keeps anything, say `create`."),
+        Some(Guess::Patches) => {
+            out.line("// A guess: that a second call may change more. If it can't, say `idempotent`.");
+        }
+        None => {}
     }
     out.line(match call.effect {
         Effect::Read => "effect: read",

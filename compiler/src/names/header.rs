@@ -348,6 +348,7 @@ fn connector<'a>(
             when: None,
             verify: None,
             dedupe: None,
+            order: None,
             events: Vec::new(),
             answer: None,
             poll: None,

@@ -24,6 +24,7 @@ use flow_model::{
     span::{FileId, Files, Span},
     units::Millis,
 };
+use jiff::civil::Date;
 use toml::de::DeTable;
 
 pub use self::{
@@ -83,6 +84,8 @@ pub struct Project {
     pub serve: Serve,
     /// `[runs]`
     pub runs: Runs,
+    /// The day on which its programs are checked. No file says it: who asks for a check may know it.
+    pub today: Option<Date>,
 }
 
 /// The length of time that a text is as a whole: `90s`, `30d`.

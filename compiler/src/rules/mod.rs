@@ -6,12 +6,14 @@ mod owner;
 mod personal;
 mod route;
 mod sequence;
+mod sunset;
 
 use flow_model::diagnostic::Diagnostic;
 
 pub(crate) use self::{
     owner::{Sent, sent_elsewhere},
     personal::{ArgumentSpans, Personal},
+    sunset::sunset,
 };
 use crate::names::Names;
 

@@ -61,8 +61,8 @@ fn domain(host: &str) -> &str {
 fn system<'n>(names: &'n Names<'_>, name: &str, connection: &'n ConnectionInfo) -> Option<System<'n>> {
     let connector = names.connectors.get(&connection.connector)?;
     let config = &connection.plan.config;
-    let base_url = config.get("base_url").filter(|base| matches!(base, Expr::Literal(_)));
-    let mut host = facts::host(&connector.schema, base_url);
+    let known = |setting: &str| config.get(setting).filter(|value| matches!(value, Expr::Literal(_)));
+    let mut host = facts::host(&connector.schema, known("base_url"), known("sandbox"));
     for (setting, value) in config {
         if let (Some(host), Expr::Literal(Value::String(text))) = (&mut host, value) {
             *host = host.replace(&format!("{{config.{setting}}}"), text);

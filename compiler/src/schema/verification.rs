@@ -51,8 +51,8 @@ enum KeyWord {
 
 pub(super) const HASHES: [(&str, Hash); 3] = [("sha256", Hash::Sha256), ("sha512", Hash::Sha512), ("sha1", Hash::Sha1)];
 
-pub(super) const ENCODINGS: [(&str, DigestEncoding); 2] =
-    [("hex", DigestEncoding::Hex), ("base64", DigestEncoding::Base64)];
+pub(super) const ENCODINGS: [(&str, DigestEncoding); 3] =
+    [("hex", DigestEncoding::Hex), ("base64", DigestEncoding::Base64), ("base64url", DigestEncoding::Base64Url)];
 
 /// The scheme that every program can use: `verify: hmac_sha256(header: "X-Signature", secret: secret("…"))`.
 const BUILT_IN: &str = "hmac_sha256";
@@ -330,13 +330,14 @@ fn signed(written: &ast::Expr, params: &[&str], problems: &mut Vec<Diagnostic>) 
 fn hmac_sha256(encoding: DigestEncoding) -> Verification {
     let text = |text: &str| Expr::Literal(Value::text(text));
     let with_default = |ty: Type, default: &str| Field { default: Some(text(default)), ..Field::of(ty) };
+    let encodings = ENCODINGS.iter().map(|(name, _)| (*name).to_owned()).collect();
     Verification {
         doc: "HMAC-SHA256 over the body, alone in a header.".to_owned(),
         params: IndexMap::from([
             ("header".to_owned(), Field::of(Type::String)),
             ("secret".to_owned(), Field::of(Type::Secret(Box::new(Type::String)))),
             ("prefix".to_owned(), with_default(Type::String, "")),
-            ("encoding".to_owned(), with_default(Type::OneOf(vec!["hex".to_owned(), "base64".to_owned()]), "hex")),
+            ("encoding".to_owned(), with_default(Type::OneOf(encodings), "hex")),
         ]),
         method: Proof::Hmac,
         hash: Hash::Sha256,
@@ -425,10 +426,11 @@ fn encoding(args: &[Arg]) -> DigestEncoding {
         Some(name) => (name.text == "encoding").then_some(&arg.value),
         None => (at == 3).then_some(&arg.value),
     });
-    match written.and_then(literal) {
-        Some(Value::String(text)) if &*text == "base64" => DigestEncoding::Base64,
-        _ => DigestEncoding::Hex,
-    }
+    let found = match written.and_then(literal) {
+        Some(Value::String(text)) => ENCODINGS.iter().find(|(name, _)| **name == *text),
+        _ => None,
+    };
+    found.map_or(DigestEncoding::Hex, |(_, encoding)| *encoding)
 }
 
 /// The arguments of a scheme, in the order of its parameters, with defaults.

@@ -1,9 +1,15 @@
 //! Which deliveries are an event, and what of them is it?
 //!
-//! In: `trigger name as Type { webhook: …, when: …, verify: …, dedupe: … }`. Out: the whole trigger. One that polls is read by
+//! In: `trigger name as Type { webhook: …, when: …, verify: …, dedupe: …, order: … }`. Out: the whole trigger. One that polls is read by
 //! [`super::poll`].
 
-use flow_model::{diagnostic::Diagnostic, expr::Ambient, schema::WebhookTrigger, ty::Type, value::Value};
+use flow_model::{
+    diagnostic::Diagnostic,
+    expr::Ambient,
+    schema::{EventOrder, WebhookTrigger},
+    ty::Type,
+    value::Value,
+};
 
 use super::{
     Context, Section,
@@ -17,7 +23,7 @@ use crate::{
     names::literal,
 };
 
-const PROPERTIES: [&str; 6] = ["webhook", "when", "verify", "dedupe", "events", "answer"];
+const PROPERTIES: [&str; 7] = ["webhook", "when", "verify", "dedupe", "order", "events", "answer"];
 
 /// Completes a trigger.
 pub(super) fn webhook(
@@ -66,6 +72,9 @@ pub(super) fn webhook(
         let item = [(Ambient::Item, trigger.payload.clone())];
         trigger.dedupe = Some(over_answer(context, dedupe, None, &item, problems));
     }
+    if let Some(order) = section.expr("order", problems) {
+        trigger.order = self::order(context, order, &trigger.payload, problems);
+    }
     if let Some(events) = section.expr("events", problems) {
         trigger.events = texts("events", events, problems);
     }
@@ -77,6 +86,29 @@ pub(super) fn webhook(
         trigger.verify = verify_call(context.names, context.definitions, verify, within, problems);
     }
     trigger
+}
+
+/// `kept`, `none`, or what tells which of two events is the later.
+fn order(
+    context: &Context<'_, '_>,
+    written: &ast::Expr,
+    payload: &Type,
+    problems: &mut Vec<Diagnostic>,
+) -> Option<EventOrder> {
+    match &written.kind {
+        ast::ExprKind::Missing => None,
+        ast::ExprKind::Name(name) if name == "kept" => Some(EventOrder::Kept),
+        ast::ExprKind::Name(name) if name == "none" => Some(EventOrder::None),
+        ast::ExprKind::Name(_) | ast::ExprKind::Literal(_) => {
+            let help = "write `order: kept`, `order: none`, or what tells which event is the later: `order: .created`";
+            problems.push(wrong_value("order", written.span, "not an order", help));
+            None
+        }
+        _ => {
+            let item = [(Ambient::Item, payload.clone())];
+            Some(EventOrder::By(over_answer(context, written, None, &item, problems)))
+        }
+    }
 }
 
 /// The status of a delivery that is taken. Any other would have the system send it again.

@@ -144,6 +144,7 @@ codes! {
     E0605 "key-not-taken" Error "the operation takes no key",
     E0606 "undo-without-effect" Error "the undo takes nothing back",
     E0607 "foreign-secret" Error "a secret goes to a system that it is not for",
+    E0608 "replayed-delivery" Error "what was signed once starts runs for ever",
     E0801 "project-syntax" Error "the project file is not TOML",
     E0802 "unknown-project-key" Error "the project file has no such key",
     E0803 "project-value" Error "the key can't have this value",
@@ -165,6 +166,7 @@ codes! {
     W0604 "personal-data" Warning "personal data goes where it is not expected",
     W0605 "deadline-before-retries" Warning "the run is given up before its retries",
     W0606 "credential-in-clear" Warning "a credential travels unencrypted",
+    W0607 "version-ends" Warning "the vendor stops serving the version of the interface",
 }
 
 impl fmt::Display for Code {

@@ -52,6 +52,7 @@ pub use self::{
     perform::{Connectors, LONGEST_ANSWER, LONGEST_FILE},
     rows::{CsvRow, CsvRows},
     table::typed as from_text,
+    wait::LONGEST_WAIT,
 };
 
 /// One attempt of a step, as data.

@@ -320,6 +320,7 @@ impl Connectors {
                 // A server that refuses one call for their number refuses all that follow.
                 let refused = matches!(&outcome, Err(failure) if failure.kind == ErrorKind::RateLimited);
                 let pause = wait::pause(&answer.headers, &declared, now).max(retry_after.filter(|_| refused));
+                let pause = pause.map(|pause| pause.min(wait::LONGEST_WAIT));
                 Ended { attempt: Attempt { outcome, retry_after, reached, parked: None }, pause }
             }
             Err(Lost { failure, reached }) => {
@@ -415,7 +416,6 @@ impl Connectors {
         match result {
             Ok(value) => Attempt { outcome: Ok(value), retry_after: None, reached: Reached::Answered, parked: None },
             Err(NativeFailure { failure, reached, retry_after }) => {
-                let retry_after = retry_after.map(|wait| wait.min(wait::LONGEST));
                 Attempt { outcome: Err(failure), retry_after, reached, parked: None }
             }
         }

@@ -12,8 +12,12 @@ use rust_decimal::{Decimal, prelude::ToPrimitive};
 
 use super::answer::Declared;
 
-/// The longest wait that is taken over from a server: a day. What asks for more is a mistake or no longer a retry.
-pub(super) const LONGEST: Millis = Millis::seconds(86_400);
+/// The longest that a call waits because a server asks for it: a day. What asks for more is a mistake or no longer a retry:
+/// the call is not made again, rather than too early, and others to the same account go on after a day.
+pub const LONGEST_WAIT: Millis = Millis::seconds(86_400);
+
+/// What is further away than that is as far: a hundred years.
+const FARTHEST: Millis = Millis::seconds(86_400 * 36_525);
 
 /// Numbers from a year before now on are points in time; smaller ones are waits, however long.
 const YEAR: i64 = 366 * 86_400_000;
@@ -28,7 +32,7 @@ const RESETS: [&str; 4] = ["x-ratelimit-reset", "x-rate-limit-reset", "ratelimit
 const REMAINING: [&str; 3] = ["x-ratelimit-remaining", "x-rate-limit-remaining", "ratelimit-remaining"];
 
 /// The least wait before the next attempt that a failed answer asks for: the longest of `Retry-After` (RFC 9110, section
-/// 10.2.3), of what the connector declares, and of the reset of a limit that is used up; between zero and [`LONGEST`].
+/// 10.2.3), of what the connector declares, and of the reset of a limit that is used up; from zero to a hundred years.
 /// Points in time are compared with the server's own `Date`, where it sends one, so that its clock and ours need not
 /// agree.
 pub(super) fn asked(status: StatusCode, headers: &HeaderMap, declared: &Declared, now: Instant) -> Option<Millis> {
@@ -41,7 +45,7 @@ pub(super) fn asked(status: StatusCode, headers: &HeaderMap, declared: &Declared
     declared_waits.chain(usual).chain(reset).max()
 }
 
-/// When a limit that is used up is reset, by an answer of any kind: nothing more should leave until then.
+/// When a limit that is used up is reset, by an answer of any kind: nothing more should leave until then. As [`asked`].
 pub(super) fn pause(headers: &HeaderMap, declared: &Declared, now: Instant) -> Option<Millis> {
     let date = headers.get(DATE).and_then(|value| value.to_str().ok()).and_then(|text| http_date(text.trim()));
     (left(headers, declared) == Some(0)).then(|| reset(headers, declared, date.unwrap_or(now))).flatten()
@@ -88,7 +92,7 @@ fn formed(text: &str, form: WaitForm, now: Instant) -> Option<Millis> {
         WaitForm::Millis | WaitForm::UnixMillis => Decimal::ONE,
     };
     let number = number(text)?;
-    let most = Decimal::from(LONGEST.0);
+    let most = Decimal::from(FARTHEST.0);
     let millis = match form {
         WaitForm::Unix | WaitForm::UnixMillis => number.checked_mul(scale)? - Decimal::from(now.0),
         _ => number.clamp(Decimal::ZERO, most).checked_mul(scale)?,
@@ -99,12 +103,12 @@ fn formed(text: &str, form: WaitForm, now: Instant) -> Option<Millis> {
 /// Reads seconds (also with a fraction), a point in time as epoch seconds or milliseconds, an HTTP date or RFC 3339.
 fn wait(text: &str, now: Instant) -> Option<Millis> {
     if let Some(at) = http_date(text).or_else(|| Some(Instant(text.parse::<Timestamp>().ok()?.as_millisecond()))) {
-        return Some(at.since(now).min(LONGEST));
+        return Some(at.since(now).min(FARTHEST));
     }
     let number = number(text)?;
     let thousand = Decimal::from(1000);
     let (now, epoch) = (Decimal::from(now.0), Decimal::from(now.0.max(LEAST_NOW) - YEAR));
-    let most = Decimal::from(LONGEST.0);
+    let most = Decimal::from(FARTHEST.0);
     let millis = if number >= epoch {
         number - now
     } else if number >= epoch / thousand {
@@ -148,18 +152,18 @@ mod tests {
             ("0", Some(Millis(0))),
             ("-5", Some(Millis(0))),
             ("1.5", Some(Millis(1500))),
-            ("315360000", Some(LONGEST)),
-            ("99999999", Some(LONGEST)),
-            ("99999999999999999999999999", Some(LONGEST)),
+            ("86401", Some(Millis::seconds(86_401))),
+            ("315360000", Some(Millis::seconds(315_360_000))),
+            ("99999999999999999999999999", Some(FARTHEST)),
             ("-99999999999999999999999999", Some(Millis(0))),
-            ("999999999999999999999999999999999999999999", Some(LONGEST)),
+            ("999999999999999999999999999999999999999999", Some(FARTHEST)),
             ("-999999999999999999999999999999999999999999", Some(Millis(0))),
             ("1769853660", Some(Millis::seconds(60))),
             ("1769853660000", Some(Millis::seconds(60))),
             ("1769853000", Some(Millis(0))),
             ("Sat, 31 Jan 2026 10:01:00 GMT", Some(Millis::seconds(60))),
             ("Sat, 31 Jan 2026 09:00:00 GMT", Some(Millis(0))),
-            ("Thu, 31 Jan 2036 10:00:00 GMT", Some(LONGEST)),
+            ("Thu, 31 Jan 2036 10:00:00 GMT", Some(Millis::seconds(86_400 * 3652))),
             ("2026-01-31T10:00:30Z", Some(Millis::seconds(30))),
             ("soon", None),
             ("", None),
@@ -199,8 +203,8 @@ mod tests {
         assert_eq!(asked(&[("12", WaitForm::Unix)]), Some(Millis(0)));
         assert_eq!(asked(&[("soon", WaitForm::Seconds), ("2", WaitForm::Any)]), Some(Millis::seconds(2)));
         assert_eq!(asked(&[("3", WaitForm::Any), ("9000", WaitForm::Millis)]), Some(Millis::seconds(9)));
-        assert_eq!(asked(&[("99999999999999999999999999999", WaitForm::Millis)]), Some(LONGEST));
-        assert_eq!(asked(&[("9999999999999999999999999", WaitForm::UnixMillis)]), Some(LONGEST));
+        assert_eq!(asked(&[("99999999999999999999999999999", WaitForm::Millis)]), Some(FARTHEST));
+        assert_eq!(asked(&[("9999999999999999999999999", WaitForm::UnixMillis)]), Some(FARTHEST));
     }
 
     #[test]

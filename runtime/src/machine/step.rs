@@ -22,12 +22,9 @@ use super::{
     stream,
 };
 use crate::{
-    connector::Reached,
+    connector::{LONGEST_WAIT, Reached},
     eval::{Evaluator, Frame},
 };
-
-/// The longest wait that a server may ask for; a longer one is taken as this: a day.
-const MOST_RETRY_AFTER: Millis = Millis::seconds(86_400);
 
 /// A step under way.
 #[derive(Debug, Serialize, Deserialize)]
@@ -280,7 +277,7 @@ impl Machine {
                     let message = format!("the call may have taken effect, and it is not known whether ({failure})");
                     self.interrupt(place, call, &message);
                 }
-                None => self.fail_step(place, &call, failure.clone()),
+                None => self.fail_step(place, &call, with_wait(failure, hints)),
             },
         }
     }
@@ -476,7 +473,7 @@ impl Machine {
         self.pending.insert(place.clone(), Pending::Call(call));
     }
 
-    /// When to make the next attempt, if there is to be one.
+    /// When to make the next attempt, if there is to be one. A server that wants none for longer than a call waits gets none.
     fn retry_at(&self, call: &CallState, failure: &Failure, hints: Hints) -> Option<Instant> {
         let plan = Arc::clone(&self.plan);
         let policy = match &plan.graph.node_weight(call.node)?.kind {
@@ -496,13 +493,27 @@ impl Machine {
         if !may || made > retry.times || !retry.on.contains(&failure.kind) {
             return None;
         }
-        let asked = hints.retry_after.unwrap_or_default().min(MOST_RETRY_AFTER);
+        let asked = hints.retry_after.unwrap_or_default();
+        if asked > LONGEST_WAIT {
+            return None;
+        }
         let until = self.now.after(jittered(retry.backoff.bound(call.attempt), hints.draw).max(asked));
         match retry.budget {
             Some(budget) if until.since(call.since) > budget => None,
             _ => Some(until),
         }
     }
+}
+
+/// The failure, with the wait that the server asks for where that is why the call is not made again.
+fn with_wait(failure: &Failure, hints: Hints) -> Failure {
+    let mut failure = failure.clone();
+    if let Some(asked) = hints.retry_after.filter(|asked| *asked > LONGEST_WAIT) {
+        let longest = LONGEST_WAIT;
+        failure.message =
+            format!("{} (no other call is wanted for {asked}, and none waits longer than {longest})", failure.message);
+    }
+    failure
 }
 
 /// The part of a bound that a random number stands for: all of it for the greatest.

@@ -261,7 +261,7 @@ fn request(listener: &Listener, received: &Received, content: &Content, setting:
     };
     let digest = digest(&body);
     let payload = payload::request(received, body);
-    let dedupe = dedupe(listener, &payload, None, setting)?;
+    let dedupe = dedupe(listener, &payload, None, &|which| listener.config(which, setting), setting)?;
     Ok(Wanted { plan: Arc::clone(&listener.plan), trigger: listener.index, payload, dedupe, digest })
 }
 
@@ -317,7 +317,8 @@ fn events(
             Problem::misfit(&path, &mismatch)
         })?;
         let digest = digest(&payload);
-        let dedupe = dedupe(listener, &payload, declared.dedupe.as_ref(), setting)?;
+        // The id of a delivery may stand beside the event: in a header.
+        let dedupe = dedupe(listener, &payload, declared.dedupe.as_ref(), &|which| ambient(None, which), setting)?;
         wanted.push(Wanted { plan: Arc::clone(&listener.plan), trigger: listener.index, payload, dedupe, digest });
     }
     Ok(())
@@ -328,12 +329,13 @@ fn joined(index: usize, path: &str) -> String {
     format!("[{index}]{joint}{path}")
 }
 
-/// The key of an event: what the flow says, else what the connector declares. An event whose key is null has none, and is
+/// The key of an event: what the flow says, else what the connector declares, over the event and what stands `beside` it. An event whose key is null has none, and is
 /// not taken for a repetition of another one.
 fn dedupe(
     listener: &Listener,
     payload: &Value,
     declared: Option<&Expr>,
+    beside: &dyn Fn(Ambient) -> Option<Value>,
     setting: &Setting,
 ) -> Result<Option<(String, Millis)>, Problem> {
     let trigger: &Trigger = listener.trigger();
@@ -348,7 +350,7 @@ fn dedupe(
     }
     let ambient = |which| match which {
         Ambient::Item => Some(payload.clone()),
-        other => listener.config(other, setting),
+        other => beside(other),
     };
     match setting.eval(listener, &ambient, key, &mut frame) {
         Ok(Value::Null) => Ok(None),

@@ -7,7 +7,7 @@ use std::{
 };
 
 use axum::{extract::Request, response::Response};
-use flow_model::plan::NodeKind;
+use flow_model::{plan::NodeKind, units::Instant};
 use futures::future::join_all;
 use http::{Method, StatusCode};
 use serde_json::json;
@@ -90,13 +90,10 @@ impl Desk {
             return self.started(vec![wanted], taken, &head).await;
         }
         let received = read(request, reading, self.public.as_ref()).await?;
-        if let Some(answer) = challenge::answer(listeners, &received, &self.setting, now)? {
-            return Ok(answer);
-        }
-        if received.method != Method::POST && listeners.iter().any(|listener| listener.webhook().is_some()) {
-            return Err(Problem::no_method(received.method.as_str(), received.uri.path(), &["POST"]));
-        }
-        let wanted = wanted(listeners, &received, &self.setting, now)?;
+        let wanted = match meant(listeners, &received, &self.setting, now)? {
+            Meant::Answer(answer) => return Ok(answer),
+            Meant::Runs(wanted) => wanted,
+        };
         self.started(wanted, taken, &Received { body: Vec::new(), ..received }).await
     }
 
@@ -189,6 +186,30 @@ impl Desk {
             _ => problem::accepted(StatusCode::ACCEPTED, &texts(std::slice::from_ref(accepted))),
         }
     }
+}
+
+/// What a request is.
+pub(super) enum Meant {
+    /// A handshake, with what it is answered.
+    Answer(Response),
+    /// A delivery, with the runs that it asks for.
+    Runs(Vec<Wanted>),
+}
+
+/// Says what a request to these listeners is.
+pub(super) fn meant(
+    listeners: &[Listener],
+    received: &Received,
+    setting: &Setting,
+    now: Instant,
+) -> Result<Meant, Problem> {
+    if let Some(answer) = challenge::answer(listeners, received, setting, now)? {
+        return Ok(Meant::Answer(answer));
+    }
+    if received.method != Method::POST && listeners.iter().any(|listener| listener.webhook().is_some()) {
+        return Err(Problem::no_method(received.method.as_str(), received.uri.path(), &["POST"]));
+    }
+    wanted(listeners, received, setting, now).map(Meant::Runs)
 }
 
 fn find<'t>(table: &'t Table, request: &Request) -> Result<&'t Entry, Problem> {

@@ -25,6 +25,7 @@ mod serve;
 mod server;
 #[cfg(test)]
 mod tests;
+mod trial;
 pub mod verify;
 
 pub use self::{
@@ -34,4 +35,5 @@ pub use self::{
     route::{Error as RouteError, Route, Verified, routes},
     schedule::{Schedule, schedules},
     serve::{Error, Settings, serve},
+    trial::{Delivered, Event, Sent, Surroundings, delivered},
 };

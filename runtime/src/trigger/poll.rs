@@ -25,7 +25,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::counters::Counters;
 use crate::{
-    connector::{Attempt, Invocation, config},
+    connector::{Attempt, Invocation, LONGEST_WAIT, config},
     engine::{Engine, Share, Submission, SubmitError, started_by},
     eval::{Environment, Evaluator, Frame, Library},
     timer::Clock,
@@ -257,7 +257,7 @@ pub(super) async fn run(
             Err(Stop::Failed(failure, asked)) => {
                 counters.poll_failed();
                 let doubled = Millis(every.0.saturating_mul(1 << task.failures.min(20)));
-                let wait = doubled.min(LATE.max(every)).max(asked.unwrap_or(Millis(0)));
+                let wait = doubled.min(LATE.max(every)).max(asked.unwrap_or(Millis(0)).min(LONGEST_WAIT));
                 task.failures += 1;
                 let failures = task.failures;
                 tracing::error!(%failure, flow, on, failures, again = %wait, "what has happened can't be read");

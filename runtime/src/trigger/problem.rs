@@ -112,6 +112,16 @@ impl Problem {
         problem.with_header(header::RETRY_AFTER, HeaderValue::from_static("30"))
     }
 
+    /// A stable name for why: that of the refusal where it is one.
+    pub(super) fn reason(&self) -> &str {
+        self.told.fields.get("reason").and_then(Json::as_str).unwrap_or(self.told.error)
+    }
+
+    /// What a person reads.
+    pub(super) fn message(&self) -> &str {
+        &self.told.message
+    }
+
     /// The answer for senders that take no body.
     pub(super) fn bare_response(self) -> Response {
         let mut response = self.response();

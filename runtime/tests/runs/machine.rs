@@ -332,12 +332,24 @@ fn retries_wait_with_jitter_and_never_less_than_the_server_asks() {
     assert_eq!(play.fire(), Millis(1000));
     again(&mut play, Some(1500), u32::MAX / 2);
     assert_eq!(play.fire(), Millis(1500), "the server asks for more than half of 2s");
-    again(&mut play, Some(u64::MAX), 0);
-    assert_eq!(play.fire(), Millis::seconds(86_400), "no server makes a run wait for more than a day");
+    again(&mut play, Some(86_400_000), 0);
+    assert_eq!(play.fire(), Millis::seconds(86_400));
     again(&mut play, None, 0);
     assert_eq!(play.failure().0.kind, ErrorKind::Unavailable);
     assert_eq!(play.asked.iter().map(|call| call.attempt).collect::<Vec<_>>(), [1, 2, 3, 4]);
     assert!(play.asked.iter().all(|call| call.key == play.asked[0].key), "all attempts have one key");
+}
+
+#[test]
+fn a_server_that_wants_no_call_for_longer_than_a_day_gets_none() {
+    for asked in [86_400_001, 315_360_000_000, u64::MAX] {
+        let policy = retry(3, &[ErrorKind::RateLimited], 1000);
+        let mut play = Play::start(plan(&[], vec![step("a", "read", 1).retrying(policy)]), Value::Null);
+        play.answer_with("a", Err(failure(ErrorKind::RateLimited)), Reached::Answered, Some(Millis(asked)), 0);
+        let failure = play.failure().0;
+        assert_eq!((failure.kind, play.asked.len()), (ErrorKind::RateLimited, 1));
+        assert!(failure.message.contains("none waits longer than 1d"), "{}", failure.message);
+    }
 }
 
 #[test]

@@ -190,6 +190,7 @@ pub(super) fn on_paid(flow: &str, secret: &str) -> Arc<Plan> {
         dedupe: Some(member(Expr::Ambient(Ambient::Item), "id")),
         events: Vec::new(),
         answer: None,
+        order: None,
         poll: None,
     };
     let kind = TriggerKind::Webhook {
@@ -222,6 +223,7 @@ pub(super) fn on_each_change(flow: &str) -> Arc<Plan> {
         dedupe: None,
         events: Vec::new(),
         answer: None,
+        order: None,
         poll: None,
     };
     let kind = TriggerKind::Webhook { connection: "crm".to_owned(), trigger: "changed".to_owned(), verify: None };

@@ -116,6 +116,7 @@ fn plans_of(poll: Poll, dedupe: Option<Expr>) -> Vec<Arc<Plan>> {
         dedupe,
         events: Vec::new(),
         answer: None,
+        order: None,
         poll: Some(poll),
     };
     let (connection, name) = ("crm".to_owned(), "created".to_owned());

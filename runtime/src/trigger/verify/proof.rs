@@ -3,7 +3,10 @@
 //! One function for each way of proving. All answer yes or no in a time that does not depend on how far a guess is right.
 
 use aws_lc_rs::signature::{self, UnparsedPublicKey};
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64::{
+    Engine as _, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose::STANDARD},
+};
 use flow_model::schema::{DigestEncoding, Hash, KeyForm, Proof};
 use hmac::{Hmac, KeyInit as _, Mac, digest::block_api::EagerHash};
 use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer, pem::PemObject as _};
@@ -13,6 +16,12 @@ use subtle::{Choice, ConstantTimeEq as _};
 
 use super::certificate;
 use crate::secret::SecretText;
+
+/// Base64 with `-` and `_`. It is written without padding (RFC 7515, section 2), and read with it too, as some send it.
+const URL_SAFE: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::URL_SAFE,
+    GeneralPurposeConfig::new().with_encode_padding(false).with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// How something is proved.
 #[derive(Clone, Copy)]
@@ -115,12 +124,13 @@ pub(super) fn length(method: Proof, hash: Hash) -> Option<usize> {
     }
 }
 
-/// The bytes that a presented text stands for. A token stands for itself unless it is base64.
+/// The bytes that a presented text stands for. A token stands for itself unless it is base64 or base64url.
 pub(super) fn decode(method: Proof, text: &str, encoding: DigestEncoding) -> Option<Vec<u8>> {
     match (method, encoding) {
         (Proof::Token, DigestEncoding::Hex) => Some(text.as_bytes().to_vec()),
         (_, DigestEncoding::Hex) => hex::decode(text).ok(),
         (_, DigestEncoding::Base64) => STANDARD.decode(text).ok(),
+        (_, DigestEncoding::Base64Url) => URL_SAFE.decode(text).ok(),
     }
 }
 
@@ -132,6 +142,7 @@ pub(crate) fn sign(hash: Hash, encoding: DigestEncoding, secret: &SecretText, te
     match encoding {
         DigestEncoding::Hex => hex::encode(digest),
         DigestEncoding::Base64 => STANDARD.encode(digest),
+        DigestEncoding::Base64Url => URL_SAFE.encode(digest),
     }
 }
 
