@@ -20,7 +20,6 @@ mod payload;
 mod perform;
 mod redirect;
 mod request;
-mod rows;
 mod sign;
 mod table;
 mod template;
@@ -48,7 +47,6 @@ pub use self::{
     hook::{Hook, Lost as LostHook, Registered, Repeats},
     native::{NativeCall, NativeFailure, NativeOperation, NativeTable},
     perform::{Connectors, LONGEST_ANSWER},
-    rows::{CsvRow, CsvRows},
     table::typed as from_text,
 };
 
