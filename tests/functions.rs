@@ -79,9 +79,9 @@ fn page(functions: &[StandardFunction]) -> String {
          added up,\n`K` for what has an order, other single letters for any type.\n\n\
          Some names say more than a type, and a literal that is given there is checked when the program is: `Pattern` is a \
          `String` that is a\nregular expression (the crate `regex`: linear time), `Zone` one that names a time zone \
-         (`Europe/Berlin`), `TimeFormat`, `DayFormat` and\n`DayPattern` ones with directives of `strftime` and \
+         (`Europe/Berlin`), `TimeFormat`, `DayFormat`,\n`DayPattern` and `TimePattern` ones with directives of `strftime` and \
          `strptime`, `TimeOfDay` is `09:00`, `Currency` a code of ISO 4217,\n`Character` one character, `Separator` a \
-         text that is not empty. `Count` is an `Int` from 0, `Positive` one from 1, `Places`\none from 0 to 28.\n",
+         text that is not empty, `CellSeparator` what separates values in CSV. `Count` is an `Int` from 0, `Positive` one from 1, `Places`\none from 0 to 28.\n",
     );
     let mut area = String::new();
     for function in functions {

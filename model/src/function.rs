@@ -79,8 +79,9 @@ pub enum Form {
 impl Signature {
     /// Reads `List.map(self: List<T>, f: (T) -> U) -> List<U>`, `Money.minor(amount: Int, currency: String) -> Money`,
     /// `List.length: Int` (a property of `List<T>`; of any `T` for a generic type), `String.split(self: String, by:
-    /// String, limit?: Int) -> List<String>`. The names of [`Literal`]s stand for `String` or `Int`. Single upper-case letters are type variables; some stand for certain
-    /// types only, see [`admits`].
+    /// String, limit?: Int) -> List<String>`. The names of [`Literal`]s stand for `String` or `Int`, and `"a" | "b"` for a
+    /// text that is one of these. Single upper-case letters are type variables; some stand for certain types only, see
+    /// [`admits`].
     ///
     /// # Errors
     /// Says what does not read.
@@ -203,6 +204,14 @@ impl Parser<'_> {
         if word.is_empty() { Err(format!("expected a name before `{after}`")) } else { Ok(word.to_owned()) }
     }
 
+    /// A text that stands for itself: `"keep"`.
+    fn quoted(&mut self) -> Result<String, String> {
+        self.expect("\"")?;
+        let (text, after) = self.rest.split_once('"').ok_or_else(|| format!("`{}` has no end", self.rest))?;
+        self.rest = after;
+        Ok(text.to_owned())
+    }
+
     /// The kind of literal that stands in the place of a type, if one does.
     fn literal(&mut self) -> Option<Literal> {
         let before = self.rest;
@@ -224,6 +233,12 @@ impl Parser<'_> {
             }
             self.expect("->")?;
             return Ok(Type::Function(params, Box::new(self.ty()?)));
+        } else if self.rest.trim_start().starts_with('"') {
+            let mut alternatives = vec![self.quoted()?];
+            while self.take("|") {
+                alternatives.push(self.quoted()?);
+            }
+            Type::OneOf(alternatives)
         } else if self.take("{") {
             let mut fields = IndexMap::new();
             while !self.take("}") {
@@ -278,6 +293,8 @@ mod tests {
         let split = Signature::parse("String.split(self: String, by: String, limit?: Int) -> List<String>?").unwrap();
         assert_eq!((split.optional, split.result.is_nullable()), (vec!["limit".to_owned()], true));
         assert!(Signature::parse("String.odd(self: Strin) -> Int").is_err());
+        let mode = Signature::parse(r#"Csv.text(rows: Json, mode?: "escape" | "keep") -> String"#).unwrap();
+        assert_eq!(mode.params.get("mode"), Some(&Type::OneOf(vec!["escape".into(), "keep".into()])));
         let zoned = Signature::parse("Timestamp.in(self: Timestamp, zone: Zone) -> Zoned").unwrap();
         assert_eq!((zoned.params.get("zone"), zoned.literals.get("zone")), (Some(&Type::String), Some(&Literal::Zone)));
     }

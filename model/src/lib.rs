@@ -6,6 +6,7 @@
 pub mod boundary;
 pub mod case;
 pub mod cron;
+pub mod csv;
 pub mod currency;
 pub mod diagnostic;
 pub mod expr;

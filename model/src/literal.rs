@@ -20,6 +20,8 @@ pub enum Literal {
     DayFormat,
     /// A pattern of `strptime` that is enough to know a day.
     DayPattern,
+    /// A pattern of `strptime` that is enough to know a point in time, where the zone is known.
+    TimePattern,
     /// A time of day, `09:00` or `09:00:30`.
     TimeOfDay,
     /// A code of ISO 4217, in any case.
@@ -28,6 +30,8 @@ pub enum Literal {
     Character,
     /// A text that is not empty.
     Separator,
+    /// What stands between the values of a table in CSV.
+    CellSeparator,
     /// A number from 0.
     Count,
     /// A number from 1.
@@ -59,10 +63,12 @@ impl Literal {
             "TimeFormat" => Self::TimeFormat,
             "DayFormat" => Self::DayFormat,
             "DayPattern" => Self::DayPattern,
+            "TimePattern" => Self::TimePattern,
             "TimeOfDay" => Self::TimeOfDay,
             "Currency" => Self::Currency,
             "Character" => Self::Character,
             "Separator" => Self::Separator,
+            "CellSeparator" => Self::CellSeparator,
             "Count" => Self::Count,
             "Positive" => Self::Positive,
             "Places" => Self::Places,
@@ -133,6 +139,19 @@ impl Literal {
                     refusal(message, "name year, month and day in it: `%d.%m.%Y`, `%Y-%m-%d`")
                 })
             }
+            Self::TimePattern => {
+                percents(text, "%d.%m.%Y %H:%M")?;
+                let sample = civil::date(2026, 1, 31).at(9, 30, 0, 0).to_zoned(TimeZone::UTC).ok();
+                let Some(sample) = sample else { return Ok(()) };
+                let why = |why: jiff::Error| bad_format("time", text, &why, "%d.%m.%Y %H:%M");
+                let written = strtime::format(text, &sample).map_err(why)?;
+                let read = strtime::parse(text, &written).map_err(why)?;
+                if read.to_timestamp().is_ok() || read.to_datetime().is_ok() {
+                    return Ok(());
+                }
+                let message = format!("no time can be read as `{text}`");
+                Err(refusal(message, "name day and time in it: `%d.%m.%Y %H:%M`, `%Y-%m-%dT%H:%M:%S%z`"))
+            }
             Self::TimeOfDay => match text.parse::<civil::Time>() {
                 Ok(_) => Ok(()),
                 Err(_) => Err(refusal(format!("`{text}` is no time of day"), "write it as `09:00` or `21:30:15`")),
@@ -153,6 +172,10 @@ impl Literal {
             Self::Separator if text.is_empty() => Err(refusal(
                 "an empty text stands everywhere and nowhere".to_owned(),
                 "write what stands between the parts; `.characters()` lists the characters of a text",
+            )),
+            Self::CellSeparator if crate::csv::separator(text).is_none() => Err(refusal(
+                format!("{text:?} does not separate values"),
+                "write one character of ASCII other than a quote: `\",\"`, `\";\"`, `\"\\t\"`",
             )),
             _ => Ok(()),
         }
@@ -218,6 +241,11 @@ mod tests {
             (Literal::Currency, "eur"),
             (Literal::Character, "é"),
             (Literal::Separator, ","),
+            (Literal::CellSeparator, "\t"),
+            (Literal::TimePattern, "%d.%m.%Y %H:%M"),
+            (Literal::TimePattern, "%Y-%m-%d"),
+            (Literal::TimePattern, "%Y-%m-%dT%H:%M:%S%.f%z"),
+            (Literal::TimePattern, "%s"),
         ];
         for (kind, text) in right {
             assert_eq!(message(kind, text), None, "{kind:?} {text}");
@@ -234,6 +262,11 @@ mod tests {
             (Literal::Currency, "EURO"),
             (Literal::Character, "ab"),
             (Literal::Separator, ""),
+            (Literal::CellSeparator, "\""),
+            (Literal::CellSeparator, "ab"),
+            (Literal::TimePattern, "%H:%M"),
+            (Literal::TimePattern, "%d.%m.%Y %M"),
+            (Literal::TimePattern, "DD.MM.YYYY"),
         ];
         for (kind, text) in wrong {
             assert!(message(kind, text).is_some(), "{kind:?} {text}");

@@ -72,9 +72,9 @@ impl<'a> Formatter<'a> {
     }
 }
 
-/// A leaf that is no bare pair of brackets such as `{}` or `()`.
+/// A leaf that is no bare pair of brackets such as `{}` or `<>`; `<` and `<=` compare.
 fn is_word(text: &str) -> bool {
-    !text.starts_with(['{', '(', '[', '<'])
+    matches!(text, "<" | "<=") || !text.starts_with(['{', '(', '[', '<'])
 }
 
 fn token(parent: Kind, text: &str) -> Token<'_> {

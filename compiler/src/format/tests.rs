@@ -66,6 +66,13 @@ fn an_open_range_keeps_apart_from_what_follows() {
 }
 
 #[test]
+fn comparisons_stand_apart_and_arguments_of_types_do_not() {
+    let text = "fn f(a: Int, b: Map<List<Int>>) -> Bool { a<3 and a<=b.length or a>3 and a>=b.length }\n";
+    let laid = "fn f(a: Int, b: Map<List<Int>>) -> Bool { a < 3 and a <= b.length or a > 3 and a >= b.length }\n";
+    assert_eq!(assert_stable(text), laid);
+}
+
+#[test]
 fn brackets_that_are_never_closed_add_no_lines() {
     let text = "flow a {\n  let x = f(1,\n\n\n  log \"x\"\n}\n\nflow   b { log   \"ok\" }\n\nflow c {\n  step x = a.b(c: [1, 2\n\n}\n";
     insta::assert_snapshot!(assert_stable(text));

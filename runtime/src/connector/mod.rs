@@ -22,7 +22,6 @@ mod payload;
 mod perform;
 mod redirect;
 mod request;
-mod rows;
 mod sign;
 mod table;
 mod template;
@@ -50,7 +49,6 @@ pub use self::{
     hook::{Hook, Lost as LostHook, Registered, Repeats},
     native::{NativeCall, NativeFailure, NativeOperation, NativeTable},
     perform::{Connectors, LONGEST_ANSWER, LONGEST_FILE},
-    rows::{CsvRow, CsvRows},
     table::typed as from_text,
     wait::LONGEST_WAIT,
 };

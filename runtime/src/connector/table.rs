@@ -4,16 +4,12 @@
 
 use flow_model::{
     boundary::{self, Limits},
+    csv::{self, MOST_ROWS},
     ty::{Type, TypeDef, Types},
     value::Value,
 };
 use indexmap::IndexMap;
 use serde_json::Value as Json;
-
-use super::rows::{CsvRow, CsvRows};
-
-/// How many rows a table may have.
-const MOST_ROWS: usize = 1_000_000;
 
 /// Reads CSV: a list of records.
 ///
@@ -21,17 +17,7 @@ const MOST_ROWS: usize = 1_000_000;
 /// Why it is not acceptable, with line and column: not UTF-8, a row with other columns, a value or a table that is too
 /// long, a name that is there twice.
 pub(super) fn csv(bytes: &[u8], separator: u8) -> Result<Value, String> {
-    let (mut reader, mut rows, mut at) = (CsvRows::new(separator), Vec::new(), 0);
-    loop {
-        let (read, row) = reader.read(bytes.get(at..).unwrap_or_default())?;
-        at += read;
-        match row {
-            CsvRow::More => {}
-            CsvRow::Row(..) if rows.len() == MOST_ROWS => return Err(format!("it has more than {MOST_ROWS} rows")),
-            CsvRow::Row(_, row) => rows.push(Value::Record(row)),
-            CsvRow::End => return Ok(Value::List(rows)),
-        }
-    }
+    csv::rows(bytes, separator, None).map(Value::List)
 }
 
 /// Reads JSON lines: one value a line, empty ones passed over.
@@ -116,10 +102,10 @@ fn record(fields: IndexMap<String, Value>, declared: &IndexMap<String, flow_mode
 
 #[cfg(test)]
 mod tests {
-    use flow_model::ty::Field;
+    use flow_model::{csv::MOST_CELL, ty::Field};
     use serde_json::json;
 
-    use super::{super::rows::MOST_CELL, *};
+    use super::*;
 
     #[test]
     fn rows_have_the_names_of_the_first_line_and_become_what_is_asked_for() {

@@ -1,9 +1,10 @@
-//! Functions of bytes: digests and written forms.
+//! Functions of bytes and their written forms.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use flow_model::{function::StandardFunction, value::Value};
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::{Digest as _, Sha256};
 
 use super::{
     argument::{Arguments, length},
@@ -36,16 +37,19 @@ pub(super) const FUNCTIONS: &[StandardFunction] = &[
         |args| Ok(Value::text(STANDARD.encode(args.bytes(0)?))),
     ),
     entry(
-        "Bytes.sha256(self: Bytes) -> Bytes",
-        "The SHA-256 of the bytes.",
-        &[r#""".to_bytes().sha256().hex().starts_with("e3b0c44298fc1c14")"#],
-        |args| Ok(Value::Bytes(Sha256::digest(args.bytes(0)?).as_slice().into())),
+        "Bytes.base64_url(self: Bytes) -> String",
+        "The bytes in the base64 of URLs and file names, without padding (RFC 4648, section 5).",
+        &[r#""??>".to_bytes().base64_url() == "Pz8-""#, r#""Flow".to_bytes().base64_url() == "Rmxvdw""#],
+        |args| Ok(Value::text(URL_SAFE_NO_PAD.encode(args.bytes(0)?))),
     ),
     entry(
-        "Bytes.hmac_sha256(self: Bytes, key: Bytes) -> Bytes",
-        "The HMAC-SHA256 of the bytes under a key that is no secret.",
-        &[r#""x".to_bytes().hmac_sha256("key".to_bytes()).length == 32"#],
-        |args| Ok(Value::Bytes(hmac(args.bytes(1)?, args.bytes(0)?).into())),
+        "Bytes.from_base64_url(text: String) -> Bytes?",
+        "The bytes that a text writes in the base64 of URLs, with padding or without, else null.",
+        &[r#"Bytes.from_base64_url("Rmxvdw")?.to_text() == "Flow""#, r#"Bytes.from_base64_url("Pz8+") == null"#],
+        |args| {
+            let text = args.text(0)?.trim_end_matches('=');
+            Ok(URL_SAFE_NO_PAD.decode(text).map_or(Value::Null, |bytes| Value::Bytes(bytes.into())))
+        },
     ),
     entry(
         "Bytes.from_base64(text: String) -> Bytes?",
@@ -60,10 +64,3 @@ pub(super) const FUNCTIONS: &[StandardFunction] = &[
         |args| Ok(hex::decode(args.text(0)?).map_or(Value::Null, |bytes| Value::Bytes(bytes.into()))),
     ),
 ];
-
-/// HMAC-SHA256 (RFC 2104).
-pub(super) fn hmac(key: &[u8], message: &[u8]) -> Vec<u8> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
-    mac.update(message);
-    mac.finalize().into_bytes().to_vec()
-}

@@ -5,8 +5,10 @@
 
 mod argument;
 mod bytes;
+mod csv;
 mod date;
 mod decimal;
+mod digest;
 mod duration;
 mod email;
 mod file;
@@ -37,6 +39,7 @@ pub(crate) static ALL: LazyLock<Vec<StandardFunction>> = LazyLock::new(|| {
         string::FUNCTIONS,
         string_parts::FUNCTIONS,
         pattern::FUNCTIONS,
+        digest::OF_TEXT,
         int::FUNCTIONS,
         decimal::FUNCTIONS,
         money::FUNCTIONS,
@@ -44,7 +47,9 @@ pub(crate) static ALL: LazyLock<Vec<StandardFunction>> = LazyLock::new(|| {
         list_by::FUNCTIONS,
         map::FUNCTIONS,
         json::FUNCTIONS,
+        csv::FUNCTIONS,
         bytes::FUNCTIONS,
+        digest::OF_BYTES,
         timestamp::FUNCTIONS,
         zoned::FUNCTIONS,
         date::FUNCTIONS,

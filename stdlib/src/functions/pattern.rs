@@ -7,7 +7,7 @@ use flow_model::{failure::Failure, function::StandardFunction, literal::MOST_COM
 use regex::{Regex, RegexBuilder};
 
 use super::{
-    argument::{Arguments, invalid, or_null},
+    argument::{Arguments, invalid, or_null, texts},
     entry,
 };
 
@@ -33,6 +33,21 @@ pub(super) const FUNCTIONS: &[StandardFunction] = &[
             });
             Ok(or_null(groups))
         },
+    ),
+    entry(
+        "String.find_all(self: String, pattern: Pattern) -> List<String>",
+        "Each fit of a regular expression, from left to right; none overlaps with the one before.",
+        &[r#""a1, b22".find_all(r"\d+") == ["1", "22"]"#],
+        |args| {
+            let expression = compiled(args.text(1)?)?;
+            Ok(texts(expression.find_iter(args.text(0)?).map(|found| found.as_str())))
+        },
+    ),
+    entry(
+        "String.split_pattern(self: String, pattern: Pattern) -> List<String>",
+        "The pieces between the fits of a regular expression.",
+        &[r#""a, b;c".split_pattern(r"[,;]\s*") == ["a", "b", "c"]"#],
+        |args| Ok(texts(compiled(args.text(1)?)?.split(args.text(0)?))),
     ),
     entry(
         "String.replace_pattern(self: String, pattern: Pattern, to: String) -> String",

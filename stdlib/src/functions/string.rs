@@ -1,11 +1,10 @@
 //! Functions of text as a whole. Lengths and positions count Unicode code points, not bytes.
 
 use flow_model::{function::StandardFunction, value::Value};
-use sha2::Sha256;
 
 use super::{
     argument::{Arguments, invalid, length},
-    bytes::{MOST_BYTES, hmac},
+    bytes::MOST_BYTES,
     entry,
 };
 
@@ -137,20 +136,6 @@ pub(super) const FUNCTIONS: &[StandardFunction] = &[
         "The bytes of the text in UTF-8.",
         &[r#""é".to_bytes().length == 2"#],
         |args| Ok(Value::Bytes(args.bytes(0)?.into())),
-    ),
-    entry(
-        "String.sha256(self: String) -> String",
-        "The SHA-256 of the text's UTF-8, in hexadecimal.",
-        &[r#""abc".sha256() == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad""#],
-        |args| Ok(Value::text(hex::encode(<Sha256 as sha2::Digest>::digest(args.bytes(0)?)))),
-    ),
-    entry(
-        "String.hmac_sha256(self: String, key: Bytes) -> String",
-        "The HMAC-SHA256 of the text's UTF-8 under a key that is no secret, in hexadecimal. Webhooks are verified with `verify:`.",
-        &[
-            r#""what do ya want for nothing?".hmac_sha256("Jefe") == "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843""#,
-        ],
-        |args| Ok(Value::text(hex::encode(hmac(args.bytes(1)?, args.bytes(0)?)))),
     ),
 ];
 

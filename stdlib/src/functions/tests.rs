@@ -64,6 +64,48 @@ fn a_pattern_that_is_no_pattern_is_refused_rather_than_written() {
 }
 
 #[test]
+fn what_is_no_table_is_refused_with_its_place() {
+    refuses("Csv.rows", &[text("a,b\n1,2\n3\n")], "no table: line 3 has 1 columns, and the first line names 2");
+    refuses("Csv.rows", &[text("a,a\n")], "line 1: the column `a` is there twice");
+    refuses("Csv.rows", &[text("a\nx\0\n")], "line 2, column 1: the value holds a NUL character");
+    refuses("Csv.rows", &[text("a"), text("ab")], "`ab` does not separate values");
+    let row = |name: &str| Value::record([(name, Value::Int(1))]);
+    refuses("Csv.text", &[Value::List(vec![row("a"), row("b")])], "row 2 has a field `b`, which is no column");
+    refuses("Csv.text", &[Value::List(vec![Value::Int(1)])], "row 1 is no record");
+}
+
+#[test]
+fn a_table_that_is_written_reads_the_same() {
+    let cells = ["", "a", " a ", "a\"b", "a;b", "a,b", "a\r\nb", "=1+1", "'", "é"];
+    for separator in [",", ";", "\t"] {
+        let rows: Vec<Value> =
+            cells.iter().map(|cell| Value::record([("one", text(cell)), ("=two", text("x"))])).collect();
+        let written =
+            call("Csv.text", &[Value::List(rows.clone()), text(separator), Value::Null, text("keep")]).unwrap();
+        assert_eq!(call("Csv.rows", &[written, text(separator)]).unwrap(), Value::List(rows));
+    }
+}
+
+#[test]
+fn a_time_without_an_offset_needs_a_zone() {
+    let parse = |at: &str, pattern: &str, zone: &str| call("Timestamp.parse", &[text(at), text(pattern), text(zone)]);
+    let told = |value: Result<Value, String>| value.unwrap().to_json();
+    let naive = "%Y-%m-%d %H:%M";
+    refuses("Timestamp.parse", &[text("2026-03-29 02:30"), text(naive)], "the time zone has to be given");
+    // In Berlin, the clocks skipped from 2:00 to 3:00 on 2026-03-29, and showed 2:30 twice on 2026-10-25.
+    assert_eq!(told(parse("2026-03-29 02:30", naive, "Europe/Berlin")), "2026-03-29T01:30:00Z");
+    assert_eq!(told(parse("2026-10-25 02:30", naive, "Europe/Berlin")), "2026-10-25T00:30:00Z");
+    assert_eq!(told(parse("2026-10-25", "%Y-%m-%d", "Europe/Berlin")), "2026-10-24T22:00:00Z");
+    // What the text says counts, whatever the zone.
+    assert_eq!(told(parse("2026-03-29 02:30 -0500", "%Y-%m-%d %H:%M %z", "Europe/Berlin")), "2026-03-29T07:30:00Z");
+    assert_eq!(told(parse("2026-03-29 02:30 Asia/Tokyo", "%Y-%m-%d %H:%M %Q", "UTC")), "2026-03-28T17:30:00Z");
+    assert_eq!(told(parse("1774746000", "%s", "Asia/Tokyo")), "2026-03-29T01:00:00Z");
+    assert_eq!(parse("29.03.2026", naive, "UTC"), Ok(Value::Null));
+    assert_eq!(parse("2026-02-30 10:00", naive, "UTC"), Ok(Value::Null));
+    refuses("Timestamp.parse", &[text("2026-03-29 02:30"), text(naive), text("Mars/Base")], "no time zone");
+}
+
+#[test]
 fn no_function_makes_text_without_bounds() {
     let long = text(&"x".repeat(1 << 20));
     refuses("String.repeat", &[long.clone(), Value::Int(17)], "from 0 to 16");

@@ -1,7 +1,7 @@
 //! Functions of points in time.
 
 use flow_model::{failure::Failure, function::StandardFunction, units::Millis, value::Value};
-use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, fmt::strtime, tz::TimeZone};
 
 use super::{
     argument::{Arguments, invalid},
@@ -37,13 +37,22 @@ pub(super) const FUNCTIONS: &[StandardFunction] = &[
         },
     ),
     entry(
-        "Timestamp.parse(text: String) -> Timestamp?",
-        "The point in time that a text writes as RFC 3339, else null.",
+        "Timestamp.parse(text: String, pattern?: TimePattern, zone?: Zone) -> Timestamp?",
+        "The point in time that a text writes as RFC 3339, or as a pattern of `strptime` says, else null. What the text itself says of the offset (`%z`) or the zone (`%Q`) counts; where the pattern has neither, the time is one of `zone`, which has to be given then. A time that the clocks of the zone skip is the next that exists, and one that they show twice is the first.",
         &[
             r#"Timestamp.parse("2026-01-31T11:00:00+01:00") == Timestamp.parse("2026-01-31T10:00:00Z")"#,
+            r#"Timestamp.parse("31.01.2026 11:00", "%d.%m.%Y %H:%M", "Europe/Berlin") == Timestamp.parse("2026-01-31T10:00:00Z")"#,
+            r#"Timestamp.parse("2026-01-31 11:00 +0100", "%Y-%m-%d %H:%M %z") == Timestamp.parse("2026-01-31T10:00:00Z")"#,
             r#"Timestamp.parse("yesterday") == null"#,
         ],
-        |args| Ok(args.text(0)?.parse().map_or(Value::Null, Value::Timestamp)),
+        |args| {
+            let text = args.text(0)?;
+            let time = match args.at(1) {
+                Value::Null => text.parse().ok(),
+                _ => read(text, args.text(1)?, args.text_or(2, "")?)?,
+            };
+            Ok(time.map_or(Value::Null, Value::Timestamp))
+        },
     ),
     entry(
         "Timestamp.unix: Int",
@@ -82,6 +91,23 @@ pub(super) const FUNCTIONS: &[StandardFunction] = &[
         },
     ),
 ];
+
+/// The point in time that a text writes as a pattern says; none where it does not fit. `zone` may be empty.
+fn read(text: &str, pattern: &str, zone_name: &str) -> Result<Option<Timestamp>, Failure> {
+    let Ok(read) = strtime::parse(pattern, text) else { return Ok(None) };
+    if read.iana_time_zone().is_some() {
+        return Ok(read.to_zoned().ok().map(|zoned| zoned.timestamp()));
+    }
+    if read.timestamp().is_some() || read.offset().is_some() {
+        return Ok(read.to_timestamp().ok());
+    }
+    if zone_name.is_empty() {
+        let why = "says nothing of the offset (`%z`), so the time zone has to be given: `\"Europe/Berlin\"`";
+        return Err(invalid(format!("`{pattern}` {why}")));
+    }
+    let zone = zone(zone_name)?;
+    Ok(read.to_datetime().ok().and_then(|time| time.to_zoned(zone).ok()).map(|zoned| zoned.timestamp()))
+}
 
 /// A time zone by its IANA name.
 pub(super) fn zone(name: &str) -> Result<TimeZone, Failure> {

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use flow_model::{
     boundary,
+    csv::{self, CsvLines, CsvRow, CsvRows, Formulas},
     failure::{ErrorKind, Failure},
     file::{self as model, plain_name},
     ty::{Field, Type, TypeDef},
     value::Value,
 };
-use flow_runtime::connector::{CsvRow, CsvRows, NativeCall, NativeFailure, NativeOperation, NativeTable, from_text};
+use flow_runtime::connector::{NativeCall, NativeFailure, NativeOperation, NativeTable, from_text};
 use indexmap::IndexMap;
 
 /// How many rows a page has at most.
@@ -102,10 +103,8 @@ fn names(value: &Value) -> Option<Vec<String>> {
 }
 
 fn separator(call: &NativeCall<'_>) -> Result<u8, Failure> {
-    match call.text("separator")?.as_bytes() {
-        [byte] if byte.is_ascii() && !b"\"\r\n\0".contains(byte) => Ok(*byte),
-        _ => Err(Failure::new(ErrorKind::Invalid, "`separator` should be one character, such as `;`")),
-    }
+    let wrong = || Failure::new(ErrorKind::Invalid, "`separator` should be one character, such as `;`");
+    csv::separator(call.text("separator")?).ok_or_else(wrong)
 }
 
 /// The type of a row.
@@ -162,34 +161,17 @@ struct Write;
 #[async_trait]
 impl NativeOperation for Write {
     async fn call(&self, call: NativeCall<'_>) -> Result<Value, NativeFailure> {
-        let separator = char::from(separator(&call)?);
         let keeps_formulas = call.arg("formulas").as_str() == Some("keep");
+        let formulas = if keeps_formulas { Formulas::Keep } else { Formulas::Escape };
         let Value::List(rows) = call.arg("rows") else {
             return Err(Failure::new(ErrorKind::Invalid, "`rows` should be a list").into());
         };
-        let columns = match (names(call.arg("columns")), rows.first()) {
-            (Some(names), _) => names,
-            (None, Some(Value::Record(first))) => first.keys().cloned().collect(),
-            (None, _) => Vec::new(),
-        };
+        let lines = CsvLines::new(separator(&call)?, names(call.arg("columns")), rows, formulas);
         let mut text = String::new();
-        line(&mut text, columns.iter().map(|name| shown(name, separator, true)), separator);
+        lines.head(&mut text);
         let mut writer = call.blobs().create().await.map_err(Failure::from)?;
         for (at, row) in rows.iter().enumerate() {
-            let refused = |why: &str| Failure::new(ErrorKind::Invalid, format!("row {} {why}", at + 1));
-            let Value::Record(fields) = row else { return Err(refused("is no record").into()) };
-            if let Some(name) = fields.keys().find(|name| !columns.contains(name)) {
-                return Err(refused(&format!("has a field `{name}`, which is no column")).into());
-            }
-            let cells = columns.iter().map(|name| match fields.get(name) {
-                None | Some(Value::Null) => String::new(),
-                Some(Value::String(text)) => shown(text, separator, keeps_formulas),
-                Some(value) => match value.to_json() {
-                    serde_json::Value::String(text) => shown(&text, separator, true),
-                    other => shown(&other.to_string(), separator, true),
-                },
-            });
-            line(&mut text, cells, separator);
+            lines.row(&mut text, at, row).map_err(|why| Failure::new(ErrorKind::Invalid, why))?;
             if text.len() >= CHUNK {
                 writer.write(std::mem::take(&mut text).into()).await.map_err(Failure::from)?;
             }
@@ -199,27 +181,4 @@ impl NativeOperation for Write {
         let name = plain_name(call.text("name")?);
         Ok(Value::File(Arc::new(model::File::new(kept.sha256, kept.size, name, "text/csv"))))
     }
-}
-
-fn line(text: &mut String, cells: impl Iterator<Item = String>, separator: char) {
-    let begins = text.len();
-    for (at, cell) in cells.enumerate() {
-        if at > 0 {
-            text.push(separator);
-        }
-        text.push_str(&cell);
-    }
-    // An empty line is no row.
-    if text.len() == begins {
-        text.push_str("\"\"");
-    }
-    text.push_str("\r\n");
-}
-
-/// A value as it stands in the table.
-fn shown(text: &str, separator: char, keeps_formulas: bool) -> String {
-    let is_formula = !keeps_formulas && text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let text = if is_formula { format!("'{text}") } else { text.to_owned() };
-    let is_quoted = text.contains([separator, '"', '\r', '\n']) || text.starts_with(' ') || text.ends_with(' ');
-    if is_quoted { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }

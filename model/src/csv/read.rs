@@ -1,20 +1,47 @@
-//! Reads CSV piece by piece: one row is in memory, whatever the length of the table.
+//! Which rows has a table that comes piece by piece? One row is in memory, whatever the length of the table.
 //!
 //! As RFC 4180 says, with the names of the columns in the first line unless they are given; an empty line is none. Every
 //! value is text.
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
-use flow_model::value::Value;
 use indexmap::IndexMap;
 
+use crate::value::Value;
+
 /// How long one value may be, in bytes.
-pub(super) const MOST_CELL: usize = 1 << 20;
+pub const MOST_CELL: usize = 1 << 20;
 
 /// How long a row may be, in bytes.
 const MOST_ROW: usize = 16 << 20;
 
 /// How many columns there may be.
 const MOST_COLUMNS: usize = 16_384;
+
+/// How many rows a table may have that is held in memory.
+pub const MOST_ROWS: usize = 1_000_000;
+
+/// The rows of a table that is there as a whole, each a record of text. With `columns`, its first line is a row.
+///
+/// # Errors
+/// Why the table is not acceptable, as [`CsvRows::read`] and [`CsvRows::from`] say it, or that it has more than
+/// [`MOST_ROWS`] rows.
+pub fn rows(bytes: &[u8], separator: u8, columns: Option<Vec<String>>) -> Result<Vec<Value>, String> {
+    let mut reader = CsvRows::new(separator);
+    if let Some(columns) = columns {
+        reader = reader.from(1, columns)?;
+    }
+    let (mut rows, mut at) = (Vec::new(), 0);
+    loop {
+        let (read, row) = reader.read(bytes.get(at..).unwrap_or_default())?;
+        at += read;
+        match row {
+            CsvRow::More => {}
+            CsvRow::Row(..) if rows.len() == MOST_ROWS => return Err(format!("it has more than {MOST_ROWS} rows")),
+            CsvRow::Row(_, row) => rows.push(Value::Record(row)),
+            CsvRow::End => return Ok(rows),
+        }
+    }
+}
 
 /// Rows of a table that comes in pieces.
 #[derive(Debug)]
