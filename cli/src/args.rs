@@ -61,6 +61,7 @@ pub(crate) enum Command {
     Journal(Journal),
     Graph(Graph),
     Facts(Facts),
+    Doc(Doc),
     Fmt(Fmt),
     Test(Test),
     New(New),
@@ -404,6 +405,22 @@ pub(crate) struct Facts {
     /// How they are written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) environment: Environment,
+}
+
+/// Write the documentation of a program, in Markdown.
+///
+/// For each item of the file: what it is, its doc comment (`///`), and of a flow what starts it and the errors that it can
+/// end with.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc doc order.flow > order.md")]
+pub(crate) struct Doc {
+    /// The program, or a folder with a `main.flow`
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) environment: Environment,
 }

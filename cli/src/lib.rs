@@ -48,6 +48,7 @@ fn perform(command: &Command) -> Result<Exit, Trouble> {
         Command::DeadLetters(args) => commands::dead_letters::dead_letters(args),
         Command::Graph(args) => commands::graph::graph(args),
         Command::Facts(args) => commands::facts::facts(args),
+        Command::Doc(args) => commands::doc::doc(args),
         Command::Fmt(args) => commands::fmt::fmt(args),
         Command::Test(args) => commands::test::test(args),
         Command::New(args) => commands::new::new(args),

@@ -14,6 +14,7 @@ use std::{
 use flow_compiler::{
     Catalog, Checked, Program,
     project::{self, Overrides, Project},
+    query::{self, Documented, Surroundings},
 };
 use flow_model::{
     diagnostic::{Code, Diagnostic, Severity},
@@ -88,6 +89,22 @@ impl Place {
         let path = path.to_string_lossy();
         let environment = self.environment.as_deref();
         flow_compiler::check_in(&self.project, environment, &path, text, &self.catalog, &disk::Disk)
+    }
+
+    /// The items of the program in a file, with their documentation. Its errors are shown as [`Place::load`] does.
+    ///
+    /// # Errors
+    /// The file can't be read, or the program has errors.
+    pub(crate) fn document(&self, path: &Path) -> Result<Vec<Documented>, Trouble> {
+        let text = super::text(path)?;
+        let around = Surroundings {
+            project: &self.project,
+            environment: self.environment.as_deref(),
+            catalog: &self.catalog,
+            loader: &disk::Disk,
+        };
+        let (checked, documented) = query::document(around, &path.to_string_lossy(), &text);
+        self.accept(path, checked).map(|_| documented)
     }
 
     /// Checks the program in a file that is to be run or drawn. Its errors and those of the project are shown on standard

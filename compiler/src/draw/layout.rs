@@ -495,7 +495,8 @@ fn name(node: &Node) -> String {
     }
 }
 
-fn trigger_text(trigger: &Trigger) -> String {
+/// How a flow is started, as its author might have written it.
+pub(crate) fn trigger_text(trigger: &Trigger) -> String {
     match &trigger.kind {
         TriggerKind::Http { method, path, .. } => format!("on http {method} {path}"),
         TriggerKind::Every(period) => format!("on every {period}"),

@@ -8,6 +8,8 @@ mod dot;
 mod layout;
 mod mermaid;
 
+pub(crate) use layout::trigger_text;
+
 pub use dot::dot;
 pub use mermaid::mermaid;
 

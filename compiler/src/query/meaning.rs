@@ -96,6 +96,22 @@ impl Known<'_> {
         self.names.types.get(name).map(|def| definition(name, def))
     }
 
+    /// The items of the program's own file, in their order, by name.
+    pub(super) fn items(&self) -> Vec<(String, Described)> {
+        let own = self.units.iter().take(1).flat_map(|unit| &unit.ast.items);
+        let described = own.filter_map(|item| match item {
+            Item::Event(event) => {
+                let code = self.definition(&event.name.text())?.replacen("record ", "event ", 1);
+                Some((event.name.text(), Described { code, doc: String::new(), declared: None }))
+            }
+            item => {
+                let (_, name) = names::declared(item)?;
+                Some((name.text.clone(), self.item(&name.text)?))
+            }
+        });
+        described.collect()
+    }
+
     fn item(&self, name: &str) -> Option<Described> {
         let names = self.names;
         let (code, declared) = if let Some(flow) = names.flows.get(name) {

@@ -14,7 +14,7 @@ use std::ops::Range;
 use flow_grammar::{CONTROL, ITEMS, Kind, MEMBERS, Node, STATEMENTS};
 use flow_model::span::{Files, Span};
 
-use crate::{Catalog, Loader, Project, examine};
+use crate::{Catalog, Checked, Loader, Project, draw::trigger_text, examine};
 
 /// What programs are checked with.
 #[derive(Clone, Copy)]
@@ -82,6 +82,39 @@ pub fn look(around: Surroundings<'_>, path: &str, text: &str, at: u32) -> Option
         declared: described.declared.filter(|declared| declared.start < declared.end),
         files: checked.files,
     })
+}
+
+/// An item of a program with its documentation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Documented {
+    /// What it is, as Flow writes it: `flow refund(payment: String) -> Refund`.
+    pub code: String,
+    /// Its doc comment; may be empty. Markdown.
+    pub doc: String,
+    /// Of a flow, what starts it: `on http POST /refunds`.
+    pub starts: Vec<String>,
+    /// Of a flow, the errors that it can end with.
+    pub errors: Vec<String>,
+}
+
+/// The items that a program's own file declares, in their order, with what is wrong with it.
+pub fn document(around: Surroundings<'_>, path: &str, text: &str) -> (Checked, Vec<Documented>) {
+    let Surroundings { project, environment, catalog, loader } = around;
+    let (checked, items) = examine((project, environment), path, text.as_bytes(), catalog, loader, |names, units| {
+        meaning::Known { names, units, catalog }.items()
+    });
+    let plans = checked.program.as_ref().map(|program| &program.plans);
+    let documented = items.into_iter().flatten().map(|(name, described)| {
+        let plan = plans.and_then(|plans| plans.get(&name)).filter(|_| described.code.starts_with("flow "));
+        Documented {
+            starts: plan.iter().flat_map(|plan| &plan.triggers).map(trigger_text).collect(),
+            errors: plan.iter().flat_map(|plan| &plan.errors).map(ToString::to_string).collect(),
+            code: described.code,
+            doc: described.doc,
+        }
+    });
+    let documented = documented.collect();
+    (checked, documented)
 }
 
 /// What could be written at a place. `at` is a byte of the text; what of a name stands before it is kept in mind, and what

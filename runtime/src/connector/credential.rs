@@ -83,9 +83,10 @@ impl Connectors {
         if !matches!(auth, Some(Auth::OAuth(_) | Auth::Session(_))) {
             return None;
         }
-        let (account, vault) = (account(found.connector, &invocation.connection), Vault::new(&*self.secrets));
+        let vault = Vault::new(&*self.secrets);
         let config = self.config(&invocation.plan, &invocation.connection, found.connection, found.connector).ok()?;
-        match self.token(invocation, found, &account, &config, &vault, None).await {
+        let holder = self.holder(found.connector, &invocation.connection, &config, &vault).ok()?;
+        match self.token(invocation, found, &holder, &config, &vault, None).await {
             Err(Trouble::Parked(parked)) => Some(parked),
             // What else is wrong is said where the call is made.
             Ok(_) | Err(Trouble::Failed(_)) => None,

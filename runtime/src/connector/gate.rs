@@ -233,11 +233,11 @@ impl Account {
         {
             *self.places.free.entry(place).or_default() += 1;
         }
-        if let (Circuit::HalfOpen { probe, .. }, Some(until)) = (&self.circuit, self.seen)
+        if let (Circuit::HalfOpen { probe, length, .. }, Some(until)) = (&self.circuit, self.seen)
             && probe == ticket
         {
             // Another one shows whether the system works.
-            self.circuit = Circuit::Open { until, parked: 0 };
+            self.circuit = Circuit::Open { until, parked: 0, length: *length };
         }
     }
 
