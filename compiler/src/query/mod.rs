@@ -104,7 +104,7 @@ pub fn document(around: Surroundings<'_>, path: &str, text: &str) -> (Checked, V
         meaning::Known { names, units, catalog }.items()
     });
     let plans = checked.program.as_ref().map(|program| &program.plans);
-    let documented = items.into_iter().flatten().map(|(name, described)| {
+    let documented = items.into_iter().map(|(name, described)| {
         let plan = plans.and_then(|plans| plans.get(&name)).filter(|_| described.code.starts_with("flow "));
         Documented {
             starts: plan.iter().flat_map(|plan| &plan.triggers).map(trigger_text).collect(),
