@@ -16,6 +16,7 @@ mod custom_connector;
 mod database;
 mod decided;
 mod documents;
+mod encrypted;
 mod formatting;
 mod inbox;
 mod large_file;
