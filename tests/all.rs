@@ -3,12 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on ends there")]
 
 mod cases;
+mod composite;
 mod connectors;
 mod counterparts;
 mod databases;
 mod drawn;
 mod e2e;
 mod examples;
+mod executed;
 mod facts;
 mod faults;
 mod functions;

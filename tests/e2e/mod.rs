@@ -16,6 +16,7 @@ mod custom_connector;
 mod database;
 mod decided;
 mod documents;
+mod encrypted;
 mod ending;
 mod formatting;
 mod inbox;

@@ -114,12 +114,16 @@ struct Project {
 
 impl Project {
     async fn new(flows: &str) -> Self {
+        Self::with(CONNECTOR, flows).await
+    }
+
+    async fn with(connector: &str, flows: &str) -> Self {
         let (folder, known) = (TempDir::new().unwrap(), Shared::default());
         let router = Router::new().route("/contacts", get(contacts)).with_state(Arc::clone(&known));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await });
-        fs::write(folder.path().join("main.flow"), format!("{CONNECTOR}{flows}")).unwrap();
+        fs::write(folder.path().join("main.flow"), format!("{connector}{flows}")).unwrap();
         Self { folder, address, known }
     }
 
@@ -232,4 +236,33 @@ async fn each_list_that_a_flow_names_is_read_for_itself() {
     project.add("south 2", 1_700_000_010);
     let _serving = project.serve();
     project.starts(&["north 1", "south 1", "again north 1", "north 2", "south 2", "again north 2"]).await;
+}
+
+/// A system whose times are milliseconds, and that can be asked for whole hours.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_can_be_asked_for_whole_hours_starts_one_run_for_each_item() {
+    const HOUR: i64 = 3_600_000;
+    const NOON: i64 = 472_223 * HOUR;
+    let connector =
+        CONNECTOR.replace("@unix", "@unix_ms").replace("overlap: 1m\n", "overlap: 1m\n    granularity: 1h\n");
+    let project = Project::with(&connector, FOLLOW).await;
+    project.add("a", NOON + 90_123);
+    project.add("b", NOON + 90_124);
+    let serving = project.serve();
+    project.starts(&["a", "b"]).await;
+    serving.kill();
+    // One that is within the hour and not within the overlap is too late, though the system lists it.
+    project.add("too_late", NOON + 30_000);
+    project.add("late", NOON + 30_200);
+    project.add("c", NOON + HOUR + 20_000);
+    let before = project.known.lock().unwrap().since.len();
+    let serving = project.serve();
+    project.starts(&["a", "b", "late", "c"]).await;
+    assert_eq!(project.known.lock().unwrap().since[before], Some(NOON), "less the overlap, and down to the hour");
+    serving.kill();
+    project.add("d", NOON + HOUR + 70_000);
+    let before = project.known.lock().unwrap().since.len();
+    let _serving = project.serve();
+    project.starts(&["a", "b", "late", "c", "d"]).await;
+    assert_eq!(project.known.lock().unwrap().since[before], Some(NOON), "20s into the next hour is within the overlap");
 }

@@ -12,6 +12,7 @@ use std::{
     },
 };
 
+use async_trait::async_trait;
 use flow_model::units::Millis;
 use tokio::{
     runtime::{Builder, Runtime},
@@ -20,12 +21,13 @@ use tokio::{
 
 use super::{
     blobs::Counted,
-    disk::{Disk, Fault, Pace},
+    disk::{Busy, Disk, Fault, Pace},
     outside::{Caller, Outside},
     wreck::Files,
 };
 use crate::{
     chance::{Chance, Seeded, SystemChance},
+    connector::{Admission, Asking, Attempt, Invocation, Performer},
     engine::{Engine, Settings},
     eval::Library,
     store::{Sqlite, Store},
@@ -87,7 +89,72 @@ pub fn live<T, F: Future<Output = T>>(
     life: &Life,
     story: impl FnOnce(Arc<Engine>) -> F,
 ) -> Result<Ended<T>, Stuck> {
+    let own = Own { performer: Arc::new(Caller::new(outside)), library: Library::default() };
+    lived(outside, data, life, own, Arc::default(), story)
+}
+
+/// What a process has of its own.
+pub struct Own {
+    /// What carries out its calls; the clock stands still meanwhile.
+    pub performer: Arc<dyn Performer>,
+    /// The functions that its plans call.
+    pub library: Library,
+}
+
+/// Calls that take their time in the real world: the clock of the simulation stands still meanwhile.
+struct Really {
+    performer: Arc<dyn Performer>,
+    busy: Arc<AtomicUsize>,
+}
+
+#[async_trait]
+impl Performer for Really {
+    fn admit(&self, asking: &Asking<'_>) -> Admission {
+        self.performer.admit(asking)
+    }
+
+    fn withdraw(&self, ticket: &str) {
+        self.performer.withdraw(ticket);
+    }
+
+    async fn parks(&self, invocation: &Invocation) -> Option<Parked> {
+        let _busy = Busy::new(&self.busy);
+        self.performer.parks(invocation).await
+    }
+
+    async fn perform(&self, invocation: Invocation) -> Attempt {
+        let _busy = Busy::new(&self.busy);
+        self.performer.perform(invocation).await
+    }
+}
+
+/// The same for a process that calls real servers: they are reached from its own thread, and answer from others.
+///
+/// # Errors
+/// Nothing is left to happen, and the story is not over.
+///
+/// # Panics
+/// The folder can't be opened.
+pub fn live_over<T, F: Future<Output = T>>(
+    outside: &Arc<Outside>,
+    data: &Path,
+    life: &Life,
+    own: Own,
+    story: impl FnOnce(Arc<Engine>) -> F,
+) -> Result<Ended<T>, Stuck> {
     let busy = Arc::new(AtomicUsize::new(0));
+    let performer = Arc::new(Really { performer: own.performer, busy: Arc::clone(&busy) });
+    lived(outside, data, life, Own { performer, ..own }, busy, story)
+}
+
+fn lived<T, F: Future<Output = T>>(
+    outside: &Arc<Outside>,
+    data: &Path,
+    life: &Life,
+    own: Own,
+    busy: Arc<AtomicUsize>,
+    story: impl FnOnce(Arc<Engine>) -> F,
+) -> Result<Ended<T>, Stuck> {
     let (crashed, stuck) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let runtime = runtime(outside, &busy, &stuck);
     let wreck = Arc::new(Mutex::new(None));
@@ -106,7 +173,7 @@ pub fn live<T, F: Future<Output = T>>(
             crashed: Arc::clone(&crashed),
             wreck: Arc::clone(&wreck),
         };
-        let settings = settings(outside, data, life.pace);
+        let settings = settings(outside, data, life.pace, own);
         let blobs = Arc::new(Counted { inner: Arc::clone(&settings.blobs), busy });
         let engine = Engine::with_store(Settings { blobs, ..settings }, Arc::new(store) as Arc<dyn Store>);
         let engine = Arc::new(engine);
@@ -144,12 +211,12 @@ fn runtime(outside: &Arc<Outside>, busy: &Arc<AtomicUsize>, stuck: &Arc<Notify>)
             stuck.notify_one();
         }
     };
-    Builder::new_current_thread().on_thread_park(idle).build().expect("a thread without devices needs nothing")
+    Builder::new_current_thread().enable_all().on_thread_park(idle).build().expect("a thread has what it needs")
 }
 
-fn settings(outside: &Arc<Outside>, data: &Path, pace: Pace) -> Settings {
+fn settings(outside: &Arc<Outside>, data: &Path, pace: Pace, own: Own) -> Settings {
     let env = outside.env.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let performer = Arc::new(Caller::new(outside));
+    let Own { performer, library } = own;
     Settings {
         clock: Arc::clone(&outside.clock) as Arc<dyn Clock>,
         chance: match pace {
@@ -157,6 +224,6 @@ fn settings(outside: &Arc<Outside>, data: &Path, pace: Pace) -> Settings {
             Pace::Drawn(seed) => Arc::new(Seeded::new(!seed)) as Arc<dyn Chance>,
         },
         limits: outside.limits.clone(),
-        ..Settings::new(data, Library::default(), Arc::new(env), performer)
+        ..Settings::new(data, library, Arc::new(env), performer)
     }
 }
