@@ -6,6 +6,7 @@ use std::{
 };
 
 use flow_model::{
+    file::Sha256,
     plan::{Plan, Trigger, TriggerKind},
     units::{Instant, Millis},
     value::Value,
@@ -245,6 +246,9 @@ impl Inner {
             Share::Whole => Ok(None),
         };
         let gather = gather.map_err(|failure| SubmitError::Broken(failure.message))?;
+        // What several events become has no event that it follows from; without a trigger, nobody sends again.
+        let known = dedupe.as_ref().filter(|_| gather.is_none() && trigger.is_some());
+        let keys = known.map(|dedupe| dedupe.origin(|| Sha256::of(payload.to_string().as_bytes()).to_string()));
         let now = self.settings.clock.now();
         let chance = &self.settings.chance;
         let run = RunId::new(now, u128::from(chance.draw()) << 64 | u128::from(chance.draw()));
@@ -258,6 +262,7 @@ impl Inner {
             env: set,
             seed: draws.then(|| env::seed(&*self.settings.chance)),
             trace,
+            keys,
             ..Start::default()
         };
         if new.gather.is_some() {
