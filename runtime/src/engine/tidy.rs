@@ -46,7 +46,7 @@ impl Engine {
     /// # Errors
     /// When the store can't be read or written.
     pub async fn tidy(&self, keep: Option<Millis>) -> Result<Removed, Error> {
-        self.inner.tidy(keep, SystemTime::now() - YOUNG).await
+        self.inner.tidy(keep).await
     }
 
     /// Does so now and again. It has to be called once, within a tokio runtime.
@@ -54,7 +54,7 @@ impl Engine {
         let inner = Arc::clone(&self.inner);
         self.inner.watch.spawn(async move {
             while !inner.is_closing() {
-                match inner.tidy(keep, SystemTime::now() - YOUNG).await {
+                match inner.tidy(keep).await {
                     Ok(Removed { runs: 0, plans: 0, bytes: 0 }) => {}
                     Ok(Removed { runs, plans, bytes }) => tracing::info!(runs, plans, bytes, "old runs are removed"),
                     Err(error) => tracing::error!(%error, "old runs can't be removed"),
@@ -67,8 +67,10 @@ impl Engine {
 }
 
 impl Inner {
-    pub(super) async fn tidy(&self, keep: Option<Millis>, written_before: SystemTime) -> Result<Removed, Error> {
+    async fn tidy(&self, keep: Option<Millis>) -> Result<Removed, Error> {
         self.halted.check()?;
+        let now = u64::try_from(self.settings.clock.now().0).unwrap_or(0);
+        let written_before = SystemTime::UNIX_EPOCH + Duration::from_millis(now).saturating_sub(YOUNG);
         let mut removed = Removed::default();
         if let Some(keep) = keep {
             removed.runs = self.expire(keep).await?;
@@ -104,6 +106,16 @@ impl Inner {
     }
 
     /// Plans that are deployed or in use, those of all runs, and those of the flows that they call.
+    /// What came of a write; when that has failed, what is on disk is not known. Files that can't be removed stay, and nothing
+    /// else.
+    fn written<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+        result.inspect_err(|error| {
+            if !matches!(error, Error::Blobs(_)) {
+                self.halt(error.clone());
+            }
+        })
+    }
+
     async fn plans_that_may_be_needed(&self) -> Result<BTreeSet<String>, Error> {
         let mut open: Vec<String> = self.state().plans.keys().cloned().collect();
         open.extend(self.store.plans().await?);
