@@ -17,6 +17,7 @@ mod database;
 mod decided;
 mod documents;
 mod formatting;
+mod full_disk;
 mod inbox;
 mod large_file;
 mod mailbox;

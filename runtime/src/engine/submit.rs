@@ -217,7 +217,11 @@ impl Inner {
 
     async fn accept(self: Arc<Self>, submission: Submission) -> Result<Accepted, SubmitError> {
         let Submission { flow, plan, trigger, payload, dedupe, body_digest, notes, trace, share } = submission;
-        let payload = blob::settle(&*self.settings.blobs, payload).await.map_err(Error::from)?;
+        let payload = blob::settle(&*self.settings.blobs, payload).await.map_err(|error| match error {
+            blob::Error::Full => SubmitError::DiskFull(0),
+            blob::Error::Low(space) => SubmitError::DiskFull(space),
+            error => SubmitError::Store(error.into()),
+        })?;
         let deployed = self.state().deployed.get(&flow).cloned();
         let Deployed { digest, plan, env, draws } = match (deployed, plan) {
             (Some(deployed), None) => deployed,
