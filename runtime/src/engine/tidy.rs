@@ -78,7 +78,8 @@ impl Inner {
         let Tidied { plans, bytes } = {
             // A plan that is being deployed is on no list yet.
             let _deploying = self.deploying.lock().await;
-            self.store.tidy(self.plans_that_may_be_needed().await?, written_before).await?
+            let tidied = self.store.tidy(self.plans_that_may_be_needed().await?, written_before).await;
+            self.written(tidied)?
         };
         (removed.plans, removed.bytes) = (plans, bytes);
         let mut after = None;
@@ -97,7 +98,7 @@ impl Inner {
         let ended_before = flow_model::units::Instant(now.0.saturating_sub(i64::try_from(keep.0).unwrap_or(i64::MAX)));
         let mut count = 0;
         loop {
-            let removed = self.store.expire(Expiry { ended_before, now, most: RUNS }).await?;
+            let removed = self.written(self.store.expire(Expiry { ended_before, now, most: RUNS }).await)?;
             count += removed;
             if removed < RUNS as u64 || self.is_closing() {
                 return Ok(count);
@@ -105,7 +106,6 @@ impl Inner {
         }
     }
 
-    /// Plans that are deployed or in use, those of all runs, and those of the flows that they call.
     /// What came of a write; when that has failed, what is on disk is not known. Files that can't be removed stay, and nothing
     /// else.
     fn written<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
@@ -116,6 +116,7 @@ impl Inner {
         })
     }
 
+    /// Plans that are deployed or in use, those of all runs, and those of the flows that they call.
     async fn plans_that_may_be_needed(&self) -> Result<BTreeSet<String>, Error> {
         let mut open: Vec<String> = self.state().plans.keys().cloned().collect();
         open.extend(self.store.plans().await?);
