@@ -39,6 +39,7 @@ const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4711
 /// # Errors
 /// A program has errors, something is missing, or the address or the data folder is taken.
 pub(crate) fn serve(args: &args::Serve) -> Result<Exit, Trouble> {
+    leave_no_core();
     let place = Place::of(&args.path, &args.data.environment)?;
     let plans = load(args, &place)?;
     let routes = trigger::routes(&plans).map_err(|error| Trouble::new(Exit::Program, error.to_string()))?;
@@ -60,6 +61,16 @@ pub(crate) fn serve(args: &args::Serve) -> Result<Exit, Trouble> {
         watch.end().await;
         exit
     })
+}
+
+/// A process that breaks down leaves nothing of its memory on the disk: there are secrets in it.
+fn leave_no_core() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, setrlimit};
+        // What can be had of it already may be lowered by anyone.
+        let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    }
 }
 
 /// Reads the programs.
