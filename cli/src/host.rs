@@ -13,7 +13,7 @@ use flow_runtime::{
     connector::{Connectors, Standing},
     control::{self, Listening},
     egress::{Guard, Networks},
-    engine::{Engine, Settings},
+    engine::{Engine, Limits, Settings},
     eval::Library,
     observe::{Observer, Unobserved},
     store,
@@ -162,7 +162,7 @@ impl Host {
 
     fn engine(&self, data: &Path) -> Result<(Engine, Arc<Connectors>), store::Error> {
         let env = Arc::new(self.variables.clone());
-        let blobs = Arc::new(Disk::new(data.join("blobs")));
+        let blobs = Arc::new(Disk::leaving(data.join("blobs"), Limits::default().reserve));
         let connectors = Arc::new(self.connectors().with_blobs(blobs.clone()));
         let settings = Settings::new(data, self.library.clone(), env, connectors.clone());
         let observer = Arc::clone(&self.observer);

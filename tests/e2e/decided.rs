@@ -161,6 +161,10 @@ async fn a_call_that_may_have_taken_effect_waits_for_a_person_who_says_what_came
     assert_eq!(bank.requests().len(), 4);
 
     let [gave, again, failed, later] = ids.as_slice() else { panic!("{ids:?}") };
+    // The run reads the result, so going on without it is neither offered nor possible.
+    let why = output(flowc().current_dir(desk.0.path()).args(["runs", "why", gave])).says(0, &[]);
+    assert!(why.stdout.contains("--retry") && !why.stdout.contains("--skip"), "{why:?}");
+    desk.resolve(gave, &["--skip"]).says(2, &["can't go on without the result of `charge`"]);
     desk.resolve(gave, &["--result", r#"{ "id": 7 }"#]).says(2, &["id"]);
     desk.is(gave, "needs_decision").await;
     let done = desk.resolve(gave, &["--result", r#"{ "id": "ch_7" }"#]).says(0, &[]);

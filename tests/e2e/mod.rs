@@ -19,6 +19,7 @@ mod documents;
 mod encrypted;
 mod ending;
 mod formatting;
+mod full_disk;
 mod inbox;
 mod large_file;
 mod mailbox;

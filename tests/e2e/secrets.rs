@@ -5,8 +5,10 @@ use std::{
     io::Write as _,
     path::Path,
     process::{Command, Stdio},
+    sync::{Arc, Mutex},
 };
 
+use axum::{Router, body::Bytes};
 use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
@@ -15,7 +17,8 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::{
-    process::{Ended, flowc, output},
+    eventually,
+    process::{Ended, Serving, flowc, output},
     server::Server,
 };
 
@@ -156,4 +159,60 @@ async fn this_machine_is_called_only_where_the_project_says_so() {
     assert_eq!(server.requests().len(), 1);
     project.file("flow.toml", "[network]\nallow = [\"everything\"]\n[secrets]\nproviders = [\"enw\"]\n");
     run().says(1, &["`everything` is no network", "did you mean `env`?"]);
+}
+
+/// A collector that keeps what comes, as it comes.
+async fn collector() -> (String, Arc<Mutex<Vec<u8>>>) {
+    let received = Arc::<Mutex<Vec<u8>>>::default();
+    let into = Arc::clone(&received);
+    let router =
+        Router::new().fallback(move |body: Bytes| async move { into.lock().unwrap().extend_from_slice(&body) });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (address, received)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn case_17_metrics_spans_and_core_dumps_of_a_process_have_no_secret() {
+    let project = Project::new();
+    let program = PROGRAM.replace(
+        "flow hello {",
+        "flow hello {\n  on http POST \"/hello\" { verify: none because \"only this machine reaches it\" }",
+    );
+    project.file("main.flow", &program);
+    project.store().says(0, &[]);
+    // A server that hands the credential back in an error of its own.
+    let echo = forms()[..7].join(" ");
+    let server = Server::start(400, json!({ "message": echo, "error": echo })).await;
+    let (address, received) = collector().await;
+    let mut command = project.command(&["serve", "main.flow", "--listen", "127.0.0.1:0"]);
+    command.env("SLACK_BASE_URL", &server.address).env("OTEL_EXPORTER_OTLP_ENDPOINT", &address);
+    let serving = Serving::start(&mut command);
+    let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let sent = reqwest::Client::new().post(format!("{}/hello", serving.address)).header("traceparent", traceparent);
+    assert!(sent.send().await.unwrap().status().is_success());
+    let metrics = eventually("the end of the run in the metrics", async || {
+        let text = reqwest::get(format!("{}/metrics", serving.address)).await.unwrap().text().await.unwrap();
+        if text.contains("flow_runs_ended_total{flow=\"hello\"") { Ok(text) } else { Err(text) }
+    })
+    .await;
+    assert!(metrics.contains("flow_step_attempts_total{connection=\"team\""), "{metrics}");
+    #[cfg(target_os = "linux")]
+    {
+        let limits = fs::read_to_string(format!("/proc/{}/limits", serving.id())).unwrap();
+        let cores = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+        assert_eq!(cores.split_whitespace().rev().take(3).collect::<Vec<_>>(), ["bytes", "0", "0"], "{cores}");
+    }
+    serving.signal("TERM");
+    let ended = serving.ended();
+    let spans = received.lock().unwrap().clone();
+    let has = |text: &str| spans.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(has("team.chat.post_message"), "the spans have come: {ended:#?}");
+    assert_eq!(server.requests()[0].header("authorization"), Some(format!("Bearer {CANARY}").as_str()));
+    for form in forms() {
+        assert!(!metrics.contains(&form), "{form} in {metrics}");
+        assert!(!has(&form), "{form} in the spans");
+    }
+    nowhere(project.folder.path(), &[&ended]);
 }

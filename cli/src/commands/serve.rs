@@ -45,6 +45,7 @@ const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4711
 /// # Errors
 /// A program has errors, something is missing, or the address or the data folder is taken.
 pub(crate) fn serve(args: &args::Serve) -> Result<Exit, Trouble> {
+    leave_no_core();
     let place = Place::of(&args.path, &args.data.environment)?;
     let served = load(args, &place)?;
     let plans = &served.plans;
@@ -67,6 +68,16 @@ pub(crate) fn serve(args: &args::Serve) -> Result<Exit, Trouble> {
         watch.end().await;
         exit
     })
+}
+
+/// A process that breaks down leaves nothing of its memory on the disk: there are secrets in it.
+fn leave_no_core() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, setrlimit};
+        // What can be had of it already may be lowered by anyone.
+        let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    }
 }
 
 /// What programs are made of.

@@ -25,6 +25,9 @@ use crate::worker::blocking;
 /// Where what is not finished lies.
 const UNFINISHED: &str = "unfinished";
 
+/// After how many bytes of a file it is looked whether the disk has room for more.
+const LOOK: u64 = 1 << 20;
+
 /// Bytes below a folder. A clone is the same place.
 #[derive(Clone, Debug)]
 pub struct Disk(Arc<Folder>);
@@ -32,6 +35,8 @@ pub struct Disk(Arc<Folder>);
 #[derive(Debug)]
 struct Folder {
     root: PathBuf,
+    /// So much of the disk is left free.
+    reserve: u64,
     count: AtomicU64,
     /// Held while a blob gets its place and while one is removed: what was just written again is not removed.
     places: Mutex<()>,
@@ -40,7 +45,14 @@ struct Folder {
 impl Disk {
     /// Bytes below a folder, which is made when something is written.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self(Arc::new(Folder { root: root.into(), count: AtomicU64::new(0), places: Mutex::new(()) }))
+        Self::leaving(root, 0)
+    }
+
+    /// The same, which takes no files when the disk has fewer bytes left than those: they are for the journal, so that what is
+    /// under way can be recorded. A file that is being written when it comes to that is not kept.
+    pub fn leaving(root: impl Into<PathBuf>, reserve: u64) -> Self {
+        let (root, count, places) = (root.into(), AtomicU64::new(0), Mutex::new(()));
+        Self(Arc::new(Folder { root, reserve, count, places }))
     }
 
     /// Keeps bytes that are in memory. It blocks: for threads that may.
@@ -77,6 +89,14 @@ impl Folder {
 
     fn lock(&self) -> MutexGuard<'_, ()> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says whether the disk has room for files. Where that can't be known, a write will tell.
+    fn has_room(&self) -> Result<(), Error> {
+        match fs4::available_space(&self.root) {
+            Ok(space) if space < self.reserve => Err(Error::Low(space)),
+            _ => Ok(()),
+        }
     }
 
     fn create(&self) -> io::Result<(File, PathBuf)> {
@@ -200,7 +220,11 @@ impl Writer {
 impl BlobWriter for Writer {
     async fn write(&mut self, chunk: Bytes) -> Result<(), Error> {
         let mut unfinished = self.unfinished.take().ok_or_else(Self::gone)?;
+        let folder = Arc::clone(&self.folder);
         let written = blocking(move || {
+            if unfinished.size / LOOK != (unfinished.size + chunk.len() as u64) / LOOK {
+                folder.has_room()?;
+            }
             unfinished.write(&chunk)?;
             Ok::<_, Error>(unfinished)
         });
@@ -219,8 +243,13 @@ impl BlobWriter for Writer {
 impl Blobs for Disk {
     async fn create(&self) -> Result<Box<dyn BlobWriter>, Error> {
         let folder = Arc::clone(&self.0);
-        let (file, path) = blocking(move || folder.create()).await?;
-        let unfinished = Some(Unfinished { file, path, digest: sha2::Sha256::new(), size: 0 });
+        let made = blocking(move || {
+            let (file, path) = folder.create()?;
+            // Removed again where there is no room.
+            let unfinished = Unfinished { file, path, digest: sha2::Sha256::new(), size: 0 };
+            folder.has_room().map(|()| unfinished)
+        });
+        let unfinished = Some(made.await?);
         Ok(Box::new(Writer { folder: Arc::clone(&self.0), unfinished }))
     }
 
@@ -278,4 +307,29 @@ fn names(folder: &Path) -> io::Result<Vec<String>> {
 
 fn absent(error: io::Error, sha256: Sha256) -> Error {
     if error.kind() == io::ErrorKind::NotFound { Error::Missing(sha256) } else { error.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_left_of_the_disk_for_the_journal_takes_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let unfinished = || fs::read_dir(folder.path().join(UNFINISHED)).map_or(0, Iterator::count);
+        let full = Disk::leaving(folder.path(), u64::MAX);
+        assert!(matches!(full.create().await, Err(Error::Low(_))));
+        assert_eq!(unfinished(), 0);
+        // One that was begun in time ends where the room does.
+        let (file, path) = full.0.create().unwrap();
+        let begun = Unfinished { file, path, digest: sha2::Sha256::new(), size: 0 };
+        let mut writer = Writer { folder: Arc::clone(&full.0), unfinished: Some(begun) };
+        writer.write(Bytes::from(vec![7; 1000])).await.unwrap();
+        assert!(matches!(writer.write(Bytes::from(vec![7; 2 << 20])).await, Err(Error::Low(_))));
+        assert!(writer.write(Bytes::from_static(b"more")).await.is_err());
+        assert_eq!(unfinished(), 0);
+        // What the journal itself keeps beside it is kept.
+        assert!(full.put_now(b"a large value of a run under way").is_ok());
+        assert!(super::super::keep(&Disk::leaving(folder.path(), 1), Bytes::from_static(b"a")).await.is_ok());
+    }
 }

@@ -32,6 +32,9 @@ pub enum Error {
     /// There is no room.
     #[error("the disk is full")]
     Full,
+    /// What room there is is kept for what is under way.
+    #[error("the disk has only {0} bytes left, which are kept for runs under way: no more files are kept")]
+    Low(u64),
     /// The disk reports an error.
     #[error("the disk can't be read or written: {0}")]
     Disk(Arc<std::io::Error>),
@@ -53,7 +56,7 @@ impl From<Error> for Failure {
         let kind = match error {
             Error::Missing(_) => ErrorKind::NotFound,
             Error::Damaged(_) => ErrorKind::Mismatch,
-            Error::Full | Error::Disk(_) => ErrorKind::Unavailable,
+            Error::Full | Error::Low(_) | Error::Disk(_) => ErrorKind::Unavailable,
         };
         Self::new(kind, error.to_string())
     }

@@ -9,8 +9,8 @@ use flow_model::{
     boundary,
     expr::Slot,
     failure::{ErrorKind, Failure},
-    plan::{NodeKind, Plan},
-    ty::Type,
+    plan::{NodeKind, Plan, Step},
+    ty::{Type, Types},
     value::Value,
 };
 use serde::{Deserialize, Serialize};
@@ -18,8 +18,7 @@ use serde_json::Value as Json;
 
 pub use self::line::{FILE, Listening, Unreachable, ask, listen};
 use crate::{
-    engine::{ControlError, Engine, Redo, RedoError, RunDetail, RunId, RunState, SubmitError},
-    journal::{Wait, Why},
+    engine::{ControlError, Engine, Redo, RedoError, RunId, RunState, SubmitError},
     machine::{Decision, Place, Unfit, Verdict},
     store::Error,
 };
@@ -201,16 +200,14 @@ pub async fn perform(engine: &Engine, ask: Ask) -> Result<Told, Refusal> {
             stands(engine, &run, None).await
         }
         Ask::Answer { run, step, verdict, by, note } => {
-            let detail = open(engine, &run).await?;
-            let asks = |why: &Why| matches!(why, Why::Approval { .. });
-            let place = one(&detail, step.as_deref(), asks, "asks for no approval", "approval")?;
+            let asks = engine.asks(&run).await?;
+            let place = one(&run, &asks.approvals, step.as_deref(), "asks for no approval", "approval")?;
             engine.decide(&run, place.clone(), verdict, by, note).await?;
             stands(engine, &run, Some(&place)).await
         }
         Ask::Resolve { run, step, how } => {
-            let detail = open(engine, &run).await?;
-            let doubts = |why: &Why| matches!(why, Why::Decision { .. });
-            let place = one(&detail, step.as_deref(), doubts, "waits for no decision", "decision")?;
+            let asks = engine.asks(&run).await?;
+            let place = one(&run, &asks.decisions, step.as_deref(), "waits for no decision", "decision")?;
             let plan = engine.plan_of(&run).await?;
             let plan = plan.ok_or_else(|| Refusal::asked(format!("the plan of run {run} is not there")))?;
             engine.resolve(&run, place.clone(), decision(&plan, &place, how)?).await?;
@@ -225,16 +222,6 @@ pub async fn perform(engine: &Engine, ask: Ask) -> Result<Told, Refusal> {
     }
 }
 
-async fn open(engine: &Engine, run: &RunId) -> Result<RunDetail, Refusal> {
-    match engine.run(run).await? {
-        None => Err(ControlError::Unknown(run.clone()).into()),
-        Some(detail) if detail.summary.state.is_final() => {
-            Err(ControlError::Over { run: run.clone(), state: detail.summary.state }.into())
-        }
-        Some(detail) => Ok(detail),
-    }
-}
-
 async fn stands(engine: &Engine, run: &RunId, step: Option<&Place>) -> Result<Told, Refusal> {
     let summary = engine.summary(run).await?.ok_or_else(|| Refusal::from(ControlError::Unknown(run.clone())))?;
     let step = step.map(ToString::to_string);
@@ -242,65 +229,76 @@ async fn stands(engine: &Engine, run: &RunId, step: Option<&Place>) -> Result<To
 }
 
 /// The place that is meant: the only one of its kind, or the one with that name.
-fn one(
-    detail: &RunDetail,
-    step: Option<&str>,
-    fits: impl Fn(&Why) -> bool,
-    none: &str,
-    what: &str,
-) -> Result<Place, Refusal> {
-    let run = &detail.summary.id;
-    let waits: Vec<_> = Wait::of(&detail.history).into_iter().filter(|wait| fits(&wait.why)).collect();
-    let named: Vec<_> = waits.iter().filter(|wait| step.is_none_or(|step| wait.place.is_called(step))).collect();
-    let list = |waits: &mut dyn Iterator<Item = &Wait>| {
-        waits.map(|wait| format!("`{}`", wait.place)).collect::<Vec<_>>().join(", ")
+fn one(run: &RunId, open: &[Place], step: Option<&str>, none: &str, what: &str) -> Result<Place, Refusal> {
+    let named: Vec<_> = open.iter().filter(|place| step.is_none_or(|step| place.is_called(step))).collect();
+    let list = |places: &mut dyn Iterator<Item = &Place>| {
+        places.map(|place| format!("`{place}`")).collect::<Vec<_>>().join(", ")
     };
     match (named.as_slice(), step) {
-        ([wait], _) => Ok(wait.place.clone()),
+        ([place], _) => Ok((*place).clone()),
         ([], None) => Err(Refusal::asked(format!("run {run} {none}"))),
-        ([], Some(step)) if waits.is_empty() => Err(Refusal::asked(format!("run {run} {none} at `{step}`"))),
+        ([], Some(step)) if open.is_empty() => Err(Refusal::asked(format!("run {run} {none} at `{step}`"))),
         ([], Some(step)) => Err(Refusal::asked(format!("run {run} {none} at `{step}`"))
-            .help(format!("the open ones are {}", list(&mut waits.iter())))),
+            .help(format!("the open ones are {}", list(&mut open.iter())))),
         (several, _) => Err(Refusal::asked(format!("run {run} waits for more than one {what}"))
             .help(format!("say which one with `--step`: {}", list(&mut several.iter().copied())))),
     }
 }
 
+/// What the result of a step has to be.
+struct Wanted<'p> {
+    step: Option<&'p Step>,
+    result: &'p Type,
+    /// Those that it names.
+    types: &'p Types,
+    is_declared: bool,
+}
+
+impl<'p> Wanted<'p> {
+    fn at(plan: &'p Plan, place: &Place) -> Self {
+        let step = plan.graph.node_weights().find(|node| node.path == place.path).and_then(|node| match &node.kind {
+            NodeKind::Step(step) => Some(&**step),
+            _ => None,
+        });
+        let connector = step.and_then(|step| plan.connections.get(&step.connection));
+        let connector = connector.and_then(|connection| plan.connectors.get(&connection.connector));
+        let operation = step.and_then(|step| connector?.operations.get(&step.operation));
+        let (result, types) = match step.and_then(|step| step.result.as_ref()) {
+            Some(result) => (result, &plan.types),
+            None => (
+                operation.map_or(&Type::Json, |operation| &operation.result),
+                connector.map_or(&plan.types, |connector| &connector.types),
+            ),
+        };
+        Self { step, result, types, is_declared: operation.is_some() }
+    }
+}
+
+/// The result with which a run goes on from a step without one; none where the rest of it needs one.
+pub fn skipped(plan: &Plan, place: &Place) -> Option<Value> {
+    let Wanted { step, result, types, .. } = Wanted::at(plan, place);
+    let is_unread = || step.is_some_and(|step| !step.slot.is_some_and(|slot| is_read(plan, slot)));
+    boundary::decode(&Json::Null, result, types).ok().or_else(|| is_unread().then_some(Value::Null))
+}
+
 /// The decision, where it fits the step.
 fn decision(plan: &Plan, place: &Place, how: How) -> Result<Decision, Refusal> {
-    let step = plan.graph.node_weights().find(|node| node.path == place.path).and_then(|node| match &node.kind {
-        NodeKind::Step(step) => Some(step),
-        _ => None,
-    });
-    let connector = step.and_then(|step| plan.connections.get(&step.connection));
-    let connector = connector.and_then(|connection| plan.connectors.get(&connection.connector));
-    let operation = step.and_then(|step| connector?.operations.get(&step.operation));
-    let none = Default::default();
-    let (result, types) = match step.and_then(|step| step.result.as_ref()) {
-        Some(result) => (result, &plan.types),
-        None => (
-            operation.map_or(&Type::Json, |operation| &operation.result),
-            connector.map_or(&none, |connector| &connector.types),
-        ),
-    };
+    let Wanted { result, types, is_declared, .. } = Wanted::at(plan, place);
     match how {
         How::Retry => Ok(Decision::Retry),
         How::Fail(message) => Ok(Decision::Fail(Failure::new(ErrorKind::Interrupted, message))),
         How::Result(json) => match boundary::decode(&json, result, types) {
             Ok(value) => Ok(Decision::Result(value)),
             Err(mismatch) => {
-                Err(Refusal::asked(format!("this is no result of `{place}`: {mismatch}")).help(match operation {
-                    Some(_) => format!("it has the type `{result}`"),
-                    None => "give a result that the run can go on with".to_owned(),
+                Err(Refusal::asked(format!("this is no result of `{place}`: {mismatch}")).help(match is_declared {
+                    true => format!("it has the type `{result}`"),
+                    false => "give a result that the run can go on with".to_owned(),
                 }))
             }
         },
-        How::Skip => match boundary::decode(&Json::Null, result, types) {
-            Ok(value) => Ok(Decision::Result(value)),
-            Err(_) if step.is_some_and(|step| !step.slot.is_some_and(|slot| is_read(plan, slot))) => {
-                Ok(Decision::Result(Value::Null))
-            }
-            Err(_) => Err(Refusal::asked(format!("the run can't go on without the result of `{place}`"))
+        How::Skip => match skipped(plan, place) {
+            Some(value) => Ok(Decision::Result(value)),
+            None => Err(Refusal::asked(format!("the run can't go on without the result of `{place}`"))
                 .help(format!("give its result, of the type `{result}`, with `--result`"))
                 .help("or let it count as failed with `--fail`: the steps that have an `undo` are undone then")),
         },

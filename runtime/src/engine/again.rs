@@ -206,6 +206,7 @@ impl Inner {
             None => Start {
                 seed: began.seed.as_ref().map(|_| env::seed(&*self.settings.chance)),
                 trace: None,
+                keys: None,
                 again: None,
                 ..began.clone()
             },

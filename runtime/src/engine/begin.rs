@@ -11,6 +11,7 @@ use std::{
 use flow_model::{
     expr::{Ambient, Expr},
     failure::{ErrorKind, Failure},
+    file::Sha256,
     plan::{Plan, Trigger, TriggerKind},
     value::Value,
 };
@@ -163,7 +164,7 @@ impl Inner {
     }
 
     async fn add_child(&self, run: &RunId, turn: &mut Turn, child: Child) -> Result<(), Error> {
-        let Child { place, run: id, flow, digest, params, again } = child;
+        let Child { place, run: id, flow, digest, params, keys, again } = child;
         let again = match again {
             Some(called) => self.called_again(&called).await?,
             None => None,
@@ -183,6 +184,7 @@ impl Inner {
                     env: self.env_of(&names),
                     seed,
                     trace: self.handed_on(run, turn),
+                    keys,
                     again,
                     ..Start::default()
                 };
@@ -271,6 +273,8 @@ impl Inner {
                     self.recall(gate).await?;
                     specs.insert(id.clone(), gate.clone());
                 }
+                let known = dedupe.as_ref().filter(|_| gather.is_none());
+                let keys = known.map(|dedupe| dedupe.origin(|| Sha256::of(payload.to_string().as_bytes()).to_string()));
                 let new = NewRun {
                     flow: plan.flow.clone(),
                     plan: digest.clone(),
@@ -282,6 +286,7 @@ impl Inner {
                         env,
                         seed,
                         trace: self.handed_on(run, turn),
+                        keys,
                         ..Start::default()
                     }),
                     gate,

@@ -12,6 +12,7 @@ use super::{
     Happening, Inbox, Inner, Progress, RunId, RunState,
     attempt::{Going, Leave, ticket},
     live::{Broken, Live, Turn},
+    wait::Asks,
 };
 use crate::{
     machine::{Call, Event, Place, Repeat, Start},
@@ -75,6 +76,8 @@ pub(super) enum Message {
     Begin,
     /// Hear what others have told it.
     Mail,
+    /// Someone wants to know what it waits for of a person.
+    Shown(oneshot::Sender<Asks>),
 }
 
 /// What a timer is for.
@@ -204,6 +207,7 @@ impl Inner {
         };
         let (mut permitted, mut heard, mut read) = (HashMap::new(), None, Vec::new());
         let (mut turns, mut is_held_on) = (HashMap::new(), false);
+        let mut shown = Vec::new();
         let now = self.settings.clock.now();
         while let Some(message) = messages.pop_front() {
             match message {
@@ -274,6 +278,7 @@ impl Inner {
                     }
                 }
                 Message::Look => {}
+                Message::Shown(reply) => shown.push(reply),
             }
         }
         if !messages.is_empty()
@@ -283,6 +288,7 @@ impl Inner {
             cell.inbox = messages;
         }
         if events.is_empty() && read.is_empty() && !is_held_on {
+            show(&live, shown);
             return Ok(live);
         }
         let plan = Arc::clone(live.machine.plan());
@@ -313,6 +319,7 @@ impl Inner {
             // Whoever asked may be gone.
             let _ = done.send(());
         }
+        show(&live, shown);
         Ok(live)
     }
 
@@ -496,6 +503,14 @@ impl Inner {
             Ok(Committed::Done(_) | Committed::Gathered(_) | Committed::Duplicate { .. }) => self.waiters.wake(run),
             Err(error) => self.halt(error),
         }
+    }
+}
+
+/// Tells those who want to know what a run waits for of a person.
+fn show(live: &Live, to: Vec<oneshot::Sender<Asks>>) {
+    for reply in to {
+        // Whoever asked may be gone.
+        let _ = reply.send(Asks::of(&live.machine));
     }
 }
 

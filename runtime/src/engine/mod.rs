@@ -47,7 +47,7 @@ pub use self::{
     settings::{Limits, Settings},
     submit::{Accepted, Newness, Share, Submission, SubmitError, started_by},
     tidy::Removed,
-    wait::{Answer, ControlError},
+    wait::{Answer, Asks, ControlError},
 };
 use self::{
     deploy::Deployed,

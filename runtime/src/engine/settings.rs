@@ -45,8 +45,8 @@ impl Settings {
         performer: Arc<dyn Performer>,
     ) -> Self {
         let (data, clock) = (data.into(), Arc::new(SystemClock));
-        let blobs = Arc::new(Disk::new(data.join("blobs")));
         let (chance, limits) = (Arc::new(SystemChance), Limits::default());
+        let blobs = Arc::new(Disk::leaving(data.join("blobs"), limits.reserve));
         let observer = Arc::new(Unobserved);
         Self { data, blobs, library, env, performer, clock, chance, observer, limits }
     }
@@ -71,7 +71,8 @@ pub struct Limits {
     /// How many entries a run's journal grows by before it is kept how the run stands, so that it is not taken up from its
     /// first entry; more, until they are twice as long as what is kept. With 0, after each write. Default 1000.
     pub checkpoint: usize,
-    /// Free disk space below which no runs are accepted, so that those under way can be recorded. Default 64 MiB.
+    /// Free disk space below which no runs are accepted, so that those under way can be recorded. Default 64 MiB. The blobs
+    /// take no files then either.
     pub reserve: u64,
     /// A run that waits at least so long is put out of memory. Default 1m.
     pub park: Millis,

@@ -6,6 +6,7 @@ use std::{
 };
 
 use flow_model::{
+    file::Sha256,
     plan::{Plan, Trigger, TriggerKind},
     units::{Instant, Millis},
     value::Value,
@@ -216,7 +217,11 @@ impl Inner {
 
     async fn accept(self: Arc<Self>, submission: Submission) -> Result<Accepted, SubmitError> {
         let Submission { flow, plan, trigger, payload, dedupe, body_digest, notes, trace, share } = submission;
-        let payload = blob::settle(&*self.settings.blobs, payload).await.map_err(Error::from)?;
+        let payload = blob::settle(&*self.settings.blobs, payload).await.map_err(|error| match error {
+            blob::Error::Full => SubmitError::DiskFull(0),
+            blob::Error::Low(space) => SubmitError::DiskFull(space),
+            error => SubmitError::Store(error.into()),
+        })?;
         let deployed = self.state().deployed.get(&flow).cloned();
         let Deployed { digest, plan, env, draws } = match (deployed, plan) {
             (Some(deployed), None) => deployed,
@@ -245,6 +250,9 @@ impl Inner {
             Share::Whole => Ok(None),
         };
         let gather = gather.map_err(|failure| SubmitError::Broken(failure.message))?;
+        // What several events become has no event that it follows from; without a trigger, nobody sends again.
+        let known = dedupe.as_ref().filter(|_| gather.is_none() && trigger.is_some());
+        let keys = known.map(|dedupe| dedupe.origin(|| Sha256::of(payload.to_string().as_bytes()).to_string()));
         let now = self.settings.clock.now();
         let chance = &self.settings.chance;
         let run = RunId::new(now, u128::from(chance.draw()) << 64 | u128::from(chance.draw()));
@@ -258,6 +266,7 @@ impl Inner {
             env: set,
             seed: draws.then(|| env::seed(&*self.settings.chance)),
             trace,
+            keys,
             ..Start::default()
         };
         if new.gather.is_some() {

@@ -46,7 +46,7 @@ impl Engine {
     /// # Errors
     /// When the store can't be read or written.
     pub async fn tidy(&self, keep: Option<Millis>) -> Result<Removed, Error> {
-        self.inner.tidy(keep, SystemTime::now() - YOUNG).await
+        self.inner.tidy(keep).await
     }
 
     /// Does so now and again. It has to be called once, within a tokio runtime.
@@ -54,7 +54,7 @@ impl Engine {
         let inner = Arc::clone(&self.inner);
         self.inner.watch.spawn(async move {
             while !inner.is_closing() {
-                match inner.tidy(keep, SystemTime::now() - YOUNG).await {
+                match inner.tidy(keep).await {
                     Ok(Removed { runs: 0, plans: 0, bytes: 0 }) => {}
                     Ok(Removed { runs, plans, bytes }) => tracing::info!(runs, plans, bytes, "old runs are removed"),
                     Err(error) => tracing::error!(%error, "old runs can't be removed"),
@@ -67,8 +67,10 @@ impl Engine {
 }
 
 impl Inner {
-    pub(super) async fn tidy(&self, keep: Option<Millis>, written_before: SystemTime) -> Result<Removed, Error> {
+    async fn tidy(&self, keep: Option<Millis>) -> Result<Removed, Error> {
         self.halted.check()?;
+        let now = u64::try_from(self.settings.clock.now().0).unwrap_or(0);
+        let written_before = SystemTime::UNIX_EPOCH + Duration::from_millis(now).saturating_sub(YOUNG);
         let mut removed = Removed::default();
         if let Some(keep) = keep {
             removed.runs = self.expire(keep).await?;
@@ -76,7 +78,8 @@ impl Inner {
         let Tidied { plans, bytes } = {
             // A plan that is being deployed is on no list yet.
             let _deploying = self.deploying.lock().await;
-            self.store.tidy(self.plans_that_may_be_needed().await?, written_before).await?
+            let tidied = self.store.tidy(self.plans_that_may_be_needed().await?, written_before).await;
+            self.written(tidied)?
         };
         (removed.plans, removed.bytes) = (plans, bytes);
         let mut after = None;
@@ -95,12 +98,22 @@ impl Inner {
         let ended_before = flow_model::units::Instant(now.0.saturating_sub(i64::try_from(keep.0).unwrap_or(i64::MAX)));
         let mut count = 0;
         loop {
-            let removed = self.store.expire(Expiry { ended_before, now, most: RUNS }).await?;
+            let removed = self.written(self.store.expire(Expiry { ended_before, now, most: RUNS }).await)?;
             count += removed;
             if removed < RUNS as u64 || self.is_closing() {
                 return Ok(count);
             }
         }
+    }
+
+    /// What came of a write; when that has failed, what is on disk is not known. Files that can't be removed stay, and nothing
+    /// else.
+    fn written<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+        result.inspect_err(|error| {
+            if !matches!(error, Error::Blobs(_)) {
+                self.halt(error.clone());
+            }
+        })
     }
 
     /// Plans that are deployed or in use, those of all runs, and those of the flows that they call.

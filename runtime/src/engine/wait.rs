@@ -12,7 +12,7 @@ use super::{
     drive::{Message, STUCK},
 };
 use crate::{
-    machine::{Decision, Event, Place, Response, Verdict},
+    machine::{Awaited, Decision, Event, Machine, Place, Response, Verdict},
     store::Error,
 };
 
@@ -144,6 +144,23 @@ impl Engine {
         Err(ControlError::Decided { run: run.clone(), place })
     }
 
+    /// What a run waits for of a person, as it stands: no more of its journal is read than it takes to bring it into memory.
+    ///
+    /// # Errors
+    /// When there is no such run, or it is over.
+    pub async fn asks(&self, run: &RunId) -> Result<Asks, ControlError> {
+        self.unfinished(run).await?;
+        let (reply, asks) = oneshot::channel();
+        self.inner.post(run, Message::Shown(reply));
+        match asks.await {
+            Ok(asks) => Ok(asks),
+            Err(_) => {
+                self.deaf(run).await?;
+                Err(Error::Closed.into())
+            }
+        }
+    }
+
     /// Asks a run for something; says whether it was done.
     async fn ask(&self, run: &RunId, event: Event) -> bool {
         let (done, heard) = oneshot::channel();
@@ -195,6 +212,23 @@ impl Engine {
             }
             woken.await;
         }
+    }
+}
+
+/// What a run waits for of a person, in the order of the places.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asks {
+    /// The questions of `approve`.
+    pub approvals: Vec<Place>,
+    /// Steps whose outcome is not known.
+    pub decisions: Vec<Place>,
+}
+
+impl Asks {
+    pub(super) fn of(machine: &Machine) -> Self {
+        let asked = machine.awaited().into_iter().filter(|(_, what)| matches!(what, Awaited::Approval { .. }));
+        let decisions = machine.undecided().map(|(place, _)| place.clone());
+        Self { approvals: asked.map(|(place, _)| place).collect(), decisions: decisions.collect() }
     }
 }
 

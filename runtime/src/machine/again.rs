@@ -81,7 +81,8 @@ pub fn again<'e>(
             Event::Started(start) => {
                 let mut start = start.clone();
                 start.seed.get_or_insert_with(|| origin.clone());
-                if let (Some(keys), Some(before)) = (&mut again.keys, start.again.and_then(|before| before.keys)) {
+                let before = start.again.and_then(|before| before.keys).or(start.keys.take());
+                if let (Some(keys), Some(before)) = (&mut again.keys, before) {
                     *keys = before;
                 }
                 start.again = Some(again.clone());

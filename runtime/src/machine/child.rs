@@ -11,7 +11,7 @@ use flow_model::{
 use indexmap::IndexMap;
 use petgraph::graph::NodeIndex;
 
-use super::{Action, Child, Machine, Outcome, Place, Raised, Record, ThreadId, Went, pending::Pending};
+use super::{Action, Child, Machine, Origin, Outcome, Place, Raised, Record, ThreadId, Went, pending::Pending};
 use crate::journal::RunId;
 
 impl Machine {
@@ -36,6 +36,7 @@ impl Machine {
             flow: flow.to_owned(),
             digest: digest.to_owned(),
             params: Value::Record(given),
+            keys: (self.origin == Origin::Event).then(|| place.key(&self.keys)),
             again: self.called.get(&place.to_string()).cloned(),
         }));
         self.wait(thread, place, Pending::Child { thread, node, flow: flow.to_owned(), run });

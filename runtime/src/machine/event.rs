@@ -163,6 +163,10 @@ pub struct Start {
     /// Random letters, drawn by the host, of which `uuid()` and `random()` are made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<String>,
+    /// What the idempotency keys of its calls are made of, where that is not its id: it follows from the event that started
+    /// it, so that one which comes again when nobody remembers it leads to the same keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<String>,
     /// That it does again what another run did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again: Option<Again>,
@@ -172,7 +176,7 @@ impl Default for Start {
     /// Of this version, without a trigger and a payload.
     fn default() -> Self {
         let (version, payload, env) = (super::VERSION, Value::Null, BTreeMap::new());
-        Self { version, trigger: None, payload, env, seed: None, trace: None, again: None }
+        Self { version, trigger: None, payload, env, seed: None, trace: None, keys: None, again: None }
     }
 }
 
@@ -188,8 +192,8 @@ pub struct Again {
     pub run: String,
     /// From which step on; what the other run did besides that and what followed from it is kept.
     pub from: String,
-    /// The run whose idempotency keys its calls have, so that what took effect there takes none again. Without one it has
-    /// its own, and all calls are new ones.
+    /// What the idempotency keys of the other run are made of, as its calls have them, so that what took effect there takes
+    /// none again. Without that it has its own, and all calls are new ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<String>,
     /// When it began.
@@ -422,6 +426,8 @@ pub struct Child {
     pub digest: String,
     /// The record of its parameters.
     pub params: Value,
+    /// What its idempotency keys are made of, where they follow from what started the calling run.
+    pub keys: Option<String>,
     /// The run whose doings it does again with the same keys.
     pub again: Option<String>,
 }

@@ -74,8 +74,11 @@ pub struct Machine {
     run: String,
     /// The [`VERSION`] that it began with.
     version: u32,
-    /// What the idempotency keys of its calls are made of: its id, or that of the run whose doings it does again.
+    /// What the idempotency keys of its calls are made of: its id, what follows from its event, or what those of the run are
+    /// made of whose doings it does again.
     keys: String,
+    /// Whether they follow from the event, and those of the runs that it calls with them.
+    origin: Origin,
     /// Runs that are called again, by place.
     called: BTreeMap<String, String>,
     plan: Arc<Plan>,
@@ -105,6 +108,15 @@ pub struct Machine {
     actions: Vec<Action>,
     /// Branches that were taken: the node of an `if`, `match` or `catch`, and the region.
     taken: BTreeSet<(NodeIndex, u32)>,
+}
+
+/// Where the idempotency keys of a run come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Origin {
+    /// A run, this one or another.
+    Run,
+    /// The event that started it.
+    Event,
 }
 
 type ThreadId = u64;
@@ -170,6 +182,7 @@ impl Machine {
         Self {
             version: VERSION,
             keys: run.clone(),
+            origin: Origin::Run,
             called: BTreeMap::new(),
             run,
             plan,
@@ -280,6 +293,10 @@ impl Machine {
         let trigger = start.trigger.and_then(|index| plan.triggers.get(index));
         let begun = start.again.as_ref().map_or(self.now, |again| again.at);
         self.deadline = trigger.and_then(|trigger| trigger.within).map(|within| begun.after(within));
+        if let Some(keys) = &start.keys {
+            self.keys.clone_from(keys);
+            self.origin = Origin::Event;
+        }
         if let Some(Again { keys: Some(keys), called, .. }) = &start.again {
             self.keys.clone_from(keys);
             self.called.clone_from(called);

@@ -110,11 +110,7 @@ impl Machine {
             return Status::Running;
         }
         let until = self.pending.values().filter_map(Pending::until).min();
-        let undecided = |(place, pending): (&Place, &Pending)| match pending {
-            Pending::Undecided(_, failure) => Some((place.clone(), failure.clone())),
-            _ => None,
-        };
-        let steps: Vec<_> = self.pending.iter().filter_map(undecided).collect();
+        let steps: Vec<_> = self.undecided().map(|(place, failure)| (place.clone(), failure.clone())).collect();
         let what = self.awaited();
         match until {
             _ if !steps.is_empty() => Status::Undecided { steps, until },
@@ -137,6 +133,14 @@ impl Machine {
             Some((place.clone(), what))
         };
         self.pending.iter().filter_map(awaited).collect()
+    }
+
+    /// Steps whose outcome is not known, and what is known of them.
+    pub fn undecided(&self) -> impl Iterator<Item = (&Place, &Failure)> {
+        self.pending.iter().filter_map(|(place, pending)| match pending {
+            Pending::Undecided(_, failure) => Some((place, failure)),
+            _ => None,
+        })
     }
 
     /// Steps that their connection does not let leave yet, and why.

@@ -26,6 +26,7 @@ impl Machine {
             actions: _,
             version,
             keys,
+            origin,
             called,
             env,
             seed,
@@ -50,7 +51,7 @@ impl Machine {
             return None;
         }
         let pending: Vec<_> = pending.iter().collect();
-        let given = (version, keys, called, env, seed, drawn, here, now, deadline);
+        let given = (version, keys, origin, called, env, seed, drawn, here, now, deadline);
         let open = (scopes, threads, forks, pending, sagas, root);
         serde_json::to_string(&(given, open, ending, next_id, answered, taken)).ok()
     }
@@ -66,13 +67,14 @@ impl Machine {
         snapshot: &str,
     ) -> Result<Self, serde_json::Error> {
         let (given, open, ending, next_id, answered, taken) = serde_json::from_str(snapshot)?;
-        let (version, keys, called, env, seed, drawn, here, now, deadline) = given;
+        let (version, keys, origin, called, env, seed, drawn, here, now, deadline) = given;
         let (scopes, threads, forks, pending, sagas, root) = open;
         let pending: Vec<(Place, Pending)> = pending;
         Ok(Self {
             run: run.into(),
             version,
             keys,
+            origin,
             called,
             plan,
             library,

@@ -42,6 +42,7 @@ pub struct Metrics {
     attempt_seconds: Family<Labels, Histogram>,
     under_way: Gauge,
     dead_letters: Family<Labels, Counter>,
+    passed_over: Family<Labels, Counter>,
     deliveries: Family<Labels, Counter>,
     spans: Family<Labels, Counter>,
     counters: Arc<Counters>,
@@ -67,6 +68,7 @@ impl Metrics {
         let attempt_seconds = Family::new_with_constructor(of_attempts as fn() -> Histogram);
         let (runs, attempts, under_way) = (Family::default(), Family::default(), Gauge::default());
         let (dead_letters, deliveries, spans) = (Family::default(), Family::default(), Family::default());
+        let passed_over = Family::default();
         registry.register(name::RUNS_STARTED, "Runs that began", Family::clone(&started));
         registry.register(name::RUNS_ENDED, "Runs that ended", Family::clone(&ended));
         let help = "From the acceptance of a run to its end";
@@ -77,6 +79,8 @@ impl Metrics {
         registry.register_with_unit(name::ATTEMPT_DURATION, help, Unit::Seconds, Family::clone(&attempt_seconds));
         registry.register(name::UNDER_WAY, "Attempts of steps that are under way", under_way.clone());
         registry.register(name::DEAD_LETTERS, "What was put aside", Family::clone(&dead_letters));
+        let help = "Failures that did no harm, because the program says so";
+        registry.register(name::PASSED_OVER, help, Family::clone(&passed_over));
         registry.register(name::DELIVERIES, "What requests to triggers came to", Family::clone(&deliveries));
         if exported.is_some() {
             registry.register(name::SPANS, "Spans for the collector", Family::clone(&spans));
@@ -94,6 +98,7 @@ impl Metrics {
             attempt_seconds,
             under_way,
             dead_letters,
+            passed_over,
             deliveries,
             spans,
             counters,
@@ -162,6 +167,10 @@ impl Observer for Metrics {
             }
             Happening::Concluded(Record::DeadLettered { .. }) => {
                 self.count(name::DEAD_LETTERS, &self.dead_letters, &[flow]);
+            }
+            Happening::Concluded(Record::PassedOver { failure, .. }) => {
+                let kind = failure.kind.to_string();
+                self.count(name::PASSED_OVER, &self.passed_over, &[flow, (name::OUTCOME, &kind)]);
             }
             Happening::Concluded(Record::Ended(outcome)) => {
                 let outcome = match outcome {

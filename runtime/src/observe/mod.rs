@@ -49,6 +49,8 @@ pub mod name {
     pub const UNDER_WAY: &str = "flow_step_attempts_under_way";
     /// What was put aside. Label: flow.
     pub const DEAD_LETTERS: &str = "flow_dead_letters";
+    /// Failures that did no harm, because the program says so: `optional`, `on error skip`. Labels: flow, outcome.
+    pub const PASSED_OVER: &str = "flow_failures_passed_over";
     /// What requests to triggers came to. Label: outcome.
     pub const DELIVERIES: &str = "flow_deliveries";
     /// Spans for the collector. Label: outcome.

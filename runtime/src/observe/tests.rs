@@ -256,6 +256,8 @@ fn metrics_are_what_has_happened() {
     metrics.happened(&progress(started(), trace, 200));
     let letter = Record::DeadLettered { place: place.clone(), queue: "backlog".into(), value: Value::text("canary") };
     metrics.happened(&progress(Happening::Concluded(letter), trace, 240));
+    let passed_over = Record::PassedOver { place: place.clone(), failure: failure() };
+    metrics.happened(&progress(Happening::Concluded(passed_over), trace, 245));
     metrics.happened(&progress(ended(Outcome::Completed(Value::text("canary"))), trace, 250));
     metrics.happened(&progress(ended(Outcome::Failed { failure: failure(), place: None }), trace, 3000));
     let text = metrics.text(&BTreeMap::from([(RunState::Waiting, 41)]));

@@ -52,6 +52,8 @@ pub enum Fault {
     Refused(usize),
     /// From that write on there is no room left but what is kept for runs under way.
     Low(usize),
+    /// From that write on more is handed in than it can write.
+    Slow(usize),
 }
 
 /// How long operations of the store take, and in which order they end.
@@ -119,11 +121,30 @@ impl Disk {
         }
     }
 
-    /// Writes a batch, and draws what a crash before the sync leaves of it.
-    fn tear(&self, batch: Batch) -> Result<(), Error> {
+    /// Carries out an operation that writes, unless this is where something goes wrong.
+    async fn write<T>(&self, write: impl Future<Output = Result<T, Error>> + Send) -> Result<T, Error> {
+        let number = self.writes.fetch_add(1, Ordering::SeqCst);
+        match self.fault {
+            Fault::Before(at) if number >= at => self.crash().await,
+            Fault::After(at) | Fault::Torn(at) if number > at => self.crash().await,
+            Fault::After(at) if number == at => {
+                self.operate(write).await?;
+                self.crash().await
+            }
+            Fault::Torn(at) if number == at => {
+                self.tear(write)?;
+                self.crash().await
+            }
+            Fault::Refused(at) if number >= at => Err(Error::Closed),
+            _ => self.operate(write).await,
+        }
+    }
+
+    /// Writes, and draws what a crash before the sync leaves of it.
+    fn tear<T>(&self, write: impl Future<Output = Result<T, Error>>) -> Result<(), Error> {
         let fail = |source| Error::Folder { folder: self.folder.clone(), source: Arc::new(source) };
         let before = Files::read(&self.folder).map_err(fail)?;
-        wait(self.inner.commit(batch))?;
+        wait(write)?;
         let after = Files::read(&self.folder).map_err(fail)?;
         let seed = self.chance.as_ref().map_or(0, |chance| chance.below(u64::MAX));
         let torn = Files::torn(&before, &after, &Seeded::new(seed));
@@ -135,7 +156,7 @@ impl Disk {
 #[async_trait]
 impl Store for Disk {
     async fn add_plan(&self, digest: String, flow: String, plan: Vec<u8>) -> Result<(), Error> {
-        self.operate(self.inner.add_plan(digest, flow, plan)).await
+        self.write(self.inner.add_plan(digest, flow, plan)).await
     }
 
     async fn plan(&self, digest: &str) -> Result<Option<Vec<u8>>, Error> {
@@ -143,21 +164,7 @@ impl Store for Disk {
     }
 
     async fn commit(&self, batch: Batch) -> Result<Committed, Error> {
-        let number = self.writes.fetch_add(1, Ordering::SeqCst);
-        match self.fault {
-            Fault::Before(at) if number >= at => self.crash().await,
-            Fault::After(at) | Fault::Torn(at) if number > at => self.crash().await,
-            Fault::After(at) if number == at => {
-                self.operate(self.inner.commit(batch)).await?;
-                self.crash().await
-            }
-            Fault::Torn(at) if number == at => {
-                self.tear(batch)?;
-                self.crash().await
-            }
-            Fault::Refused(at) if number >= at => Err(Error::Closed),
-            _ => self.operate(self.inner.commit(batch)).await,
-        }
+        self.write(self.inner.commit(batch)).await
     }
 
     async fn rows_from(&self, run: &RunId, seq: u64) -> Result<Vec<Row>, Error> {
@@ -177,7 +184,7 @@ impl Store for Disk {
     }
 
     async fn keep(&self, notes: Vec<Note>) -> Result<(), Error> {
-        self.operate(self.inner.keep(notes)).await
+        self.write(self.inner.keep(notes)).await
     }
 
     async fn notes(&self, scope: &str) -> Result<BTreeMap<String, String>, Error> {
@@ -209,7 +216,7 @@ impl Store for Disk {
     }
 
     async fn settle(&self, id: i64, how: String) -> Result<(), Error> {
-        self.operate(self.inner.settle(id, how)).await
+        self.write(self.inner.settle(id, how)).await
     }
 
     async fn awake(&self, until: Instant) -> Result<Vec<Unfinished>, Error> {
@@ -241,11 +248,11 @@ impl Store for Disk {
     }
 
     async fn expire(&self, expiry: Expiry) -> Result<u64, Error> {
-        self.operate(self.inner.expire(expiry)).await
+        self.write(self.inner.expire(expiry)).await
     }
 
     async fn tidy(&self, plans: BTreeSet<String>, written_before: SystemTime) -> Result<Tidied, Error> {
-        self.operate(self.inner.tidy(plans, written_before)).await
+        self.write(self.inner.tidy(plans, written_before)).await
     }
 
     async fn unnamed(&self, blobs: Vec<Sha256>) -> Result<Vec<Sha256>, Error> {
@@ -257,6 +264,10 @@ impl Store for Disk {
             Fault::Low(at) if self.writes.load(Ordering::SeqCst) >= at => Some(0),
             _ => self.inner.space(),
         }
+    }
+
+    fn is_slow(&self) -> bool {
+        matches!(self.fault, Fault::Slow(at) if self.writes.load(Ordering::SeqCst) >= at)
     }
 }
 

@@ -42,12 +42,13 @@ impl Schedule {
         let pace = |chance: &Seeded| Pace::Drawn(chance.draw());
         let lives = (0..chance.below(MOST_LIVES)).map(|_| {
             let at = usize::try_from(chance.below(9)).unwrap_or(0);
-            let fault = match chance.below(6) {
+            let fault = match chance.below(7) {
                 0 => Fault::Never,
                 1 => Fault::Before(at),
                 2 => Fault::After(at),
                 3 => Fault::Refused(at),
                 4 => Fault::Low(at),
+                5 => Fault::Slow(at),
                 _ => Fault::Torn(at),
             };
             let lasts = Some(Millis(chance.below(20_000)));
@@ -117,14 +118,17 @@ impl fmt::Display for Schedule {
         writeln!(f, "seed {}: each event is sent {:?} times to each process", self.seed, self.copies)?;
         for (number, (Life { fault, lasts, .. }, down)) in self.lives.iter().enumerate() {
             let end = match fault {
-                Fault::Never | Fault::Low(_) => String::new(),
+                Fault::Never | Fault::Low(_) | Fault::Slow(_) => String::new(),
                 Fault::Before(at) => format!("ends before write {at}, or "),
                 Fault::After(at) => format!("ends after write {at}, or "),
                 Fault::Torn(at) => format!("ends in the middle of write {at}, or "),
                 Fault::Refused(at) => format!("can't write from write {at} on, and "),
             };
-            let low =
-                if let Fault::Low(at) = fault { format!(", with no room from write {at} on") } else { String::new() };
+            let low = match fault {
+                Fault::Low(at) => format!(", with no room from write {at} on"),
+                Fault::Slow(at) => format!(", with more to write than it can from write {at} on"),
+                _ => String::new(),
+            };
             let lasts = lasts.unwrap_or_default();
             writeln!(f, "process {number} {end}is killed after {lasts}{low}; then the clock moves by {down}ms")?;
         }

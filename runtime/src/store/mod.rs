@@ -300,6 +300,17 @@ pub struct Dedupe {
     pub body_digest: Option<String>,
 }
 
+impl Dedupe {
+    /// What the idempotency keys of the event's run are made of, so that the same event leads to the same keys when it comes
+    /// after its window: the key with its scope, and the digest of the body, or of what else the event is where it has none.
+    /// Another event that has the same key by its author's wish leads to others.
+    pub(crate) fn origin(&self, event: impl FnOnce() -> String) -> String {
+        let body = self.body_digest.clone().unwrap_or_else(event);
+        let parts = [&self.scope, &self.key, &body].map(|part| format!("{}:{part}", part.len()));
+        Sha256::of(parts.concat().as_bytes()).to_string()
+    }
+}
+
 /// How a run stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Standing {

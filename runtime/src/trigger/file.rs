@@ -98,6 +98,8 @@ enum NotYet {
     Changed,
     /// The run was not accepted for now.
     Passing,
+    /// The run was not accepted, and will hardly be soon.
+    Refused,
     /// The engine takes no more.
     Over,
 }
@@ -194,6 +196,8 @@ impl Task {
                 Ok(()) => {}
                 Err(NotYet::Changed) => until = until.min(now.after(SETTLED)),
                 Err(NotYet::Passing) => until = until.min(now.after(TRY_AGAIN)),
+                // None is left out: it is tried again when the folder is looked at next.
+                Err(NotYet::Refused) => {}
                 Err(NotYet::Over) => return Ok(None),
             }
         }
@@ -249,7 +253,10 @@ impl Task {
                 return Err(NotYet::Passing);
             }
             Err(SubmitError::Closing | SubmitError::Store(_)) => return Err(NotYet::Over),
-            Err(error) => tracing::error!(%error, flow, path, "the run of a file was not accepted"),
+            Err(error) => {
+                tracing::error!(%error, flow, path, "the run of a file was not accepted");
+                return Err(NotYet::Refused);
+            }
         }
         self.young.remove(&taken.path);
         self.seen.insert(taken.path, note);

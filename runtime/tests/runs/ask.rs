@@ -13,7 +13,7 @@ use flow_runtime::{
     control::{self, Ask, Fault as Whose, How, Told, Unreachable, perform},
     engine::{Engine, RunId, RunState, Settings, Submission},
     eval::Library,
-    machine::{Outcome, Verdict},
+    machine::{Outcome, Place, Verdict},
 };
 use serde_json::json;
 
@@ -90,6 +90,8 @@ fn a_step_in_doubt_is_decided_by_its_name_with_what_fits() {
         );
         let needed = refused(resolve(&run, Some("a"), How::Skip)).await;
         assert_eq!(needed.message, "the run can't go on without the result of `a`");
+        let place = Place { path: "a".into(), indexes: Vec::new() };
+        assert_eq!(control::skipped(&two_sends(), &place), None, "nor is it offered");
 
         let told = perform(&engine, resolve(&run, Some("a"), How::Result(json!("found")))).await.unwrap();
         assert!(matches!(told, Told::Done { step: Some(step), state: RunState::NeedsDecision, .. } if step == "a"));
@@ -113,6 +115,8 @@ fn a_step_whose_result_nobody_needs_is_skipped_and_one_that_counts_as_failed_end
     }
     for send in [placeless, step_of("a", "send", 1, text("a"))] {
         let skipped = typed(plan(&[], vec![send, bind("b", 2, int(1)), end(get(2))]));
+        let place = Place { path: "a".into(), indexes: Vec::new() };
+        assert_eq!(control::skipped(&skipped, &place), Some(Value::Null));
         live(&world, async |engine| {
             let run = start(&engine, skipped).await;
             engine.outcome(&run).await.unwrap();
@@ -127,6 +131,46 @@ fn a_step_whose_result_nobody_needs_is_skipped_and_one_that_counts_as_failed_end
         let Some(Outcome::Failed { failure, .. }) = engine.outcome(&run).await.unwrap().outcome else { panic!() };
         assert_eq!((failure.kind, failure.message.as_str()), (ErrorKind::Interrupted, "nobody knows"));
     });
+}
+
+/// A long history is not read for an answer: what comes before the checkpoint may be damaged.
+#[test]
+fn who_answers_needs_no_more_of_the_history_than_what_comes_after_the_checkpoint() {
+    let doubtful = vec![step("first", "read", 1), step_of("a", "send", 2, text("a")), end(int(1))];
+    let asking = vec![step("first", "read", 1), approve("ask", 2, "Go?", None), end(int(1))];
+    for body in [doubtful, asking] {
+        let (world, data) = (forgetful(), tempfile::tempdir().unwrap());
+        let begun = process(&world, data.path(), Fault::Never, async |engine| {
+            let run = start(&engine, plan(&[], body)).await;
+            loop {
+                let asks = engine.asks(&run).await.unwrap();
+                match (asks.approvals.as_slice(), asks.decisions.as_slice()) {
+                    ([], []) => world.tick().await,
+                    ([place], []) => break (run, place.clone()),
+                    ([], [place]) => break (run, place.clone()),
+                    _ => panic!("{asks:?}"),
+                }
+            }
+        });
+        let Ended::Well((run, place)) = begun else { panic!("no crash was asked for") };
+        let connection = rusqlite::Connection::open(data.path().join("journal.sqlite")).unwrap();
+        let damage = "update journal set body = '{}' where seq = 1 and (select seq from checkpoints) > 3";
+        assert_eq!(connection.execute(damage, []).unwrap(), 1);
+        drop(connection);
+        let ended = process(&world, data.path(), Fault::Never, async |engine| {
+            engine.resume().await.unwrap();
+            let ask = match place.path.as_str() {
+                "ask" => {
+                    let (step, by, note) = (None, None, None);
+                    Ask::Answer { run: run.clone(), step, verdict: Verdict::Approved, by, note }
+                }
+                _ => resolve(&run, None, How::Result(json!("found"))),
+            };
+            perform(&engine, ask).await.unwrap();
+            engine.outcome(&run).await.unwrap().state
+        });
+        assert_eq!(ended, Ended::Well(RunState::Completed), "{place}");
+    }
 }
 
 #[test]

@@ -128,3 +128,22 @@ fn what_is_over_is_removed_and_what_a_run_that_sleeps_will_need_is_not() {
         assert_eq!(summary.state, RunState::Completed, "{summary:?}");
     });
 }
+
+#[test]
+fn what_a_file_is_old_by_is_the_time_of_the_engine() {
+    let world = World::kind();
+    let data = tempfile::tempdir().unwrap();
+    process(&world, data.path(), Fault::Never, async |engine| {
+        engine.resume().await.unwrap();
+        let folder = data.path().join("blobs/ab");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("c".repeat(62)), b"unnamed").unwrap();
+        // The file was written now, by the clock of this machine.
+        let written = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis() as i64;
+        let at = |engine: i64| world.clock.shift(written + engine - flow_runtime::timer::Clock::now(&*world.clock).0);
+        at(23 * 3_600_000);
+        assert_eq!(engine.tidy(None).await.unwrap().bytes, 0, "it may belong to a step under way");
+        at(25 * 3_600_000);
+        assert_eq!(engine.tidy(None).await.unwrap().bytes, 7);
+    });
+}

@@ -113,7 +113,8 @@ fn what_comes_after_a_checkpoint_is_bounded_and_the_end_is_the_same() {
     let long = Long::new(120);
     let (world, data) = (Long::world(), tempfile::tempdir().unwrap());
     let (mut lives, mut checkpoints) = (0, std::collections::BTreeSet::new());
-    while long.crash(&world, data.path(), 11) {
+    // The plan is written first, by each process.
+    while long.crash(&world, data.path(), 12) {
         lives += 1;
         let seq: i64 = ask(data.path(), "select coalesce(max(seq), 0) from checkpoints");
         let kept: i64 = ask(data.path(), "select coalesce(max(length(body)), 0) from checkpoints");

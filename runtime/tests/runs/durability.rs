@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use flow_model::{plan::Plan, value::Value};
+use flow_model::{plan::Plan, units::Millis, value::Value};
 use flow_runtime::{
     engine::{ControlError, Filter, Limits, RunState, Submission, SubmitError},
     machine::Outcome,
@@ -28,7 +28,8 @@ fn a_failed_write_is_not_acknowledged_and_stops_all_work() {
     for at in 0..3 {
         let world = World::kind();
         let data = tempfile::tempdir().unwrap();
-        let told = process(&world, data.path(), Fault::Refused(at), async |engine| {
+        // The plan is the first of all.
+        let told = process(&world, data.path(), Fault::Refused(at + 1), async |engine| {
             engine.deploy(two_steps()).await.unwrap();
             engine.resume().await.unwrap();
             let submitted = engine.submit(params()).await;
@@ -191,4 +192,55 @@ fn folders_that_hold_no_journal_or_a_newer_one_are_refused_in_words() {
     std::fs::write(&file, "not a database, but long enough to have a header of its own").unwrap();
     let garbage = store::Sqlite::open(data.path()).unwrap_err();
     assert!(matches!(garbage, Error::Database(_)), "{garbage}");
+}
+
+/// Also what is no turn of a run: a plan, a note of a trigger, a dead letter that is dealt with, what is removed.
+#[test]
+fn a_failed_write_of_any_kind_stops_all_work() {
+    let trigger = every(None);
+    for kind in ["plan", "note", "letter", "expiry"] {
+        let world = World::kind();
+        let data = tempfile::tempdir().unwrap();
+        let body = vec![dead_letter("kept", int(1)), end(int(1))];
+        let plan = Arc::new(plan(&[], body));
+        let is_plan = kind == "plan";
+        let ended = process(&world, data.path(), Fault::Refused(if is_plan { 0 } else { 2 }), async |engine| {
+            let deployed = engine.deploy(Arc::clone(&plan)).await;
+            assert_eq!(deployed.is_err(), is_plan);
+            if !is_plan {
+                engine.resume().await.unwrap();
+                let run = engine.submit(params()).await.unwrap().run;
+                assert_eq!(engine.outcome(&run).await.unwrap().state, RunState::Completed);
+                let failed = match kind {
+                    "note" => engine.keep("test", &trigger, [("k".to_owned(), "t".to_owned())].into()).await.is_err(),
+                    "letter" => engine.drop_letter(1).await.is_err(),
+                    _ => {
+                        world.clock.shift(1000);
+                        engine.tidy(Some(Millis(1))).await.is_err()
+                    }
+                };
+                assert!(failed, "{kind}");
+            }
+            assert!(matches!(engine.halted().await, Error::Closed), "{kind}");
+            assert!(matches!(engine.submit(params()).await.unwrap_err(), SubmitError::Store(_)), "{kind}");
+        });
+        assert_eq!(ended, Ended::Well(()), "{kind}");
+    }
+}
+
+#[test]
+fn what_comes_faster_than_it_can_be_written_is_turned_away_and_what_was_accepted_goes_on() {
+    let world = World::kind();
+    let data = tempfile::tempdir().unwrap();
+    // The plan and the beginning of the run are written in time.
+    let ended = process(&world, data.path(), Fault::Slow(2), async |engine| {
+        engine.deploy(two_steps()).await.unwrap();
+        engine.resume().await.unwrap();
+        let run = engine.submit(params()).await.unwrap().run;
+        let refused = engine.submit(params()).await.unwrap_err();
+        assert!(matches!(refused, SubmitError::Slow) && refused.is_passing(), "{refused}");
+        assert_eq!(engine.outcome(&run).await.unwrap().state, RunState::Completed);
+        assert_eq!(engine.runs(Filter::default()).await.unwrap().len(), 1);
+    });
+    assert_eq!(ended, Ended::Well(()));
 }

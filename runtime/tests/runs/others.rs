@@ -407,7 +407,8 @@ fn an_event_is_told_to_the_run_that_wants_it_and_to_no_other() {
         runs
     });
     let Ended::Well(runs) = ended else { panic!("no crash was asked for") };
-    let crashed = process(&world, data.path(), Fault::After(0), async |engine| {
+    // The plan is written first.
+    let crashed = process(&world, data.path(), Fault::After(1), async |engine| {
         engine.deploy(Arc::new(plans[1].clone())).await.unwrap();
         engine.resume().await.unwrap();
         submit(&engine, "pays").await;

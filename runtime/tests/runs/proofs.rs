@@ -219,3 +219,70 @@ fn case_23_a_run_is_cancelled_at_each_moment_and_undoes_once_what_it_has_done() 
     }
     assert!(cancelled > 60 && completed > 10, "{cancelled} cancelled, {completed} completed");
 }
+
+/// An event that comes when its window is over has a run of its own, whose calls have the keys of the first one, also those of
+/// the runs that it calls. What a person does again as something new has others.
+#[test]
+fn case_06_an_event_that_comes_after_its_window_leads_to_calls_with_the_keys_of_the_first() {
+    let outside = Outside::new(|made| match made.arg == Value::text("fails") && made.before == 0 {
+        true => Reply::err(ErrorKind::Rejected, Reached::Answered),
+        false => Reply::ok(answer(&made.arg)),
+    });
+    let data = tempfile::tempdir().unwrap();
+    let below = Plan { flow: "below".into(), ..plan(&[], vec![step("inner", "keyed", 1), end(get(1))]) };
+    let body = vec![step("pay", "keyed", 1), call("c", 2, &below, vec![]), step("fails", "keyed", 3), end(get(1))];
+    let mut paid = plan(&[], body);
+    paid.triggers.push(every(None));
+    let paid = Arc::new(paid);
+    let sent = |key: &str, body: &str| Submission {
+        trigger: Some(0),
+        body_digest: Some(body.to_owned()),
+        share: flow_runtime::engine::Share::Event,
+        ..event(key)
+    };
+    let ended = process(&outside, data.path(), Fault::Never, async |engine| {
+        engine.deploy(Arc::new(below.clone())).await.unwrap();
+        begin(&engine, &paid).await;
+        let told = async |submission: Submission| {
+            let accepted = engine.submit(submission).await.unwrap();
+            assert_eq!(accepted.is_new, Newness::New);
+            let summary = engine.outcome(&accepted.run).await.unwrap();
+            (accepted.run, summary.state)
+        };
+        let mut keys = Vec::new();
+        let mut since = 0;
+        let mut new_keys = || {
+            let made = outside.made();
+            let keys: Vec<_> = made[since..].iter().map(|made| (made.arg.to_string(), made.key.clone())).collect();
+            since = made.len();
+            keys
+        };
+        let (first, state) = told(sent("e", "one")).await;
+        assert_eq!(state, RunState::Failed);
+        keys.push(new_keys());
+        let retried = engine.again(&first, flow_runtime::engine::Redo::Retry).await.unwrap();
+        assert_eq!(engine.outcome(&retried).await.unwrap().state, RunState::Completed);
+        assert_eq!(new_keys(), keys[0][2..], "the failed step alone, with its key");
+        outside.clock.shift(3_600_001);
+        let (late, state) = told(sent("e", "one")).await;
+        assert!(late != first && state == RunState::Completed, "{state}");
+        assert_eq!(new_keys(), keys[0]);
+        // Whoever was remembered all the time has others, and so has another body under the same key.
+        for other in [sent("f", "one"), sent("g", "one")] {
+            told(other).await;
+            keys.push(new_keys());
+        }
+        outside.clock.shift(3_600_001);
+        told(sent("e", "two")).await;
+        keys.push(new_keys());
+        let replayed = engine.again(&first, flow_runtime::engine::Redo::Replay { from: None }).await.unwrap();
+        engine.outcome(&replayed).await.unwrap();
+        keys.push(new_keys());
+        let part = flow_runtime::engine::Redo::Replay { from: Some("c".into()) };
+        engine.outcome(&engine.again(&late, part).await.unwrap()).await.unwrap();
+        keys.push(new_keys());
+        let all: Vec<_> = keys.iter().flatten().map(|(_, key)| key).collect();
+        assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len(), "{keys:?}");
+    });
+    assert_eq!(ended, Ended::Well(()));
+}

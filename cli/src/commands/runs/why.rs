@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use flow_model::units::Instant;
+use flow_model::{plan::Plan, units::Instant};
 use flow_runtime::{
+    control,
     engine::{RunDetail, RunState},
     journal::{Wait, Why},
     machine::Outcome,
@@ -88,12 +89,17 @@ fn tell(
                     "{space}  look up in the system that was called whether it did its work, then one of"
                 ));
                 let resolve = command("resolve", &run.id, data);
-                lines.extend(ways(&[
+                let mut decisions = vec![
                     format!("{resolve} --retry          it did nothing: call it again"),
                     format!("{resolve} --result 'JSON'  it worked, and gave this"),
-                    format!("{resolve} --skip           go on without its result"),
                     format!("{resolve} --fail 'WHY'     let it count as failed"),
-                ]));
+                ];
+                let plan = reader.plan(&run.plan).map_err(|error| crate::host::trouble(&error))?;
+                let plan = plan.and_then(|plan| serde_json::from_slice::<Plan>(&plan).ok());
+                if plan.is_some_and(|plan| control::skipped(&plan, &wait.place).is_some()) {
+                    decisions.insert(2, format!("{resolve} --skip           go on without its result"));
+                }
+                lines.extend(ways(&decisions));
             }
             Why::Run { run: other, .. } if depth < DEEPEST => {
                 let other = other.parse().ok().map(|other| reader.run(&other)).transpose();

@@ -155,3 +155,38 @@ async fn a_file_that_comes_again_after_it_was_taken_away_is_a_new_one() {
     assert_eq!(served.runs().await.len(), 2);
     served.stop().await.unwrap();
 }
+
+/// An environment that changes while the server runs.
+struct Changing(std::sync::Mutex<Option<String>>);
+
+impl crate::eval::Environment for Changing {
+    fn get(&self, name: &str) -> Option<String> {
+        self.0.lock().unwrap().clone().filter(|_| name == "TENANT")
+    }
+}
+
+#[tokio::test]
+async fn a_file_whose_run_is_not_accepted_is_tried_again() {
+    let (data, files, clock) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), Hands::at(NOW));
+    let tenant = || flow_model::expr::Expr::Env("TENANT".into(), None);
+    let kind = TriggerKind::File { pattern: "inbox/*.csv".to_owned() };
+    let concurrency = Some(flow_model::plan::Concurrency { limit: 1, per: Some(tenant()) });
+    let trigger = flow_model::plan::Trigger { concurrency, ..trigger(kind, Type::Json) };
+    let nodes = vec![NodeKind::Log(tenant()), NodeKind::Return(EVENT)];
+    let env = Arc::new(Changing(std::sync::Mutex::new(None)));
+    let world = World { folder: files.path().to_owned(), ..World::new(&clock) };
+    let settings = crate::engine::Settings { env: env.clone(), ..world.engine(data.path()) };
+    let engine = Engine::open(settings).unwrap();
+    let mut progress = engine.subscribe();
+    put(&files, "a.csv", "1");
+    let served = world.serve(engine, vec![Arc::new(plan("take", vec![trigger], nodes))], Limits::default()).await;
+    clock.slept_until(after(2)).await;
+    clock.set(after(2));
+    // It is refused now, and looked at again.
+    clock.slept_until(after(32)).await;
+    assert!(served.runs().await.is_empty());
+    *env.0.lock().unwrap() = Some("acme".to_owned());
+    clock.set(after(32));
+    assert_eq!(served.taken(&mut progress).await["file"]["size"], 1);
+    served.stop().await.unwrap();
+}

@@ -211,7 +211,7 @@ fn reading_from_now_passes_over_what_is_there_also_when_the_process_ends_meanwhi
     while survive(&[Fault::After(at)], First::Now, &expected) {
         at += 1;
     }
-    assert_eq!(at, expected.len(), "a crash at each write of a run");
+    assert_eq!(at, 2 + expected.len(), "a crash at each write: of the plan, of the marks, and of each run");
 }
 
 /// What a feed shows that has room for three: from which second it shows what, the newest first. Nothing of it grows.
