@@ -155,7 +155,11 @@ fn the_order_of_events_is_shown_with_their_trigger() {
         let output = command.args(["connectors", "show", "stripe", "--format", format]).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
     };
-    assert!(shown("human").contains("Events come in any order; .created tells which is the later."), "{}", shown("human"));
+    assert!(
+        shown("human").contains("Events come in any order; .created tells which is the later."),
+        "{}",
+        shown("human")
+    );
     let json: serde_json::Value = serde_json::from_str(&shown("json")).unwrap();
     assert_eq!(json["triggers"][0]["order"], "Events come in any order; `.created` tells which is the later.");
 }
