@@ -209,5 +209,5 @@ async fn vendors_prove_themselves_and_nobody_else_does() {
         run(&path, plans, &case).await;
         vendors.push(path);
     }
-    assert!(vendors.len() >= 16, "{vendors:?}");
+    assert!(vendors.len() >= 23, "{vendors:?}");
 }
