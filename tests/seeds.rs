@@ -85,7 +85,7 @@ fn places(text: &str) -> BTreeMap<usize, Vec<&str>> {
     let mut places: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
     let (mut step, mut is_flow) = (None, false);
     for line in text.lines() {
-        if !line.starts_with([' ', '}']) {
+        if !line.is_empty() && !line.starts_with([' ', '}']) {
             (step, is_flow) = (None, line.starts_with("flow "));
         }
         let line = line.trim();
