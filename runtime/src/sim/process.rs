@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     chance::{Chance, Seeded, SystemChance},
-    connector::{Admission, Asking, Attempt, Invocation, Performer},
+    connector::{Admission, Asking, Attempt, Invocation, Parked, Performer},
     engine::{Engine, Settings},
     eval::Library,
     store::{Sqlite, Store},
