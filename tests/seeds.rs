@@ -61,7 +61,7 @@ fn the_exercises_are_without_mistakes() {
 #[test]
 fn each_numbered_step_has_its_place() {
     for (exercise, steps) in EXERCISES {
-        let text = read(&format!("{FOLDER}/{exercise}/main.flow"));
+        let text = read(format!("{FOLDER}/{exercise}/main.flow"));
         let places = places(&text);
         let marked: Vec<usize> = places.keys().copied().collect();
         assert_eq!(marked, (1..=*steps).collect::<Vec<_>>(), "the marks of `{exercise}`");
@@ -118,7 +118,7 @@ fn the_tests_of_the_exercises_pass_and_reach_every_step() {
     let declared: BTreeSet<String> = programs()
         .iter()
         .flat_map(|program| {
-            let text = read(&format!("{FOLDER}/{program}"));
+            let text = read(format!("{FOLDER}/{program}"));
             let flows = text.lines().filter_map(|line| line.strip_prefix("flow "));
             flows.map(|rest| rest.split([' ', '(']).next().unwrap().to_owned()).collect::<Vec<_>>()
         })
