@@ -27,7 +27,7 @@ mod units;
 
 pub use kind::Kind;
 pub use problem::{Edit, Habit, Problem, ProblemKind, dump};
-pub use token::{CONTROL, ITEMS, MEMBERS, STATEMENTS};
+pub use token::{CONTROL, ITEMS, MEMBERS, RESERVED, STATEMENTS};
 pub use tree::{Node, Tree};
 
 /// Says whether pest alone takes the text: no tree, no recovery. The yardstick of the benchmarks.

@@ -43,8 +43,8 @@ pub enum ProblemKind {
     Incomplete,
     /// A word that begins nothing; perhaps this one was meant.
     UnknownWord(Option<String>),
-    /// A call that is neither a step nor the value of its block.
-    NakedCall,
+    /// A call that is neither a step nor the value of its block, and whether it is seen that it has an effect.
+    NakedCall(bool),
     /// A value that nothing is done with.
     UnusedValue,
     /// `x = 1` without `let`.
@@ -188,6 +188,64 @@ pub enum Habit {
     ArmStatement,
     /// `on webhook "/leads"`, and the word.
     Trigger(String),
+    /// `String | null`, and the type.
+    Nullable(String),
+    /// `on http "/leads"`
+    NoMethod,
+    /// `on event "order.paid"`, and the name.
+    EventText(String),
+    /// `on every day at "09:00"`, and its Flow.
+    EveryWord(String),
+    /// `wait 3d`, and its Flow.
+    Sleep(String),
+    /// `let e = wait order.paid`, and its Flow.
+    Wait(String),
+    /// `step emit …`, and the statement.
+    StepStatement(String),
+    /// `step a = …, step b = …`, and how many more commas there are.
+    StatementCommas(usize),
+    /// `circle(c) =>`, and the pattern.
+    CaseParts(String),
+    /// `circle { r } =>`: the case and the first field.
+    CaseFields(String, String),
+    /// `"a", "b" =>`, and the pattern.
+    PatternCommas(String),
+    /// `n when n > 10 =>`
+    When,
+    /// `1..=10`, and the range.
+    RangeEnd(String),
+    /// `emit order.paid(…)`, and the name.
+    EmitCall(String),
+    /// `404 =>` in a `catch`, and the kind of error.
+    StatusKind(String),
+    /// `Exception as e =>`, `e =>`, and what takes all.
+    CatchAll(String),
+    /// `fails A, B`, and its Flow.
+    FailsCommas(String),
+    /// `fail Refused { … }`, `fail new Refused(…)`, and its Flow.
+    FailRecord(String),
+    /// `undo step …`, `undo { … }`
+    UndoStatement,
+    /// `use "slack"`, and its Flow.
+    UseText(String),
+    /// `use stripe as pay`, and the connection.
+    UseAs(String),
+    /// `connection team = slack(…)`, and the connector.
+    ConnectionCall(String),
+    /// `j["a"]?["b"]`, and the member that may be meant.
+    SafeIndex(Option<String>),
+    /// `fn double(n)`, and the name.
+    Untyped(String),
+    /// `flow f(step: String)`, and the keyword.
+    Keyword(String),
+    /// `Date.now()`, `new Date()`
+    Now,
+    /// `expect result == "x"`
+    ExpectResult,
+    /// `called twice`, `not called`, and its Flow.
+    HowOften(String),
+    /// `expect log …`, `expect(…)`, and the word.
+    Expect(String),
     /// `x!.y`
     Assert,
     /// `$json.x`

@@ -86,6 +86,38 @@ pub const MEMBERS: &[&str] = &[
 /// Words that begin a statement and nothing else.
 pub const STATEMENTS: &[&str] = &["let", "step", "return", "fail", "respond", "log", "dead_letter", "sleep", "emit"];
 
+/// Words that no binding and no item can be called.
+pub const RESERVED: &[&str] = &[
+    "let",
+    "step",
+    "return",
+    "fail",
+    "respond",
+    "log",
+    "dead_letter",
+    "sleep",
+    "emit",
+    "saga",
+    "race",
+    "repeat",
+    "if",
+    "else",
+    "match",
+    "for",
+    "in",
+    "parallel",
+    "try",
+    "catch",
+    "on",
+    "and",
+    "or",
+    "not",
+    "as",
+    "true",
+    "false",
+    "null",
+];
+
 /// Words that begin an expression in braces, which may be a statement.
 pub const CONTROL: &[&str] = &["if", "match", "for", "parallel", "try", "saga", "race", "repeat"];
 

@@ -246,6 +246,8 @@ pub(crate) enum TriggerSource {
     Event(Path),
     /// `payments.payment_intent.succeeded`: a connection, then the trigger's name.
     Connection(Path),
+    /// What could not be read.
+    Missing,
 }
 
 /// A clause of a trigger.

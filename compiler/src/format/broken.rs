@@ -37,9 +37,7 @@ impl<'a> Formatter<'a> {
             return;
         }
         match node.kind() {
-            Kind::Expr => {
-                self.lines_at(node, indent, |part| matches!(part, Part::Node(child) if child.kind() == Kind::Operator))
-            }
+            Kind::Expr => self.operation(&self.parts(node), indent),
             Kind::OneOf | Kind::Pattern => {
                 self.lines_at(node, indent, |part| matches!(part, Part::Token(token) if token.text == "|"))
             }
@@ -155,6 +153,47 @@ impl<'a> Formatter<'a> {
                 Part::Comment(comment) => self.comment(*comment, indent),
             }
         }
+    }
+
+    /// `a and b or c`: those operators begin new lines that bind least; what stands between two of them is broken only
+    /// where it does not fit.
+    fn operation(&mut self, parts: &[Part<'a, '_>], indent: usize) {
+        let strength = |part: &Part<'a, '_>| match part {
+            Part::Node(node) if node.kind() == Kind::Operator => Some(strength(node.text(self.source))),
+            _ => None,
+        };
+        let Some(least) = parts.iter().filter_map(strength).min() else {
+            return self.sequence(parts, indent);
+        };
+        let is_border = |index: &usize| parts.get(*index).and_then(strength) == Some(least);
+        let mut borders: Vec<usize> = (0..parts.len()).filter(is_border).collect();
+        borders.push(parts.len());
+        let mut at = 0;
+        for border in borders {
+            let operand = parts.get(at..border).unwrap_or_default();
+            let room = WIDTH.saturating_sub(self.out.column() + 1);
+            if self.fits(operand, room) {
+                self.sequence(operand, indent + STEP);
+            } else {
+                self.operation(operand, indent + STEP);
+            }
+            if let Some(Part::Node(operator)) = parts.get(border) {
+                self.out.newline(indent + STEP);
+                self.node(*operator, indent + STEP);
+            }
+            at = border + 1;
+        }
+    }
+
+    /// Says whether parts fit on the rest of a line of so many characters.
+    fn fits(&self, parts: &[Part<'a, '_>], room: usize) -> bool {
+        let mut flat = Flat { text: String::new(), touches_left: false, touches_right: true };
+        let mut tokens = 0;
+        parts.iter().all(|part| match part {
+            Part::Comment(_) => false,
+            Part::Token(token) => put(&mut flat, &mut tokens, *token, room).is_some(),
+            Part::Node(node) => self.flatten(*node, room, &mut flat, &mut tokens).is_some(),
+        })
     }
 
     /// `a.b(…).c(…)`: with several calls, each goes on a line of its own; otherwise what is in brackets is broken.
@@ -339,6 +378,18 @@ impl<'a> Formatter<'a> {
                 self.out.pad(entry.at, widest - entry.head);
             }
         }
+    }
+}
+
+/// How strongly an operator binds: the order of section 4 of the reference.
+fn strength(operator: &str) -> u8 {
+    match operator {
+        "??" => 0,
+        "or" => 1,
+        "and" => 2,
+        "+" | "-" => 4,
+        "*" | "/" | "%" => 5,
+        _ => 3,
     }
 }
 

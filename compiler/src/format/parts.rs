@@ -30,6 +30,14 @@ impl<'a> Formatter<'a> {
             at = child.end();
         }
         self.gap(node.kind(), at, node.end(), &mut parts);
+        // The last of types and of the names of a function has no comma after it.
+        let is_short = matches!(node.kind(), Kind::TypeParams | Kind::TypeArgs | Kind::TypeNames | Kind::LambdaParams);
+        if let [.., Part::Token(comma), Part::Token(_)] = parts.as_slice()
+            && is_short
+            && comma.text == ","
+        {
+            parts.remove(parts.len() - 2);
+        }
         // The open side of a range: what stands there is no end of it.
         if let Some(Part::Token(first)) = parts.first_mut() {
             first.touches_left &= first.text != "..";

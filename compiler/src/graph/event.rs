@@ -8,7 +8,7 @@ use flow_model::{
     expr::{Ambient, Expr},
     plan::NodeKind,
     span::Span,
-    ty::{Field, Type},
+    ty::Type,
 };
 use indexmap::IndexMap;
 
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     ast::{self, Arg, Ident},
     names::unknown,
-    types::{Because, Callee, Parameter, Typed, Want},
+    types::{Because, Callee, Parameter, Typed, Want, decision},
 };
 
 impl Lowering<'_> {
@@ -111,11 +111,7 @@ impl Lowering<'_> {
                 NodeKind::Approve { slot: Some(slot), question, by: values.next().flatten(), within: within.clone() };
             self.builder.add(chain, node_name, kind, step.span);
         }
-        let decision = Type::Record(IndexMap::from([
-            ("approved".to_owned(), Field::of(Type::Bool)),
-            ("by".to_owned(), Field::of(Type::String.optional())),
-            ("note".to_owned(), Field::of(Type::String.optional())),
-        ]));
+        let decision = decision();
         Typed::new(Expr::Slot(slot), if within.is_some() { decision.optional() } else { decision })
     }
 

@@ -116,7 +116,7 @@ fn caller(names: &Names<'_>, written: &ast::Flow) -> Caller {
         TriggerSource::Connection(path) if takes_no_body(names, path) => {
             Some("its sender wants to hear a status and no more")
         }
-        TriggerSource::Http { .. } | TriggerSource::Connection(_) => None,
+        TriggerSource::Http { .. } | TriggerSource::Connection(_) | TriggerSource::Missing => None,
     };
     let mut found = written.triggers.iter().map(|trigger| nobody(trigger).map(|why| (trigger.span, why)));
     match found.next() {

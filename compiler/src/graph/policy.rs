@@ -80,6 +80,19 @@ pub(super) fn check(
     if let Some(effect) = info.operations.get(name).and_then(|spans| spans.effect) {
         problem = problem.label(effect, "declared here, without `key:`");
     }
+    let own = step.with.iter().filter_map(|used| match &used.what {
+        ast::PolicyUseWhat::Inline(entries) => entries.iter().rfind(|entry| entry.name.text == "retry"),
+        ast::PolicyUseWhat::Named(_) => None,
+    });
+    if let Some(retry) = own.last() {
+        let edit = Edit { span: retry.span, text: "retry: none".to_owned() };
+        lowering.el.problems.push(
+            problem
+                .help("leave `retry` out here: what is not safe to repeat is tried once, unless its connector declares a `key:`")
+                .fix("write `retry: none`", vec![edit]),
+        );
+        return;
+    }
     // A later `with` goes before an earlier one, so this works whatever stands there.
     let end = step.with.last().map_or(step.call.span, |used| used.span).end;
     let place = Span { start: end, end, ..step.call.span };

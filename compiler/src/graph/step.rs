@@ -585,7 +585,32 @@ impl<'a> Lowering<'a> {
         });
     }
 
+    /// The call of an operation of which a step's value is made: `files.read(…)` in `files.read(…).upper()`.
+    fn called_within(&self, written: &ast::Expr) -> Option<(Span, String)> {
+        let inner = match &written.kind {
+            ExprKind::Call { callee, .. } => callee,
+            ExprKind::Member { of, .. } | ExprKind::Index { of, .. } => of,
+            ExprKind::Convert(of, _) => of,
+            _ => return None,
+        };
+        match self.connection_call(inner) {
+            Some((called, _)) => Some((inner.span, called)),
+            None => self.called_within(inner),
+        }
+    }
+
     fn not_a_call(&mut self, step: &ast::Step) {
+        if let Some((call, called)) = self.called_within(&step.call) {
+            let name = step.name.as_ref().map_or("result", |name| name.text.as_str());
+            let more = Span { start: call.end, ..step.call.span };
+            self.el.problems.push(
+                Diagnostic::new(Code::E0404, "a step ends with the call of its operation", more, "not part of the step")
+                    .help(format!(
+                        "write `step {name} = {called}(…)`, and in the next statement go on from `{name}`, as in `let other = {name}.…`"
+                    )),
+            );
+            return;
+        }
         self.el.problems.push(
             Diagnostic::new(Code::E0404, "a step calls an operation of a connection", step.call.span, "not a call")
                 .help("write `step name = connection.operation(…)`; to compute a value, write `let name = …`"),

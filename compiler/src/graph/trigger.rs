@@ -59,6 +59,8 @@ fn file_payload() -> Type {
 struct Bound<'w> {
     name: Option<&'w Ident>,
     payload: Type,
+    /// Whether a clause reads it.
+    used: bool,
 }
 
 impl Lowering<'_> {
@@ -73,8 +75,8 @@ impl Lowering<'_> {
                 let fresh = self.el.scope.fresh();
                 *slots.entry(name.text.as_str()).or_insert(fresh)
             });
-            let Some((trigger, payload)) = self.trigger(one, slot) else {
-                bound.push(Bound { name: one.bind.as_ref(), payload: Type::Unknown });
+            let Some((trigger, payload, used)) = self.trigger(one, slot) else {
+                bound.push(Bound { name: one.bind.as_ref(), payload: Type::Unknown, used: false });
                 continue;
             };
             if let Some(first) = triggers.iter().position(|first: &Trigger| same(&first.kind, &trigger.kind)) {
@@ -86,7 +88,7 @@ impl Lowering<'_> {
                 );
             }
             triggers.push(trigger);
-            bound.push(Bound { name: one.bind.as_ref(), payload });
+            bound.push(Bound { name: one.bind.as_ref(), payload, used });
         }
         for (name, slot) in slots {
             self.bind_payload(name, slot, &bound);
@@ -99,11 +101,13 @@ impl Lowering<'_> {
         let mut ty = Type::Never;
         let mut first: Option<&Ident> = None;
         let mut is_missing = false;
+        let mut used = false;
         for one in bound {
             let Some(ident) = one.name.filter(|ident| ident.text == name) else {
                 is_missing = true;
                 continue;
             };
+            used |= one.used;
             match join(&self.el.names.types, &ty, &one.payload) {
                 Some(joined) if ty == Type::Never || joined == ty || one.payload == joined => ty = joined,
                 _ => {
@@ -126,13 +130,14 @@ impl Lowering<'_> {
             ty = ty.optional();
         }
         let Some(first) = first else { return };
-        let binding = Binding { slot, ty, span: first.span, kind: Kind::Payload, used: false };
+        let binding = Binding { slot, ty, span: first.span, kind: Kind::Payload, used };
         if let Some(other) = self.el.scope.bind(name, binding) {
             self.el.problems.push(duplicate("binding", first, other));
         }
     }
 
-    fn trigger(&mut self, written: &ast::Trigger, slot: Option<Slot>) -> Option<(Trigger, Type)> {
+    /// The trigger, the type of what it binds, and whether one of its clauses reads that.
+    fn trigger(&mut self, written: &ast::Trigger, slot: Option<Slot>) -> Option<(Trigger, Type, bool)> {
         let (mut kind, payload, own_dedupe, known) = match &written.source {
             TriggerSource::Http { method, path } => self.http(written, method, path),
             TriggerSource::Every(period) => self.every(period),
@@ -142,12 +147,16 @@ impl Lowering<'_> {
             TriggerSource::File(pattern) => (self.on_file(pattern), file_payload(), None, FILE.as_slice()),
             TriggerSource::Event(path) => self.on_event(path)?,
             TriggerSource::Connection(path) => self.webhook(written, path)?,
+            TriggerSource::Missing => {
+                self.el.has_gaps = true;
+                return None;
+            }
         };
         let clauses = self.clauses(written, known);
         // Clauses see the payload, by its name or as what `.member` means.
         self.el.scope.push();
         if let (Some(name), Some(slot)) = (&written.bind, slot) {
-            let binding = Binding { slot, ty: payload.clone(), span: name.span, kind: Kind::Payload, used: true };
+            let binding = Binding { slot, ty: payload.clone(), span: name.span, kind: Kind::Payload, used: false };
             self.el.scope.bind(&name.text, binding);
         }
         self.el.ambient(Ambient::Item, payload.clone());
@@ -155,7 +164,7 @@ impl Lowering<'_> {
         let concurrency = clauses.get("concurrency").and_then(|clause| self.limit_of_runs(clause));
         let gather = self.gather(&clauses);
         self.el.forget(Ambient::Item);
-        self.el.scope.pop();
+        let used = self.el.scope.pop().bindings.values().any(|binding| binding.used);
         let at_most = clauses.get("at_most").and_then(|clause| self.at_most(clause));
         let within = clauses.get("within").and_then(|clause| {
             let within = self.duration_clause(clause)?;
@@ -185,7 +194,7 @@ impl Lowering<'_> {
         // What is written wrong may be meant as a batch.
         let is_broken = trigger.gather.is_none() && clauses.contains_key("batch");
         let bound = if is_broken { Type::Unknown } else { trigger.bound() };
-        Some((trigger, bound))
+        Some((trigger, bound, used))
     }
 
     /// `on http POST "/leads"`
@@ -693,9 +702,11 @@ impl Lowering<'_> {
         let head = match &written.source {
             TriggerSource::Http { path, .. } => Span { start: written.span.start, ..path.span },
             TriggerSource::Connection(path) => Span { start: written.span.start, ..path.span() },
-            TriggerSource::Every(_) | TriggerSource::Cron { .. } | TriggerSource::Event(_) | TriggerSource::File(_) => {
-                written.span
-            }
+            TriggerSource::Every(_)
+            | TriggerSource::Cron { .. }
+            | TriggerSource::Event(_)
+            | TriggerSource::File(_)
+            | TriggerSource::Missing => written.span,
         };
         let mut problem =
             Diagnostic::new(Code::E0603, "nobody checks who sends this webhook", head, "anyone can start the flow");

@@ -14,6 +14,9 @@ pub(crate) fn value(name: &str) -> Option<&'static str> {
         "this" | "self" => "nothing is implied here: name the value",
         "pass" => "leave it out: a block may be empty",
         "break" | "continue" => "a loop goes through all items: leave items out before with `.filter(x -> …)`",
+        "DateTime" | "datetime" | "moment" | "dayjs" | "time" => {
+            "the time is `now()`, a day of it `now().in(\"Europe/Berlin\").date`"
+        }
         "Math" => "numbers have functions of their own: `x.round(2)`, `x.abs()`, `x.min(y)`",
         "JSON" => "write `Json.parse(text)` and `Json.text(value)`",
         "lambda" => "a function without a name is written `x -> x + 1`",
@@ -39,6 +42,9 @@ pub(crate) fn function(name: &str) -> Option<&'static str> {
         "fetch" | "axios" | "request" => "a request is an operation of a connector: declare it, and call it in a step",
         "regex" | "regexp" | "RegExp" | "re" => {
             "a pattern is a text: `text.matches(r\"^[a-z]+$\")`, `text.replace_pattern(…)`"
+        }
+        "today" | "date" | "moment" | "dayjs" | "timestamp" | "currentTime" => {
+            "write `now()`, which is a `Timestamp`; the day is `now().in(\"Europe/Berlin\").date`"
         }
         "setTimeout" | "delay" => "write `sleep 30s`",
         _ => return None,

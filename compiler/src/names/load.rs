@@ -162,10 +162,15 @@ fn lost(text: &str, ast: &ast::File) -> Vec<String> {
     let name = |line: &str| {
         let line = line.trim_start();
         let (keyword, rest) = line.strip_prefix("private ").unwrap_or(line).trim_start().split_once(' ')?;
-        let rest = rest.trim_start();
+        let rest = match (keyword, rest.split_once(" as ")) {
+            // `use stripe as pay`, `use "slack"`: names that are not known.
+            ("use", Some((_, other))) => other,
+            ("use", None) => rest.trim_start().strip_prefix('"')?,
+            _ => rest.trim_start(),
+        };
         let end = rest.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').unwrap_or(rest.len());
         let name = rest.get(..end).filter(|name| !name.is_empty() && !read.contains(name))?;
-        KEYWORDS.contains(&keyword).then(|| name.to_owned())
+        (KEYWORDS.contains(&keyword) || keyword == "use").then(|| name.to_owned())
     };
     text.lines().filter_map(name).collect()
 }

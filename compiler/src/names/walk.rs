@@ -226,7 +226,7 @@ pub(crate) fn ty<'a>(written: &'a TypeExpr, visitor: &mut impl Visitor<'a>) {
 
 fn trigger<'a>(declared: &'a Trigger, visitor: &mut impl Visitor<'a>) {
     match &declared.source {
-        TriggerSource::Http { .. } | TriggerSource::Cron { .. } | TriggerSource::File(_) => {}
+        TriggerSource::Http { .. } | TriggerSource::Cron { .. } | TriggerSource::File(_) | TriggerSource::Missing => {}
         TriggerSource::Event(path) => visitor.event(path),
         TriggerSource::Every(period) => expr(period, visitor),
         TriggerSource::Connection(path) => visitor.trigger(path),

@@ -37,8 +37,8 @@ impl Reader<'_> {
                     source = Some(ast::TriggerSource::Http { method: self.name(part)?, path });
                 }
                 Kind::OnEvery => {
-                    let duration = part.child(Kind::Duration)?;
-                    source = Some(ast::TriggerSource::Every(self.literal(duration, Sign::None)));
+                    let duration = part.child(Kind::Duration);
+                    source = duration.map(|duration| ast::TriggerSource::Every(self.literal(duration, Sign::None)));
                 }
                 Kind::OnConnection => {
                     args.extend(part.child(Kind::Args).map(|found| self.args(found)).into_iter().flatten());
@@ -72,7 +72,8 @@ impl Reader<'_> {
                 _ => {}
             }
         }
-        Some(ast::Trigger { span: self.span(node), source: source?, args, bind, clauses })
+        let source = source.unwrap_or(ast::TriggerSource::Missing);
+        Some(ast::Trigger { span: self.span(node), source, args, bind, clauses })
     }
 
     fn trigger_clause(&mut self, node: Node<'_>) -> Option<ast::TriggerClause> {

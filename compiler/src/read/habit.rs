@@ -226,6 +226,152 @@ pub(super) fn words_of(habit: &Habit, found: &str) -> Words {
                 _ => "write `on http POST \"/path\" as request { body: T, verify: … }`",
             },
         ),
+        Habit::Nullable(meant) => {
+            words("what may be null is said by `?`", "not written like this", format!("write `{}`", shortened(meant)))
+        }
+        Habit::NoMethod => words(
+            "`on http` needs the method of the request",
+            "a method belongs before this",
+            format!("write `on http POST {found}`, or `GET`, `PUT`, `PATCH`, `DELETE`"),
+        ),
+        Habit::EventText(name) => {
+            words("an event is named without quotes", "stands in quotes", format!("write `on event {name}`"))
+        }
+        Habit::EveryWord(meant) if meant.starts_with("on cron") => words(
+            "`every` takes a duration; a time of day is a cron line",
+            "not a duration",
+            format!("write `{meant}`: minute, hour, day of the month, month, day of the week"),
+        ),
+        Habit::EveryWord(meant) => words(
+            "`every` takes a duration",
+            "not a duration",
+            format!("write `{meant}`: a number with `s`, `m`, `h` or `d`"),
+        ),
+        Habit::Sleep(meant) => words(
+            "a run that does nothing for a time sleeps; `wait` is for events",
+            "`sleep` belongs here",
+            format!("write `{meant}`"),
+        ),
+        Habit::Wait(meant) => words(
+            "waiting for an event is a step",
+            "not written like this",
+            format!("write `{meant} …`: `where .field == x` says which one, `for 7d` how long"),
+        ),
+        Habit::StepStatement(word) => words(
+            format!("`{word}` is a statement of its own, not a step"),
+            "not needed",
+            format!("leave `step` out: `{word} …`"),
+        ),
+        Habit::StatementCommas(more) => words(
+            "statements have no commas between them",
+            format!("not needed{}", and_more(*more)),
+            "leave it out: each statement begins with its keyword",
+        ),
+        Habit::CaseParts(meant) => {
+            words("a case of a union is bound with `as`", "not written like this", format!("write `{meant} => …`"))
+        }
+        Habit::CaseFields(case, field) => words(
+            "a case of a union is bound with `as`, and its fields are read from that",
+            "not written like this",
+            format!("write `{case} as c => …`, and `c.{field}` for `{field}`"),
+        ),
+        Habit::PatternCommas(meant) => words(
+            "several patterns of one arm have `|` between them",
+            "`|` belongs here",
+            format!("write `{}`", shortened(meant)),
+        ),
+        Habit::When => {
+            words("the condition of an arm begins with `if`", "`if` belongs here", "write `pattern if condition => …`")
+        }
+        Habit::RangeEnd(meant) => words(
+            "a range is written `..`, and ends before its end",
+            "not written like this",
+            format!("write `{meant}`"),
+        ),
+        Habit::EmitCall(name) => words(
+            "an event is emitted with its fields in braces",
+            "braces belong here",
+            format!("write `emit {name} {{ … }}`"),
+        ),
+        Habit::StatusKind(kind) => words(
+            "failures are caught by their kind, whatever status stands for it",
+            "a status",
+            format!("write `{kind} => …`"),
+        ),
+        Habit::CatchAll(meant) => {
+            words("what takes all other failures is `_`", "no kind of failure", format!("write `{meant} => …`"))
+        }
+        Habit::FailsCommas(meant) => words(
+            "several errors have `|` between them, as in `catch`",
+            "`|` belongs here",
+            format!("write `{}`", shortened(meant)),
+        ),
+        Habit::FailRecord(meant) => {
+            words("`fail` calls an error like a function", "not written like this", format!("write `{meant}`"))
+        }
+        Habit::UndoStatement => words(
+            "`undo` is followed by the one call that takes the step back",
+            "not a call",
+            "write `undo connection.operation(…)`; where several calls undo it, give each step its own `undo`",
+        ),
+        Habit::UseText(meant) => words(
+            "a connector is named without quotes",
+            "stands in quotes",
+            format!("write `{meant}`; quotes are for files, `use \"./file.flow\"`"),
+        ),
+        Habit::UseAs(connection) => words(
+            "`use` gives no other name",
+            "a name of its own",
+            format!("declare a connection with that name: `{connection}`"),
+        ),
+        Habit::ConnectionCall(connector) => words(
+            "the settings of a connection stand in braces",
+            "braces belong here",
+            format!("write `{connector} {{ setting: … }}`"),
+        ),
+        Habit::SafeIndex(Some(meant)) => words(
+            "there is no `?[…]`",
+            "not written like this",
+            format!(
+                "of a `Json`, write `{meant}`, which is null where there is nothing; of a map, bind what is before it: \
+                 `let x = … ?? {{}}`, then `x[…]`"
+            ),
+        ),
+        Habit::SafeIndex(None) => words(
+            "there is no `?[…]`",
+            "may be applied to null",
+            "bind what is before it, with another value for null: `let x = … ?? …`, then `x[…]`",
+        ),
+        Habit::Untyped(name) => words(
+            format!("the parameter `{name}` has no type"),
+            "its type belongs after this",
+            format!("write it: `{name}: Int`, `{name}: String`, …"),
+        ),
+        Habit::Keyword(word) => words(
+            format!("`{word}` is a keyword: a parameter of that name could not be read"),
+            "a keyword",
+            format!("give it another name, such as `the_{word}`"),
+        ),
+        Habit::Now => words("the time is `now()`", "is written in another way", "write `now()`"),
+        Habit::ExpectResult => words(
+            "what the result should be stands right after `result`",
+            "not needed",
+            "write `expect result \"x\"`, or `expect result { field: … }` for some of its fields",
+        ),
+        Habit::HowOften(meant) => words(
+            "how often stands after `called`",
+            "is written in another way",
+            format!("write `{}`", shortened(meant)),
+        ),
+        Habit::Expect(word) => words(
+            match word.as_str() {
+                "" => "`expect` is no function".to_owned(),
+                _ => format!("`{word}` can't be expected"),
+            },
+            "nothing that a test knows",
+            "write `expect run completed`, `expect result …`, `expect c.operation called once with { … }`, \
+             `expect dead_letter name contains { … }`, `expect responded 200 { … }` or `expect never { … }`",
+        ),
         Habit::Assert => words(
             "that a value is there can't be asserted",
             "means nothing here",

@@ -1,42 +1,10 @@
 //! What the parser could not read, in words: what is wrong, what is there, what to do.
 
-use flow_grammar::{Habit, Problem, ProblemKind};
+use flow_grammar::{Habit, Problem, ProblemKind, RESERVED};
 use flow_model::{
     diagnostic::{Code, Diagnostic, Edit},
     span::{FileId, Span},
 };
-
-/// Words that have a meaning of their own and can't be names of bindings.
-const RESERVED: &[&str] = &[
-    "let",
-    "step",
-    "return",
-    "fail",
-    "respond",
-    "log",
-    "dead_letter",
-    "sleep",
-    "emit",
-    "saga",
-    "race",
-    "repeat",
-    "if",
-    "else",
-    "match",
-    "for",
-    "in",
-    "parallel",
-    "try",
-    "catch",
-    "on",
-    "and",
-    "or",
-    "not",
-    "as",
-    "true",
-    "false",
-    "null",
-];
 
 /// The words of a diagnostic.
 pub(super) struct Words {
@@ -61,7 +29,7 @@ pub(super) fn diagnostic(problem: &Problem, file: FileId) -> Diagnostic {
         ProblemKind::Missing(text) => missing(problem, text),
         ProblemKind::Incomplete => incomplete(problem),
         ProblemKind::UnknownWord(meant) => unknown_word(&problem.found, meant.as_deref()),
-        ProblemKind::NakedCall
+        ProblemKind::NakedCall(_)
         | ProblemKind::UnusedValue
         | ProblemKind::MissingLet
         | ProblemKind::MissingBlock
@@ -252,10 +220,15 @@ fn unknown_word(found: &str, meant: Option<&str>) -> Words {
 
 fn statement(problem: &Problem) -> Words {
     match &problem.kind {
-        ProblemKind::NakedCall => words(
+        ProblemKind::NakedCall(true) => words(
+            "what has an effect is a step",
+            "is called without `step`",
+            "write `step` before it, or `step name = …` where its result is used",
+        ),
+        ProblemKind::NakedCall(false) => words(
             "nothing is done with this call",
             "is neither a step nor the last value of its block",
-            "write `step` before it, or keep its value with `let name = …`",
+            "write `step` before the call of an operation or a flow; what a function gives is kept with `let name = …`",
         ),
         ProblemKind::UnusedValue => words(
             "nothing is done with this value",

@@ -3,7 +3,7 @@
 //! In: policies and `with` clauses as written. Out: [`Policy`] and what of the text makes it retry.
 
 use flow_model::{
-    diagnostic::{Code, Diagnostic},
+    diagnostic::{Code, Diagnostic, Edit},
     failure::ErrorKind,
     plan::{Backoff, Breaker, Policy, Retry},
     schema::Rate,
@@ -151,7 +151,23 @@ fn retry(names: &Names<'_>, what: &str, entry: &PolicyEntry, problems: &mut Vec<
         PolicyValue::Block(written) => written,
         PolicyValue::Expr(Expr { kind: ExprKind::Name(name), .. }) if name == "none" => return Some(Retry::none()),
         PolicyValue::Expr(Expr { kind: ExprKind::Missing, .. }) => return None,
-        _ => {
+        PolicyValue::Expr(written) => {
+            let count = match names.fixed(written) {
+                Some(Value::Int(count)) if (1..=MOST_TIMES).contains(&count) => Some(count),
+                _ => None,
+            };
+            let meant = format!("retry {{ times: {} }}", count.unwrap_or(4));
+            let help = format!("write `{meant}`, or `retry: none`");
+            let problem = wrong_value("retry", entry.span, "not when to try again", help);
+            problems.push(match count {
+                Some(_) => {
+                    problem.fix(format!("write `{meant}`"), vec![Edit { span: entry.span, text: meant.clone() }])
+                }
+                None => problem,
+            });
+            return None;
+        }
+        PolicyValue::Kinds(_) | PolicyValue::Rate(_) => {
             let help = "write `retry { times: 4 }`, or `retry: none`";
             problems.push(wrong_value("retry", entry.span, "not when to try again", help));
             return None;
@@ -174,6 +190,11 @@ fn retry(names: &Names<'_>, what: &str, entry: &PolicyEntry, problems: &mut Vec<
                 if let Some(read) = backoff(names, entry, problems) {
                     retry.backoff = read;
                 }
+            }
+            _ if matches!(entry.value, PolicyValue::Rate(_)) => {
+                let help = "write `budget: 15m` here: how long one step may go on trying; so many retries in a time, \
+                            over all runs, is the `budget:` beside `retry { … }`";
+                problems.push(wrong_value("budget", entry.span, "not a time", help));
             }
             _ => retry.budget = duration(names, entry, problems),
         }

@@ -130,7 +130,11 @@ pub(super) fn request(
     problems: &mut Vec<Diagnostic>,
 ) -> Option<Request> {
     let PropertyValue::Request { method, path, parts } = &property.value else {
-        let help = "write a method, a path and what is sent: `POST \"/path/{id}\" { body: { … } }`";
+        let is_path = matches!(&property.value, PropertyValue::Expr(ast::Expr { kind: ExprKind::Text(_), .. }));
+        let help = match is_path {
+            true => "write the method before the path: `request: GET \"/path/{id}\"`",
+            false => "write a method, a path and what is sent: `POST \"/path/{id}\" { body: { … } }`",
+        };
         problems.push(wrong_value("request", property.span, "not a request", help));
         return None;
     };

@@ -43,6 +43,13 @@ impl<'a> Section<'a> {
                 continue;
             }
             if !known.contains(&name) {
+                if let Some((property_meant, help)) = elsewhere(name).filter(|(meant, _)| known.contains(meant)) {
+                    // Several that stand for one property are one mistake.
+                    if meant.insert(property_meant.to_owned()) {
+                        problems.push(unknown_property(&property.name, &what, &[]).help(help));
+                    }
+                    continue;
+                }
                 problems.push(unknown_property(&property.name, &what, known));
                 meant.extend(similar(name, known.iter().copied()).map(str::to_owned));
             } else if let Some(first) = found.get(name) {
@@ -77,6 +84,23 @@ impl<'a> Section<'a> {
     pub(super) fn expr(&self, name: &str, problems: &mut Vec<Diagnostic>) -> Option<&'a Expr> {
         self.get(name).and_then(|property| expr(property, problems))
     }
+}
+
+/// The property that one is called elsewhere, and how it is written.
+fn elsewhere(name: &str) -> Option<(&'static str, &'static str)> {
+    Some(match name {
+        "base_url" | "baseUrl" | "endpoint" | "server" => ("base", "write `base: \"https://…\"`"),
+        "method" | "path" | "route" | "verb" => {
+            ("request", "write the method and the path as one: `request: GET \"/path/{id}\"`")
+        }
+        "body" | "json" | "data" => ("request", "write it after the path: `request: POST \"/path\" { body: { … } }`"),
+        "query" | "params" => ("request", "write it after the path: `request: GET \"/path\" { query: { … } }`"),
+        "authentication" | "authorization" => ("auth", "write `auth: bearer(config.token)`, or another scheme"),
+        "rate_limit" | "rateLimit" => ("limit", "write `limit: 100 per 10s`"),
+        "response" | "output" | "returns" => ("answer", "write `answer: body.data`"),
+        "pagination" => ("page", "write `page: cursor(next: body.next, into: query.after)`, or another way"),
+        _ => return None,
+    })
 }
 
 /// Reports that a property does not exist.

@@ -7,7 +7,7 @@ use flow_model::{
     diagnostic::{Code, Diagnostic, Edit, Fix},
     expr::{Ambient, Expr},
     span::Span,
-    ty::Type,
+    ty::{Field, Type},
     value::Value,
 };
 use indexmap::IndexMap;
@@ -432,6 +432,15 @@ impl Elaborator<'_> {
         );
         Typed::unknown()
     }
+}
+
+/// What a person answers to `approve`.
+pub(crate) fn decision() -> Type {
+    Type::Record(IndexMap::from([
+        ("approved".to_owned(), Field::of(Type::Bool)),
+        ("by".to_owned(), Field::of(Type::String.optional())),
+        ("note".to_owned(), Field::of(Type::String.optional())),
+    ]))
 }
 
 /// The name that a chain of members begins with.

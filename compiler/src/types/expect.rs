@@ -5,7 +5,7 @@
 
 use flow_model::{
     diagnostic::{Code, Diagnostic},
-    expr::Expr,
+    expr::{BinaryOp, Expr},
     span::Span,
     ty::{Language, Type, TypeDef, Types},
     value::Value,
@@ -237,7 +237,15 @@ impl Elaborator<'_> {
                 }
                 _ => Some("insert it into a text: \"{…}\"".to_owned()),
             },
-            (Type::Int | Type::Decimal, Type::Money(_)) => Some("write the currency: `5.00 EUR`".to_owned()),
+            (Type::Int | Type::Decimal, Type::Money(_)) => Some(match &typed.expr {
+                Expr::Literal(value) => format!("write the currency: `{value} EUR`"),
+                Expr::Binary(BinaryOp::Divide, _, by) if **by == Expr::Literal(Value::Int(100)) => {
+                    "an amount in cents is `Money.minor(amount, \"eur\")`, which knows how many make one; nothing is divided"
+                        .to_owned()
+                }
+                _ => "say the currency: `Money.of(x, \"EUR\")`, or `Money.minor(x, \"eur\")` where it is in cents"
+                    .to_owned(),
+            }),
             (Type::Int, Type::Duration) => Some("write the unit: `30s`, `5m`, `2h`".to_owned()),
             (Type::Int, Type::Size) => Some("write the unit: `64kB`, `8MiB`".to_owned()),
             (Type::Decimal, Type::Int) => {

@@ -258,7 +258,20 @@ impl Elaborator<'_> {
     /// `a[i]`
     pub(super) fn index(&mut self, of: &ast::Expr, index: &ast::Expr) -> Typed {
         let value = self.infer(of, Want::default());
-        let value = self.non_null(value, of, "null has no items");
+        let is_json = matches!(&value.ty, Type::Optional(inner) if **inner == Type::Json);
+        let name = match &index.kind {
+            ExprKind::Text(parts) if is_json => super::literal::fixed(parts),
+            _ => None,
+        };
+        let is_name = |name: &String| {
+            name.starts_with(|first: char| first == '_' || first.is_ascii_alphabetic())
+                && name.chars().all(|letter| letter == '_' || letter.is_ascii_alphanumeric())
+        };
+        let help = match name.filter(is_name) {
+            Some(name) => format!("write `?.{name}`, which is null where there is nothing"),
+            None => expect::NULL_HELP.to_owned(),
+        };
+        let value = self.non_null_or(value, of, "null has no items", &help);
         let (key, ty) = match &value.ty {
             Type::List(item) => (Type::Int, (**item).clone().optional()),
             Type::Map(item) => (Type::String, (**item).clone().optional()),

@@ -41,6 +41,7 @@ use flow_model::{
 pub(crate) use self::{
     argument::{Callee, Parameter, left_out as argument_left_out},
     block::{ADD_ELSE, ADD_VALUE, NO_ELSE, NO_VALUE, value_span},
+    call::decision,
     definition::Definitions,
     expect::{Because, Origin, Source, Want, secret},
     fit::{has_wire_form, holds_secret, join},

@@ -11,7 +11,7 @@ use flow_model::{
     value::Value,
 };
 
-use super::{Elaborator, Typed, Want, expect, fit, narrow};
+use super::{Elaborator, Typed, Want, call::decision, expect, fit, narrow};
 use crate::ast::{self, ExprKind};
 
 /// What mends `a or b` where another value for null is meant.
@@ -74,24 +74,33 @@ impl Elaborator<'_> {
     /// An expression that says yes or no.
     pub(crate) fn condition(&mut self, expr: &ast::Expr) -> Expr {
         let typed = self.infer(expr, Want::of(&Type::Bool));
-        self.is_bool(typed, expr.span)
+        self.is_bool(typed, expr)
     }
 
     /// The value, which must say yes or no.
-    fn is_bool(&mut self, typed: Typed, span: Span) -> Expr {
+    fn is_bool(&mut self, typed: Typed, written: &ast::Expr) -> Expr {
         if matches!(typed.ty, Type::Bool | Type::Unknown | Type::Never) {
             return typed.expr;
         }
+        let name = match &written.kind {
+            ExprKind::Name(name) => name,
+            _ => "…",
+        };
         let help = match &typed.ty {
-            Type::Optional(inner) if **inner == Type::Bool => "compare it: `… == true`, or `… ?? false`",
-            Type::Optional(_) => "ask whether it is there: `… != null`",
-            Type::Json => "compare it: `… == true`",
-            Type::String => "ask whether it is empty: `… != \"\"`",
-            Type::Int => "compare it: `… > 0`",
-            _ => "compare it with something",
+            // That somebody answered does not say what.
+            ty if *ty == decision() => format!("ask what was decided: `{name}.approved`"),
+            Type::Optional(inner) if **inner == decision() => format!(
+                "ask what was decided: `{name}?.approved ?? false`, which is false too when nobody decided in time"
+            ),
+            Type::Optional(inner) if **inner == Type::Bool => "compare it: `… == true`, or `… ?? false`".to_owned(),
+            Type::Optional(_) => "ask whether it is there: `… != null`".to_owned(),
+            Type::Json => "compare it: `… == true`".to_owned(),
+            Type::String => "ask whether it is empty: `… != \"\"`".to_owned(),
+            Type::Int => "compare it: `… > 0`".to_owned(),
+            _ => "compare it with something".to_owned(),
         };
         let label = format!("of type `{}`", typed.ty);
-        self.problems.push(Diagnostic::new(Code::E0301, "a condition is a `Bool`", span, label).help(help));
+        self.problems.push(Diagnostic::new(Code::E0301, "a condition is a `Bool`", written.span, label).help(help));
         typed.expr
     }
 
@@ -142,7 +151,7 @@ impl Elaborator<'_> {
             self.problems.truncate(before);
             return value;
         }
-        let left = self.is_bool(typed, left.span);
+        let left = self.is_bool(typed, left);
         self.scope.push();
         self.scope.learn(narrow::present(&left, op == BinaryOp::And));
         let right = self.condition(right);
@@ -361,7 +370,23 @@ impl Elaborator<'_> {
         let (a, b) = (&first.ty, &second.ty);
         let Some(ty) = result(op, a, b) else {
             let message = format!("`{}` does not take these", op.symbol());
-            let help = self.arithmetic_help(op, a, b);
+            let types = &self.names.types;
+            let is_counted = |written: &ast::Expr, text: &Type, other: &Type| {
+                let is_fixed = matches!(written.kind, ExprKind::Text(_));
+                op == BinaryOp::Add
+                    && !is_fixed
+                    && fit::is_text(types, text)
+                    && matches!(other, Type::Int | Type::Decimal)
+            };
+            let help = if is_counted(left, a, b) || is_counted(right, b, a) {
+                Some(
+                    "to compute, convert the text: `….to_int()`, which is null where it is no number; to put text together, \
+                     insert both: \"{a} {b}\""
+                        .to_owned(),
+                )
+            } else {
+                self.arithmetic_help(op, a, b)
+            };
             self.report_types(op_span, &message, (left.span, a), (right.span, b), help);
             return Typed::unknown();
         };

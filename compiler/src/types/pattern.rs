@@ -82,6 +82,7 @@ impl Elaborator<'_> {
 
     /// Says whether an arm after this one sees only values that are not null.
     pub(crate) fn finish_match(&mut self, span: Span, subject: Span, state: Arms) {
+        // An arm that could not be read may be the one that is missing.
         if state.is_broken || self.gaps_in(span) {
             return;
         }
@@ -212,11 +213,29 @@ impl Elaborator<'_> {
             Some((_, TypeDef::Union { cases, .. })) if cases.contains_key(&name.text) => {
                 return self.pattern_case(name, None, inner, binds);
             }
-            Some((declared, TypeDef::Enum(variants))) if name.text.starts_with(char::is_uppercase) => {
+            Some((declared, TypeDef::Enum(variants)))
+                if name.text.starts_with(char::is_uppercase)
+                    || variants.iter().any(|one| is_meant(&name.text, one)) =>
+            {
                 self.no_variant(name, declared, variants);
                 return Pattern::Any;
             }
+            // Only a case can be meant: a name would take all of them.
+            Some((_, TypeDef::Union { cases, .. })) if cases.keys().any(|one| is_meant(&name.text, one)) => {
+                return self.pattern_case(name, None, inner, binds);
+            }
             _ => {}
+        }
+        if let Type::OneOf(texts) = inner
+            && texts.contains(&name.text)
+        {
+            let message = format!("`{}` is a name here, and would take every value", name.text);
+            let help = format!("write `{:?}`", name.text);
+            let fix = vec![Edit { span: name.span, text: format!("{:?}", name.text) }];
+            self.problems.push(
+                Diagnostic::new(Code::E0310, message, name.span, "without quotes").help(help.clone()).fix(help, fix),
+            );
+            return Pattern::Any;
         }
         match self.pattern_bind(name, ty.clone(), binds) {
             Some(slot) => Pattern::Bind(slot),
@@ -225,6 +244,7 @@ impl Elaborator<'_> {
     }
 
     fn no_variant(&mut self, name: &Ident, declared: &str, variants: &[String]) {
+        let near = variants.iter().find(|one| is_meant(&name.text, one)).map(String::as_str);
         let mut problem = Diagnostic::new(
             Code::E0303,
             format!("`{declared}` has no variant `{}`", name.text),
@@ -234,7 +254,7 @@ impl Elaborator<'_> {
         if let Some(span) = self.names.type_spans.get(declared) {
             problem = problem.label(*span, "declared here");
         }
-        self.problems.push(match similar(&name.text, variants.iter().map(String::as_str)) {
+        self.problems.push(match near.or_else(|| similar(&name.text, variants.iter().map(String::as_str))) {
             Some(near) => problem
                 .help(format!("did you mean `{near}`?"))
                 .fix(format!("write `{near}`"), vec![Edit { span: name.span, text: near.to_owned() }]),
@@ -272,7 +292,8 @@ impl Elaborator<'_> {
             if let Some(span) = names.type_spans.get(declared) {
                 problem = problem.label(*span, "declared here");
             }
-            self.problems.push(match similar(&tag.text, keys.iter().map(String::as_str)) {
+            let near = keys.iter().find(|one| is_meant(&tag.text, one)).map(String::as_str);
+            self.problems.push(match near.or_else(|| similar(&tag.text, keys.iter().map(String::as_str))) {
                 Some(near) => problem
                     .help(format!("did you mean `{near}`?"))
                     .fix(format!("write `{near}`"), vec![Edit { span: tag.span, text: near.to_owned() }]),
@@ -474,6 +495,12 @@ impl Elaborator<'_> {
                 .help(format!("write a pattern for `{ty}`, or `_`")),
         );
     }
+}
+
+/// Says whether a name is one that is declared, written in another way: `pro` and `Pro`, `in_progress` and `InProgress`.
+fn is_meant(written: &str, declared: &str) -> bool {
+    let letters = |name: &str| name.replace('_', "").to_lowercase();
+    written != declared && letters(written) == letters(declared)
 }
 
 /// Says whether null fits a pattern.

@@ -4,7 +4,7 @@ use super::{Found, Search};
 use crate::{
     problem::{Edit, Habit},
     scan::HOLE,
-    token::ITEMS,
+    token::{ITEMS, RESERVED, TokenKind, closes, opens},
 };
 
 impl Search<'_> {
@@ -107,6 +107,107 @@ impl Search<'_> {
         Some((self.found(at, at, Habit::Import(text), edits)?, end + 1))
     }
 
+    /// `use "slack"`, `use stripe as pay`
+    pub(super) fn used(&self, at: usize) -> Option<(Found, usize)> {
+        let name = self.text(at + 1).trim_matches('"');
+        let is_connector = !name.is_empty()
+            && name.starts_with(|first: char| first.is_ascii_lowercase())
+            && name.chars().all(|letter| letter == '_' || letter.is_ascii_alphanumeric());
+        if !is_connector || self.is_first(at + 1) {
+            return None;
+        }
+        if self.text(at + 1).starts_with('"') && self.text(at + 2) != "{" {
+            let meant = format!("use {name}");
+            let found = self.found(at + 1, at + 1, Habit::UseText(meant), vec![self.edit(at, at + 1, HOLE)?])?;
+            return Some((self.fixed(found, vec![self.edit(at + 1, at + 1, name)?]), at + 2));
+        }
+        let is_last = self.token(at + 4).is_none_or(|next| next.first);
+        if self.text(at + 2) != "as" || !self.is_name(at + 3) || !is_last {
+            return None;
+        }
+        let connection = format!("connection {} = {name} {{}}", self.text(at + 3));
+        let (start, end) = (self.token(at + 1)?.end, self.token(at + 3)?.end);
+        let fix = Edit { start, end, text: format!("\n\n{connection}") };
+        let edit = Edit { start, end, text: String::new() };
+        let found = self.found(at + 2, at + 3, Habit::UseAs(connection), vec![edit])?;
+        Some((self.fixed(found, vec![fix]), at + 4))
+    }
+
+    /// `connection team = slack(token: …)`
+    pub(super) fn connection_call(&self, at: usize) -> Option<(Found, usize)> {
+        let open = at + 4;
+        let is_call = self.text(at + 2) == "=" && self.is_word(at + 3) && self.text(open) == "(" && self.touch(at + 3);
+        if !is_call {
+            return None;
+        }
+        let close = self.closing(open)?;
+        let connector = self.text(at + 3).to_owned();
+        let edits = self.braced(open, close)?;
+        Some((self.found(open, close, Habit::ConnectionCall(connector), edits)?, open + 1))
+    }
+
+    /// `flow f fails A, B`
+    pub(super) fn fails(&self, at: usize) -> Option<(Found, usize)> {
+        let mut last = at + 1;
+        let mut commas = Vec::new();
+        while let Some(end) = self.path_end(last) {
+            last = end;
+            match self.text(last + 1) {
+                "," if self.is_word(last + 2) => commas.push(last + 1),
+                "|" => {}
+                _ => break,
+            }
+            last += 2;
+        }
+        let first = *commas.first()?;
+        let edits = commas.iter().filter_map(|comma| self.edit(*comma, *comma, " |")).collect();
+        let meant = self.source(at, last)?.replace(" ,", ",").replace(',', " |");
+        Some((self.found(first, first, Habit::FailsCommas(meant), edits)?, last + 1))
+    }
+
+    /// `fn double(n)`, `flow f(step: String)`
+    pub(super) fn parameters(&self, at: usize) -> Option<(Found, usize)> {
+        let open = at + 2;
+        if !self.is_word(at + 1) || self.text(open) != "(" || !self.touch(at + 1) {
+            return None;
+        }
+        let close = self.closing(open)?;
+        let mut depth = 0usize;
+        let mut untyped = Vec::new();
+        for index in open + 1..close {
+            let token = self.token(index)?;
+            let begins = depth == 0 && matches!(self.text(index - 1), "(" | ",");
+            depth = if opens(token) { depth + 1 } else { depth.saturating_sub(usize::from(closes(token))) };
+            if begins && RESERVED.contains(&self.text(index)) && self.text(index + 1) == ":" {
+                return self.keyword(index, close);
+            }
+            if begins && self.is_name(index) && matches!(self.text(index + 1), "," | ")") {
+                untyped.push(index);
+            }
+        }
+        let first = *untyped.first()?;
+        let edits = untyped.iter().filter_map(|index| self.after(*index, format!(": {HOLE}"))).collect();
+        let name = self.text(first).to_owned();
+        Some((self.found(first, first, Habit::Untyped(name), edits)?, at + 1))
+    }
+
+    /// A parameter with the name of a keyword: what reads it is left out.
+    fn keyword(&self, name: usize, close: usize) -> Option<(Found, usize)> {
+        let word = self.text(name);
+        let open = (close..close + 24).find(|index| self.text(*index) == "{")?;
+        let end = self.closing(open)?;
+        let is_read = |index: usize| {
+            let Some(next) = self.token(index + 1) else { return false };
+            let is_member = matches!(self.text(index - 1), "." | "?.");
+            let ends = next.first || closes(next) || (next.kind == TokenKind::Sign && self.text(index + 1) != ":");
+            self.text(index) == word && !is_member && ends
+        };
+        let has_own = matches!(word, "return" | "true" | "false" | "null");
+        let reads = (open..end).filter(|index| !has_own && is_read(*index));
+        let edits = reads.filter_map(|index| self.edit(index, index, HOLE)).collect();
+        Some((self.found(name, name, Habit::Keyword(word.to_owned()), edits)?, close))
+    }
+
     /// `async flow f`, `export flow f`
     pub(super) fn modifier(&self, at: usize, word: &str) -> Option<(Found, usize)> {
         let is_modifier = matches!(
@@ -139,6 +240,39 @@ impl Search<'_> {
         Some((self.found(0, 1, Habit::Yaml, vec![self.edit(0, last, "")?])?, last + 1))
     }
 
+    /// `on every day at "09:00"`, `on every monday`, `on every PT15M`
+    fn every_word(&self, at: usize) -> Option<(Found, usize)> {
+        let word = at + 2;
+        if self.text(at + 1) != "every" || !self.is_word(word) || self.is_first(word) {
+            return None;
+        }
+        let end = self.statement_end(word);
+        let end = (word..=end).find(|index| matches!(self.text(*index), "as" | "{")).map_or(end, |next| next - 1);
+        let time = (word + 1..=end).map(|index| self.text(index).trim_matches('"')).find_map(|text| {
+            let (hour, minute) = text.split_once(':')?;
+            let (hour, minute): (u8, u8) = (hour.parse().ok()?, minute.get(..2)?.parse().ok()?);
+            (hour < 24 && minute < 60).then(|| format!("{minute} {hour}"))
+        });
+        let at_nine = time.clone().unwrap_or_else(|| "0 9".to_owned());
+        let cron = |line: String| format!("on cron \"{line}\" in \"Europe/Berlin\"");
+        let meant = match self.text(word) {
+            "minute" => "on every 1m".to_owned(),
+            "hour" => "on every 1h".to_owned(),
+            "day" | "night" | "morning" | "evening" => cron(format!("{at_nine} * * *")),
+            "weekday" | "workday" => cron(format!("{at_nine} * * mon-fri")),
+            "week" => cron(format!("{at_nine} * * mon")),
+            "month" => cron(format!("{at_nine} 1 * *")),
+            day => match day.to_lowercase().get(..3) {
+                Some(short @ ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")) if day.ends_with("day") => {
+                    cron(format!("{at_nine} * * {short}"))
+                }
+                _ => "on every 15m".to_owned(),
+            },
+        };
+        let edit = self.edit(at + 1, end, HOLE)?;
+        Some((self.found(word, end, Habit::EveryWord(meant), vec![edit])?, end + 1))
+    }
+
     /// `on: every 15m`, `on every "15m"`, `on webhook "/leads"`
     pub(super) fn trigger(&self, at: usize) -> Option<(Found, usize)> {
         if !self.is_first(at) || self.depth.get() == 0 {
@@ -152,8 +286,22 @@ impl Search<'_> {
                 at + 2,
             ));
         }
-        if let Some(alone) = self.every_alone(at) {
+        if let Some(alone) = self.every_alone(at).or_else(|| self.every_word(at)) {
             return Some(alone);
+        }
+        if self.text(at + 1) == "http" && self.is_text(at + 2) {
+            let found = self.found(at + 2, at + 2, Habit::NoMethod, vec![self.edit(at + 1, at + 2, HOLE)?])?;
+            return Some((self.fixed(found, vec![self.before(at + 2, "POST ")?]), at + 3));
+        }
+        if self.text(at + 1) == "event" && self.is_text(at + 2) {
+            let name = self.text(at + 2).trim_matches('"').to_owned();
+            let is_name = name.split('.').all(|part| {
+                part.starts_with(|first: char| first.is_ascii_lowercase())
+                    && part.chars().all(|letter| letter == '_' || letter.is_ascii_alphanumeric())
+            });
+            let fix = if is_name { vec![self.edit(at + 2, at + 2, name.clone())?] } else { Vec::new() };
+            let hole = vec![self.edit(at + 1, at + 2, HOLE)?];
+            return Some((self.fixed(self.found(at + 2, at + 2, Habit::EventText(name), hole)?, fix), at + 3));
         }
         if self.text(at + 1) == "every" && self.is_text(at + 2) {
             let time = self.text(at + 2).trim_matches('"').to_owned();

@@ -4,12 +4,17 @@
 //! has a meaning in Flow, so nothing that is right is found here.
 
 mod absent;
+mod arm;
 mod block;
 mod item;
 mod statement;
+mod trial;
 mod value;
 
-use std::cell::Cell;
+use std::{
+    cell::{Cell, OnceCell},
+    collections::BTreeSet,
+};
 
 use crate::{
     patch,
@@ -26,7 +31,7 @@ const MOST: usize = 200;
 
 /// Finds habits of other languages and repairs them.
 pub(crate) fn habits(source: &str, scan: &mut Scan) {
-    let found = Search { source, tokens: &scan.tokens, depth: Cell::new(0) }.all();
+    let found = Search { source, tokens: &scan.tokens, depth: Cell::new(0), declared: OnceCell::new() }.all();
     let mut told = Vec::new();
     for (mut problem, edits) in found {
         let is_node = problem.kind == ProblemKind::Habit(Habit::Dollar);
@@ -92,6 +97,8 @@ struct Search<'s> {
     tokens: &'s [Token],
     /// How many brackets are open at the token that is looked at.
     depth: Cell<usize>,
+    /// The errors that the text declares, once that was asked.
+    declared: OnceCell<BTreeSet<&'s str>>,
 }
 
 type Found = (Problem, Vec<Edit>);
@@ -133,16 +140,28 @@ impl Search<'_> {
             "f" | "F" => self.prefix(at),
             "[" => self.array(at).or_else(|| self.comprehension(at)),
             "{" => self.node(at).or_else(|| self.double_brace(at)),
-            "?" => self.optional_field(at),
+            "?" => self.optional_field(at).or_else(|| self.safe_index(at)),
+            "|" => self.nullable(at),
+            ".." => self.range_end(at),
             "lambda" => self.lambda(at),
             "new" => self.new_record(at),
             "typeof" => self.type_of(at),
             "not" => self.not_in(at),
             "is" => self.is_none(at),
             "if" => self.if_else(at),
-            "=>" => self.arrow_block(at).or_else(|| self.arm_statement(at)),
+            "=>" => self.arrow_block(at).or_else(|| self.arm_head(at)).or_else(|| self.arm_statement(at)),
+            "when" => self.when(at),
             "else" => self.otherwise(at),
-            "fail" => self.fail_text(at),
+            "fail" => self.fail_text(at).or_else(|| self.fail_record(at)),
+            "undo" => self.undo(at),
+            "wait" => self.waiting(at),
+            "emit" => self.emit_call(at),
+            "parallel" | "race" | "saga" | "try" => self.statement_commas(at),
+            "expect" => self.expectation(at),
+            "use" => self.used(at),
+            "connection" => self.connection_call(at),
+            "fn" | "flow" => self.parameters(at),
+            "fails" => self.fails(at),
             "..." => self.spread(at),
             ":" => self.colon(at).or_else(|| self.named_late(at)),
             "switch" => self.switch(at),
@@ -154,7 +173,11 @@ impl Search<'_> {
             "throw" | "raise" => self.throw(at),
             "let" | "var" => self.binding(at),
             "const" => self.no_value(at).or_else(|| self.require(at)).or_else(|| self.binding(at)),
-            "step" => self.step_name(at).or_else(|| self.step_value(at)).or_else(|| self.step_inside(at)),
+            "step" => self
+                .step_name(at)
+                .or_else(|| self.step_value(at))
+                .or_else(|| self.step_statement(at))
+                .or_else(|| self.step_inside(at)),
             "retry" | "retries" | "timeout" => self.inline_policy(at),
             "+" | "-" | "*" | "/" => self.compound(at).or_else(|| self.dangling(at)),
             "??" | "||" | "or" => self.else_sign(at).or_else(|| self.dangling(at)),
@@ -167,9 +190,20 @@ impl Search<'_> {
                 .modifier(at, word)
                 .or_else(|| self.type_first(at))
                 .or_else(|| self.named_record(at))
+                .or_else(|| self.currency_first(at))
+                .or_else(|| self.now(at))
                 .or_else(|| self.yaml(at)),
             _ => None,
         }
+    }
+
+    /// The errors that the text declares.
+    fn declared(&self) -> &BTreeSet<&str> {
+        self.declared.get_or_init(|| {
+            let is_error = |pair: &&[Token]| pair.first().is_some_and(|word| word.is(self.source, "error"));
+            let name = |pair: &[Token]| pair.last().map(|name| name.text(self.source));
+            self.tokens.windows(2).filter(is_error).filter_map(name).collect()
+        })
     }
 
     fn token(&self, at: usize) -> Option<Token> {
@@ -256,6 +290,15 @@ impl Search<'_> {
     fn is_name(&self, at: usize) -> bool {
         let is_small = self.text(at).starts_with(|first: char| first == '_' || first.is_ascii_lowercase());
         self.is_word(at) && is_small && !is_keyword(self.text(at))
+    }
+
+    /// The last token of the names with dots between that begin at a token.
+    fn path_end(&self, at: usize) -> Option<usize> {
+        let mut last = at;
+        while self.text(last + 1) == "." && self.is_word(last + 2) {
+            last += 2;
+        }
+        self.is_word(at).then_some(last)
     }
 
     /// Whether a value may end at a token.

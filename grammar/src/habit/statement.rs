@@ -4,7 +4,7 @@ use super::{FAR, Found, Search};
 use crate::{
     problem::{Edit, Habit},
     scan::HOLE,
-    token::{TokenKind, closes},
+    token::{CONTROL, STATEMENTS, TokenKind, closes, opens},
 };
 
 impl Search<'_> {
@@ -38,6 +38,139 @@ impl Search<'_> {
         }
         let end = if self.is_text(at + 1) { at + 1 } else { self.statement_end(at) };
         Some((self.found(at + 1, end, Habit::FailText, vec![self.edit(at, end, format!("return {HOLE}"))?])?, end + 1))
+    }
+
+    /// `fail Refused { why: "x" }`, `fail new Refused("x")`
+    pub(super) fn fail_record(&self, at: usize) -> Option<(Found, usize)> {
+        let is_new = self.text(at + 1) == "new";
+        let name = at + 1 + usize::from(is_new);
+        let open = self.path_end(name)? + 1;
+        if self.is_first(name) {
+            return None;
+        }
+        let error = self.source(name, open - 1)?.to_owned();
+        let mut edits = Vec::new();
+        let mut last = name;
+        if is_new {
+            edits.push(self.drop(at + 1)?);
+        }
+        let is_field = matches!(self.text(open + 2), ":" | "," | "}") && self.is_word(open + 1);
+        if self.text(open) == "{" && !self.is_first(open) && is_field {
+            let close = self.closing(open)?;
+            let (before, first) = (self.token(open - 1)?.end, self.token(open + 1)?.start);
+            let (end, after) = (self.token(close - 1)?.end, self.token(close)?.end);
+            edits.push(Edit { start: before, end: first, text: "(".to_owned() });
+            edits.push(Edit { start: end, end: after, text: ")".to_owned() });
+            last = close;
+        }
+        if edits.is_empty() {
+            return None;
+        }
+        let field = match self.text(open + 2) {
+            ":" => self.text(open + 1),
+            _ => "why",
+        };
+        let meant = format!("fail {error}({field}: …)");
+        Some((self.found(at + 1, last, Habit::FailRecord(meant), edits)?, open))
+    }
+
+    /// `undo step x.delete(…)`, `undo { … }`
+    pub(super) fn undo(&self, at: usize) -> Option<(Found, usize)> {
+        let step = match self.text(at + 1) {
+            "step" => at + 1,
+            "{" if self.text(at + 2) != "}" && self.text(at + 3) != ":" => at + 2,
+            _ => return None,
+        };
+        let call = step + 1 + if self.text(step + 2) == "=" { 2 } else { 0 };
+        if step == at + 1 {
+            let edit = Edit { start: self.token(step)?.start, end: self.token(call)?.start, text: String::new() };
+            return Some((self.found(step, step, Habit::UndoStatement, vec![edit])?, call));
+        }
+        let close = self.closing(at + 1)?;
+        let is_one = self.text(step) == "step" && self.statement_end(step) == close - 1 && self.is_name(call);
+        let edits = if is_one {
+            let (open, first) = (self.token(at + 1)?.start, self.token(call)?.start);
+            let (end, after) = (self.token(close - 1)?.end, self.token(close)?.end);
+            vec![
+                Edit { start: open, end: first, text: String::new() },
+                Edit { start: end, end: after, text: String::new() },
+            ]
+        } else {
+            vec![self.edit(at + 1, close, HOLE)?]
+        };
+        let next = if is_one { call } else { close + 1 };
+        Some((self.found(at + 1, at + 1, Habit::UndoStatement, edits)?, next))
+    }
+
+    /// `wait 3d`, `let e = wait order.paid`, `wait order.paid`, `step e = wait for order.paid`
+    pub(super) fn waiting(&self, at: usize) -> Option<(Found, usize)> {
+        let next = self.token(at + 1).filter(|next| !next.first)?;
+        if self.is_first(at) && next.kind == TokenKind::Number {
+            let meant = format!("sleep {}", self.text(at + 1));
+            return Some((self.found(at, at, Habit::Sleep(meant), vec![self.edit(at, at, "sleep")?])?, at + 2));
+        }
+        let has_for = self.text(at + 1) == "for" && self.is_name(at + 2);
+        let event = at + 1 + usize::from(has_for);
+        if !self.is_name(event) || !matches!(self.text(event + 1), "." | "where" | "for") {
+            return None;
+        }
+        let start = at.checked_sub(3).filter(|start| self.text(at - 1) == "=" && self.is_first(*start));
+        let mut edits = Vec::new();
+        match start.map(|start| self.text(start)) {
+            Some("let") => edits.push(self.edit(start?, start?, "step")?),
+            Some("step") => {}
+            _ if self.is_first(at) && at.checked_sub(1).is_none_or(|before| self.text(before) != "step") => {
+                edits.push(self.before(at, "step ")?)
+            }
+            _ => return None,
+        }
+        if has_for {
+            edits.push(self.drop(at + 1)?);
+        }
+        if edits.is_empty() {
+            return None;
+        }
+        let last = self.path_end(event)?;
+        let name = start.map_or("e", |start| self.text(start + 1));
+        let meant = format!("step {name} = wait {}", self.source(event, last)?);
+        let told = if start.is_some() && !has_for { start?..=start? } else { at..=if has_for { at + 1 } else { at } };
+        Some((self.found(*told.start(), *told.end(), Habit::Wait(meant), edits)?, event))
+    }
+
+    /// `step emit …`, `step log …`
+    pub(super) fn step_statement(&self, at: usize) -> Option<(Found, usize)> {
+        let word = self.text(at + 1);
+        let is_statement =
+            matches!(word, "emit" | "log" | "sleep" | "respond" | "return" | "fail" | "dead_letter" | "let");
+        // A step may be called so by mistake.
+        if !is_statement || !self.is_first(at) || matches!(self.text(at + 2), "=" | "." | "(" | ":") {
+            return None;
+        }
+        Some((self.found(at, at, Habit::StepStatement(word.to_owned()), vec![self.drop(at)?])?, at + 1))
+    }
+
+    /// `parallel { step a = …, step b = …, }`
+    pub(super) fn statement_commas(&self, at: usize) -> Option<(Found, usize)> {
+        let open = (at + 1..at + 5).find(|index| self.text(*index) == "{")?;
+        let close = self.closing(open)?;
+        let begins = |index: usize| {
+            let is_keyword = STATEMENTS.contains(&self.text(index)) || CONTROL.contains(&self.text(index));
+            is_keyword && !matches!(self.text(index + 1), ":" | "," | "}")
+        };
+        if !begins(open + 1) {
+            return None;
+        }
+        let (mut depth, mut commas) = (0usize, Vec::new());
+        for index in open + 1..close {
+            let token = self.token(index)?;
+            if depth == 0 && self.text(index) == "," && (index + 1 == close || begins(index + 1)) {
+                commas.push(index);
+            }
+            depth = if opens(token) { depth + 1 } else { depth.saturating_sub(usize::from(closes(token))) };
+        }
+        let first = *commas.first()?;
+        let edits = commas.iter().filter_map(|comma| self.edit(*comma, *comma, "")).collect();
+        Some((self.found(first, first, Habit::StatementCommas(commas.len() - 1), edits)?, at + 1))
     }
 
     /// `let x = step crm.get(…)`, `step x = step …`, `return step …`, `f(text: step …)`

@@ -2,7 +2,7 @@
 
 use super::{Found, Search};
 use crate::{
-    problem::{Edit, Habit, Problem},
+    problem::{Edit, Habit, Problem, ProblemKind},
     scan::HOLE,
     token::{TokenKind, closes, opens},
 };
@@ -91,6 +91,159 @@ impl Search<'_> {
         Some((self.found(at, at, Habit::Optional(format!("{name}: {ty}?")), edits)?, at + 1))
     }
 
+    /// `String | null`
+    pub(super) fn nullable(&self, at: usize) -> Option<(Found, usize)> {
+        let before = at.checked_sub(1)?;
+        let is_null = matches!(self.text(at + 1), "null" | "None" | "nil" | "undefined" | "Null");
+        // In a `match`, null is one of several patterns.
+        if !is_null || matches!(self.text(at + 2), "=>" | "|" | "if") || self.is_in_pattern(at) {
+            return None;
+        }
+        let (start, is_own) = self.type_start(before)?;
+        let sign = start.checked_sub(1)?;
+        let is_parameter = self.opening(at).is_some_and(|open| self.text(open) == "(");
+        let is_field = self.opening(at).and_then(|open| open.checked_sub(2)).is_some_and(|item| {
+            matches!(self.text(item), "record" | "error") || matches!(self.text(item + 1), "config" | "->" | "<")
+        });
+        let is_type = match self.text(sign) {
+            "->" | "<" => true,
+            ":" => is_own || is_parameter || is_field,
+            _ => false,
+        };
+        if !is_type {
+            return None;
+        }
+        let edit = Edit { start: self.token(before)?.end, end: self.token(at + 1)?.end, text: "?".to_owned() };
+        let meant = format!("{}?", self.source(start, before)?);
+        Some((self.found(at, at + 1, Habit::Nullable(meant), vec![edit])?, at + 2))
+    }
+
+    /// Says whether the braces around a token are the pattern of an arm.
+    fn is_in_pattern(&self, at: usize) -> bool {
+        let mut open = self.opening(at);
+        while let Some(place) = open.filter(|open| matches!(self.text(*open), "{" | "[")) {
+            let close = self.closing(place);
+            if close.is_some_and(|close| matches!(self.text(close + 1), "=>" | "if" | "|")) {
+                return true;
+            }
+            open = self.opening(place);
+        }
+        false
+    }
+
+    /// The first token of the type that ends at a token, and whether only a type is written so.
+    fn type_start(&self, last: usize) -> Option<(usize, bool)> {
+        const OWN: [&str; 15] = [
+            "Bool",
+            "String",
+            "Int",
+            "Decimal",
+            "Bytes",
+            "Money",
+            "Timestamp",
+            "Date",
+            "Duration",
+            "Size",
+            "Email",
+            "Url",
+            "Uuid",
+            "Json",
+            "File",
+        ];
+        if self.is_text(last) {
+            let mut first = last;
+            while first >= 2 && self.text(first - 1) == "|" && self.is_text(first - 2) {
+                first -= 2;
+            }
+            return Some((first, false));
+        }
+        let mut first = last;
+        if self.text(last) == ">" {
+            let mut depth = 0usize;
+            first = (0..=last).rev().take(32).find(|index| {
+                match self.text(*index) {
+                    ">" => depth += 1,
+                    "<" => depth = depth.saturating_sub(1),
+                    _ => {}
+                }
+                depth == 0
+            })?;
+            first = first.checked_sub(1)?;
+        }
+        let is_own = self.text(last) == ">" || OWN.contains(&self.text(last));
+        while first >= 2 && self.text(first - 1) == "." && self.is_word(first - 2) {
+            first -= 2;
+        }
+        self.is_word(first).then_some((first, is_own))
+    }
+
+    /// `j["a"]?["b"]`
+    pub(super) fn safe_index(&self, at: usize) -> Option<(Found, usize)> {
+        let before = at.checked_sub(1)?;
+        let is_index = self.text(at + 1) == "[" && self.touch(at) && self.touch(before);
+        let is_value = self.is_word(before) || matches!(self.text(before), ")" | "]");
+        if !is_index || !is_value {
+            return None;
+        }
+        let close = self.closing(at + 1)?;
+        let key = self.text(at + 2).trim_matches('"');
+        let is_name = self.is_text(at + 2)
+            && close == at + 3
+            && key.starts_with(|first: char| first == '_' || first.is_ascii_alphabetic())
+            && key.chars().all(|letter| letter == '_' || letter.is_ascii_alphanumeric());
+        if is_name {
+            let meant = format!("?.{key}");
+            let fix = vec![self.edit(at, close, meant.clone())?];
+            let hole = self.edit(self.chain_start(before), close, HOLE)?;
+            return Some((
+                self.fixed(self.found(at, close, Habit::SafeIndex(Some(meant)), vec![hole])?, fix),
+                close + 1,
+            ));
+        }
+        let edit = self.edit(self.chain_start(before), close, HOLE)?;
+        Some((self.found(at, close, Habit::SafeIndex(None), vec![edit])?, close + 1))
+    }
+
+    /// `EUR 5.00`
+    pub(super) fn currency_first(&self, at: usize) -> Option<(Found, usize)> {
+        let word = self.text(at);
+        let is_code = word.len() == 3 && word.bytes().all(|letter| letter.is_ascii_uppercase());
+        let is_amount = self.token(at + 1)?.kind == TokenKind::Number && !self.is_first(at + 1);
+        let is_after = at.checked_sub(1).and_then(|before| self.token(before));
+        let is_money = is_after.is_some_and(|before| before.kind == TokenKind::Number && !self.is_first(at));
+        if !is_code || !is_amount || is_money {
+            return None;
+        }
+        let meant = format!("{} {word}", self.text(at + 1));
+        let edit = self.edit(at, at + 1, meant.clone())?;
+        let ((problem, _), edits) = (self.found(at, at + 1, Habit::Prefix, Vec::new())?, vec![edit]);
+        Some(((Problem { kind: ProblemKind::Currency(Some(meant)), ..problem }, edits), at + 2))
+    }
+
+    /// `Date.now()`, `datetime.now()`
+    pub(super) fn now(&self, at: usize) -> Option<(Found, usize)> {
+        let is_clock = matches!(
+            self.text(at),
+            "Date"
+                | "DateTime"
+                | "Time"
+                | "Timestamp"
+                | "Instant"
+                | "LocalDate"
+                | "LocalDateTime"
+                | "datetime"
+                | "dayjs"
+        );
+        let last = at + 4;
+        let is_call = matches!(self.text(at + 2), "now" | "utcnow" | "today")
+            && (self.text(at + 1), self.text(at + 3), self.text(last)) == (".", "(", ")");
+        if !is_clock || !is_call {
+            return None;
+        }
+        let found = self.found(at, last, Habit::Now, vec![self.edit(at, last, HOLE)?])?;
+        Some((self.fixed(found, vec![self.edit(at, last, "now()")?]), last + 1))
+    }
+
     /// `lambda x: x * 2`
     pub(super) fn lambda(&self, at: usize) -> Option<(Found, usize)> {
         let mut names = Vec::new();
@@ -148,6 +301,10 @@ impl Search<'_> {
         }
         let name = self.text(at + 1).to_owned();
         let close = self.closing(at + 2)?;
+        if name == "Date" && close == at + 3 {
+            let found = self.found(at, close, Habit::Now, vec![self.edit(at, close, HOLE)?])?;
+            return Some((self.fixed(found, vec![self.edit(at, close, "now()")?]), close + 1));
+        }
         let edit = match self.text(at + 2) {
             "{" => Edit { start: self.token(at)?.start, end: self.token(at + 2)?.start, text: String::new() },
             _ => self.edit(at, close, HOLE)?,

@@ -334,7 +334,8 @@ impl Place<'_, '_> {
                 let is_call = self.text(at - 1) == ")" && self.is_word(begin);
                 if is_whole && is_call {
                     let edits = vec![Edit { start, end: start, text: "step ".into() }];
-                    self.add(edits, at, ProblemKind::NakedCall, (start, end));
+                    let kind = ProblemKind::NakedCall(self.has_effect(begin));
+                    self.add(edits, at, kind, (start, end));
                 } else if is_whole {
                     let edits = vec![Edit { start, end, text: HOLE.into() }];
                     self.add(edits, at, ProblemKind::UnusedValue, (start, end));
@@ -345,6 +346,23 @@ impl Place<'_, '_> {
         for candidate in self.all.iter_mut().skip(count) {
             candidate.unit = None;
         }
+    }
+
+    /// Says whether the call that begins at a token is one of a connection or of a flow of the file.
+    fn has_effect(&self, call: usize) -> bool {
+        let name = self.text(call);
+        let declares = |index: usize| match self.units.text(index) {
+            "connection" | "flow" => self.units.text(index + 1) == name,
+            "use" => (index + 1..index + 32)
+                .take_while(|next| {
+                    self.units
+                        .token(*next)
+                        .is_some_and(|token| token.line == self.units.tokens.get(index).map_or(0, |first| first.line))
+                })
+                .any(|next| self.units.text(next) == name),
+            _ => false,
+        };
+        self.units.direct(0, 0, self.units.tokens.len()).filter(|index| self.units.begins(*index, 0)).any(declares)
     }
 
     /// What must stand before the place of the failure.

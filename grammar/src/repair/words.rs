@@ -38,6 +38,8 @@ pub(super) fn other_language(word: &str) -> Option<&'static str> {
         "foreach" => "for",
         "of" => "in",
         "throw" | "raise" => "fail",
+        "mock" => "stub",
+        "assert" => "expect",
         "print" | "println" | "console" => "log",
         "await" | "call" | "run" | "do" => "step",
         "workflow" | "pipeline" | "job" => "flow",

@@ -6,6 +6,9 @@ use crate::{
     token::{ITEMS, MEMBERS},
 };
 
+/// Currencies in small letters.
+const CURRENCIES: [&str; 8] = ["eur", "usd", "gbp", "chf", "jpy", "Eur", "Usd", "Gbp"];
+
 impl Scanner<'_> {
     /// Signs of other languages. Says whether there was one.
     pub(super) fn mistaken_sign(&mut self) -> bool {
@@ -90,6 +93,54 @@ impl Scanner<'_> {
         true
     }
 
+    /// `€5.00`, `5.00€`. Says whether it was an amount.
+    fn currency_sign(&mut self, letter: char) -> bool {
+        let code = match letter {
+            '€' => "EUR",
+            '£' => "GBP",
+            '¥' => "JPY",
+            '$' => "USD",
+            _ => return false,
+        };
+        let after = self.rest().get(letter.len_utf8()..).unwrap_or_default();
+        let digits = after.trim_start_matches(' ');
+        let part = |letter: char| letter.is_ascii_digit() || letter == '_';
+        let mut length = digits.find(|letter| !part(letter)).unwrap_or(digits.len());
+        let fraction = digits.get(length..).and_then(|rest| rest.strip_prefix('.')).unwrap_or_default();
+        let fraction =
+            fraction.get(..fraction.find(|letter| !part(letter)).unwrap_or(fraction.len())).unwrap_or_default();
+        if !fraction.is_empty() {
+            length += 1 + fraction.len();
+        }
+        if let Some(number) =
+            digits.get(..length).filter(|number| number.starts_with(|first: char| first.is_ascii_digit()))
+        {
+            let whole = letter.len_utf8() + (after.len() - digits.len()) + length;
+            self.amount(self.at as u32, self.at + whole, format!("{number} {code}"));
+            self.push(TokenKind::Number, whole);
+            return true;
+        }
+        let Some(number) = self.scan.tokens.last().copied().filter(|last| last.kind == TokenKind::Number) else {
+            return false;
+        };
+        let end = self.at + letter.len_utf8();
+        let is_next = number.end as usize == self.at || self.source.get(number.end as usize..self.at) == Some(" ");
+        if !is_next {
+            return false;
+        }
+        self.amount(number.start, end, format!("{} {code}", number.text(self.source)));
+        self.at = end;
+        true
+    }
+
+    /// Reports an amount that is written in another way.
+    fn amount(&mut self, start: u32, end: usize, meant: String) {
+        let end = end as u32;
+        let fix = vec![Edit { start, end, text: meant.clone() }];
+        self.report_with_fix(start, end, ProblemKind::Currency(Some(meant.clone())), fix);
+        self.replace(start, end, &meant);
+    }
+
     /// A character that no token begins with. It is read as space.
     pub(super) fn strange(&mut self, letter: char) {
         // A byte that is no text was replaced by this and has been reported.
@@ -106,6 +157,9 @@ impl Scanner<'_> {
             return;
         }
         if letter == '$' && self.node_value() {
+            return;
+        }
+        if self.currency_sign(letter) {
             return;
         }
         let class = class(letter);
@@ -175,6 +229,13 @@ impl Scanner<'_> {
         if is_whole && UNITS.contains(&unit) || number.len() == 1 && unit == "xx" {
             return;
         }
+        if unit.len() == 3 && (unit.bytes().all(|letter| letter.is_ascii_uppercase()) || CURRENCIES.contains(&unit)) {
+            let meant = format!("{number} {}", unit.to_uppercase());
+            let fix = vec![Edit { start, end, text: meant.clone() }];
+            self.report_with_fix(start, end, ProblemKind::Currency(Some(meant.clone())), fix);
+            self.replace(start, end, &meant);
+            return;
+        }
         let meant = time_unit(unit).or(match unit {
             "kb" | "KB" | "K" | "k" => Some("kB"),
             "mb" | "Mb" | "M" => Some("MB"),
@@ -186,10 +247,13 @@ impl Scanner<'_> {
             "b" | "bytes" => Some("B"),
             _ => None,
         });
-        let (suggestion, text) = match meant.filter(|_| is_whole) {
-            Some(meant) => (Some(format!("{number}{meant}")), format!("{number}{meant}")),
-            None => (smaller(number, unit), number.to_owned()),
+        let suggestion = match meant.filter(|_| is_whole) {
+            Some(meant) => Some(format!("{number}{meant}")),
+            None => smaller(number, unit).or_else(|| weeks(number, unit)).or_else(|| summed(rest.get(..length)?)),
         };
+        // Beside `..` stands a number; elsewhere nothing follows from what it may have been.
+        let is_range = before == ".." || rest.get(length..).is_some_and(|after| after.starts_with(".."));
+        let text = suggestion.clone().unwrap_or_else(|| if is_range { number } else { super::HOLE }.to_owned());
         let fix = suggestion.clone().map(|text| Edit { start, end, text });
         self.report_with_fix(start, end, ProblemKind::Unit(suggestion), fix.into_iter().collect());
         self.replace(start, end, &text);
@@ -207,13 +271,16 @@ impl Scanner<'_> {
         let (Some(word), Some(number)) = (word.filter(|_| space > 0), rest.get(..length)) else { return length };
         let whole = length + space + word.len();
         let (start, end) = (self.at as u32, (self.at + whole) as u32);
-        const CURRENCIES: [&str; 8] = ["eur", "usd", "gbp", "chf", "jpy", "Eur", "Usd", "Gbp"];
         let is_capitals = word.len() > 1 && word.len() != 3 && word.bytes().all(|byte| byte.is_ascii_uppercase());
         let (kind, text) = if word.len() >= 3
             && let Some(unit) = time_unit(word)
             && !number.contains('.')
         {
             let meant = format!("{number}{unit}");
+            (ProblemKind::Unit(Some(meant.clone())), meant)
+        } else if word.len() >= 4
+            && let Some(meant) = weeks(number, word)
+        {
             (ProblemKind::Unit(Some(meant.clone())), meant)
         } else if CURRENCIES.contains(&word) {
             let meant = format!("{number} {}", word.to_uppercase());
@@ -262,6 +329,32 @@ fn time_unit(word: &str) -> Option<&'static str> {
         "msec" | "millis" | "milliseconds" => "ms",
         _ => return None,
     })
+}
+
+/// `14d` for `2w`.
+fn weeks(number: &str, unit: &str) -> Option<String> {
+    let days = match unit {
+        "w" | "wk" | "wks" | "week" | "weeks" => 7,
+        "y" | "yr" | "year" | "years" => 365,
+        _ => return None,
+    };
+    Some(format!("{}d", number.parse::<u64>().ok()?.checked_mul(days)?))
+}
+
+/// `90m` for `1h30m`.
+fn summed(written: &str) -> Option<String> {
+    const UNITS: [(&str, u64); 4] = [("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)];
+    let (mut rest, mut total, mut least) = (written, 0u64, None);
+    while !rest.is_empty() {
+        let digits = rest.find(|letter: char| !letter.is_ascii_digit()).filter(|digits| *digits > 0)?;
+        let (number, after) = rest.split_at(digits);
+        let (unit, seconds) = UNITS.iter().find(|(unit, _)| after.starts_with(unit))?;
+        total = total.checked_add(number.parse::<u64>().ok()?.checked_mul(*seconds)?)?;
+        least = Some((*unit, *seconds));
+        rest = after.get(unit.len()..)?;
+    }
+    let (unit, seconds) = least?;
+    total.is_multiple_of(seconds).then(|| format!("{}{unit}", total / seconds))
 }
 
 /// `90m` for `1.5h`: a whole number of a smaller unit, where there is one.

@@ -1,0 +1,89 @@
+//! What a `test` expects, as the tools of other languages say it.
+
+use super::{Found, Search};
+use crate::{
+    problem::{Edit, Habit},
+    scan::HOLE,
+    token::TokenKind,
+};
+
+impl Search<'_> {
+    /// `expect result == "x"`, `expect files.read called twice`, `expect log …`
+    pub(super) fn expectation(&self, at: usize) -> Option<(Found, usize)> {
+        // `test "…" for flow {`
+        let head = self.opening(at).and_then(|open| open.checked_sub(2));
+        if !self.is_first(at) || head.is_none_or(|head| self.text(head) != "for") {
+            return None;
+        }
+        match self.text(at + 1) {
+            "result" => self.compared(at),
+            "never" if self.text(at + 2) != "{" && self.text(at + 2) != "called" => self.never_before(at),
+            word @ ("log" | "emitted" | "emit" | "event" | "logs" | "events" | "output" | "(") => {
+                // A connection may be called so.
+                if self.text(at + 2) == "." {
+                    return self.how_often(at);
+                }
+                let end = self.statement_end(at);
+                let word = if word == "(" { String::new() } else { word.to_owned() };
+                Some((self.found(at + 1, end, Habit::Expect(word), vec![self.edit(at, end, HOLE)?])?, end + 1))
+            }
+            _ => self.how_often(at),
+        }
+    }
+
+    /// `expect result == "x"`
+    fn compared(&self, at: usize) -> Option<(Found, usize)> {
+        let last = match (self.text(at + 2), self.text(at + 3)) {
+            ("==" | "=" | ":" | "is" | "equals" | "contains", _) => at + 2,
+            ("to", "be" | "equal") => at + 3,
+            _ => return None,
+        };
+        let (start, end) = (self.token(at + 1)?.end, self.token(last)?.end);
+        let edit = Edit { start, end, text: String::new() };
+        Some((self.found(at + 2, last, Habit::ExpectResult, vec![edit])?, last + 1))
+    }
+
+    /// `expect never files.write called`
+    fn never_before(&self, at: usize) -> Option<(Found, usize)> {
+        let end = self.statement_end(at);
+        let called = (at + 2..=end).find(|index| self.text(*index) == "called")?;
+        let meant = format!("expect {} never", self.source(at + 2, called)?);
+        let drop = self.drop(at + 1)?;
+        let found = self.found(at + 1, at + 1, Habit::HowOften(meant), vec![drop.clone()])?;
+        Some((self.fixed(found, vec![drop, self.after(called, " never")?]), called + 1))
+    }
+
+    /// `called twice`, `called 0 times`, `called 3`, `not called`
+    fn how_often(&self, at: usize) -> Option<(Found, usize)> {
+        let end = self.statement_end(at);
+        let called = (at + 2..=end).find(|index| self.text(*index) == "called")?;
+        if self.text(called - 1) == "not" {
+            let meant = "called never".to_owned();
+            let drop = self.drop(called - 1)?;
+            let found = self.found(called - 1, called, Habit::HowOften(meant), vec![drop.clone()])?;
+            return Some((self.fixed(found, vec![drop, self.after(called, " never")?]), called + 1));
+        }
+        let next = called + 1;
+        let has_times = self.text(next + 1) == "times";
+        let last = next + usize::from(has_times);
+        let times = match self.text(next) {
+            _ if next > end => return None,
+            "twice" => "2 times",
+            "thrice" => "3 times",
+            "0" | "zero" | "not" => "never",
+            "1" | "one" => "once",
+            count if !has_times && self.token(next)?.kind == TokenKind::Number => {
+                let meant = format!("called {count} times");
+                let edit = self.after(next, " times")?;
+                return Some((self.found(next, next, Habit::HowOften(meant), vec![edit])?, next + 1));
+            }
+            _ => return None,
+        };
+        if self.text(next) == "1" && has_times {
+            return None;
+        }
+        let found =
+            self.found(next, last, Habit::HowOften(format!("called {times}")), vec![self.edit(next, last, "")?])?;
+        Some((self.fixed(found, vec![self.edit(next, last, times)?]), last + 1))
+    }
+}
