@@ -34,7 +34,8 @@ impl Lowering<'_> {
             | TriggerSource::Every(_)
             | TriggerSource::Cron { .. }
             | TriggerSource::Event(_)
-            | TriggerSource::File(_) => return,
+            | TriggerSource::File(_)
+            | TriggerSource::Missing => return,
         };
         let verify = match kind {
             TriggerKind::Http { verify, .. } | TriggerKind::Webhook { verify, .. } => verify.as_ref(),
