@@ -24,15 +24,15 @@ fn what_does_not_fit_a_line_is_broken_at_brackets_operators_and_clauses() {
 
 #[test]
 fn a_long_condition_is_broken_where_it_binds_least() {
-    let text = "flow f(a: String, b: Money, tags: List<String>) {\n  if a == \"a rather long name of a customer\" and a != \"another name that is long\" or b > 100.00 EUR and \"urgent\" in tags { log \"x\" }\n  let is_large = a.contains(\"one rather long piece of text\") or b.amount * 100 > 5_000_000 and a.contains(\"another rather long piece of text\") and a != \"a third one\"\n}\n";
+    let text = "flow f(a: String, b: Money, tags: List<String>) {\n  if a == \"a rather long name of a customer\" and a != \"another name that is rather long\" or b > 100.00 EUR and \"urgent\" in tags { log \"x\" }\n  let is_large = a.contains(\"one rather long piece of text\") or b.amount * 100 > 5_000_000 and a.contains(\"another rather long piece of text, and more of it\") and a != \"a third one\"\n}\n";
     let expected = "flow f(a: String, b: Money, tags: List<String>) {
-  if a == \"a rather long name of a customer\" and a != \"another name that is long\"
+  if a == \"a rather long name of a customer\" and a != \"another name that is rather long\"
     or b > 100.00 EUR and \"urgent\" in tags {
     log \"x\"
   }
   let is_large = a.contains(\"one rather long piece of text\")
     or b.amount * 100 > 5_000_000
-      and a.contains(\"another rather long piece of text\")
+      and a.contains(\"another rather long piece of text, and more of it\")
       and a != \"a third one\"
 }
 ";

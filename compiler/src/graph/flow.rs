@@ -259,7 +259,7 @@ impl Lowering<'_> {
             if let Some(end) = list_end {
                 problem = problem.label(end, "the errors that are declared").fix(
                     format!("add `{name}`"),
-                    vec![Edit { span: Span { start: end.end, ..end }, text: format!(", {name}") }],
+                    vec![Edit { span: Span { start: end.end, ..end }, text: format!(" | {name}") }],
                 );
             }
             self.el.problems.push(problem.help(format!("add `{name}` after `fails`, or catch it")));

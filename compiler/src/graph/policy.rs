@@ -80,11 +80,11 @@ pub(super) fn check(
     if let Some(effect) = info.operations.get(name).and_then(|spans| spans.effect) {
         problem = problem.label(effect, "declared here, without `key:`");
     }
-    let own = step.with.iter().filter_map(|used| match &used.what {
+    let mut own = step.with.iter().filter_map(|used| match &used.what {
         ast::PolicyUseWhat::Inline(entries) => entries.iter().rfind(|entry| entry.name.text == "retry"),
         ast::PolicyUseWhat::Named(_) => None,
     });
-    if let Some(retry) = own.last() {
+    if let Some(retry) = own.next_back() {
         let edit = Edit { span: retry.span, text: "retry: none".to_owned() };
         lowering.el.problems.push(
             problem

@@ -215,9 +215,9 @@ impl Search<'_> {
             return None;
         }
         let meant = format!("{} {word}", self.text(at + 1));
-        let edit = self.edit(at, at + 1, meant.clone())?;
-        let ((problem, _), edits) = (self.found(at, at + 1, Habit::Prefix, Vec::new())?, vec![edit]);
-        Some(((Problem { kind: ProblemKind::Currency(Some(meant)), ..problem }, edits), at + 2))
+        let fix = vec![self.edit(at, at + 1, meant.clone())?];
+        let (problem, edits) = self.found(at, at + 1, Habit::Prefix, vec![self.edit(at, at + 1, HOLE)?])?;
+        Some(((Problem { kind: ProblemKind::Currency(Some(meant)), fix, ..problem }, edits), at + 2))
     }
 
     /// `Date.now()`, `datetime.now()`

@@ -133,12 +133,13 @@ impl Scanner<'_> {
         true
     }
 
-    /// Reports an amount that is written in another way.
+    /// Reports an amount that is written in another way. Its parts are not where the parser would look for them, so it
+    /// gets none.
     fn amount(&mut self, start: u32, end: usize, meant: String) {
         let end = end as u32;
         let fix = vec![Edit { start, end, text: meant.clone() }];
-        self.report_with_fix(start, end, ProblemKind::Currency(Some(meant.clone())), fix);
-        self.replace(start, end, &meant);
+        self.report_with_fix(start, end, ProblemKind::Currency(Some(meant)), fix);
+        self.replace(start, end, super::HOLE);
     }
 
     /// A character that no token begins with. It is read as space.
@@ -230,10 +231,7 @@ impl Scanner<'_> {
             return;
         }
         if unit.len() == 3 && (unit.bytes().all(|letter| letter.is_ascii_uppercase()) || CURRENCIES.contains(&unit)) {
-            let meant = format!("{number} {}", unit.to_uppercase());
-            let fix = vec![Edit { start, end, text: meant.clone() }];
-            self.report_with_fix(start, end, ProblemKind::Currency(Some(meant.clone())), fix);
-            self.replace(start, end, &meant);
+            self.amount(start, end as usize, format!("{number} {}", unit.to_uppercase()));
             return;
         }
         let meant = time_unit(unit).or(match unit {
