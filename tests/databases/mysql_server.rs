@@ -111,7 +111,8 @@ impl Drop for Server {
 
 fn server(folder: &Path) -> Command {
     let mut mariadbd = machine::command("/usr/sbin/mariadbd");
-    mariadbd.arg("--no-defaults").arg("--datadir").arg(folder.join("data"));
+    // Servers that start at the same time would take away each other's temporary tables.
+    mariadbd.arg("--no-defaults").arg("--datadir").arg(folder.join("data")).arg("--tmpdir").arg(folder.join("data"));
     mariadbd.args(["--innodb-log-file-size=4M", "--innodb-buffer-pool-size=16M", "--innodb-flush-log-at-trx-commit=2"]);
     mariadbd
 }

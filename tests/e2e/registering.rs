@@ -274,7 +274,7 @@ const ENDING: &str = r#"connector channels {
 connection files = channels { base_url: env("CHANNELS_URL") }
 
 flow follow {
-  on files.changed as event { verify: none }
+  on files.changed as event { verify: none because "a test" }
   log event.id
 }
 "#;

@@ -167,10 +167,10 @@ async fn a_call_whose_result_nobody_needs_is_skipped_and_one_whose_result_is_nee
 
     // Where nobody serves, it is written down, and carried out by the next process.
     let tip = desk.post(&serving, "/tip").await;
+    desk.is(&tip, "has ended", |run| run["state"] == "completed").await;
     slow.hold();
     let held = desk.post(&serving, "/tip").await;
     slow.received(4).await;
-    desk.is(&tip, "has ended", |run| run["state"] == "completed").await;
     serving.kill();
     slow.release();
     let serving = desk.serve();

@@ -34,8 +34,7 @@ pub(super) struct Form<'a> {
 pub(super) struct Named<'a>(BTreeMap<&'a str, &'a ast::Expr>);
 
 /// The arguments that nobody but the two sides may know.
-const SECRET: [&str; 7] =
-    ["secret", "key", "token", "consumer_secret", "token_secret", "secret_access_key", "session_token"];
+const SECRET: [&str; 6] = ["secret", "key", "consumer_secret", "token_secret", "secret_access_key", "session_token"];
 
 impl<'a> Named<'a> {
     /// Reads the arguments of a form that takes these, and needs some of them.
