@@ -183,10 +183,9 @@ impl<'a> Scanner<'a> {
     }
 
     fn word(&mut self) {
-        let length = self.rest().find(|letter: char| letter != '_' && !letter.is_alphanumeric());
-        let length = length.unwrap_or(self.rest().len());
+        let length = mistakes::word_length(self.rest());
         let word = self.rest().get(..length).unwrap_or_default();
-        if !word.is_ascii() {
+        if !word.is_ascii() && self.hidden(word) {
             self.letters(word);
         }
         const HEADERS: [&str; 5] = ["match", "if", "for", "first", "repeat"];

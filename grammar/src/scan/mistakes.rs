@@ -200,6 +200,25 @@ impl Scanner<'_> {
         }
     }
 
+    /// Characters within a word that nobody sees: it is parsed without them. Says whether it has other letters that names
+    /// don't have.
+    pub(super) fn hidden(&mut self, word: &str) -> bool {
+        let has_letters = word.chars().any(|letter| !letter.is_ascii() && !is_hidden(letter));
+        for (offset, letter) in word.char_indices().filter(|(_, letter)| is_hidden(*letter)) {
+            let (start, code) = ((self.at + offset) as u32, letter as u32);
+            let end = start + letter.len_utf8() as u32;
+            let kind = match class(letter) {
+                Class::Direction => ProblemKind::Direction(code),
+                _ => ProblemKind::Invisible(code),
+            };
+            self.report_with_fix(start, end, kind, vec![Edit { start, end, text: String::new() }]);
+            if !has_letters {
+                self.replace(start, end, "");
+            }
+        }
+        has_letters
+    }
+
     /// A word with letters that names don't have. It is parsed as one that has them.
     pub(super) fn letters(&mut self, word: &str) {
         let (start, end) = (self.at as u32, (self.at + word.len()) as u32);
@@ -381,6 +400,27 @@ pub(super) enum Class {
     /// Turns the direction of what follows around.
     Direction,
     Other,
+}
+
+/// Says whether a character takes no room where it stands.
+fn is_hidden(letter: char) -> bool {
+    !letter.is_ascii() && matches!(class(letter), Class::Direction | Class::Invisible)
+}
+
+/// How long the word is that a text begins with, in bytes. What is hidden between two letters belongs to it.
+pub(super) fn word_length(text: &str) -> usize {
+    let is_letter = |letter: char| letter == '_' || letter.is_alphanumeric();
+    let mut length = 0;
+    loop {
+        let rest = text.get(length..).unwrap_or_default();
+        length += rest.find(|letter| !is_letter(letter)).unwrap_or(rest.len());
+        let rest = text.get(length..).unwrap_or_default();
+        let hidden = rest.find(|letter| !is_hidden(letter)).unwrap_or_default();
+        if hidden == 0 || !rest.get(hidden..).is_some_and(|rest| rest.starts_with(is_letter)) {
+            return length;
+        }
+        length += hidden;
+    }
 }
 
 pub(super) fn class(letter: char) -> Class {

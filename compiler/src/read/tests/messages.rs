@@ -134,6 +134,11 @@ fn characters_and_numbers() {
         "// \u{2066}\nconst a = 1",
         &["1:4 there is a character here that turns the direction of the text around"],
     );
+    assert_said(
+        "flow f(ab: Int) { return a\u{202e}b }",
+        &["1:27 there is a character here that turns the direction of the text around"],
+    );
+    assert_said("flow f(ab: Int) { return a\u{200b}b }", &["1:27 there is a character here that can't be seen"]);
     assert_said("const\u{a0}a = 1", &["1:6 there is a character here that can't be seen"]);
     assert_said("const a = 1 # one", &["1:13 comments don't begin with `#`"]);
     assert_said("const a = /* one */ 1", &["1:11 comments don't begin with `/*`"]);
