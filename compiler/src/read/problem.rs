@@ -111,6 +111,9 @@ fn unexpected(problem: &Problem) -> Words {
         found if is_reserved && expects("a name") => {
             format!("`{found}` is a keyword; choose another name, such as `the_{found}`")
         }
+        "fn" | "function" | "def" if expects("a part of a connector") => {
+            "what a connector can do is an operation: `operation orders.get(id: String) -> Order { effect: read, request: GET \"/orders/{id}\" }`".to_owned()
+        }
         "," => "leave the `,` out, or write what should follow it".to_owned(),
         "on" => "triggers stand at the top of a flow, before its statements".to_owned(),
         "else" if expects("a pattern") || expects("an arm `pattern => value`") => {
@@ -209,6 +212,9 @@ fn unknown_word(found: &str, meant: Option<&str>) -> Words {
                 "import" | "from" | "require" | "include" => {
                     "write `use connector`, or `use \"./file.flow\" { name }` for what another file declares".to_owned()
                 }
+                "type" => "a type has no other name: write `String` itself where it is used; one with fields is a `record`, one of \
+                           several texts is `\"a\" | \"b\"` where it is used"
+                    .to_owned(),
                 "export" | "public" | "private" | "static" | "async" | "abstract" | "final" => {
                     "leave it out".to_owned()
                 }
@@ -229,6 +235,12 @@ fn statement(problem: &Problem) -> Words {
             "nothing is done with this call",
             "is neither a step nor the last value of its block",
             "write `step` before the call of an operation or a flow; what a function gives is kept with `let name = …`",
+        ),
+        ProblemKind::UnusedValue if problem.found == "on" => words(
+            "this trigger can't be read",
+            "is written in another way",
+            "write `on every 15m as tick { … }`, `on http POST \"/path\" as request { … }`, `on file \"inbox/*.csv\" as file`, each \
+             with one block of clauses at most; several triggers are several `on`",
         ),
         ProblemKind::UnusedValue => words(
             "nothing is done with this value",

@@ -126,6 +126,20 @@ impl Search<'_> {
         Some((self.found(at, at, Habit::When, vec![self.edit(at, at, "if")?])?, at + 1))
     }
 
+    /// `/^a/ =>`
+    pub(super) fn regex(&self, at: usize) -> Option<(Found, usize)> {
+        let arrow = (at + 1..at + 60)
+            .take_while(|index| self.token(*index).is_some_and(|token| !token.first))
+            .find(|index| self.text(*index) == "=>")?;
+        let text = self.source(at, arrow - 1)?;
+        let pattern = text.strip_prefix('/')?.trim_end_matches(|letter: char| letter.is_ascii_lowercase());
+        if !self.begins_arm(at) || !pattern.ends_with('/') {
+            return None;
+        }
+        let meant = format!("s if s.matches(\"{}\")", pattern.trim_end_matches('/').replace('\\', "\\\\"));
+        Some((self.found(at, arrow - 1, Habit::Regex(meant), vec![self.edit(at, arrow - 1, HOLE)?])?, arrow + 1))
+    }
+
     /// `1..=10`
     pub(super) fn range_end(&self, at: usize) -> Option<(Found, usize)> {
         if self.text(at + 1) != "=" || !self.touch(at) || self.token(at + 2)?.kind != TokenKind::Number {
@@ -141,7 +155,9 @@ impl Search<'_> {
 
     /// Says whether an arm may begin at a token.
     fn begins_arm(&self, at: usize) -> bool {
-        self.is_first(at) || at.checked_sub(1).is_some_and(|before| matches!(self.text(before), "{" | ","))
+        let Some(before) = at.checked_sub(1) else { return true };
+        let goes_on = matches!(self.text(before), "." | "?." | "|");
+        (self.is_first(at) && !goes_on) || matches!(self.text(before), "{" | ",")
     }
 
     /// The last token of the value of an arm whose `=>` is at a token.

@@ -89,6 +89,32 @@ impl Search<'_> {
         Some((self.found(at + 1, at + 3, Habit::LoopIndex(one, other), edits)?, at + 4))
     }
 
+    /// `if a > 1 then log "x" end`
+    pub(super) fn then(&self, at: usize) -> Option<(Found, usize)> {
+        let line = self.statement_end(at);
+        let then = (at + 2..=line).find(|index| self.text(*index) == "then" && self.is_value_end(index - 1))?;
+        if !self.is_first(at) || matches!(self.text(then + 1), "{" | "." | "(") {
+            return None;
+        }
+        let indent = self.token(at)?.indent;
+        let is_end = |index: &usize| {
+            let token = self.token(*index);
+            let is_own = token.is_some_and(|token| !token.first || token.indent == indent);
+            matches!(self.text(*index), "end" | "endif" | "fi") && is_own
+        };
+        let end = (then + 1..self.tokens.len()).take(FAR).find(is_end);
+        let mut edits = vec![self.edit(then, then, "{")?];
+        let last = end.unwrap_or(line);
+        for otherwise in (then + 1..last).filter(|index| self.text(*index) == "else" && self.text(index + 1) != "{") {
+            edits.push(self.edit(otherwise, otherwise, "} else {")?);
+        }
+        edits.push(match end {
+            Some(end) => self.edit(end, end, "}")?,
+            None => self.after(line, " }")?,
+        });
+        Some((self.found(then, then, Habit::Then, edits)?, then + 1))
+    }
+
     /// `do { … } while (…)`
     pub(super) fn do_while(&self, at: usize) -> Option<(Found, usize)> {
         if !self.is_first(at) || self.text(at + 1) != "{" {

@@ -6,6 +6,8 @@
 mod absent;
 mod arm;
 mod block;
+mod bracket;
+mod field;
 mod item;
 mod statement;
 mod trial;
@@ -145,10 +147,17 @@ impl Search<'_> {
             ".." => self.range_end(at),
             "lambda" => self.lambda(at),
             "new" => self.new_record(at),
+            "(" => self.typed_lambda(at),
+            "->" => self.lambda_statement(at),
+            "@" => self.attribute_call(at),
+            "with" => self.with_call(at),
+            "given" => self.given_record(at),
+            "respond" | "dead_letter" => self.statement_call(at),
+            "<" => self.unequal(at),
             "typeof" => self.type_of(at),
             "not" => self.not_in(at),
             "is" => self.is_none(at),
-            "if" => self.if_else(at),
+            "if" => self.if_else(at).or_else(|| self.then(at)),
             "=>" => self.arrow_block(at).or_else(|| self.arm_head(at)).or_else(|| self.arm_statement(at)),
             "when" => self.when(at),
             "else" => self.otherwise(at),
@@ -163,7 +172,7 @@ impl Search<'_> {
             "fn" | "flow" => self.parameters(at),
             "fails" => self.fails(at),
             "..." => self.spread(at),
-            ":" => self.colon(at).or_else(|| self.named_late(at)),
+            ":" => self.colon(at).or_else(|| self.named_late(at)).or_else(|| self.format_spec(at)),
             "switch" => self.switch(at),
             "catch" => self.catch(at),
             "for" => self.loop_head(at).or_else(|| self.loop_index(at)),
@@ -175,17 +184,19 @@ impl Search<'_> {
             "const" => self.no_value(at).or_else(|| self.require(at)).or_else(|| self.binding(at)),
             "step" => self
                 .step_name(at)
+                .or_else(|| self.step_braces(at))
                 .or_else(|| self.step_value(at))
                 .or_else(|| self.step_statement(at))
                 .or_else(|| self.step_inside(at)),
             "retry" | "retries" | "timeout" => self.inline_policy(at),
-            "+" | "-" | "*" | "/" => self.compound(at).or_else(|| self.dangling(at)),
+            "+" | "-" | "*" | "/" => self.compound(at).or_else(|| self.dangling(at)).or_else(|| self.regex(at)),
             "??" | "||" | "or" => self.else_sign(at).or_else(|| self.dangling(at)),
-            "%" | "==" | "!=" | "<=" | ">=" | "=" => self.dangling(at),
+            "%" | "==" | "!=" | "<=" | ">=" => self.dangling(at),
+            "=" => self.entry_set(at).or_else(|| self.dangling(at)),
             "type" => self.alias(at),
-            "enum" => self.choice(at),
-            "import" | "from" => self.import(at),
-            "on" => self.trigger(at).or_else(|| self.yaml(at)),
+            "enum" => self.choice(at).or_else(|| self.enum_values(at)),
+            "import" | "from" => self.import(at).or_else(|| self.json_name(at)),
+            "on" => self.kinds_commas(at).or_else(|| self.trigger(at)).or_else(|| self.yaml(at)),
             word if self.is_word(at) => self
                 .modifier(at, word)
                 .or_else(|| self.type_first(at))

@@ -343,6 +343,17 @@ impl Search<'_> {
         Some((self.found(at, at, kind, vec![self.edit(at, text, HOLE)?])?, text + 1))
     }
 
+    /// `x <> 1`
+    pub(super) fn unequal(&self, at: usize) -> Option<(Found, usize)> {
+        let before = at.checked_sub(1)?;
+        let is_apart = !self.touch(before) && self.is_value_end(before) && !self.is_first(at);
+        if self.text(at + 1) != ">" || !self.touch(at) || !is_apart || self.is_first(at + 2) {
+            return None;
+        }
+        let (problem, edits) = self.found(at, at + 1, Habit::Prefix, vec![self.edit(at, at + 1, "!=")?])?;
+        Some(((Problem { kind: ProblemKind::Instead("!=".to_owned()), ..problem }, edits), at + 2))
+    }
+
     /// `x not in xs`
     pub(super) fn not_in(&self, at: usize) -> Option<(Found, usize)> {
         let before = at.checked_sub(1)?;
@@ -410,7 +421,8 @@ impl Search<'_> {
         }
         // In an arm the block may leave the flow.
         let close = self.closing(at + 1)?;
-        let is_lambda = self.text(close + 1) == ")" || self.text(close + 1) == ",";
+        let is_argument = self.opening(at).is_some_and(|open| self.text(open) == "(");
+        let is_lambda = is_argument && matches!(self.text(close + 1), ")" | ",");
         if !is_lambda || self.statement_end(at + 2) != close - 1 {
             return None;
         }
