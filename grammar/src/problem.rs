@@ -246,6 +246,16 @@ pub enum Habit {
     HowOften(String),
     /// `expect log …`, `expect(…)`, and the word.
     Expect(String),
+    /// `body.ok == false =>` in `errors`; with a status before it, the condition that it is.
+    ErrorWhen(String),
+    /// `dead_letter "failed" { … }`, and the name.
+    QueueText(String),
+    /// `match { a > 5 => … }`
+    NoSubject,
+    /// `a: @pii String`, and its Flow.
+    AttributeFirst(String),
+    /// `xs.forEach(x -> …)`, and the list.
+    ForEach(String),
     /// `respond(200, …)`, and the word.
     StatementCall(String),
     /// `with (timeout: 3s)`

@@ -355,8 +355,8 @@ fn is_value(expr: &ast::Expr) -> bool {
 /// there.
 fn operator(text: &str) -> Option<(BinaryOp, u8)> {
     Some(match text {
-        "or" | "||" => (BinaryOp::Or, 1),
-        "and" | "&&" => (BinaryOp::And, 2),
+        "or" | "||" | "OR" => (BinaryOp::Or, 1),
+        "and" | "&&" | "AND" => (BinaryOp::And, 2),
         "==" | "=" | "is" => (BinaryOp::Equal, COMPARISON),
         "!=" | "<>" => (BinaryOp::NotEqual, COMPARISON),
         "<" => (BinaryOp::Less, COMPARISON),

@@ -372,6 +372,32 @@ pub(super) fn words_of(habit: &Habit, found: &str) -> Words {
             "write `expect run completed`, `expect result …`, `expect c.operation called once with { … }`, \
              `expect dead_letter name contains { … }`, `expect responded 200 { … }` or `expect never { … }`",
         ),
+        Habit::ErrorWhen(status) if status.is_empty() => words(
+            "a condition on an answer begins with `when`",
+            "`when` belongs before this",
+            "write `when body.ok == false => Rejected`",
+        ),
+        Habit::ErrorWhen(status) => {
+            words("a rule has a status or a condition", "both", format!("write `when {status}… => Kind`"))
+        }
+        Habit::QueueText(name) => words(
+            "a queue of dead letters is named without quotes",
+            "stands in quotes",
+            format!("write `dead_letter {name} {{ … }}`"),
+        ),
+        Habit::NoSubject => words(
+            "`match` tells the cases of a value apart",
+            "of which value?",
+            "write `match value { … }`; conditions are `if a { … } else if b { … } else { … }`, which is a value too",
+        ),
+        Habit::AttributeFirst(meant) => {
+            words("an attribute stands after the type", "stands before it", format!("write `{meant}`"))
+        }
+        Habit::ForEach(list) => words(
+            "a list is gone through with `for`",
+            "is no function of lists",
+            format!("write `for x in {} {{ … }}`", shortened(list)),
+        ),
         Habit::StatementCall(word) => words(
             format!("`{word}` is a statement, and is not called"),
             "not needed",
@@ -381,9 +407,9 @@ pub(super) fn words_of(habit: &Habit, found: &str) -> Words {
             },
         ),
         Habit::WithCall => words(
-            "how a step is carried out stands in braces",
+            "what follows `with` stands in braces",
             "braces belong here",
-            "write `with { timeout: 10s, retry { times: 3 } }`",
+            "write `with { timeout: 10s, retry { times: 3 } }` at a step, `called with { path: \"a\" }` in a test",
         ),
         Habit::GivenRecord(name) => words(
             "what a test gives is said one by one",

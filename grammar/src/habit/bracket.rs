@@ -22,6 +22,31 @@ impl Search<'_> {
         Some((self.found(open, close, Habit::StatementCall(word), edits)?, comma + 1))
     }
 
+    /// `dead_letter "failed" { … }`
+    pub(super) fn queue_text(&self, at: usize) -> Option<(Found, usize)> {
+        if !self.is_first(at) || !self.is_text(at + 1) {
+            return None;
+        }
+        let letter = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '_' };
+        let name: String = self.text(at + 1).trim_matches('"').chars().map(letter).collect();
+        let fix = vec![self.edit(at + 1, at + 1, name.as_str())?];
+        let hole = vec![self.edit(at + 1, at + 1, HOLE)?];
+        Some((self.fixed(self.found(at + 1, at + 1, Habit::QueueText(name), hole)?, fix), at + 2))
+    }
+
+    /// `match { a > 5 => … }`
+    pub(super) fn no_subject(&self, at: usize) -> Option<(Found, usize)> {
+        if self.text(at + 1) != "{" || self.text(at + 3) == ":" {
+            return None;
+        }
+        let close = self.closing(at + 1)?;
+        let has_arms = (at + 2..close).any(|index| self.text(index) == "=>" && self.opening(index) == Some(at + 1));
+        if !has_arms || self.text(close + 1) == "{" {
+            return None;
+        }
+        Some((self.found(at, at, Habit::NoSubject, vec![self.edit(at, close, HOLE)?])?, close + 1))
+    }
+
     /// `with (timeout: 3s)`
     pub(super) fn with_call(&self, at: usize) -> Option<(Found, usize)> {
         let open = at + 1;

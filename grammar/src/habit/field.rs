@@ -1,7 +1,10 @@
 //! What is said of a field beside its type, as other languages write it.
 
 use super::{Found, Search};
-use crate::{problem::Habit, scan::HOLE};
+use crate::{
+    problem::{Edit, Habit},
+    scan::HOLE,
+};
 
 impl Search<'_> {
     /// `@json("aName")`, `@min(1)`, `@default("x")`
@@ -25,6 +28,21 @@ impl Search<'_> {
         let fix = vec![self.edit(at, close, meant.as_str())?];
         let found = self.found(at, close, Habit::AttributeCall(meant), vec![self.edit(at, close, "")?])?;
         Some((self.fixed(found, fix), close + 1))
+    }
+
+    /// `a: @pii String`
+    pub(super) fn attribute_first(&self, at: usize) -> Option<(Found, usize)> {
+        let is_before = at.checked_sub(1).is_some_and(|before| self.text(before) == ":");
+        if !is_before || !self.is_type(at + 2) || self.is_first(at + 2) {
+            return None;
+        }
+        let end = self.path_end(at + 2)?;
+        let meant = format!("{} @{}", self.source(at + 2, end)?, self.text(at + 1));
+        let fix = vec![self.edit(at, end, meant.as_str())?];
+        let drop = Edit { start: self.token(at)?.start, end: self.token(at + 2)?.start, text: String::new() };
+        let is_simple = !matches!(self.text(end + 1), "<" | "?");
+        let found = self.found(at, at + 1, Habit::AttributeFirst(meant), vec![drop])?;
+        Some((if is_simple { self.fixed(found, fix) } else { found }, end + 1))
     }
 
     /// `a: String from aName`
@@ -131,6 +149,14 @@ impl Search<'_> {
             return None;
         }
         let close = self.closing(open)?;
+        let start = self.chain_start(open.checked_sub(1)?);
+        if matches!(self.text(open - 1), "forEach" | "for_each" | "each" | "foreach") && self.is_first(start) {
+            let list = self.source(start, open.checked_sub(3)?)?.to_owned();
+            return Some((
+                self.found(start, open - 1, Habit::ForEach(list), vec![self.edit(start, close, "")?])?,
+                close + 1,
+            ));
+        }
         let end = self.commas(open, close).find(|comma| *comma > at).unwrap_or(close) - 1;
         Some((self.found(at + 1, end, Habit::LambdaStatement, vec![self.edit(at + 1, end, HOLE)?])?, end + 1))
     }

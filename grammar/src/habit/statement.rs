@@ -326,8 +326,9 @@ impl Search<'_> {
         let are_names = self.opening(at).is_some_and(|open| {
             open >= 2 && (self.text(open - 2) == "enum" || (self.text(open - 2) == "use" && self.is_text(open - 1)))
         });
-        // What never happens in a test.
-        let is_invariant = matches!(self.text(at + 1), "called" | "succeeded" | "failed");
+        // What a connection does in a test, and what a number is counted by.
+        let is_invariant =
+            matches!(self.text(at + 1), "called" | "succeeded" | "failed" | "fails" | "returns" | "using" | "per");
         if are_names || is_invariant || !is_place || !self.is_type(at) || !self.is_name(at + 1) || self.is_first(at + 1)
         {
             return None;
@@ -384,6 +385,7 @@ impl Search<'_> {
             "timeout" => format!("timeout: {}", self.text(value)),
             _ => format!("retry {{ times: {} }}", self.text(value)),
         };
-        Some((self.found(at, value, Habit::InlinePolicy(meant), vec![self.edit(at, value, "")?])?, value + 1))
+        let last = value + usize::from(self.text(value + 1) == "times" && self.text(at) != "timeout");
+        Some((self.found(at, last, Habit::InlinePolicy(meant), vec![self.edit(at, last, "")?])?, last + 1))
     }
 }
