@@ -2,7 +2,7 @@
 //!
 //! They mean nothing and most would not check. What the formatter does with a text must hold for them as well.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fs};
 
 use flow_runtime::chance::Seeded;
 use pest_meta::ast::{Expr, Rule, RuleType};
@@ -19,7 +19,7 @@ const WORDS: &[(&str, &[&str])] = &[
     ("word", &["id", "amount", "text", "from", "name", "created_at"]),
     ("number", &["0", "7", "1_000", "2.50"]),
     ("duration", &["5m", "250ms", "30d"]),
-    ("size", &["10 MB", "64KiB"]),
+    ("size", &["10MB", "64KiB"]),
     ("money", &["5.00 EUR", "12 USD"]),
     ("fixed", &["paid ", "ü, (", "#a"]),
     ("multi_fixed", &["line\n  more", "two\n\n\nlines "]),
@@ -81,6 +81,14 @@ impl Grammar {
             return;
         }
         match name {
+            // What is inserted into a text on one line stands on that line.
+            "line_text" => {
+                let mut line = String::new();
+                if let Some(rule) = self.rules.get(name) {
+                    self.expr(&rule.expr, room.saturating_sub(1), false, chance, &mut line);
+                }
+                return out.push_str(if line.contains('\n') { "\"\"" } else { &line });
+            }
             "sp" => return space(chance, out),
             "ASCII_DIGIT" | "ASCII_HEX_DIGIT" => return out.push_str(one_of(&["2", "4"], chance)),
             "ASCII_ALPHA" | "ASCII_ALPHANUMERIC" | "ANY" => return out.push('q'),
@@ -176,4 +184,30 @@ fn space(chance: &Seeded, out: &mut String) {
         3..8 => out.push('\n'),
         _ => out.push(' '),
     }
+}
+
+#[test]
+fn no_sentence_of_the_grammar_is_a_mistake() {
+    const SENTENCES: usize = 5000;
+    let grammar = Grammar::read(&fs::read_to_string("grammar/flow.pest").expect("the grammar is there"));
+    let (mut right, mut wrong) = (0, Vec::new());
+    for seed in 0.. {
+        let rule = ["item", "flow_item", "test_item", "connector_item"][(seed % 4) as usize];
+        let text = grammar.sentence(rule, &Seeded::new(seed));
+        // What is looked at and not written may make a sentence one that is not in the language.
+        if text.len() > 4000 || !flow_grammar::parses(&text) {
+            assert!(seed < 40 * SENTENCES as u64, "only {right} of {seed} sentences are right");
+            continue;
+        }
+        right += 1;
+        let (_, problems) = flow_grammar::read(&text);
+        if !problems.is_empty() {
+            wrong.push(format!("{}--- drawn\n{text}", flow_grammar::dump(&problems)));
+        }
+        if right == SENTENCES {
+            break;
+        }
+    }
+    wrong.sort_by_key(String::len);
+    assert!(wrong.is_empty(), "{} of {right}:\n{}", wrong.len(), wrong[..wrong.len().min(40)].join("\n========\n"));
 }

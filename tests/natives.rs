@@ -1,8 +1,8 @@
-//! What connectors declare `native` has code, and all code is declared.
+//! What connectors declare `native` has code, and all code is declared, with the errors that it ends with.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fs, path::Path};
 
-use flow_model::{plan::Plan, schema::Call};
+use flow_model::{failure::ErrorKind, plan::Plan, schema::Call};
 
 use crate::programs::{checked, errors};
 
@@ -36,4 +36,53 @@ fn a_plan_says_that_an_operation_is_native() {
     assert_eq!(errors(&checked), "");
     let plan: &Plan = &checked.program.as_ref().unwrap().plans["note"];
     assert_eq!(plan.connectors["files"].operations["write"].call, Call::Native);
+}
+
+/// Where the code of each connector lies, below `stdlib`.
+const CODE: [(&str, &[&str]); 11] = [
+    ("archive", &["native/archive/src"]),
+    ("csv", &["src/native/csv.rs"]),
+    ("files", &["src/native/files.rs"]),
+    ("imap", &["native/mail/src/connect.rs", "native/mail/src/imap.rs", "native/mail/src/mailbox.rs"]),
+    ("kafka", &["native/kafka/src"]),
+    ("mail", &["native/mail/src/connect.rs", "native/mail/src/message.rs", "native/mail/src/smtp.rs"]),
+    ("mysql", &["native/sql/src/mysql"]),
+    ("ocr", &["src/native/ocr.rs"]),
+    ("pdf", &["native/pdf/src"]),
+    ("postgres", &["native/sql/src/postgres"]),
+    ("s3", &["native/s3/src"]),
+];
+
+#[test]
+fn the_errors_that_code_names_are_declared_and_no_others() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("stdlib");
+    for (connector, places) in CODE {
+        let catalog = flow_stdlib::catalog();
+        let text = &catalog.get(connector).unwrap().text;
+        let fails = text.split("fails:").skip(1).map(|rest| rest.split_once(']').unwrap().0.trim());
+        let declared: BTreeSet<_> =
+            fails.flat_map(|kinds| kinds.trim_start_matches('[').split(", ")).map(str::to_owned).collect();
+        let code: String = places.iter().map(|place| code(&root.join(place))).collect();
+        // The kinds of the standard library are others.
+        let named: BTreeSet<_> = code
+            .replace("io::ErrorKind::", "")
+            .split("ErrorKind::")
+            .skip(1)
+            .map(|rest| rest.split(|letter: char| !letter.is_ascii_alphanumeric()).next().unwrap().to_owned())
+            .filter(|kind| kind != "Unauthorized" && !ErrorKind::OF_EVERY_CALL.iter().any(|each| each.name() == kind))
+            // The bytes of a file may be gone.
+            .chain((text.contains(": File") || text.contains("List<File>")).then(|| "NotFound".to_owned()))
+            .collect();
+        assert_eq!(declared, named, "{connector}");
+    }
+}
+
+/// The code of a file, or of all files of a folder, without tests.
+fn code(place: &Path) -> String {
+    if place.is_file() {
+        let text = fs::read_to_string(place).unwrap();
+        return text.split("#[cfg(test)]\nmod tests {").next().unwrap().to_owned();
+    }
+    let files = fs::read_dir(place).unwrap().map(|entry| entry.unwrap().path());
+    files.filter(|file| !file.ends_with("tests.rs")).map(|file| code(&file)).collect()
 }

@@ -1,15 +1,19 @@
 //! What an editor is told of places in programs. A case is a program with marks, `‸`; its snapshot has the answer for each
-//! mark: what the name there is, and what could be written.
+//! mark: what the name there is, and what could be written. Of a program without marks it has the documentation.
 
 use std::fmt::Write as _;
 
 use flow_compiler::{
     Catalog, Project,
-    query::{Surroundings, complete, look},
+    query::{Surroundings, complete, document, look},
 };
 use insta::glob;
 
-use crate::{cases::snapshot, programs::Repository, tidy::shown};
+use crate::{
+    cases::snapshot,
+    programs::{Repository, errors},
+    tidy::shown,
+};
 
 /// Where something is asked.
 const MARK: &str = "‸";
@@ -59,6 +63,28 @@ fn what_could_be_written_is_as_the_snapshots_show() {
             told.push('\n');
         }
         snapshot(path, &marked, &[("proposals", &told)]);
+    });
+}
+
+#[test]
+fn items_are_documented_as_the_snapshots_show() {
+    glob!("cases/query/document/*.flow", |path| {
+        let text = std::fs::read_to_string(path).unwrap();
+        let catalog = Catalog { connectors: flow_stdlib::catalog(), functions: flow_stdlib::functions() };
+        let (checked, items) = document(around(&catalog), &shown(path), &text);
+        assert_eq!(errors(&checked), "");
+        let mut told = String::new();
+        for item in items {
+            let _ = writeln!(told, "{}\n{}", item.code, item.doc);
+            for start in &item.starts {
+                let _ = writeln!(told, "starts: {start}");
+            }
+            for error in &item.errors {
+                let _ = writeln!(told, "can end with: {error}");
+            }
+            told.push('\n');
+        }
+        snapshot(path, &text, &[("documentation", &told)]);
     });
 }
 

@@ -11,6 +11,7 @@ mod case;
 pub mod draw;
 pub mod facts;
 mod fix;
+mod follow;
 mod format;
 mod graph;
 pub mod import;
@@ -165,6 +166,7 @@ fn examine<T>(
     names::elsewhere(&names, &units, &sources, &mut problems);
     names::unused(&names, &units, &mut problems);
     problems.extend(rules::sunset(&names, project.today));
+    follow::causes(&sources, &mut problems);
     let diagnostics = in_order(in_force.lint(allow::apply(&sources, problems)));
     let is_sound = diagnostics.iter().all(|problem| problem.severity() == Severity::Warning);
     let program = is_sound.then(|| {

@@ -208,7 +208,7 @@ fn operation(name: &str, operation: &Operation) -> OperationReference {
         result: operation.result.to_string(),
         effect,
         repeating,
-        errors: operation.errors.iter().map(ErrorKind::to_string).collect(),
+        errors: operation.fails.iter().flatten().chain(&operation.errors).map(ErrorKind::to_string).collect(),
         scopes: operation.scopes.clone(),
         undo: operation.undo.as_ref().map(|undo| undo.operation.clone()),
         deprecated: operation.deprecated.clone(),

@@ -32,7 +32,7 @@ kinds! {
         kw_parallel kw_try kw_catch kw_race kw_first kw_repeat kw_up kw_to kw_times kw_as kw_starts_with lbrace
         rbrace lparen rparen lbracket rbracket langle rangle comma colon equals fat_arrow arrow pipe dot
         safe_dot ellipsis at quote quotes WHITESPACE sp word_char reserved item param later_char plain_string
-        member_item condition trigger_source statement step_clause control control_word arm_value record_start
+        member_item condition trigger_source statement step_clause control control_word arm_value record_start own_word own_entry
         until_range term prefix infix primary list_entry literal pattern_one bound_literal item_pattern
         type_atom digits begins_item kw_test kw_given kw_stub kw_expect kw_returns kw_using kw_schema kw_then kw_always kw_once
         kw_never kw_called kw_succeeded kw_failed kw_after kw_before kw_run kw_result kw_responded kw_contains test_word tested_value tested_kind

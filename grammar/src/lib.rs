@@ -64,8 +64,34 @@ pub fn read(text: &str) -> (Tree, Vec<Problem>) {
     }
     problems.append(&mut reading.problems);
     problems.sort_by_key(|problem| (problem.start, problem.end));
+    told_once(text, &mut problems);
     problems.truncate(MOST);
     (Tree { entries }, problems)
+}
+
+/// Of what nothing explains, a line is told once: what comes after it follows from it, and no change of the one place mends
+/// both.
+fn told_once(text: &str, problems: &mut Vec<Problem>) {
+    let mut kept: Vec<Problem> = Vec::with_capacity(problems.len());
+    let mut last: Option<usize> = None;
+    for problem in problems.drain(..) {
+        let is_unexplained =
+            matches!(problem.kind, ProblemKind::Unexpected | ProblemKind::Incomplete | ProblemKind::Missing(_));
+        let first = last.and_then(|last| kept.get_mut(last)).filter(|first| {
+            let between = text.get(first.start as usize..problem.start as usize);
+            is_unexplained && between.is_some_and(|between| !between.contains('\n'))
+        });
+        match first {
+            Some(first) => first.fix.clear(),
+            None => {
+                if problem.kind == ProblemKind::Unexpected {
+                    last = Some(kept.len());
+                }
+                kept.push(problem);
+            }
+        }
+    }
+    *problems = kept;
 }
 
 /// How many problems of a text are kept.

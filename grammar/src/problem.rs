@@ -246,6 +246,48 @@ pub enum Habit {
     HowOften(String),
     /// `expect log …`, `expect(…)`, and the word.
     Expect(String),
+    /// `body.ok == false =>` in `errors`; with a status before it, the condition that it is.
+    ErrorWhen(String),
+    /// `dead_letter "failed" { … }`, and the name.
+    QueueText(String),
+    /// `match { a > 5 => … }`
+    NoSubject,
+    /// `a: @pii String`, and its Flow.
+    AttributeFirst(String),
+    /// `xs.forEach(x -> …)`, and the list.
+    ForEach(String),
+    /// `respond(200, …)`, and the word.
+    StatementCall(String),
+    /// `with (timeout: 3s)`
+    WithCall,
+    /// `given { id: 1 }`, and the first name.
+    GivenRecord(String),
+    /// `step slack.chat.post_message { … }`, and what is called.
+    StepBraces(String),
+    /// `step notify { … }`, and the name.
+    StepBlock(String),
+    /// `(x: Int) -> x + 1`, and the names.
+    TypedLambda(String),
+    /// `xs.map(x -> log x)`
+    LambdaStatement,
+    /// `@min(1)`, and its Flow.
+    AttributeCall(String),
+    /// `a: String from aName`, and its Flow.
+    JsonName(String),
+    /// `enum Tier { "pro" }`, `enum Tier { Pro = "pro" }`, and its Flow.
+    EnumValues(String),
+    /// `m["a"] = 1`, and the name.
+    EntrySet(String),
+    /// `{total:.2f}`
+    FormatSpec,
+    /// `on: RateLimited, Unavailable`, and its Flow.
+    KindsCommas(String),
+    /// `on every 15m tick`, and its Flow.
+    PayloadName(String),
+    /// `/^a/ =>`, and its Flow.
+    Regex(String),
+    /// `if a > 1 then … end`
+    Then,
     /// `x!.y`
     Assert,
     /// `$json.x`

@@ -18,6 +18,7 @@ use crate::{
     problem::{Edit, Problem, ProblemKind},
     scan::{HOLE, Scan},
     spoken,
+    token::RESERVED,
     tree::Entry,
     units::Units,
 };
@@ -288,7 +289,10 @@ impl Repairer<'_> {
         let before = at.checked_sub(1).map_or("", |before| self.units.text(before));
         let is_name =
             |problem: &Problem| problem.found == before && problem.expected.iter().any(|what| what == "a name");
-        if kind == ProblemKind::Unexpected && self.problems.iter().rev().take(NEAR).any(is_name) {
+        if RESERVED.contains(&before)
+            && kind == ProblemKind::Unexpected
+            && self.problems.iter().rev().take(NEAR).any(is_name)
+        {
             return;
         }
         let (first, last) = self.place(at);

@@ -11,6 +11,8 @@ fn spoken(rule: Rule) -> &'static str {
         | Rule::hole
         | Rule::sp
         | Rule::word_char
+        | Rule::own_word
+        | Rule::own_entry
         | Rule::reserved
         | Rule::plain_string
         | Rule::later_char

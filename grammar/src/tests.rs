@@ -6,7 +6,7 @@ mod recovery;
 
 use std::{fs, path::PathBuf};
 
-use crate::{Kind, Node, Problem, Tree, read};
+use crate::{CONTROL, Kind, Node, Problem, RESERVED, STATEMENTS, Tree, read, token::BODY};
 
 /// The programs and connectors that the repository ships, with their paths.
 fn shipped() -> Vec<(String, String)> {
@@ -82,6 +82,20 @@ fn every_comment_is_in_the_tree_once() {
             .collect();
         assert_eq!(in_tree, in_text, "{path}");
     }
+}
+
+#[test]
+fn the_words_that_are_reserved_are_those_of_the_grammar() {
+    let grammar = include_str!("../flow.pest");
+    let (_, rule) = grammar.split_once("\nreserved = _{").unwrap();
+    let (rule, _) = rule.split_once('}').unwrap();
+    let mut ruled: Vec<&str> = rule.split('"').skip(1).step_by(2).collect();
+    ruled.sort_unstable();
+    let mut listed = RESERVED.to_vec();
+    listed.sort_unstable();
+    assert_eq!(listed, ruled);
+    assert_eq!((STATEMENTS.last(), CONTROL.first()), (Some(&"emit"), Some(&"if")));
+    assert_eq!((CONTROL.last(), BODY.last()), (Some(&"repeat"), Some(&"on")));
 }
 
 #[test]

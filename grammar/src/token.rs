@@ -83,10 +83,8 @@ pub const MEMBERS: &[&str] = &[
     "webhooks",
 ];
 
-/// Words that begin a statement and nothing else.
-pub const STATEMENTS: &[&str] = &["let", "step", "return", "fail", "respond", "log", "dead_letter", "sleep", "emit"];
-
-/// Words that no binding and no item can be called.
+/// Words that no binding and no item can be called: first those that begin a statement, then those that begin a control
+/// expression, then the one that begins a trigger.
 pub const RESERVED: &[&str] = &[
     "let",
     "step",
@@ -97,18 +95,18 @@ pub const RESERVED: &[&str] = &[
     "dead_letter",
     "sleep",
     "emit",
+    "if",
+    "match",
+    "for",
+    "parallel",
+    "try",
     "saga",
     "race",
     "repeat",
-    "if",
-    "else",
-    "match",
-    "for",
-    "in",
-    "parallel",
-    "try",
-    "catch",
     "on",
+    "else",
+    "in",
+    "catch",
     "and",
     "or",
     "not",
@@ -118,8 +116,14 @@ pub const RESERVED: &[&str] = &[
     "null",
 ];
 
+/// Words that begin a statement and nothing else.
+pub const STATEMENTS: &[&str] = RESERVED.split_at(9).0;
+
 /// Words that begin an expression in braces, which may be a statement.
-pub const CONTROL: &[&str] = &["if", "match", "for", "parallel", "try", "saga", "race", "repeat"];
+pub const CONTROL: &[&str] = RESERVED.split_at(9).1.split_at(8).0;
+
+/// Words that can begin a unit of a block.
+pub(crate) const BODY: &[&str] = RESERVED.split_at(18).0;
 
 /// What closes a bracket.
 pub(crate) fn closer(open: &str) -> &'static str {

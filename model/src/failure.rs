@@ -52,6 +52,10 @@ impl ErrorKind {
         Self::Interrupted,
     ];
 
+    /// The kinds that any call can end with: what it was given is wrong, the other side can't be reached or is late, what
+    /// came back does not fit.
+    pub const OF_EVERY_CALL: [Self; 4] = [Self::Invalid, Self::Unavailable, Self::Timeout, Self::Mismatch];
+
     /// The name as programs write it.
     pub fn name(&self) -> &str {
         match self {

@@ -66,6 +66,36 @@ pub struct Connector {
     pub policy: Policy,
 }
 
+impl Connector {
+    /// The kinds that a call of one of its operations can end with, each once and in order. [`ErrorKind::Interrupted`] is
+    /// none of them: whether the fate of a call is known is not for the system to say.
+    pub fn kinds_of(&self, operation: &Operation) -> Vec<ErrorKind> {
+        let mut kinds = ErrorKind::OF_EVERY_CALL.to_vec();
+        match &operation.fails {
+            Some(fails) => {
+                kinds.extend(fails.iter().cloned());
+                // A credential may be missing, and then the code is not begun.
+                let mut given = self.config.values().chain(operation.params.values());
+                kinds.extend(
+                    given
+                        .any(|field| matches!(field.ty.non_null(), Type::Secret(_)))
+                        .then_some(ErrorKind::Unauthorized),
+                );
+            }
+            None => {
+                kinds.extend([ErrorKind::Unauthorized, ErrorKind::Forbidden, ErrorKind::NotFound]);
+                kinds.extend([ErrorKind::Conflict, ErrorKind::RateLimited]);
+                kinds.extend((operation.call == Call::Native).then_some(ErrorKind::Rejected));
+                kinds.extend(self.errors.rules.iter().map(|(_, kind)| kind.clone()));
+            }
+        }
+        kinds.extend(operation.errors.iter().cloned());
+        kinds.sort();
+        kinds.dedup();
+        kinds
+    }
+}
+
 /// How HTTP operations reach the system.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Http {
@@ -204,6 +234,10 @@ pub struct Operation {
     /// Errors of its own that it can end with, besides the built-in ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<ErrorKind>,
+    /// The kinds that native code says it ends with, besides those of every call; absent for what is not native, and in
+    /// plans made before code said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fails: Option<Vec<ErrorKind>>,
     /// OAuth scopes that it needs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<String>,
@@ -412,7 +446,7 @@ pub struct Poll {
     /// Lists what there is. It sees in slot 0 how far was read (in each place, where there are
     /// several), null at first, and the parameters in those after it.
     pub call: OperationCall,
-    /// What grows from item to item, or, with `order`, tells which item it is: over [`Ambient::Item`](crate::expr::Ambient::Item).
+    /// What grows from item to item, or, with `listed`, tells which item it is: over [`Ambient::Item`](crate::expr::Ambient::Item).
     pub cursor: Expr,
     /// Its type: `Timestamp`, `Int` or `String`.
     pub ty: Type,
@@ -420,8 +454,8 @@ pub struct Poll {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within: Option<Expr>,
     /// Which items are later, where their places in the list say so and no cursor that grows.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub order: Option<Order>,
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "order")]
+    pub listed: Option<Listed>,
     /// How a time is written that the system is asked for, where not as text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<crate::ty::Format>,
@@ -435,9 +469,9 @@ pub struct Poll {
     pub every: Millis,
 }
 
-/// How a list is ordered whose items have nothing that grows.
+/// How the items of a list stand that have nothing that grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Order {
+pub enum Listed {
     /// `newest_first`.
     NewestFirst,
     /// `oldest_first`.

@@ -110,6 +110,8 @@ pub(crate) struct Field {
 /// `event customer.created { … }`
 #[derive(Clone, Debug)]
 pub(crate) struct Event {
+    pub span: Span,
+    pub doc: String,
     pub name: Path,
     pub fields: Vec<Field>,
 }

@@ -226,7 +226,7 @@ impl<'a> Needs<'a> {
     fn operation(&mut self, operation: &Operation) {
         self.fields(operation.params.values());
         self.ty(&operation.result);
-        operation.errors.iter().for_each(|kind| self.error(kind));
+        operation.errors.iter().chain(operation.fails.iter().flatten()).for_each(|kind| self.error(kind));
         operation.each_expr(&mut |value| self.expr(value));
     }
 

@@ -44,27 +44,10 @@ impl Raised {
 
 /// What an operation can end with.
 pub(crate) fn of_operation(connector: &Connector, operation: &Operation) -> Vec<ErrorKind> {
-    let mut kinds = vec![
-        ErrorKind::Invalid,
-        ErrorKind::Unauthorized,
-        ErrorKind::Forbidden,
-        ErrorKind::NotFound,
-        ErrorKind::Conflict,
-        ErrorKind::RateLimited,
-        ErrorKind::Unavailable,
-        ErrorKind::Timeout,
-        ErrorKind::Mismatch,
-    ];
-    if operation.call == Call::Native {
-        kinds.push(ErrorKind::Rejected);
-    }
-    kinds.extend(connector.errors.rules.iter().map(|(_, kind)| kind.clone()));
-    kinds.extend(operation.errors.iter().cloned());
+    let mut kinds = connector.kinds_of(operation);
     if !operation.is_repeatable() || operation.call == Call::Body {
         kinds.push(ErrorKind::Interrupted);
     }
-    kinds.sort();
-    kinds.dedup();
     kinds
 }
 

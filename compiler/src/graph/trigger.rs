@@ -502,7 +502,16 @@ impl Lowering<'_> {
             Some(near) => problem
                 .help(format!("did you mean `{near}`?"))
                 .fix(format!("write `{near}`"), vec![Edit { span: clause.name.span, text: near.to_owned() }]),
-            None => problem.help(format!("this trigger takes {}", list.join(", "))),
+            None => problem.help(match name.as_str() {
+                "timezone" | "tz" | "zone" | "time_zone" if !suits_others => {
+                    "the zone stands after the line: `on cron \"0 9 * * mon\" in \"Europe/Berlin\"`".to_owned()
+                }
+                "rate_limit" | "limit" | "throttle" if !suits_others => "write `at_most: 100 per 1m`".to_owned(),
+                "timeout" | "deadline" if !suits_others => {
+                    "how long a run may take is `within: 1h`; how long a call may take is said at its step".to_owned()
+                }
+                _ => format!("this trigger takes {}", list.join(", ")),
+            }),
         });
     }
 

@@ -321,6 +321,7 @@ fn connector<'a>(
             key: None,
             call: Call::Native,
             errors: Vec::new(),
+            fails: None,
             scopes: Vec::new(),
             deprecated: None,
             cost: None,

@@ -14,6 +14,7 @@ use super::watch::Meaning;
 use crate::{
     Catalog,
     ast::{self, Field as WrittenField, Ident, Item, Path},
+    format,
     names::{self, ItemKind, Names, Unit, walk},
 };
 
@@ -96,18 +97,31 @@ impl Known<'_> {
         self.names.types.get(name).map(|def| definition(name, def))
     }
 
-    /// The items of the program's own file, in their order, by name.
-    pub(super) fn items(&self) -> Vec<(String, Described)> {
+    /// The items of the program's own file, in their order, by name. What holds fields or values is shown as `text`, that
+    /// file, says it, and what does something by its head.
+    pub(super) fn items(&self, text: &str) -> Vec<(String, Described)> {
         let own = self.units.iter().take(1).flat_map(|unit| &unit.ast.items);
-        let described = own.filter_map(|item| match item {
-            Item::Event(event) => {
-                let code = self.definition(&event.name.text())?.replacen("record ", "event ", 1);
-                Some((event.name.text(), Described { code, doc: String::new(), declared: None }))
-            }
-            item => {
-                let (_, name) = names::declared(item)?;
-                Some((name.text.clone(), self.item(&name.text)?))
-            }
+        let described = own.filter_map(|item| {
+            let written = match item {
+                Item::Const(item) => Some(item.span),
+                Item::Record(item) | Item::Error(item) => Some(item.span),
+                Item::Enum(item) => Some(item.span),
+                Item::Union(item) => Some(item.span),
+                Item::Connection(item) => Some(item.span),
+                Item::Policy(item) => Some(item.span),
+                Item::Event(item) => Some(item.span),
+                _ => None,
+            };
+            let (name, described) = match item {
+                Item::Event(event) => (event.name.text(), self.item(&event.name.text())?),
+                item => {
+                    let (_, name) = names::declared(item)?;
+                    (name.text.clone(), self.item(&name.text)?)
+                }
+            };
+            let written = written.and_then(|span| text.get(span.start as usize..span.end as usize));
+            let code = written.map_or(described.code, |written| format(written).trim_end().to_owned());
+            Some((name, Described { code, ..described }))
         });
         described.collect()
     }
@@ -124,7 +138,13 @@ impl Known<'_> {
             let ty = constant.ty.as_ref().map(|ty| format!(": {ty}")).unwrap_or_default();
             (format!("const {name}{ty}"), constant.ast.name.span)
         } else if let Some(def) = names.types.get(name) {
-            (definition(name, def), names.type_spans.get(name).copied().unwrap_or_default())
+            let definition = definition(name, def);
+            // Events are types as well.
+            let code = match names.events.contains_key(name) {
+                true => definition.replacen("record ", "event ", 1),
+                false => definition,
+            };
+            (code, names.type_spans.get(name).copied().unwrap_or_default())
         } else if names.policies.contains_key(name) {
             (format!("policy {name}"), names.items.get(name)?.1)
         } else if let Some(connection) = names.connections.get(name) {
@@ -150,7 +170,10 @@ impl Known<'_> {
             _ => None,
         });
         let mut items = unit.ast.items.iter().chain(connectors.flatten());
-        let item = items.find(|item| names::declared(item).is_some_and(|(_, name)| name.span == span))?;
+        let item = items.find(|item| match item {
+            Item::Event(event) => event.name.span() == span,
+            item => names::declared(item).is_some_and(|(_, name)| name.span == span),
+        })?;
         let doc = match item {
             Item::Const(item) => &item.doc,
             Item::Record(item) | Item::Error(item) => &item.doc,
@@ -161,7 +184,8 @@ impl Known<'_> {
             Item::Policy(item) => &item.doc,
             Item::Connector(item) => &item.doc,
             Item::Flow(item) => &item.doc,
-            Item::Use(_) | Item::Event(_) | Item::Test(_) => return None,
+            Item::Event(item) => &item.doc,
+            Item::Use(_) | Item::Test(_) => return None,
         };
         (!doc.is_empty()).then(|| doc.clone())
     }

@@ -87,7 +87,7 @@ pub fn look(around: Surroundings<'_>, path: &str, text: &str, at: u32) -> Option
 /// An item of a program with its documentation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Documented {
-    /// What it is, as Flow writes it: `flow refund(payment: String) -> Refund`.
+    /// What it is, as Flow writes it: `flow refund(payment: String) -> Refund`; what holds fields or values, with them.
     pub code: String,
     /// Its doc comment; may be empty. Markdown.
     pub doc: String,
@@ -101,7 +101,7 @@ pub struct Documented {
 pub fn document(around: Surroundings<'_>, path: &str, text: &str) -> (Checked, Vec<Documented>) {
     let Surroundings { project, environment, catalog, loader } = around;
     let (checked, items) = examine((project, environment), path, text.as_bytes(), catalog, loader, |names, units| {
-        meaning::Known { names, units, catalog }.items()
+        meaning::Known { names, units, catalog }.items(text)
     });
     let plans = checked.program.as_ref().map(|program| &program.plans);
     let documented = items.into_iter().map(|(name, described)| {

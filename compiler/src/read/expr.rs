@@ -122,6 +122,8 @@ impl Reader<'_> {
             );
             let diagnostic = diagnostic.label(self.span(node), "the first comparison");
             self.report(diagnostic.help("write `a < b and b < c`"));
+            // What is compared next is not known.
+            return ast::Expr { span: left.span.to(right.span), kind: ExprKind::Missing };
         }
         let span = left.span.to(right.span);
         let kind = ExprKind::Binary { op, op_span: self.span(node), left: Box::new(left), right: Box::new(right) };
@@ -353,10 +355,10 @@ fn is_value(expr: &ast::Expr) -> bool {
 /// there.
 fn operator(text: &str) -> Option<(BinaryOp, u8)> {
     Some(match text {
-        "or" | "||" => (BinaryOp::Or, 1),
-        "and" | "&&" => (BinaryOp::And, 2),
+        "or" | "||" | "OR" => (BinaryOp::Or, 1),
+        "and" | "&&" | "AND" => (BinaryOp::And, 2),
         "==" | "=" | "is" => (BinaryOp::Equal, COMPARISON),
-        "!=" => (BinaryOp::NotEqual, COMPARISON),
+        "!=" | "<>" => (BinaryOp::NotEqual, COMPARISON),
         "<" => (BinaryOp::Less, COMPARISON),
         "<=" => (BinaryOp::LessEqual, COMPARISON),
         ">" => (BinaryOp::Greater, COMPARISON),

@@ -372,6 +372,115 @@ pub(super) fn words_of(habit: &Habit, found: &str) -> Words {
             "write `expect run completed`, `expect result …`, `expect c.operation called once with { … }`, \
              `expect dead_letter name contains { … }`, `expect responded 200 { … }` or `expect never { … }`",
         ),
+        Habit::ErrorWhen(status) if status.is_empty() => words(
+            "a condition on an answer begins with `when`",
+            "`when` belongs before this",
+            "write `when body.ok == false => Rejected`",
+        ),
+        Habit::ErrorWhen(status) => {
+            words("a rule has a status or a condition", "both", format!("write `when {status}… => Kind`"))
+        }
+        Habit::QueueText(name) => words(
+            "a queue of dead letters is named without quotes",
+            "stands in quotes",
+            format!("write `dead_letter {name} {{ … }}`"),
+        ),
+        Habit::NoSubject => words(
+            "`match` tells the cases of a value apart",
+            "of which value?",
+            "write `match value { … }`; conditions are `if a { … } else if b { … } else { … }`, which is a value too",
+        ),
+        Habit::AttributeFirst(meant) => {
+            words("an attribute stands after the type", "stands before it", format!("write `{meant}`"))
+        }
+        Habit::ForEach(list) => words(
+            "a list is gone through with `for`",
+            "is no function of lists",
+            format!("write `for x in {} {{ … }}`", shortened(list)),
+        ),
+        Habit::StatementCall(word) => words(
+            format!("`{word}` is a statement, and is not called"),
+            "not needed",
+            match word.as_str() {
+                "respond" => "write `respond 200 { … }`",
+                _ => "write `dead_letter name { … }`",
+            },
+        ),
+        Habit::WithCall => words(
+            "what follows `with` stands in braces",
+            "braces belong here",
+            "write `with { timeout: 10s, retry { times: 3 } }` at a step, `called with { path: \"a\" }` in a test",
+        ),
+        Habit::GivenRecord(name) => words(
+            "what a test gives is said one by one",
+            "not needed",
+            format!("write `given {name} = …`, a line for each"),
+        ),
+        Habit::StepBraces(called) => words(
+            "the arguments of a call stand in parentheses",
+            "a parenthesis belongs here",
+            format!("write `step {called}(name: value)`"),
+        ),
+        Habit::StepBlock(name) => words(
+            "a step is a single call",
+            "a block of statements",
+            format!(
+                "write `step {name} = connection.operation(…)`; what several flows do is a flow of its own, `flow {name} {{ … }}`"
+            ),
+        ),
+        Habit::TypedLambda(names) => words(
+            "a function written in place has no types: they follow from where it stands",
+            "a type",
+            match names.contains(',') {
+                true => format!("write `({names}) -> …`"),
+                false => format!("write `{names} -> …`"),
+            },
+        ),
+        Habit::LambdaStatement => words(
+            "a function written in place has a value, and no statements",
+            "a statement",
+            "go through the list with `for x in xs { … }`, where each statement may stand",
+        ),
+        Habit::AttributeCall(meant) => {
+            words("this is said without `@`", "is written in another way", format!("write `{}`", shortened(meant)))
+        }
+        Habit::JsonName(meant) => {
+            words("the name in JSON is a text", "stands without quotes", format!("write `{meant}`"))
+        }
+        Habit::EnumValues(meant) => words(
+            "the variants of an `enum` are names, and have no values",
+            "not a name",
+            format!("write `{}`; where a system has texts, the type is `\"pro\" | \"standard\"`", shortened(meant)),
+        ),
+        Habit::EntrySet(name) => words(
+            format!("`{name}` keeps its entries"),
+            "would change it",
+            format!(
+                "make a new one: of a record `let other = {{ ...{name}, field: value }}`, of a map \
+                 `let other = {name}.merge(Map.from([{{ key: \"a\", value: 1 }}]))`"
+            ),
+        ),
+        Habit::FormatSpec => words(
+            "an insertion holds a value, and no form",
+            "means nothing here",
+            "give the value its form by a function: `{total.round(2)}`, `{day.format(\"%d.%m.%Y\")}`",
+        ),
+        Habit::KindsCommas(meant) => words(
+            "several kinds of errors have `|` between them",
+            "`|` belongs here",
+            format!("write `{}`", shortened(meant)),
+        ),
+        Habit::PayloadName(meant) => words(
+            "what starts a run gets its name by `as`",
+            "`as` belongs before this",
+            format!("write `{}`", shortened(meant)),
+        ),
+        Habit::Regex(meant) => {
+            words("a regular expression is no pattern", "not written like this", format!("write `{meant} => …`"))
+        }
+        Habit::Then => {
+            words("what depends on a condition stands in braces", "`{` belongs here", "write `if … { … } else { … }`")
+        }
         Habit::Assert => words(
             "that a value is there can't be asserted",
             "means nothing here",

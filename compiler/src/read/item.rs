@@ -45,7 +45,7 @@ impl Reader<'_> {
             Kind::TestItem => ast::Item::Test(self.test(node)?),
             Kind::EventItem => {
                 let fields = node.child(Kind::Fields).map(|fields| self.fields(fields)).unwrap_or_default();
-                ast::Item::Event(ast::Event { name: self.path(node.child(Kind::Path)?)?, fields })
+                ast::Item::Event(ast::Event { span, doc, name: self.path(node.child(Kind::Path)?)?, fields })
             }
             Kind::DestinationItem | Kind::LaterItem => {
                 let keyword = self.keyword(node);

@@ -111,6 +111,10 @@ fn unexpected(problem: &Problem) -> Words {
         found if is_reserved && expects("a name") => {
             format!("`{found}` is a keyword; choose another name, such as `the_{found}`")
         }
+        "fn" | "function" | "def" if expects("a part of a connector") => {
+            "what a connector can do is an operation: `operation orders.get(id: String) -> Order { effect: read, request: GET \"/orders/{id}\" }`".to_owned()
+        }
+        _ if let Some(taught) = taught(&problem.found, &expects) => taught.to_owned(),
         "," => "leave the `,` out, or write what should follow it".to_owned(),
         "on" => "triggers stand at the top of a flow, before its statements".to_owned(),
         "else" if expects("a pattern") || expects("an arm `pattern => value`") => {
@@ -134,6 +138,73 @@ fn unexpected(problem: &Problem) -> Words {
         _ => format!("write {} here", list(&problem.expected)),
     };
     words(format!("expected {}, found {}", list(&problem.expected), found(problem)), "not expected here", help)
+}
+
+/// What is meant by something that other languages have at a place, by what is expected there.
+fn taught(found: &str, expects: &dyn Fn(&str) -> bool) -> Option<&'static str> {
+    let is_item_head = expects("`{`") && expects("an item");
+    let is_flow_head = expects("`->`") && expects("`{`") && expects("`(`");
+    let is_field_name = expects("a name") && expects("`}`");
+    let is_number = found.starts_with(|first: char| first.is_ascii_digit());
+    Some(match found {
+        "as" if is_item_head => {
+            "a file gets no name: write `use \"./file.flow\" { name }`, and then `name`; without braces all of its items are known"
+        }
+        "(" if is_item_head => "fields stand in braces: `error Gone { id: String }`",
+        "*" if is_field_name => "leave `{ * }` out: `use \"./file.flow\"` takes all of its items",
+        "extends" | "implements" | ":" if expects("`{`") => {
+            "a record has the fields that it lists, and no others: write them all, or give it a field with the other record"
+        }
+        "..." if is_field_name => {
+            "a record has the fields that it lists, and no others: write them all, or give it a field with the other record"
+        }
+        "<" if expects("`{`") => "a declaration has no types as parameters: write one for each, or take `Json`",
+        "??" if expects("`=`") => "one `?` says that it may be null: `Int?`",
+        "|" if expects("`=`") => {
+            "a value has one type: several records are a `union Shape on kind { circle => Circle }`, several texts `\"a\" | \"b\"`"
+        }
+        "raises" | "throws" if is_flow_head => "the errors of a flow are named with `fails`: `flow f fails Gone { … }`",
+        "-" if is_flow_head => "names have `_` in the place of `-`: `fulfil_order`",
+        _ if is_flow_head => {
+            "after its name stand parameters, `(a: Int)`, a result, `-> T`, errors, `fails E`, and then `{ … }`"
+        }
+        "=" if expects("`{`") => "what belongs to it stands in braces, without `=`: `{ … }`",
+        "{" | "=" if expects("`on`") => {
+            "say by which field the cases are told apart: `union Shape on kind { circle => Circle, square => Square }`"
+        }
+        "{" if expects("a text") && expects("a name") => {
+            "the file stands before the names: `use \"./file.flow\" { name }`"
+        }
+        "parallel" if expects("`concurrency`") => {
+            "how many items are under way at a time is said so: `for x in xs concurrency 8 { … }`"
+        }
+        "on_error" | "onerror" if expects("`concurrency`") => "write `on error collect`, or `skip` or `stop`",
+        _ if expects("`every`") && (is_number || found == "until") => {
+            "write `repeat every 10s up to 30 times until done { … }`, in this order"
+        }
+        "..." if expects("`=>`") => "a range has two dots, and ends before its end: `1..11`",
+        ">" | "<" | ">=" | "<=" if expects("a pattern") => {
+            "a pattern does not compare: write a range, `6.. => …`, or a condition, `x if x > 5 => …`"
+        }
+        "or" if expects("`=>`") => "several of them have `|` between them: `NotFound | Forbidden => …`",
+        _ if expects("an arm `Kind => value`") && found.starts_with('"') => {
+            "kinds are named without quotes: `NotFound => value`; `_ => value` takes all failures"
+        }
+        ":" if expects("`=`") && expects("a statement") => {
+            "a step has the type that its operation gives: leave `: …` out"
+        }
+        "(" if expects("what it answers: `returns …`, `fails …` or `using schema`") => {
+            "a stub stands for all calls of an operation: leave `(…)` out; `expect … called with { … }` says what a call was given"
+        }
+        "throws" | "raises" if expects("what it answers: `returns …`, `fails …` or `using schema`") => {
+            "write `fails NotFound`, with the kind of error"
+        }
+        _ if expects("a text") && found.starts_with(|first: char| first.is_ascii_lowercase()) && !expects("a name") => {
+            "write it as a text, in quotes"
+        }
+        _ if is_number && expects("a name") => "names begin with a letter; a number below 1 is written `0.5`",
+        _ => return None,
+    })
 }
 
 fn items() -> String {
@@ -209,6 +280,11 @@ fn unknown_word(found: &str, meant: Option<&str>) -> Words {
                 "import" | "from" | "require" | "include" => {
                     "write `use connector`, or `use \"./file.flow\" { name }` for what another file declares".to_owned()
                 }
+                "let" | "var" => "a value of a file is a `const`, and an account of a system a `connection`: `connection team = slack { … }`"
+                    .to_owned(),
+                "type" => "a type has no other name: write `String` itself where it is used; one with fields is a `record`, one of \
+                           several texts is `\"a\" | \"b\"` where it is used"
+                    .to_owned(),
                 "export" | "public" | "private" | "static" | "async" | "abstract" | "final" => {
                     "leave it out".to_owned()
                 }
@@ -229,6 +305,12 @@ fn statement(problem: &Problem) -> Words {
             "nothing is done with this call",
             "is neither a step nor the last value of its block",
             "write `step` before the call of an operation or a flow; what a function gives is kept with `let name = …`",
+        ),
+        ProblemKind::UnusedValue if problem.found == "on" => words(
+            "this trigger can't be read",
+            "is written in another way",
+            "write `on every 15m as tick { … }`, `on http POST \"/path\" as request { … }`, `on file \"inbox/*.csv\" as file`, each \
+             with one block of clauses at most; several triggers are several `on`",
         ),
         ProblemKind::UnusedValue => words(
             "nothing is done with this value",
@@ -347,6 +429,21 @@ fn character(problem: &Problem) -> Words {
             format!("did you mean `{meant}`?"),
             format!("write `{meant}`"),
         ),
+        ProblemKind::Unit(None) if found.starts_with("0x") || found.starts_with("0b") => words(
+            format!("`{found}` is not written in base 10"),
+            "not a number of Flow",
+            "write the number itself: `255`",
+        ),
+        ProblemKind::Unit(None)
+            if found.contains(['e', 'E'])
+                && found.trim_matches(|letter: char| letter.is_ascii_digit() || letter == '.').len() == 1 =>
+        {
+            words(
+                format!("`{found}` is not written out"),
+                "not a number of Flow",
+                "write all of its digits: `1_000_000`",
+            )
+        }
         ProblemKind::Unit(None) => words(
             format!("`{found}` is not a number with a unit"),
             "has letters that are no unit",

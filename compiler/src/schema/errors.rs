@@ -169,22 +169,35 @@ pub(super) fn retry(context: &Context<'_, '_>, written: &ast::Errors, problems: 
     let property = written.properties.iter().find(|property| property.name.text == "retry")?;
     let ast::PropertyValue::Expr(list) = &property.value else { return None };
     let mut retry = Retry::standard();
-    for item in items(list) {
-        let Some(path) = chain(item) else {
-            let help = "write the kinds: `retry: [Conflict, Locked]`";
-            problems.push(wrong_value("retry", item.span, "not a kind of error", help));
-            continue;
-        };
-        match context.names.error_kind(&path, Some(context.connector), problems) {
-            Some(ErrorKind::Interrupted) => {
-                let help = "leave it out: a call that may have taken effect must not be made again";
-                problems.push(wrong_value("retry", item.span, "whether the call took effect is not known", help));
-            }
-            Some(kind) if !retry.on.contains(&kind) => retry.on.push(kind),
-            _ => {}
+    for (kind, span) in kinds(context, "retry", list, problems) {
+        if kind == ErrorKind::Interrupted {
+            let help = "leave it out: a call that may have taken effect must not be made again";
+            problems.push(wrong_value("retry", span, "whether the call took effect is not known", help));
+        } else if !retry.on.contains(&kind) {
+            retry.on.push(kind);
         }
     }
     Some(retry)
+}
+
+/// The kinds of errors in a list, each with its place.
+pub(super) fn kinds(
+    context: &Context<'_, '_>,
+    name: &str,
+    list: &ast::Expr,
+    problems: &mut Vec<Diagnostic>,
+) -> Vec<(ErrorKind, Span)> {
+    let mut kinds = Vec::new();
+    for item in items(list) {
+        let Some(path) = chain(item) else {
+            let help = format!("write the kinds: `{name}: [NotFound, Conflict]`");
+            problems.push(wrong_value(name, item.span, "not a kind of error", help));
+            continue;
+        };
+        let kind = context.names.error_kind(&path, Some(context.connector), problems);
+        kinds.extend(kind.map(|kind| (kind, item.span)));
+    }
+    kinds
 }
 
 /// The name in `header("…")`, or the place of what is not one name; none for anything else.

@@ -26,11 +26,12 @@ use crate::{
     types::{holds_secret, secret},
 };
 
-const PROPERTIES: [&str; 15] = [
+const PROPERTIES: [&str; 16] = [
     "effect",
     "key",
     "request",
     "native",
+    "fails",
     "answer",
     "format",
     "success_when",
@@ -80,6 +81,7 @@ pub(super) fn operation(
     if let Some(call) = call(context, &what, &section, written, &operation, problems) {
         operation.call = call;
     }
+    operation.fails = fails(context, &section, &operation, problems);
     answer(context, &section, &mut operation, problems);
     if let Some(result) = written.result.as_ref().filter(|_| holds_secret(&context.names.types, &operation.result)) {
         let problem = secret("a result can't hold a secret", result.span);
@@ -117,6 +119,37 @@ pub(super) fn operation(
         }
     }
     operation
+}
+
+/// `fails: [NotFound, Rejected]`: what native code ends with, besides what any call can end with.
+fn fails(
+    context: &Context<'_, '_>,
+    section: &Section<'_>,
+    operation: &Operation,
+    problems: &mut Vec<Diagnostic>,
+) -> Option<Vec<ErrorKind>> {
+    let written = section.expr("fails", problems);
+    if operation.call != Call::Native || section.get("native").is_none() {
+        if let Some(written) = written.filter(|_| section.get("request").is_some()) {
+            let help = "leave it out: the section `errors { 404 => NotFound }` says what answers mean";
+            problems.push(wrong_value("fails", written.span, "for native operations alone", help));
+        }
+        return None;
+    }
+    let mut kinds = Vec::new();
+    for (kind, span) in written.map(|written| errors::kinds(context, "fails", written, problems)).unwrap_or_default() {
+        let why = match &kind {
+            ErrorKind::Interrupted => Some("whether the fate of a call is known is not for code to say"),
+            kind if ErrorKind::OF_EVERY_CALL.contains(kind) => Some("what every call can end with"),
+            kind if kinds.contains(kind) => Some("said before"),
+            _ => None,
+        };
+        match why {
+            Some(why) => problems.push(wrong_value("fails", span, why, "leave it out")),
+            None => kinds.push(kind),
+        }
+    }
+    Some(kinds)
 }
 
 /// Reports types that the caller gives for nothing.

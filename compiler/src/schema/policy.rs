@@ -135,7 +135,10 @@ fn known<'e>(
     let mut found: Vec<&PolicyEntry> = Vec::new();
     for entry in written.iter().filter(|entry| !entry.name.text.is_empty()) {
         if !names.contains(&entry.name.text.as_str()) {
-            problems.push(unknown_property(&entry.name, what, names));
+            problems.push(match elsewhere(&entry.name.text).filter(|(meant, _)| names.contains(meant)) {
+                Some((_, help)) => unknown_property(&entry.name, what, &[]).help(help),
+                None => unknown_property(&entry.name, what, names),
+            });
         } else if let Some(first) = found.iter().find(|first| first.name.text == entry.name.text) {
             problems.push(repeated("property", &entry.name, first.name.span));
         } else {
@@ -143,6 +146,28 @@ fn known<'e>(
         }
     }
     found
+}
+
+/// The entry that one is called elsewhere, and how it is written.
+fn elsewhere(name: &str) -> Option<(&'static str, &'static str)> {
+    Some(match name {
+        "attempts" | "max" | "max_attempts" | "max_retries" | "retries" | "count" | "tries" | "limit" => {
+            ("times", "write `times: 3`: how often it is tried again, after the first time")
+        }
+        "delay" | "wait" | "interval" | "every" | "pause" | "initial" | "min" | "base" => {
+            ("backoff", "write `backoff: fixed(1s)`, or `exponential(1s..5m)`")
+        }
+        "when" | "errors" | "kinds" | "for" => ("on", "write `on: RateLimited | Unavailable | Timeout`"),
+        "failures" | "threshold" | "max_failures" | "errors_per" | "after" => {
+            ("opens_at", "write `opens_at: 5 per 1m`: so many failures in that time")
+        }
+        "cooldown" | "reset" | "reset_after" | "open_for" | "closes_after" | "recovery" => {
+            ("half_open_after", "write `half_open_after: 30s`: how long no call is made then")
+        }
+        "deadline" | "time_limit" | "max_time" => ("timeout", "write `timeout: 20s`"),
+        "circuit_breaker" | "circuit" => ("breaker", "write `breaker { opens_at: 5 per 1m, half_open_after: 30s }`"),
+        _ => return None,
+    })
 }
 
 /// `retry: none`, `retry { on: A | B, times: 8, backoff: exponential(1s..5m), budget: 15m }`
@@ -214,8 +239,10 @@ fn breaker(names: &Names<'_>, what: &str, entry: &PolicyEntry, problems: &mut Ve
     let of = format!("`breaker` of {what}");
     let known = known(&of, written, &BREAKER, problems);
     let found = |name: &str| known.iter().find(|entry| entry.name.text == name).copied();
+    // One with another name stands for what is missing.
+    let is_whole = written.iter().all(|entry| BREAKER.contains(&entry.name.text.as_str()));
     for name in BREAKER {
-        if found(name).is_none() {
+        if found(name).is_none() && is_whole {
             problems.push(missing(&of, name, entry.name.span, help));
         }
     }

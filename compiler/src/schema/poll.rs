@@ -1,12 +1,12 @@
 //! Which operation lists what has happened, and how far was it read?
 //!
-//! In: `trigger name(folder: String) as Type { poll: …, cursor: …, within: …, order: …, overlap: …, granularity: …, first: …, dedupe: …,
+//! In: `trigger name(folder: String) as Type { poll: …, cursor: …, within: …, listed: …, overlap: …, granularity: …, first: …, dedupe: …,
 //! every: … }`. Out: the whole trigger.
 
 use flow_model::{
     diagnostic::{Code, Diagnostic},
     expr::{Ambient, Descend, Expr, Slot},
-    schema::{First, Order, Poll, WebhookTrigger},
+    schema::{First, Listed, Poll, WebhookTrigger},
     ty::{Field, Format, Type, TypeDef},
     units::Millis,
     value::Value,
@@ -25,11 +25,11 @@ use crate::{
 };
 
 const PROPERTIES: [&str; 9] =
-    ["poll", "cursor", "within", "order", "overlap", "granularity", "first", "dedupe", "every"];
+    ["poll", "cursor", "within", "listed", "overlap", "granularity", "first", "dedupe", "every"];
 
 const FIRST: [(&str, First); 2] = [("now", First::Now), ("start", First::Start)];
 
-const ORDERS: [(&str, Order); 2] = [("newest_first", Order::NewestFirst), ("oldest_first", Order::OldestFirst)];
+const LISTED: [(&str, Listed); 2] = [("newest_first", Listed::NewestFirst), ("oldest_first", Listed::OldestFirst)];
 
 /// How often a list is read when nothing is said.
 const EVERY: Millis = Millis::seconds(60);
@@ -62,11 +62,11 @@ pub(super) fn poll(
         }
         expr
     });
-    let order = section.expr("order", problems).and_then(|order| {
-        let found = word("order", order, &ORDERS, problems)?;
+    let listed = section.expr("listed", problems).and_then(|listed| {
+        let found = word("listed", listed, &LISTED, problems)?;
         if within.is_some() {
-            let help = "leave out `within`, or `order` where the cursor grows in each place";
-            problems.push(wrong_value("order", order.span, "there are several places", help));
+            let help = "leave out `within`, or `listed` where the cursor grows in each place";
+            problems.push(wrong_value("listed", listed.span, "there are several places", help));
         }
         Some(found)
     });
@@ -93,8 +93,8 @@ pub(super) fn poll(
             problems.push(wrong_value(name, span, "the cursor is no time", help));
         }
     }
-    if let (Some((_, span)), Some(_), true) = (overlap, order, is_time) {
-        let help = "leave it out: with `order`, whatever was not listed before is new, however old it is";
+    if let (Some((_, span)), Some(_), true) = (overlap, listed, is_time) {
+        let help = "leave it out: with `listed`, whatever was not listed before is new, however old it is";
         problems.push(wrong_value("overlap", span, "nothing is too old here", help));
     }
     let first = section.expr("first", problems).and_then(|first| word("first", first, &FIRST, problems));
@@ -140,7 +140,7 @@ pub(super) fn poll(
         let (overlap, granularity) = (time(overlap), time(granularity));
         let first = first.unwrap_or(First::Now);
         trigger.poll =
-            Some(Poll { params, call, cursor, ty, within, order, format, overlap, granularity, first, every });
+            Some(Poll { params, call, cursor, ty, within, listed, format, overlap, granularity, first, every });
     }
     trigger
 }

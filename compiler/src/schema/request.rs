@@ -235,8 +235,17 @@ pub(super) fn names_hosts(context: &Context<'_, '_>) -> bool {
 pub(super) fn unused(what: &str, property: &Property, params: Params<'_>, problems: &mut Vec<Diagnostic>) {
     let mut mentioned = Mentioned(BTreeSet::new());
     walk::property(property, &mut mentioned);
+    let fixed = match &property.value {
+        PropertyValue::Request { path, .. } => match names::literal(path) {
+            Some(Value::String(path)) => path.to_string(),
+            _ => String::new(),
+        },
+        _ => String::new(),
+    };
     for param in params.written {
         let name = &param.name;
+        let in_path =
+            [format!(":{}", name.text), format!("<{}>", name.text)].into_iter().find(|form| fixed.contains(form));
         if !mentioned.0.contains(name.text.as_str()) && !name.text.is_empty() {
             problems.push(
                 Diagnostic::new(
@@ -246,7 +255,10 @@ pub(super) fn unused(what: &str, property: &Property, params: Params<'_>, proble
                     "not part of the request",
                 )
                 .label(property.name.span, "this request")
-                .help(format!("send it, as in `body: {{ {} }}`, or leave it out", name.text)),
+                .help(match in_path {
+                    Some(form) => format!("write `{{{}}}` in the place of `{form}`", name.text),
+                    None => format!("send it, as in `body: {{ {} }}`, or leave it out", name.text),
+                }),
             );
         }
     }

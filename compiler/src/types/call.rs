@@ -83,6 +83,9 @@ impl Elaborator<'_> {
         if self.scope.has(name) {
             self.arguments_alone(args);
             let typed = self.infer_name_for_call(name, span);
+            if typed.ty == Type::Unknown {
+                return typed;
+            }
             return self.not_callable(span, &format!("`{name}` is a value of type `{}`, not a function", typed.ty));
         }
         let seen = names.sees(span.file, name);

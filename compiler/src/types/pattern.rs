@@ -56,7 +56,16 @@ impl Elaborator<'_> {
         self.scope.push();
         let before = self.problems.len();
         let has_gaps = std::mem::take(&mut self.has_gaps);
-        let pattern = self.pattern(&arm.pattern, &state.ty, true);
+        let pattern = match &arm.pattern.kind {
+            PatternKind::Name(name) if self.asks_for_type(name, &state.ty) => {
+                // Further arms of the kind are the same mistake.
+                if !state.is_broken {
+                    self.problems.push(type_asked(name, &state.ty));
+                }
+                Pattern::Any
+            }
+            _ => self.pattern(&arm.pattern, &state.ty, true),
+        };
         state.is_broken |= self.problems.len() > before || self.has_gaps;
         self.has_gaps |= has_gaps;
         let is_null_taken = Self::can_be_null(&state.whole) && !Self::can_be_null(&state.ty);
@@ -78,6 +87,17 @@ impl Elaborator<'_> {
         }
         state.rows.push(Row { pattern: pattern.clone(), span: arm.pattern.span, is_guarded: guard.is_some() });
         (pattern, guard)
+    }
+
+    /// Says whether a name in capitals, which no value is called, would take every value.
+    fn asks_for_type(&self, name: &Ident, ty: &Type) -> bool {
+        let is_own = match ty.non_null() {
+            Type::Named(declared) => self.names.types.get(declared).is_some(),
+            Type::OneOf(texts) => texts.contains(&name.text),
+            Type::Unknown | Type::Never => true,
+            _ => false,
+        };
+        !is_own && name.text.starts_with(|first: char| first.is_ascii_uppercase())
     }
 
     /// Says whether an arm after this one sees only values that are not null.
@@ -501,6 +521,20 @@ impl Elaborator<'_> {
 fn is_meant(written: &str, declared: &str) -> bool {
     let letters = |name: &str| name.replace('_', "").to_lowercase();
     written != declared && letters(written) == letters(declared)
+}
+
+/// `String => …`: a pattern that asks for a type.
+fn type_asked(name: &Ident, ty: &Type) -> Diagnostic {
+    let message = format!("`{}` is a name here, and would take every value", name.text);
+    let problem = Diagnostic::new(Code::E0310, message, name.span, "no pattern asks for a type");
+    problem.help(match ty.non_null() {
+        Type::Json => format!(
+            "convert the value before, and tell null apart: `match x as {0} {{ null => …  value => … }}`; `as` gives \
+             null for what is no `{0}`",
+            name.text
+        ),
+        ty => format!("write `_` for all others, or a pattern for a `{ty}`"),
+    })
 }
 
 /// Says whether null fits a pattern.

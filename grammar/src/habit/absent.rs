@@ -6,7 +6,7 @@ use crate::{
     problem::{Edit, Habit, Problem, ProblemKind},
     repair::words::nearest,
     scan::HOLE,
-    token::{STATEMENTS, closes, opens},
+    token::{STATEMENTS, TokenKind, closes, opens},
 };
 
 impl Search<'_> {
@@ -56,7 +56,8 @@ impl Search<'_> {
 
     /// `on every` without a duration.
     pub(super) fn every_alone(&self, at: usize) -> Option<(Found, usize)> {
-        let is_alone = self.token(at + 2).is_none_or(|next| next.first || closes(next));
+        let is_alone =
+            self.token(at + 2).is_none_or(|next| (next.first && next.kind != TokenKind::Number) || closes(next));
         if self.text(at + 1) != "every" || !is_alone {
             return None;
         }

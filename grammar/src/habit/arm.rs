@@ -113,9 +113,34 @@ impl Search<'_> {
         Some((self.found(head, head, Habit::CatchAll(meant), vec![edit])?, at + 1))
     }
 
+    /// `body.ok == false => Rejected` in `errors`
+    pub(super) fn error_when(&self, at: usize) -> Option<(Found, usize)> {
+        let ends = |index: &usize| self.token(*index).is_some_and(|token| !token.first) && self.text(*index) != ",";
+        let is_rule = (at + 1..at + 40).take_while(ends).any(|index| self.text(index) == "=>");
+        let after = self.text(at.checked_sub(1)?);
+        if !self.is_in_errors(at) || !is_rule || !(self.is_first(at) || matches!(after, "{" | ",")) || after == "when" {
+            return None;
+        }
+        Some((self.found(at, at, Habit::ErrorWhen(String::new()), vec![self.before(at, "when ")?])?, at + 1))
+    }
+
+    /// Whether a token stands in `errors { … }`.
+    fn is_in_errors(&self, at: usize) -> bool {
+        self.opening(at).and_then(|open| open.checked_sub(1)).is_some_and(|before| self.text(before) == "errors")
+    }
+
     /// `n when n > 10 =>`
     pub(super) fn when(&self, at: usize) -> Option<(Found, usize)> {
         let before = at.checked_sub(1)?;
+        if self.is_in_errors(at) {
+            // `400 when body.code == "x" =>`
+            let is_status = self.token(before)?.kind == TokenKind::Number && !self.is_first(at);
+            let status = format!("status == {} and ", self.text(before));
+            let drop = Edit { start: self.token(before)?.start, end: self.token(at)?.start, text: String::new() };
+            let fix = vec![drop.clone(), self.before(at + 1, status.as_str())?];
+            let found = self.found(before, at, Habit::ErrorWhen(status), vec![drop]);
+            return found.filter(|_| is_status).map(|found| (self.fixed(found, fix), at + 1));
+        }
         let start = self.chain_start(before);
         let goes_on = (at + 1..at + 40)
             .take_while(|index| self.token(*index).is_some_and(|token| !token.first))
@@ -124,6 +149,20 @@ impl Search<'_> {
             return None;
         }
         Some((self.found(at, at, Habit::When, vec![self.edit(at, at, "if")?])?, at + 1))
+    }
+
+    /// `/^a/ =>`
+    pub(super) fn regex(&self, at: usize) -> Option<(Found, usize)> {
+        let arrow = (at + 1..at + 60)
+            .take_while(|index| self.token(*index).is_some_and(|token| !token.first))
+            .find(|index| self.text(*index) == "=>")?;
+        let text = self.source(at, arrow - 1)?;
+        let pattern = text.strip_prefix('/')?.trim_end_matches(|letter: char| letter.is_ascii_lowercase());
+        if !self.begins_arm(at) || !pattern.ends_with('/') {
+            return None;
+        }
+        let meant = format!("s if s.matches(\"{}\")", pattern.trim_end_matches('/').replace('\\', "\\\\"));
+        Some((self.found(at, arrow - 1, Habit::Regex(meant), vec![self.edit(at, arrow - 1, HOLE)?])?, arrow + 1))
     }
 
     /// `1..=10`
@@ -141,7 +180,9 @@ impl Search<'_> {
 
     /// Says whether an arm may begin at a token.
     fn begins_arm(&self, at: usize) -> bool {
-        self.is_first(at) || at.checked_sub(1).is_some_and(|before| matches!(self.text(before), "{" | ","))
+        let Some(before) = at.checked_sub(1) else { return true };
+        let goes_on = matches!(self.text(before), "." | "?." | "|");
+        (self.is_first(at) && !goes_on) || matches!(self.text(before), "{" | ",")
     }
 
     /// The last token of the value of an arm whose `=>` is at a token.

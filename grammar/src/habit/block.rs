@@ -21,20 +21,23 @@ impl Search<'_> {
         Some((self.found(at, at, Habit::Switch(subject), vec![edit])?, close + 1))
     }
 
-    /// `catch (e) { … }`
+    /// `catch (e) { … }`, `catch e { … }`
     pub(super) fn catch(&self, at: usize) -> Option<(Found, usize)> {
-        let has_name = self.text(at + 1) == "(" && self.is_word(at + 2) && self.text(at + 3) == ")";
-        if !has_name || self.text(at + 4) != "{" {
+        let has_parens = self.text(at + 1) == "(" && self.is_word(at + 2) && self.text(at + 3) == ")";
+        let name = at + 1 + usize::from(has_parens);
+        let last = name + usize::from(has_parens);
+        if !(has_parens || self.is_name(name)) || self.text(last + 1) != "{" || self.is_first(name) {
             return None;
         }
-        let close = self.token(self.closing(at + 4)?)?.end;
-        let name = self.text(at + 2).to_owned();
+        let close = self.token(self.closing(last + 1)?)?.end;
+        let (start, end) = (self.token(at + 1)?.start, self.token(last)?.end);
+        let (inner, outer) = (self.token(name)?.start, self.token(name)?.end);
         let edits = vec![
-            self.edit(at + 1, at + 1, "{ _ as ")?,
-            self.edit(at + 3, at + 3, " =>")?,
+            Edit { start, end: inner, text: "{ _ as ".to_owned() },
+            Edit { start: outer, end, text: " =>".to_owned() },
             Edit { start: close, end: close, text: " }".to_owned() },
         ];
-        Some((self.found(at + 1, at + 3, Habit::Catch(name), edits)?, at + 5))
+        Some((self.found(at + 1, last, Habit::Catch(self.text(name).to_owned()), edits)?, last + 2))
     }
 
     /// `for (const x of xs)`, `for (let i = 0; i < n; i++)`, `for x of xs`
@@ -87,6 +90,32 @@ impl Search<'_> {
             Edit { start, end, text: format!("= {HOLE}") },
         ];
         Some((self.found(at + 1, at + 3, Habit::LoopIndex(one, other), edits)?, at + 4))
+    }
+
+    /// `if a > 1 then log "x" end`
+    pub(super) fn then(&self, at: usize) -> Option<(Found, usize)> {
+        let line = self.statement_end(at);
+        let then = (at + 2..=line).find(|index| self.text(*index) == "then" && self.is_value_end(index - 1))?;
+        if !self.is_first(at) || matches!(self.text(then + 1), "{" | "." | "(") {
+            return None;
+        }
+        let indent = self.token(at)?.indent;
+        let is_end = |index: &usize| {
+            let token = self.token(*index);
+            let is_own = token.is_some_and(|token| !token.first || token.indent == indent);
+            matches!(self.text(*index), "end" | "endif" | "fi") && is_own
+        };
+        let end = (then + 1..self.tokens.len()).take(FAR).find(is_end);
+        let mut edits = vec![self.edit(then, then, "{")?];
+        let last = end.unwrap_or(line);
+        for otherwise in (then + 1..last).filter(|index| self.text(*index) == "else" && self.text(index + 1) != "{") {
+            edits.push(self.edit(otherwise, otherwise, "} else {")?);
+        }
+        edits.push(match end {
+            Some(end) => self.edit(end, end, "}")?,
+            None => self.after(line, " }")?,
+        });
+        Some((self.found(then, then, Habit::Then, edits)?, then + 1))
     }
 
     /// `do { … } while (…)`

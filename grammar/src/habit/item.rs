@@ -63,7 +63,7 @@ impl Search<'_> {
 
     /// `import { slack } from "slack"`, `from slack import chat`
     pub(super) fn import(&self, at: usize) -> Option<(Found, usize)> {
-        let is_item = self.is_first(at) && self.token(at)?.indent == 0;
+        let is_item = self.is_first(at) && self.depth.get() == 0;
         let end = self.statement_end(at);
         let from = (at..=end).find(|index| self.text(*index) == "from")?;
         if !is_item {
@@ -165,6 +165,50 @@ impl Search<'_> {
         Some((self.found(first, first, Habit::FailsCommas(meant), edits)?, last + 1))
     }
 
+    /// `on: RateLimited, Unavailable`
+    pub(super) fn kinds_commas(&self, at: usize) -> Option<(Found, usize)> {
+        let mut last = at + 2;
+        let mut commas = Vec::new();
+        if self.text(at + 1) != ":" {
+            return None;
+        }
+        while self.is_type(last) {
+            match self.text(last + 1) {
+                "," if self.is_type(last + 2) && self.text(last + 3) != ":" => commas.push(last + 1),
+                "|" => {}
+                _ => break,
+            }
+            last += 2;
+        }
+        let first = *commas.first()?;
+        let edits = commas.iter().filter_map(|comma| self.edit(*comma, *comma, " |")).collect();
+        let meant = self.source(at, last)?.replace(" ,", ",").replace(',', " |");
+        Some((self.found(first, first, Habit::KindsCommas(meant), edits)?, last + 1))
+    }
+
+    /// `on every 15m tick`: the name of the payload without `as`.
+    fn payload_name(&self, at: usize) -> Option<(Found, usize)> {
+        let last = match self.text(at + 1) {
+            "every" | "file" => at + 2,
+            "cron" if self.text(at + 3) == "in" => at + 4,
+            "cron" => at + 2,
+            "http" if self.is_word(at + 2) && self.is_text(at + 3) => at + 3,
+            // `parallel on error wait`, at the begin of a line.
+            "http" | "error" => return None,
+            "event" => self.path_end(at + 2)?,
+            _ => self.path_end(at + 1)?,
+        };
+        let last = if self.text(last + 1) == "(" { self.closing(last + 1)? } else { last };
+        let name = last + 1;
+        let ends = self.token(name + 1).is_none_or(|next| next.first || closes(next) || self.text(name + 1) == "{");
+        let is_payload = self.is_word(name) && !RESERVED.contains(&self.text(name)) && self.text(name) != "where";
+        if !is_payload || self.is_first(name) || self.is_first(last) || !ends {
+            return None;
+        }
+        let meant = format!("{} as {}", self.source(at, last)?, self.text(name));
+        Some((self.found(name, name, Habit::PayloadName(meant), vec![self.before(name, "as ")?])?, name + 1))
+    }
+
     /// `fn double(n)`, `flow f(step: String)`
     pub(super) fn parameters(&self, at: usize) -> Option<(Found, usize)> {
         let open = at + 2;
@@ -200,11 +244,16 @@ impl Search<'_> {
             let Some(next) = self.token(index + 1) else { return false };
             let is_member = matches!(self.text(index - 1), "." | "?.");
             let ends = next.first || closes(next) || (next.kind == TokenKind::Sign && self.text(index + 1) != ":");
-            self.text(index) == word && !is_member && ends
+            // `{ on, step }` passes it under its own name.
+            let is_own = matches!(self.text(index - 1), "{" | ",") && matches!(self.text(index + 1), "," | "}");
+            self.text(index) == word && !is_member && ends && !is_own
         };
         let has_own = matches!(word, "return" | "true" | "false" | "null");
         let reads = (open..end).filter(|index| !has_own && is_read(*index));
-        let edits = reads.filter_map(|index| self.edit(index, index, HOLE)).collect();
+        let edits: Vec<Edit> = reads.filter_map(|index| self.edit(index, index, HOLE)).collect();
+        if edits.is_empty() && !has_own {
+            return None;
+        }
         Some((self.found(name, name, Habit::Keyword(word.to_owned()), edits)?, close))
     }
 
@@ -286,7 +335,7 @@ impl Search<'_> {
                 at + 2,
             ));
         }
-        if let Some(alone) = self.every_alone(at).or_else(|| self.every_word(at)) {
+        if let Some(alone) = self.every_alone(at).or_else(|| self.every_word(at)).or_else(|| self.payload_name(at)) {
             return Some(alone);
         }
         if self.text(at + 1) == "http" && self.is_text(at + 2) {

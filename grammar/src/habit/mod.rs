@@ -6,6 +6,8 @@
 mod absent;
 mod arm;
 mod block;
+mod bracket;
+mod field;
 mod item;
 mod statement;
 mod trial;
@@ -145,10 +147,21 @@ impl Search<'_> {
             ".." => self.range_end(at),
             "lambda" => self.lambda(at),
             "new" => self.new_record(at),
+            "(" => self.typed_lambda(at),
+            "->" => self.lambda_statement(at),
+            "@" => self.attribute_call(at).or_else(|| self.attribute_first(at)),
+            "with" => self.with_call(at),
+            "given" => self.given_record(at),
+            "respond" => self.statement_call(at),
+            "dead_letter" => self.statement_call(at).or_else(|| self.queue_text(at)),
+            "<" => self.unequal(at).or_else(|| self.bound_by_arrow(at)),
+            "AND" | "OR" | "NOT" => self.capital_word(at),
+            "by" => self.per(at),
+            "body" | "status" => self.error_when(at),
             "typeof" => self.type_of(at),
             "not" => self.not_in(at),
             "is" => self.is_none(at),
-            "if" => self.if_else(at),
+            "if" => self.if_else(at).or_else(|| self.then(at)),
             "=>" => self.arrow_block(at).or_else(|| self.arm_head(at)).or_else(|| self.arm_statement(at)),
             "when" => self.when(at),
             "else" => self.otherwise(at),
@@ -163,29 +176,31 @@ impl Search<'_> {
             "fn" | "flow" => self.parameters(at),
             "fails" => self.fails(at),
             "..." => self.spread(at),
-            ":" => self.colon(at).or_else(|| self.named_late(at)),
+            ":" => self.colon(at).or_else(|| self.named_late(at)).or_else(|| self.format_spec(at)),
             "switch" => self.switch(at),
             "catch" => self.catch(at),
             "for" => self.loop_head(at).or_else(|| self.loop_index(at)),
             "do" => self.do_while(at),
-            "match" => self.arms(at),
+            "match" => self.no_subject(at).or_else(|| self.arms(at)),
             "await" => self.awaited(at),
             "throw" | "raise" => self.throw(at),
             "let" | "var" => self.binding(at),
             "const" => self.no_value(at).or_else(|| self.require(at)).or_else(|| self.binding(at)),
             "step" => self
                 .step_name(at)
+                .or_else(|| self.step_braces(at))
                 .or_else(|| self.step_value(at))
                 .or_else(|| self.step_statement(at))
                 .or_else(|| self.step_inside(at)),
             "retry" | "retries" | "timeout" => self.inline_policy(at),
-            "+" | "-" | "*" | "/" => self.compound(at).or_else(|| self.dangling(at)),
+            "+" | "-" | "*" | "/" => self.compound(at).or_else(|| self.dangling(at)).or_else(|| self.regex(at)),
             "??" | "||" | "or" => self.else_sign(at).or_else(|| self.dangling(at)),
-            "%" | "==" | "!=" | "<=" | ">=" | "=" => self.dangling(at),
+            "%" | "==" | "!=" | "<=" | ">=" => self.dangling(at),
+            "=" => self.entry_set(at).or_else(|| self.dangling(at)),
             "type" => self.alias(at),
-            "enum" => self.choice(at),
-            "import" | "from" => self.import(at),
-            "on" => self.trigger(at).or_else(|| self.yaml(at)),
+            "enum" => self.choice(at).or_else(|| self.enum_values(at)),
+            "import" | "from" => self.import(at).or_else(|| self.json_name(at)),
+            "on" => self.kinds_commas(at).or_else(|| self.trigger(at)).or_else(|| self.yaml(at)),
             word if self.is_word(at) => self
                 .modifier(at, word)
                 .or_else(|| self.type_first(at))

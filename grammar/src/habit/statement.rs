@@ -55,7 +55,10 @@ impl Search<'_> {
             edits.push(self.drop(at + 1)?);
         }
         let is_field = matches!(self.text(open + 2), ":" | "," | "}") && self.is_word(open + 1);
-        if self.text(open) == "{" && !self.is_first(open) && is_field {
+        let ends = |close: usize| {
+            self.token(close + 1).is_none_or(|next| next.first || closes(next) || self.text(close + 1) == ",")
+        };
+        if self.text(open) == "{" && !self.is_first(open) && is_field && self.closing(open).is_some_and(ends) {
             let close = self.closing(open)?;
             let (before, first) = (self.token(open - 1)?.end, self.token(open + 1)?.start);
             let (end, after) = (self.token(close - 1)?.end, self.token(close)?.end);
@@ -319,7 +322,15 @@ impl Search<'_> {
     pub(super) fn type_first(&self, at: usize) -> Option<(Found, usize)> {
         let before = at.checked_sub(1)?;
         let is_place = matches!(self.text(before), "{" | "," | "(") || (self.is_first(at) && self.text(before) != "|");
-        if !is_place || !self.is_type(at) || !self.is_name(at + 1) || self.is_first(at + 1) {
+        // Names stand side by side in `enum` and `use`.
+        let are_names = self.opening(at).is_some_and(|open| {
+            open >= 2 && (self.text(open - 2) == "enum" || (self.text(open - 2) == "use" && self.is_text(open - 1)))
+        });
+        // What a connection does in a test, and what a number is counted by.
+        let is_invariant =
+            matches!(self.text(at + 1), "called" | "succeeded" | "failed" | "fails" | "returns" | "using" | "per");
+        if are_names || is_invariant || !is_place || !self.is_type(at) || !self.is_name(at + 1) || self.is_first(at + 1)
+        {
             return None;
         }
         let next = self.token(at + 2)?;
@@ -374,6 +385,7 @@ impl Search<'_> {
             "timeout" => format!("timeout: {}", self.text(value)),
             _ => format!("retry {{ times: {} }}", self.text(value)),
         };
-        Some((self.found(at, value, Habit::InlinePolicy(meant), vec![self.edit(at, value, "")?])?, value + 1))
+        let last = value + usize::from(self.text(value + 1) == "times" && self.text(at) != "timeout");
+        Some((self.found(at, last, Habit::InlinePolicy(meant), vec![self.edit(at, last, "")?])?, last + 1))
     }
 }

@@ -343,6 +343,58 @@ impl Search<'_> {
         Some((self.found(at, at, kind, vec![self.edit(at, text, HOLE)?])?, text + 1))
     }
 
+    /// `a AND b`, `NOT a`
+    pub(super) fn capital_word(&self, at: usize) -> Option<(Found, usize)> {
+        let before = at.checked_sub(1)?;
+        let is_not = self.text(at) == "NOT";
+        let is_after = self.is_value_end(before) && !self.is_first(at);
+        let next = self.token(at + 1)?;
+        let begins = !next.first
+            && (matches!(next.kind, TokenKind::Word | TokenKind::Number | TokenKind::Text | TokenKind::TextOpen)
+                || self.text(at + 1) == "(");
+        if is_after == is_not || !begins || self.text(at + 1) == "as" {
+            return None;
+        }
+        let meant = self.text(at).to_ascii_lowercase();
+        let (problem, edits) = self.found(at, at, Habit::Prefix, vec![self.edit(at, at, meant.as_str())?])?;
+        Some(((Problem { kind: ProblemKind::Instead(meant), ..problem }, edits), at + 1))
+    }
+
+    /// `step a <- files.read(…)`
+    pub(super) fn bound_by_arrow(&self, at: usize) -> Option<(Found, usize)> {
+        let start = at.checked_sub(2)?;
+        let is_bound = matches!(self.text(start), "step" | "let") && self.is_first(start) && self.is_name(start + 1);
+        if self.text(at + 1) != "-" || !self.touch(at) || !is_bound {
+            return None;
+        }
+        let (problem, edits) = self.found(at, at + 1, Habit::Prefix, vec![self.edit(at, at + 1, "=")?])?;
+        Some(((Problem { kind: ProblemKind::Instead("=".to_owned()), ..problem }, edits), at + 2))
+    }
+
+    /// `concurrency: 1 by order.id`
+    pub(super) fn per(&self, at: usize) -> Option<(Found, usize)> {
+        let before = at.checked_sub(1)?;
+        let is_clause =
+            at >= 3 && matches!(self.text(at - 3), "concurrency" | "at_most" | "debounce" | "limit" | "budget");
+        if !is_clause || self.token(before)?.kind != TokenKind::Number || self.is_first(at) || self.text(at + 1) == ":"
+        {
+            return None;
+        }
+        let (problem, edits) = self.found(at, at, Habit::Prefix, vec![self.edit(at, at, "per")?])?;
+        Some(((Problem { kind: ProblemKind::Instead("per".to_owned()), ..problem }, edits), at + 1))
+    }
+
+    /// `x <> 1`
+    pub(super) fn unequal(&self, at: usize) -> Option<(Found, usize)> {
+        let before = at.checked_sub(1)?;
+        let is_apart = !self.touch(before) && self.is_value_end(before) && !self.is_first(at);
+        if self.text(at + 1) != ">" || !self.touch(at) || !is_apart || self.is_first(at + 2) {
+            return None;
+        }
+        let (problem, edits) = self.found(at, at + 1, Habit::Prefix, vec![self.edit(at, at + 1, "!=")?])?;
+        Some(((Problem { kind: ProblemKind::Instead("!=".to_owned()), ..problem }, edits), at + 2))
+    }
+
     /// `x not in xs`
     pub(super) fn not_in(&self, at: usize) -> Option<(Found, usize)> {
         let before = at.checked_sub(1)?;
@@ -410,7 +462,8 @@ impl Search<'_> {
         }
         // In an arm the block may leave the flow.
         let close = self.closing(at + 1)?;
-        let is_lambda = self.text(close + 1) == ")" || self.text(close + 1) == ",";
+        let is_argument = self.opening(at).is_some_and(|open| self.text(open) == "(");
+        let is_lambda = is_argument && matches!(self.text(close + 1), ")" | ",");
         if !is_lambda || self.statement_end(at + 2) != close - 1 {
             return None;
         }

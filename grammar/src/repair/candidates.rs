@@ -2,7 +2,7 @@
 
 use super::{
     Candidate,
-    words::{BODY, TEST, nearest, other_language},
+    words::{TEST, nearest, other_language},
 };
 use crate::{
     attempt::Failure,
@@ -10,7 +10,7 @@ use crate::{
     problem::{Edit, ProblemKind},
     scan::HOLE,
     spoken,
-    token::{CONTROL, ITEMS, MEMBERS, STATEMENTS, Token, TokenKind, opener},
+    token::{BODY, CONTROL, ITEMS, MEMBERS, STATEMENTS, Token, TokenKind, opener},
     units::Units,
 };
 

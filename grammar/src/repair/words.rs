@@ -3,28 +3,6 @@
 /// Words that can begin a unit of a test.
 pub(super) const TEST: &[&str] = &["given", "stub", "expect"];
 
-/// Words that can begin a unit of a block.
-pub(super) const BODY: &[&str] = &[
-    "let",
-    "step",
-    "return",
-    "fail",
-    "respond",
-    "log",
-    "dead_letter",
-    "sleep",
-    "emit",
-    "saga",
-    "if",
-    "match",
-    "for",
-    "parallel",
-    "try",
-    "race",
-    "repeat",
-    "on",
-];
-
 /// What a word of another language is in Flow.
 pub(super) fn other_language(word: &str) -> Option<&'static str> {
     Some(match word {

@@ -299,6 +299,11 @@ impl Scanner<'_> {
             && let Some(meant) = weeks(number, word)
         {
             (ProblemKind::Unit(Some(meant.clone())), meant)
+        } else if matches!(word, "kB" | "KB" | "MB" | "GB" | "TB" | "KiB" | "MiB" | "GiB" | "TiB")
+            && !number.contains('.')
+        {
+            let meant = format!("{number}{}", if word == "KB" { "kB" } else { word });
+            (ProblemKind::Unit(Some(meant.clone())), meant)
         } else if CURRENCIES.contains(&word) {
             let meant = format!("{number} {}", word.to_uppercase());
             (ProblemKind::Currency(Some(meant.clone())), meant)

@@ -63,7 +63,7 @@ fn a_token_that_is_left_out_costs_little() {
 
 #[test]
 fn fixes_mend_what_they_are_for() {
-    let (mut offered, mut mended) = (0, 0);
+    let (mut offered, mut wrong) = (0, Vec::new());
     for (_, text) in shipped() {
         for token in scan::scan(&text).tokens {
             let damaged = format!("{}{}", &text[..token.start as usize], &text[token.end as usize..]);
@@ -77,8 +77,11 @@ fn fixes_mend_what_they_are_for() {
                 fixed.replace_range(edit.start as usize..edit.end as usize, &edit.text);
             }
             offered += 1;
-            mended += usize::from(read(&fixed).1.is_empty());
+            if !read(&fixed).1.is_empty() {
+                let line = fixed.get(..problem.start as usize).map_or(0, |before| before.lines().count());
+                wrong.push(format!("{:?}: {:?}", problem.kind, fixed.lines().nth(line.saturating_sub(1))));
+            }
         }
     }
-    assert!(offered > 100 && mended == offered, "{mended} of {offered} fixes mend");
+    assert!(offered > 100 && wrong.is_empty(), "{} of {offered} fixes do not mend: {wrong:#?}", wrong.len());
 }

@@ -403,7 +403,7 @@ impl Connectors {
         let guarded = AssertUnwindSafe(code.call(call)).catch_unwind();
         let result = match tokio::time::timeout(timeout.duration(), guarded).await {
             Ok(Ok(Ok(value))) => typed(found, value).map_err(NativeFailure::from),
-            Ok(Ok(Err(failure))) => Err(failure),
+            Ok(Ok(Err(failed))) => Err(declared(found, failed)),
             Ok(Err(_)) => {
                 let message = format!("the code of `{connector}.{operation}` has a mistake and stopped");
                 Err(NativeFailure::perhaps(Failure::new(ErrorKind::Unavailable, message)))
@@ -420,6 +420,16 @@ impl Connectors {
             }
         }
     }
+}
+
+/// A failure of native code, as programs were checked against what its declaration says.
+fn declared(found: Found<'_>, failed: NativeFailure) -> NativeFailure {
+    if found.connector.kinds_of(found.operation).contains(&failed.failure.kind) {
+        return failed;
+    }
+    let Failure { kind, message, fields } = failed.failure;
+    let message = format!("`{}` ended with `{kind}`, which it does not declare: {message}", found.connector.name);
+    NativeFailure { failure: Failure { kind: ErrorKind::Mismatch, message, fields }, ..failed }
 }
 
 /// The names of the secrets in these settings, but for those that another setting holds too: there it may be a credential.

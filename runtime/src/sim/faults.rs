@@ -15,7 +15,7 @@ use flow_model::{
     case::{Case, Count, Expected, RunState},
     failure::ErrorKind,
     plan::{Plan, TriggerKind},
-    schema::{Call, Connector, Operation},
+    schema::{Connector, Operation},
 };
 
 use super::{Report, Unmet, run_under};
@@ -147,17 +147,9 @@ fn possible(case: &Case, plan: &Plan, plans: &[Arc<Plan>], calm: &Report) -> Vec
 fn declared(plan: &Plan, connection: &str, operation: &str) -> Option<Vec<ErrorKind>> {
     let connector: &Connector = plan.connectors.get(&plan.connections.get(connection)?.connector)?;
     let operation: &Operation = connector.operations.get(operation)?;
-    let mut kinds = vec![ErrorKind::Invalid, ErrorKind::Unauthorized, ErrorKind::RateLimited, ErrorKind::Unavailable];
-    kinds.extend([ErrorKind::Forbidden, ErrorKind::NotFound, ErrorKind::Conflict]);
-    if operation.call == Call::Native {
-        kinds.push(ErrorKind::Rejected);
-    }
-    kinds.extend(connector.errors.rules.iter().map(|(_, kind)| kind.clone()));
-    kinds.extend(operation.errors.iter().cloned());
-    // What these two say is that no answer came, which is a fault of its own.
-    kinds.retain(|kind| !matches!(kind, ErrorKind::Timeout | ErrorKind::Interrupted));
-    kinds.sort();
-    kinds.dedup();
+    let mut kinds = connector.kinds_of(operation);
+    // That no answer came is a fault of its own, and one that does not fit comes from a system that is not as declared.
+    kinds.retain(|kind| !matches!(kind, ErrorKind::Timeout | ErrorKind::Mismatch));
     Some(kinds)
 }
 

@@ -16,7 +16,7 @@ use flow_model::{
     expr::{Ambient, Expr},
     failure::{ErrorKind, Failure},
     plan::{Plan, Trigger, TriggerKind},
-    schema::{Connector, First, Order, Poll, WebhookTrigger},
+    schema::{Connector, First, Listed, Poll, WebhookTrigger},
     ty::{Format, Type},
     units::Millis,
     value::Value,
@@ -294,7 +294,7 @@ impl Task {
         let (_, _, poll) = polled.found().ok_or_else(|| broken("the plan does not say what is polled"))?;
         let now = self.clock.now();
         let is_first = !self.begun && self.latest.is_empty() && poll.first == First::Now;
-        if is_first && poll.ty == Type::Timestamp && poll.within.is_none() && poll.order.is_none() {
+        if is_first && poll.ty == Type::Timestamp && poll.within.is_none() && poll.listed.is_none() {
             // What is there already is what came before now, as far as items of just before can still appear.
             self.latest.insert(String::new(), Mark::Time(now.timestamp()));
         }
@@ -307,7 +307,7 @@ impl Task {
         let mut next = Next::InTime;
         let mut keys = BTreeSet::new();
         for item in listed? {
-            if poll.order.is_some() {
+            if poll.listed.is_some() {
                 keys.insert(item.key.clone());
             }
             if self.is_past(&Seen::of(&item), &self.latest, poll) || self.seen.contains_key(&item.key) {
@@ -324,7 +324,7 @@ impl Task {
 
     /// Says whether an item is older than what is still taken.
     fn is_past(&self, seen: &Seen, latest: &Latest, poll: &Poll) -> bool {
-        poll.order.is_none() && seen.is_past(latest, poll.overlap)
+        poll.listed.is_none() && seen.is_past(latest, poll.overlap)
     }
 
     /// Forgets what was seen and is not among the keys that are listed now, of a list that says by its order what is later. A list
@@ -486,10 +486,10 @@ impl Task {
             before.push(next.clone());
             page = Some(next);
         }
-        match poll.order {
+        match poll.listed {
             None => found.sort_by(|one, other| one.mark.cmp(&other.mark)),
-            Some(Order::NewestFirst) => found.reverse(),
-            Some(Order::OldestFirst) => {}
+            Some(Listed::NewestFirst) => found.reverse(),
+            Some(Listed::OldestFirst) => {}
         }
         Ok(found)
     }
@@ -497,7 +497,7 @@ impl Task {
 
 /// Which of an item and the one after it is the latest.
 fn later(known: &Mark, next: &Mark, poll: &Poll) -> Mark {
-    if poll.order.is_some() { next.clone() } else { known.max(next).clone() }
+    if poll.listed.is_some() { next.clone() } else { known.max(next).clone() }
 }
 
 fn broken(message: &str) -> Failure {

@@ -357,11 +357,10 @@ fn is_same(one: &Path, other: &Path) -> io::Result<bool> {
 
 fn delete(folder: &Path, path: &Path) -> Result<(), Failure> {
     let target = folder.join(path);
-    let parent = target.parent().unwrap_or(folder);
-    if !parent.exists() {
-        return Ok(());
+    match stays(folder, target.parent().unwrap_or(folder)) {
+        Err(failure) if failure.kind == ErrorKind::NotFound => return Ok(()),
+        checked => checked?,
     }
-    stays(folder, parent)?;
     let removed = fs::remove_file(&target).and_then(|()| flush(folder, &target));
     match removed {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failure(&target, &error)),

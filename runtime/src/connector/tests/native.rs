@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use flow_model::{
     expr::Expr,
     failure::{ErrorKind, Failure},
-    schema::{Call, Effect},
+    schema::{Call, Effect, Operation},
     ty::Type,
     units::Millis,
     value::Value,
@@ -65,6 +65,22 @@ async fn whatever_code_does_ends_as_an_attempt() {
         assert_eq!((failure.kind, attempt.reached), (kind, reached), "{what}");
         assert!(failure.message.ends_with(message), "{}", failure.message);
     }
+}
+
+#[tokio::test]
+async fn an_error_that_is_not_declared_is_a_mismatch() {
+    let ended = async |fails: &[ErrorKind], what: &str| {
+        let mut world = world();
+        let op = operation(fields([("what", Type::String)]), Type::Null, Effect::Create, Call::Native);
+        world.declare(Operation { fails: Some(fails.to_vec()), ..op });
+        let attempt = world.call(vec![Value::text(what)]).await;
+        (attempt.reached, attempt.outcome.unwrap_err())
+    };
+    let (reached, failure) = ended(&[ErrorKind::Conflict], "leak").await;
+    assert_eq!((reached, failure.kind), (Reached::Answered, ErrorKind::Mismatch));
+    assert_eq!(failure.message, "`crm` ended with `Rejected`, which it does not declare: bad <secret crm/token>");
+    assert_eq!(ended(&[ErrorKind::Rejected], "leak").await.1.kind, ErrorKind::Rejected);
+    assert_eq!(ended(&[], "away").await, (Reached::Never, Failure::new(ErrorKind::Unavailable, "away")));
 }
 
 #[tokio::test]

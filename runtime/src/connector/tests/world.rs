@@ -124,6 +124,7 @@ pub(super) fn operation(params: IndexMap<String, Field>, result: Type, effect: E
         key,
         call,
         errors,
+        fails: None,
         scopes,
         deprecated,
         cost,

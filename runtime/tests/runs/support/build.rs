@@ -39,6 +39,7 @@ pub(crate) fn plan(params: &[&str], body: Vec<Stmt>) -> Plan {
         key,
         call: Call::Native,
         errors: Vec::new(),
+        fails: None,
         scopes: Vec::new(),
         deprecated: None,
         cost: None,

@@ -410,6 +410,7 @@ fn plan(url: &str) -> Plan {
         key: None,
         call: schema::Call::Native,
         errors: Vec::new(),
+        fails: None,
         scopes: Vec::new(),
         deprecated: None,
         cost: None,
