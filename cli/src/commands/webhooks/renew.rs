@@ -42,7 +42,7 @@ pub(crate) async fn renew(connectors: Arc<Connectors>, data: PathBuf, mut hooks:
     let mut due: BTreeMap<String, Due> = BTreeMap::new();
     loop {
         let mut known = hooks.borrow_and_update().clone();
-        known.retain(renews);
+        known.retain(|connection, plan| renews(connection, plan));
         let mut next = SystemClock.now().after(SOON);
         let registered = if known.is_empty() { Vec::new() } else { registered(&known, &data) };
         for (hook, id, every) in registered {
@@ -75,8 +75,8 @@ pub(crate) async fn renew(connectors: Arc<Connectors>, data: PathBuf, mut hooks:
 }
 
 /// Says whether the webhooks of a connection end when they are not renewed.
-fn renews(connection: &String, plan: &mut Arc<Plan>) -> bool {
-    let (plan, connection) = (Arc::clone(plan), connection.clone());
+fn renews(connection: &str, plan: &Arc<Plan>) -> bool {
+    let (plan, connection) = (Arc::clone(plan), connection.to_owned());
     Hook { plan, connection, url: String::new(), events: Vec::new() }.renewed_every().is_some()
 }
 
