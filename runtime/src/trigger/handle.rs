@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use url::Url;
 
 use super::{
-    Counters, challenge,
+    Counters, call, challenge,
     event::{Setting, Wanted, wanted, wanted_with_file},
     probe::Probes,
     problem::{self, Problem, json_response},
@@ -23,7 +23,7 @@ use super::{
     route::{Entry, Listener, Table},
 };
 use crate::{
-    engine::{Accepted, Answer, Engine, Newness, RunState, Share, Submission, SubmitError},
+    engine::{Accepted, Answer, Engine, Newness, RunId, RunState, Share, Submission, SubmitError},
     machine,
     observe::{Trace, name::TRACEPARENT},
     timer::Clock,
@@ -37,6 +37,8 @@ pub(super) struct Desk {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) reading: Reading,
     pub(super) public: Option<Url>,
+    /// The secret whose text those have who may call flows.
+    pub(super) token: Option<String>,
     pub(super) answer_time: Duration,
     pub(super) counters: Arc<Counters>,
     pub(super) probes: Probes,
@@ -56,6 +58,11 @@ pub(super) async fn handle(desk: Arc<Desk>, request: Request) -> Response {
 impl Desk {
     async fn answer(&self, request: Request) -> Result<Response, Problem> {
         let table = Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner));
+        let path = request.uri().path();
+        if let (None, Some(flow), Some(token)) = (table.at(path), call::named(path), &self.token) {
+            let flow = flow.to_owned();
+            return self.call(table.callable(&flow), &flow, token, request).await;
+        }
         let listeners = match find(&table, &request)? {
             Entry::Probe(probe) => return self.probes.answer(*probe).await,
             Entry::Request(listener) => std::slice::from_ref(listener),
@@ -171,20 +178,28 @@ impl Desk {
         if let Some(response) = &accepted.answer {
             return responded(response);
         }
-        let (run, mut stopping) = (&accepted.run, self.stopping.clone());
-        let answer = tokio::select! {
-            answer = tokio::time::timeout(self.answer_time, self.engine.answer(run)) => answer.ok(),
-            _ = stopping.wait_for(|stopping| *stopping) => None,
-        };
-        match answer {
-            Some(Ok(Answer::Responded(response))) => responded(&response),
-            Some(Ok(Answer::Ended(summary))) if matches!(summary.state, RunState::Failed | RunState::Cancelled) => {
+        let run = &accepted.run;
+        match self.answered(run).await {
+            Some(Answer::Responded(response)) => responded(&response),
+            Some(Answer::Ended(summary)) if matches!(summary.state, RunState::Failed | RunState::Cancelled) => {
                 let body =
                     json!({ "error": summary.state.name(), "message": "the run ended without an answer", "run": run });
                 json_response(StatusCode::INTERNAL_SERVER_ERROR, &body)
             }
             _ => problem::accepted(StatusCode::ACCEPTED, &texts(std::slice::from_ref(accepted))),
         }
+    }
+}
+
+impl Desk {
+    /// What comes of a run, unless that takes too long or the server stops.
+    pub(super) async fn answered(&self, run: &RunId) -> Option<Answer> {
+        let mut stopping = self.stopping.clone();
+        let answer = tokio::select! {
+            answer = tokio::time::timeout(self.answer_time, self.engine.answer(run)) => answer.ok(),
+            _ = stopping.wait_for(|stopping| *stopping) => None,
+        };
+        answer.and_then(Result::ok)
     }
 }
 
@@ -238,7 +253,7 @@ fn texts(runs: &[Accepted]) -> Vec<String> {
 }
 
 /// What a flow answers its caller.
-fn responded(answer: &machine::Response) -> Response {
+pub(super) fn responded(answer: &machine::Response) -> Response {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     match &answer.body {
         Some(body) => json_response(status, &body.to_json()),
@@ -246,7 +261,7 @@ fn responded(answer: &machine::Response) -> Response {
     }
 }
 
-fn refused(error: &SubmitError) -> Problem {
+pub(super) fn refused(error: &SubmitError) -> Problem {
     tracing::error!(%error, "a run was not accepted");
     match error {
         SubmitError::Busy(_) | SubmitError::Slow => {
