@@ -22,7 +22,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::{
     event::{MOST_VALUES, as_it_is, digest},
-    handle::{Desk, refused, responded},
+    handle::{Desk, responded},
     problem::{self, Problem, json_response},
     received::read,
     route::{Route, Verified},
@@ -173,7 +173,7 @@ impl Desk {
                 Ok(accepted)
             }
             Err(SubmitError::Conflict { run }) => Err(Problem::conflict(vec![run.to_string()])),
-            Err(error) => Err(refused(&error)),
+            Err(error) => Err(self.refused(&error)),
         }
     }
 

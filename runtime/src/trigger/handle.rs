@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
@@ -29,6 +32,26 @@ use crate::{
     timer::Clock,
 };
 
+/// When something was said last that need not be said each time.
+pub(super) struct Told(AtomicI64);
+
+impl Told {
+    /// How often it is said, in milliseconds.
+    const EVERY: u64 = 60_000;
+
+    /// It was never said.
+    pub(super) fn never() -> Self {
+        Self(AtomicI64::new(i64::MIN))
+    }
+
+    /// Says whether it is to be said now, and takes it for said then.
+    fn again(&self, now: Instant) -> bool {
+        let last = self.0.load(Ordering::Relaxed);
+        let is_late = now.0.abs_diff(last) >= Self::EVERY;
+        is_late && self.0.compare_exchange(last, now.0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+}
+
 /// What requests are answered with.
 pub(super) struct Desk {
     pub(super) engine: Arc<Engine>,
@@ -42,6 +65,8 @@ pub(super) struct Desk {
     pub(super) answer_time: Duration,
     pub(super) counters: Arc<Counters>,
     pub(super) probes: Probes,
+    /// Whether it was said lately that requests are turned away.
+    pub(super) told: Told,
     /// Turns true when the server stops.
     pub(super) stopping: watch::Receiver<bool>,
 }
@@ -163,7 +188,7 @@ impl Desk {
                     runs.push(accepted);
                 }
                 Err(SubmitError::Conflict { run }) => conflicts.push(run.to_string()),
-                Err(error) => problem = problem.or(Some(refused(&error))),
+                Err(error) => problem = problem.or_else(|| Some(self.refused(&error))),
             }
         }
         match problem {
@@ -192,6 +217,19 @@ impl Desk {
 }
 
 impl Desk {
+    /// What a sender is told whose run was not accepted. While more comes than can be carried out, the log has a line a minute
+    /// of it, and not one for each.
+    pub(super) fn refused(&self, error: &SubmitError) -> Problem {
+        if error.is_passing() {
+            if self.told.again(self.clock.now()) {
+                tracing::warn!(%error, "more comes than can be carried out: it is turned away, and counted at `/metrics`");
+            }
+        } else {
+            tracing::error!(%error, "a run was not accepted");
+        }
+        problem_of(error)
+    }
+
     /// What comes of a run, unless that takes too long or the server stops.
     pub(super) async fn answered(&self, run: &RunId) -> Option<Answer> {
         let mut stopping = self.stopping.clone();
@@ -261,8 +299,7 @@ pub(super) fn responded(answer: &machine::Response) -> Response {
     }
 }
 
-pub(super) fn refused(error: &SubmitError) -> Problem {
-    tracing::error!(%error, "a run was not accepted");
+fn problem_of(error: &SubmitError) -> Problem {
     match error {
         SubmitError::Busy(_) | SubmitError::Slow => {
             Problem::unavailable("more comes than the server can carry out: send it again later")
@@ -272,5 +309,19 @@ pub(super) fn refused(error: &SubmitError) -> Problem {
         SubmitError::Closing => Problem::unavailable("the server is stopping: send it again later"),
         SubmitError::Store(_) => Problem::unavailable("the server can't write runs down: send it again later"),
         _ => Problem::broken(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_the_same_for_many_is_said_once_a_minute() {
+        let told = Told::never();
+        let said = |at: i64| told.again(Instant(at));
+        assert_eq!([0, 1, 59_999].map(said), [true, false, false]);
+        assert_eq!([60_000, 60_000, 119_999, 120_000].map(said), [true, false, false, true]);
+        assert_eq!([50_000, 50_001].map(said), [true, false], "a clock that is set back silences nothing");
     }
 }

@@ -15,7 +15,7 @@ use super::{
     Counters, Limits,
     event::Setting,
     file::{self, Watched, watched},
-    handle::{self, Desk},
+    handle::{self, Desk, Told},
     poll::{self, Polled, polled},
     probe::Probes,
     received::Reading,
@@ -106,6 +106,7 @@ pub async fn serve(
         answer_time: limits.answer_time.duration(),
         counters,
         probes: Probes::new(engine.clone(), clock.clone(), metrics, stopping.clone()),
+        told: Told::never(),
         stopping,
     });
     let runners = Workers::default();
