@@ -1,1 +1,4 @@
-//! Benchmarks: see the files beside this one. `cargo bench -p flow-benches --bench front` runs one.
+//! What the benches share: servers as processes, and those who send them requests.
+
+pub mod client;
+pub mod process;

@@ -156,6 +156,7 @@ async fn run(name: &str, plans: Vec<Arc<Plan>>, case: &Json) {
         roots: Arc::new(Roots::only(case["roots"].as_str().unwrap_or_default())),
         clock: clock.clone(),
         limits: Limits::default(),
+        token: None,
         public_url: Some(case["public_url"].as_str().unwrap().parse().unwrap()),
         counters: Arc::new(Counters::default()),
         metrics: None,

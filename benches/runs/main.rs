@@ -11,16 +11,16 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 mod bare;
-mod client;
-mod process;
 
 use std::{
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
-use client::Load;
-use process::{Server, Usage};
+use flow_benches::{
+    client::{self, Load},
+    process::{Server, Usage},
+};
 
 /// A program whose flows are what is measured; `ANSWERS` is the server that is called.
 const PROGRAM: &str = include_str!("program.flow");

@@ -12,9 +12,9 @@ use flow_runtime::sim::faults::{Fault, NoFault};
 pub(crate) use self::{
     connections::{Connect, Connections, ConnectionsCommand, ConnectionsList, ConnectionsTest},
     runs::{
-        DeadLetters, DeadLettersCommand, Journal, JournalCommand, JournalCompact, JournalVerify, LettersDrop,
-        LettersList, LettersReplay, LettersShow, OneLetter, OneRun, Runs, RunsAnswer, RunsCancel, RunsCommand,
-        RunsExport, RunsList, RunsResolve, RunsResume, RunsShow, RunsWhy, State,
+        DeadLetters, DeadLettersCommand, Journal, JournalAdopt, JournalCommand, JournalCompact, JournalRepair,
+        JournalVerify, LettersDrop, LettersList, LettersReplay, LettersShow, OneLetter, OneRun, Runs, RunsAnswer,
+        RunsCancel, RunsCommand, RunsExport, RunsList, RunsResolve, RunsResume, RunsShow, RunsWhy, State,
     },
     webhooks::{Webhooks, WebhooksAt, WebhooksCommand, WebhooksList, WebhooksRegister, WebhooksRemove},
 };
@@ -56,6 +56,7 @@ pub(crate) enum Command {
     Check(Check),
     Run(Run),
     Serve(Serve),
+    Deploy(Deploy),
     Runs(Runs),
     DeadLetters(DeadLetters),
     Journal(Journal),
@@ -196,6 +197,32 @@ pub(crate) struct Serve {
     /// How the log on standard error is written; the variable FLOW_LOG sets its level (`info`, `debug`)
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(crate) log: Format,
+    #[command(flatten)]
+    pub(crate) data: Data,
+}
+
+/// See whether runs that are under way can go on, before a new version is served.
+///
+/// A run keeps the plan that it began with, so that changes of a flow do not touch it. It still needs its secrets and variables,
+/// its accounts, and a `flowc` that knows what the plan says. All runs that are not over are looked at, beside a server that may be
+/// using the data folder, and those that could not go on with this `flowc` and this project are named. Nothing is changed.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc deploy --check-running
+  flowc deploy --check-running flows/ --env production --format json | jq '.versions[].stopped[]'
+
+Exits with 0 when all can go on, 1 when some can not or the program has errors.")]
+pub(crate) struct Deploy {
+    /// A program, or a folder with programs
+    #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
+    pub(crate) program: PathBuf,
+    /// Look at the runs that are under way
+    #[arg(long, required = true)]
+    pub(crate) check_running: bool,
+    /// How it is written
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(crate) format: Format,
     #[command(flatten)]
     pub(crate) data: Data,
 }

@@ -208,6 +208,15 @@ pub(crate) fn trouble(error: &store::Error) -> Trouble {
             let message = format!("the data folder `{}` can't be used: {}", folder.display(), said(source));
             Trouble::new(Exit::Environment, message).help("choose another folder with `--data`")
         }
+        store::Error::Copied { folder } => {
+            let message = format!("the data folder `{}` is a copy of another one", folder.display());
+            Trouble::new(Exit::Environment, message)
+                .help("if its runs went on here, they might do twice what they do where it was copied from")
+                .help("if that one is gone, `flowc journal adopt` makes this one go on in its place, with the same idempotency keys")
+                .help("if that one lives, serve another folder with `--data`; `flowc runs list` and `show` read this one as it is")
+        }
+        store::Error::Pages { .. } => Trouble::new(Exit::Environment, error.to_string())
+            .help("keep a copy of the data folder as it is, and put one in its place that was made before"),
         store::Error::Empty { folder } => {
             Trouble::new(Exit::Usage, format!("there are no runs in `{}`", folder.display()))
                 .help("name the program, or the folder that was given with `--data` when it ran")

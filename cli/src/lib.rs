@@ -42,6 +42,7 @@ fn perform(command: &Command) -> Result<Exit, Trouble> {
         Command::Check(args) => commands::check::check(args),
         Command::Run(args) => commands::run::run(args),
         Command::Serve(args) => commands::serve::serve(args),
+        Command::Deploy(args) => commands::deploy::deploy(args),
         Command::Runs(args) => commands::runs::runs(args),
         Command::Webhooks(args) => commands::webhooks::webhooks(args),
         Command::Journal(args) => commands::journal::journal(args),

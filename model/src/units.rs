@@ -45,6 +45,11 @@ impl Instant {
         Self(self.0.saturating_add(i64::try_from(by.0).unwrap_or(i64::MAX)))
     }
 
+    /// The point in time that lies so many milliseconds later, or earlier where that is negative.
+    pub fn moved(self, by: i64) -> Self {
+        Self(self.0.saturating_add(by))
+    }
+
     /// How long from `earlier` until this; zero when it lies before.
     pub fn since(self, earlier: Self) -> Millis {
         Millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))

@@ -166,8 +166,13 @@ async fn transactions_take_effect_as_a_whole_or_not_at_all() {
     assert_eq!(ids, Ok(Value::List(vec![Value::Int(1), Value::Int(2)])));
     // Two that wait for each other: one is undone and may be tried again.
     let add = |id: i64| statement("update ledger set amount = amount + 1 where id = $1", vec![Value::Int(id)]);
+    // Each says that it has its first row, and waits until the other has its own.
+    let says = |id: i64| statement("do get_lock(concat('deadlock ', $1), 0)", vec![Value::Int(id)]);
+    let looks = "do (with recursive look(n) as (select 1 union all select n + 1 from look where n < 1000)
+        select sum(sleep(0.01)) from look where is_free_lock(concat('deadlock ', $1)))";
     let both = |first: i64, second: i64| {
-        vec![Value::List(vec![add(first), statement("do sleep(1)", vec![]), add(second)]), Value::Null]
+        let waits = statement(looks, vec![Value::Int(second)]);
+        vec![Value::List(vec![add(first), says(first), waits, add(second)]), Value::Null]
     };
     let (one, two) = futures::join!(
         db.attempt("", "transaction", both(1, 2), None),

@@ -4,6 +4,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Stdio,
 };
 
 use serde_json::{Value as Json, json};
@@ -29,6 +30,25 @@ flow order(id: String) {
 flow leave(id: String) {
   dead_letter backlog { id }
   return id
+}
+
+flow send(id: String) {
+  try {
+    step reading = desk.read(path: "{id}.txt")
+  } catch {
+    NotFound => {
+      if id != "" {
+        dead_letter unsent { id }
+      }
+    }
+  }
+  return id
+}
+
+flow nap(id: String) {
+  step address = desk.read(path: "address.txt")
+  sleep 1h
+  return { id, address }
 }
 
 flow take(id: String) {
@@ -170,6 +190,28 @@ async fn dead_letters_are_listed_shown_replayed_and_dropped() {
 }
 
 #[test]
+fn a_dead_letter_holds_what_it_was_left_for() {
+    let shop = Shop::new();
+    let id = shop.start("send", "A-8", 0);
+    let listed = shop.flowc(&["dead-letters", "list", "--format", "json"]).says(0, &[]).json();
+    let cause = &listed[0]["cause"];
+    assert_eq!((&cause["step"], &cause["connection"]), (&json!("reading"), &json!("desk")), "{listed:#}");
+    assert_eq!(cause["failure"]["kind"], "NotFound");
+    let message = cause["failure"]["message"].as_str().unwrap();
+    assert!(message.contains("A-8.txt"), "{message}");
+    let shown = shop.flowc(&["dead-letters", "show", "1", "--format", "json"]).says(0, &[]).json();
+    assert_eq!(shown["cause"]["failure"]["message"], message);
+    let told = shop.flowc(&["dead-letters", "show", "1"]).says(0, &[]).stdout;
+    assert!(told.contains("  because NotFound: ") && told.contains(" at `reading` of `desk`"), "{told}");
+    let told = shop.flowc(&["dead-letters", "list"]).says(0, &[]).stdout;
+    assert!(told.contains("BECAUSE") && told.contains("NotFound: "), "{told}");
+    assert_eq!(run(&shop.data(), &id)["dead_letters"][0]["cause"], shown["cause"]);
+    shop.start("leave", "A-9", 0);
+    let shown = shop.flowc(&["dead-letters", "show", "2", "--format", "json"]).says(0, &[]).json();
+    assert_eq!(shown["cause"], Json::Null, "nothing was caught");
+}
+
+#[test]
 fn case_02_a_changed_byte_on_disk_is_found_in_its_run_and_the_others_go_on() {
     let shop = Shop::new();
     fs::write(shop.desk("label.txt"), "fragile").unwrap();
@@ -199,6 +241,44 @@ fn case_02_a_changed_byte_on_disk_is_found_in_its_run_and_the_others_go_on() {
     shop.flowc(&["runs", "replay", &well]).says(0, &[]);
     shop.flowc(&["runs", "resume", &shop.last()]).says(0, &[]);
     assert_eq!(shop.last_state(), "completed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn case_02_a_run_that_can_t_go_on_is_ended_by_repair_and_what_there_is_of_it_is_kept() {
+    let shop = Shop::new();
+    fs::write(shop.desk("address.txt"), "DAMAGED").unwrap();
+    let mut child = flowc()
+        .current_dir(shop.0.path())
+        .args(["run", "shop.flow", "--flow", "nap", "--input", r#"{"id":"A-9"}"#])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    eventually("the run sleeps", async || {
+        // There may be no journal yet.
+        let listed = shop.flowc(&["runs", "list", "--state", "waiting", "--format", "json"]);
+        if listed.stdout.contains("nap") { Ok(()) } else { Err(listed) }
+    })
+    .await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let hurt = shop.last();
+    shop.flowc(&["journal", "repair"]).says(0, &[]);
+    assert_eq!(shop.last_state(), "waiting", "what is well is left alone");
+
+    shop.flowc(&["journal", "compact"]).says(0, &[]);
+    change(&shop.data().join("journal.sqlite"), b"DAMAGED", b"DAMAGEd");
+    shop.flowc(&["journal", "verify"]).says(6, &[]);
+    let told = shop.flowc(&["journal", "repair"]).says(0, &[]).stdout;
+    assert!(told.contains(&hurt) && told.contains("of `nap` was waiting and is failed now: entry "), "{told}");
+    let copy = fs::read_to_string(shop.data().join("damaged").join(format!("{hurt}.json"))).unwrap();
+    let copy: Json = serde_json::from_str(&copy).unwrap();
+    assert_eq!((&copy["run"], &copy["flow"]), (&json!(hurt), &json!("nap")));
+    assert!(copy["rows"].as_array().unwrap().len() >= 3 && copy.to_string().contains("DAMAGEd"), "{copy:#}");
+    assert_eq!(shop.last_state(), "failed");
+    shop.flowc(&["runs", "resume", &hurt]).says(2, &["is failed already"]);
+    let told = shop.flowc(&["journal", "repair"]).says(0, &[]).stdout;
+    assert!(told.contains("nothing to repair"), "{told}");
 }
 
 /// Changes a text in a file, as a disk does that forgets.

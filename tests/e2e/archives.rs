@@ -49,7 +49,7 @@ fn files_are_packed_and_others_read_them() {
 }
 
 #[test]
-fn what_others_have_packed_is_unpacked_within_bounds() {
+fn case_16_what_others_have_packed_is_unpacked_within_bounds() {
     let folder = TempDir::new().unwrap();
     python(
         folder.path(),

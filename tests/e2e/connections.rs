@@ -328,7 +328,7 @@ async fn the_url_of_a_browser_elsewhere_is_pasted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn reliability_21_runs_wait_for_a_grant_that_has_ended_and_go_on_when_someone_connects_again() {
+async fn case_21_runs_wait_for_a_grant_that_has_ended_and_go_on_when_someone_connects_again() {
     let project = Project::new().await;
     project.connect().await.says(0, &[]);
     project.vendor.revoke();

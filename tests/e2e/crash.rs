@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{Command, Stdio},
 };
 
 use serde_json::json;
@@ -137,6 +137,45 @@ async fn a_run_by_hand_that_is_killed_goes_on_when_it_is_resumed() {
     assert_eq!(ended.json()["channel"], "C1H9RESGL");
     assert_eq!((world.s3.puts(), world.slack.requests().len()), (1, 1));
     output(&mut resume(&id)).says(2, &["is completed already"]);
+}
+
+/// Before another version is served, beside the one that serves: which runs would it leave standing?
+#[tokio::test(flavor = "multi_thread")]
+async fn case_22_runs_that_could_not_go_on_are_named_before_the_switch() {
+    let world = World::start().await;
+    let gate = gate().await;
+    gate.hold();
+    let serving = serve(&world, &gate);
+    let check = |change: &dyn Fn(&mut Command)| {
+        let mut command = flowc();
+        command.args(["deploy", "--check-running", "--data"]).arg(world.data()).arg(example());
+        world.credentials(&mut command);
+        command.env("GATE_URL", &gate.address);
+        change(&mut command);
+        output(&mut command)
+    };
+    let told = check(&|_| {}).says(0, &[]).stdout;
+    assert!(told.contains("no run is under way"), "{told}");
+    let id = deliver(&serving, SUCCEEDED).await.run();
+    gate.received(1).await;
+    let told = check(&|_| {}).says(0, &[]).stdout;
+    assert!(told.contains("1 run of an earlier version, which they keep") && told.contains("can go on"), "{told}");
+    let told = check(&|command| {
+        command.env_remove("GATE_URL").env_remove("SLACK_BOT_TOKEN");
+    })
+    .says(1, &[])
+    .stdout;
+    for text in ["`env(\"GATE_URL\")` is missing", "`secret(\"slack/bot_token\")` is missing", &id, "1 of 1 run"] {
+        assert!(told.contains(text), "{text}: {told}");
+    }
+    let json = check(&|command| {
+        command.env_remove("GATE_URL").args(["--format", "json"]);
+    })
+    .says(1, &[])
+    .json();
+    assert_eq!((&json["well"], &json["versions"][0]["stopped"]), (&json!(false), &json!([id])));
+    gate.release();
+    world.run_is(&id, "completed").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

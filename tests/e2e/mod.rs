@@ -10,6 +10,7 @@ mod archives;
 mod asked;
 mod bad_input;
 mod bad_webhook;
+mod calling;
 mod connections;
 mod crash;
 mod custom_connector;

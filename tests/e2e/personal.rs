@@ -14,6 +14,11 @@ error Refused { email: Email @pii, why: String }
 
 flow take(lead: Lead, refuse: Bool = false) fails Refused {
   dead_letter later { lead, number: 7 }
+  try {
+    fail Refused(email: lead.email, why: "no")
+  } catch {
+    Refused => { dead_letter refused { number: 8 } }
+  }
   if refuse {
     fail Refused(email: lead.email, why: "no")
   }
@@ -40,6 +45,8 @@ fn results_and_dead_letters_are_shown_without_personal_data() {
     assert_eq!(run["result"], json!({ "number": 7, "mail": "***" }));
     let letter = json!({ "lead": { "name": "Ada", "email": "***" }, "number": 7 });
     assert_eq!(run["dead_letters"][0]["value"], letter);
+    let cause = &run["dead_letters"][1]["cause"]["failure"];
+    assert_eq!((&cause["kind"], &cause["email"], &cause["why"]), (&json!("Refused"), &json!("***"), &json!("no")));
     assert!(!run.to_string().contains("ada@"), "{run:#}");
 }
 
@@ -55,4 +62,5 @@ fn who_asks_for_it_sees_all() {
     let run = shown(false, &["--reveal"]);
     assert_eq!(run["result"]["mail"], "ada@example.com");
     assert_eq!(run["dead_letters"][0]["value"]["lead"]["email"], "ada@example.com");
+    assert_eq!(run["dead_letters"][1]["cause"]["failure"]["email"], "ada@example.com");
 }

@@ -69,7 +69,7 @@ fn no_secret_in(what: &str, bytes: &[u8]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_that_its_sender_has_not_just_signed_is_refused_and_starts_nothing() {
+async fn case_07_an_event_that_its_sender_has_not_just_signed_is_refused_and_starts_nothing() {
     let world = World::start().await;
     let serving = world.serve(&example());
     let right = signature(SECRET, now(), SUCCEEDED);

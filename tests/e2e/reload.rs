@@ -60,7 +60,7 @@ async fn logged(serving: &Serving, text: &str, times: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn reliability_22_a_new_version_is_for_new_runs_and_one_with_mistakes_is_for_none() {
+async fn case_22_a_new_version_is_for_new_runs_and_one_with_mistakes_is_for_none() {
     let stock = Server::start(200, json!({ "sku": "a" })).await;
     let folder = TempDir::new().unwrap();
     let (main, data) = (folder.path().join("main.flow"), folder.path().join("data"));

@@ -1,9 +1,11 @@
 //! Processes that stand still while the world goes on, and secrets after a crash.
 
+use std::{fs, path::Path, process::Command};
+
 use flow_runtime::sim::{oracle::forms, story::files};
 
 use super::{
-    process::{Serving, output},
+    process::{Serving, flowc, output},
     s3::SECRET_ACCESS_KEY,
     stripe::{SECRET, SUCCEEDED},
     world::{SLACK_TOKEN, World, deliver, example},
@@ -23,6 +25,40 @@ async fn case_24_a_process_that_stands_still_keeps_its_folder_and_goes_on_when_i
     assert_eq!(world.runs()[0]["state"], "running");
     serving.signal("CONT");
     world.run_is(&id, "completed").await;
+    assert_eq!((world.s3.puts(), world.slack.requests().len()), (1, 1));
+}
+
+/// Two folders with the same runs would both send what is under way.
+#[tokio::test(flavor = "multi_thread")]
+async fn case_24_a_copied_folder_is_not_served_until_somebody_says_that_the_original_is_gone() {
+    let world = World::start().await;
+    world.slack.hold();
+    let serving = world.serve(&example());
+    let id = deliver(&serving, SUCCEEDED).await.run();
+    world.slack.received(1).await;
+    serving.kill();
+    world.slack.release();
+
+    let (original, kept) = (world.data(), world.data().with_extension("original"));
+    fs::rename(&original, &kept).unwrap();
+    let copied = Command::new("cp").arg("-a").args([&kept, &original]).status().unwrap();
+    assert!(copied.success());
+    let told = ["is a copy of another one", "do twice", "flowc journal adopt", "with `--data`"];
+    output(&mut world.command(&example())).says(6, &told);
+    let mut resume = flowc();
+    world.credentials(&mut resume);
+    output(resume.args(["runs", "resume", &id, "--data"]).arg(&original)).says(6, &told);
+    assert_eq!(world.runs()[0]["state"], "running", "a copy can be looked at");
+    assert_eq!(world.slack.requests().len(), 1, "nothing has left");
+
+    // The original knows itself under another name.
+    let adopt = |folder: &Path| output(flowc().args(["journal", "adopt", "--data"]).arg(folder)).says(0, &[]).stdout;
+    assert!(adopt(&kept).contains("go on there already"));
+    fs::remove_dir_all(&kept).unwrap();
+    assert!(adopt(&original).contains("see that no other copy is served"));
+    let serving = world.serve(&example());
+    world.run_is(&id, "completed").await;
+    assert_eq!(deliver(&serving, SUCCEEDED).await.run(), id, "the event is known in the copy");
     assert_eq!((world.s3.puts(), world.slack.requests().len()), (1, 1));
 }
 

@@ -370,7 +370,9 @@ pub(crate) struct Journal {
 #[derive(Debug, Subcommand)]
 pub(crate) enum JournalCommand {
     Verify(JournalVerify),
+    Repair(JournalRepair),
     Compact(JournalCompact),
+    Adopt(JournalAdopt),
 }
 
 /// Check that every run's journal is what was written.
@@ -395,6 +397,25 @@ pub(crate) struct JournalVerify {
     pub(crate) data: Data,
 }
 
+/// End the runs that can't go on because their journal is damaged.
+///
+/// Such a run is never continued past the damage: it waits as `needs_decision`, and all others go on. This ends it as failed, so
+/// that a run that called it goes on with that. What there is of it is put down first, in the folder `damaged` of the data folder;
+/// its entries stay in the journal too. `flowc serve` must not be using the data folder now.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc journal verify
+  flowc journal repair
+  flowc journal repair --data /var/lib/flow")]
+pub(crate) struct JournalRepair {
+    /// The program, or its folder
+    #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
+    pub(crate) program: PathBuf,
+    #[command(flatten)]
+    pub(crate) data: Data,
+}
+
 /// Remove what is not needed any more, and make the files as small as they can be.
 ///
 /// Removed are runs that are over for longer than they are kept (`--keep`, or `keep` in `[runs]` of `flow.toml`; without
@@ -413,6 +434,25 @@ pub(crate) struct JournalCompact {
     /// Remove runs that ended longer ago than this
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) keep: Option<Millis>,
+    #[command(flatten)]
+    pub(crate) data: Data,
+}
+
+/// Let the runs of a copied data folder go on there.
+///
+/// A folder that was copied, or put back from a backup, is not served: the one that it was copied from may still be going on,
+/// and both would make the same calls. This says that it does not. The runs go on from where they were when the copy was made,
+/// with their idempotency keys. What they did after that is not known here: a call that is not safe to repeat and was made since
+/// is made again, so look at what has happened where that matters.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc journal adopt
+  flowc journal adopt --data /var/lib/flow")]
+pub(crate) struct JournalAdopt {
+    /// The program, or its folder
+    #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
+    pub(crate) program: PathBuf,
     #[command(flatten)]
     pub(crate) data: Data,
 }

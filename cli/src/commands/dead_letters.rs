@@ -9,14 +9,21 @@ use flow_runtime::{
 };
 use serde_json::{Value as Json, json};
 
-use super::runs::{self, at, begun, folder, open};
+use super::runs::{self, at, because, begun, cause, folder, open};
 use crate::{
     args, asking,
     exit::Exit,
-    host, program,
+    host, live, program,
     trouble::Trouble,
-    ui::{self, QUIET, STRONG, WELL, plain, styled, table::table, time::day_and_time},
+    ui::{
+        self, QUIET, STRONG, WELL, plain, styled,
+        table::{cut, table},
+        time::day_and_time,
+    },
 };
+
+/// The columns of a cause in a list.
+const BECAUSE: usize = 60;
 
 /// Lists or shows dead letters, or deals with one.
 ///
@@ -35,7 +42,9 @@ pub(crate) fn dead_letters(args: &args::DeadLetters) -> Result<Exit, Trouble> {
 fn list(args: &args::LettersList) -> Result<(), Trouble> {
     let which = if args.all { WhichLetters::All } else { WhichLetters::Open };
     let letters = Letters { queue: args.queue.clone(), which, limit: args.limit };
-    let letters = open(&args.data, &args.program)?.letters(&letters).map_err(|error| host::trouble(&error))?;
+    let mut letters = open(&args.data, &args.program)?.letters(&letters).map_err(|error| host::trouble(&error))?;
+    // Lists hold no data: neither what was kept nor what an error says of it in its fields.
+    letters.iter_mut().filter_map(|letter| letter.cause.as_mut()).for_each(|cause| cause.failure.fields.clear());
     if args.format == args::Format::Json {
         let letters: Vec<Json> = letters.iter().map(as_json).collect();
         return ui::print(&format!("{:#}\n", Json::from(letters)));
@@ -43,17 +52,19 @@ fn list(args: &args::LettersList) -> Result<(), Trouble> {
     if letters.is_empty() {
         return ui::print("no dead letters\n");
     }
-    let rows: Vec<[String; 6]> = letters.iter().map(row).collect();
-    ui::print(&table(["NUMBER", "QUEUE", "FLOW", "RUN", "LEFT", ""], &rows))
+    let rows: Vec<[String; 7]> = letters.iter().map(row).collect();
+    ui::print(&table(["NUMBER", "QUEUE", "FLOW", "RUN", "LEFT", "BECAUSE", ""], &rows))
 }
 
-fn row(letter: &Letter) -> [String; 6] {
+fn row(letter: &Letter) -> [String; 7] {
+    let because = letter.cause.as_ref().map(|cause| live::in_words(&cause.failure)).unwrap_or_default();
     [
         letter.id.to_string(),
         styled(STRONG, &letter.queue),
         letter.flow.clone(),
         letter.run.to_string(),
         day_and_time(letter.at),
+        cut(&because, BECAUSE),
         styled(QUIET, plain(letter.settled.as_deref().unwrap_or_default())),
     ]
 }
@@ -65,9 +76,8 @@ fn show(args: &args::LettersShow) -> Result<(), Trouble> {
         Trouble::new(Exit::Usage, format!("there is no dead letter {}", args.of.letter))
             .help("`flowc dead-letters list` lists them")
     })?;
-    let value = letter.value.clone().unwrap_or(Value::Null);
-    let value = if args.reveal { value } else { masked(&reader, &letter, value)? };
-    let value = value.to_json();
+    let letter = if args.reveal { letter } else { masked(&reader, letter)? };
+    let value = letter.value.as_ref().unwrap_or(&Value::Null).to_json();
     if args.format == args::Format::Json {
         let mut json = as_json(&letter);
         json["value"] = value;
@@ -78,17 +88,20 @@ fn show(args: &args::LettersShow) -> Result<(), Trouble> {
         format!("  left {} at `{}`", day_and_time(letter.at), letter.place),
         format!("  by   {} {}", letter.flow, styled(QUIET, &letter.run)),
     ];
+    lines.extend(letter.cause.iter().map(|cause| format!("  because {}", because(cause))));
     lines.extend(letter.settled.iter().map(|settled| format!("  {}", plain(settled))));
     lines.push(String::new());
     lines.extend(format!("{value:#}").lines().map(|line| format!("  {}", plain(line))));
     ui::print(&(lines.join("\n") + "\n"))
 }
 
-/// What a letter holds, without what is personal.
-fn masked(reader: &Reader, letter: &Letter, value: Value) -> Result<Value, Trouble> {
+/// A letter without what is personal in what it holds and in what it was left for.
+fn masked(reader: &Reader, letter: Letter) -> Result<Letter, Trouble> {
     let run = reader.summary(&letter.run).map_err(|error| host::trouble(&error))?;
     let plan = run.map(|run| runs::plan(reader, &run.plan)).transpose()?.flatten();
-    Ok(runs::masked::letter(value, &letter.place, plan.as_ref()))
+    let value = letter.value.map(|value| runs::masked::letter(value, &letter.place, plan.as_ref()));
+    let cause = letter.cause.map(|cause| runs::masked::cause(cause, plan.as_ref()));
+    Ok(Letter { value, cause, ..letter })
 }
 
 /// Members are added, never changed or removed; times are RFC 3339.
@@ -100,6 +113,7 @@ fn as_json(letter: &Letter) -> Json {
         "run": letter.run,
         "place": letter.place.to_string(),
         "at": at(letter.at),
+        "cause": letter.cause.as_ref().map(cause),
         "settled": letter.settled,
     })
 }

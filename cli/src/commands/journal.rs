@@ -1,12 +1,13 @@
-//! `flowc journal`: is what is on disk still what was written, and how small can it be?
+//! `flowc journal`: is what is on disk still what was written, how small can it be, and where do its runs go on?
 
 use flow_runtime::{
     engine::Removed,
-    store::{self, Kept, Verified},
+    store::{self, Kept, Repaired, Verified},
+    timer::{Clock as _, SystemClock},
 };
 use serde_json::json;
 
-use super::runs::open;
+use super::runs::{folder, open};
 use crate::{
     args,
     exit::Exit,
@@ -16,7 +17,7 @@ use crate::{
     ui::{self, HINT, QUIET, STRONG, WELL, WRONG, plain, styled},
 };
 
-/// Looks at every journal, or makes the data folder small.
+/// Looks at every journal, makes the data folder small, or lets a copy go on.
 ///
 /// # Errors
 /// There are no runs, the database can't be read at all, or another process uses the folder that is to be made small.
@@ -24,7 +25,45 @@ pub(crate) fn journal(args: &args::Journal) -> Result<Exit, Trouble> {
     match &args.command {
         args::JournalCommand::Verify(args) => verify(args),
         args::JournalCommand::Compact(args) => compact(args),
+        args::JournalCommand::Adopt(args) => adopt(args),
+        args::JournalCommand::Repair(args) => repair(args),
     }
+}
+
+fn repair(args: &args::JournalRepair) -> Result<Exit, Trouble> {
+    let data = folder(&args.data, &args.program)?;
+    let repaired =
+        host::block_on(async { store::repair(&data, SystemClock.now()).await.map_err(|error| host::trouble(&error)) })?;
+    if repaired.is_empty() {
+        ui::print("nothing to repair: no run that is under way is damaged\n")?;
+        return Ok(Exit::Done);
+    }
+    let told = repaired.iter().map(|Repaired { kept, damage, copy }| {
+        format!(
+            "run {} of `{}` was {} and is {} now: {damage}\n  what there is of it is in {}\n",
+            styled(STRONG, &kept.run),
+            kept.flow,
+            kept.state,
+            styled(WRONG, "failed"),
+            copy.display()
+        )
+    });
+    ui::print(&told.collect::<String>())?;
+    ui::print(&format!(
+        "{} look at what each has done where it did it, and start it anew\n",
+        styled(HINT, "what to do:")
+    ))?;
+    Ok(Exit::Done)
+}
+
+fn adopt(args: &args::JournalAdopt) -> Result<Exit, Trouble> {
+    let data = folder(&args.data, &args.program)?;
+    let was_copy = store::adopt(&data).map_err(|error| host::trouble(&error))?;
+    ui::print(&match was_copy {
+        true => format!("the runs in {} go on there from now on: see that no other copy is served\n", data.display()),
+        false => format!("the runs in {} go on there already\n", data.display()),
+    })?;
+    Ok(Exit::Done)
 }
 
 fn compact(args: &args::JournalCompact) -> Result<Exit, Trouble> {
@@ -96,7 +135,8 @@ fn told(verified: &Verified) -> String {
             "\
 nothing was changed. A damaged run never goes on; all others do.
   To have it back, stop the server and put a copy of the data folder in its place that was made before;
-  without one, look at what the run has done where it did it, and start it anew"
+  without one, `flowc journal repair` ends the runs that can't go on: look at what each has done where it did it, and
+  start it anew"
         }
         false => {
             "\

@@ -4,6 +4,7 @@ pub(crate) mod check;
 pub(crate) mod connections;
 pub(crate) mod connectors;
 pub(crate) mod dead_letters;
+pub(crate) mod deploy;
 pub(crate) mod doc;
 pub(crate) mod explain;
 pub(crate) mod facts;

@@ -28,6 +28,7 @@ pub(super) fn resume(args: &args::RunsResume) -> Result<Exit, Trouble> {
     host::block_on(async {
         let mut interrupts = Interrupts::new()?;
         let engine = Arc::new(host.open(&data)?);
+        engine.check_origin().await.map_err(|error| host::trouble(&error))?;
         let _listening = host::listen(&engine, &data).await;
         let mut needs = Needs::default();
         let plan = engine.plan_of(&found.id).await.map_err(|error| host::trouble(&error))?;

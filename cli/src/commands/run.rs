@@ -63,6 +63,7 @@ pub(crate) fn run(args: &args::Run) -> Result<Exit, Trouble> {
     host::block_on(async {
         let mut interrupts = Interrupts::new()?;
         let engine = Arc::new(host.open(&data)?);
+        engine.check_origin().await.map_err(|error| host::trouble(&error))?;
         let _listening = host::listen(&engine, &data).await;
         engine.watch();
         for plan in called.into_iter().cloned().chain([plan]) {

@@ -13,7 +13,7 @@ use flow_model::{failure::Failure, plan::Plan, units::Instant};
 use flow_runtime::{
     engine::Redo,
     journal::{RunId, StepHistory, StepState},
-    machine::{Outcome, Verdict},
+    machine::{Cause, Outcome, Verdict},
     store::{self, Filter, Reader, RunDetail, RunState, RunSummary},
     timer::{Clock as _, SystemClock},
 };
@@ -213,7 +213,14 @@ fn details(detail: &RunDetail) -> Json {
     );
     let letters = detail.dead_letters.iter().map(|letter| {
         let place = letter.place.to_string();
-        json!({ "queue": letter.queue, "at": at(letter.at), "place": place, "value": letter.value.to_json() })
+        let cause = letter.cause.as_ref().map(cause);
+        json!({
+            "queue": letter.queue,
+            "at": at(letter.at),
+            "place": place,
+            "value": letter.value.to_json(),
+            "cause": cause,
+        })
     });
     add("dead_letters", letters.collect());
     Json::Object(members)
@@ -242,6 +249,21 @@ fn step(step: &StepHistory) -> Json {
 /// `kind`, `message`, then the fields.
 pub(super) fn failure(failure: &Failure) -> Json {
     failure.to_value().to_json()
+}
+
+/// What a dead letter was left for: `failure`, the `step` that it comes from, and its `connection`.
+pub(super) fn cause(cause: &Cause) -> Json {
+    json!({
+        "failure": failure(&cause.failure),
+        "step": cause.place.to_string(),
+        "connection": cause.connection,
+    })
+}
+
+/// What a dead letter was left for, in a line.
+pub(super) fn because(cause: &Cause) -> String {
+    let of = cause.connection.as_ref().map(|connection| format!(" of `{connection}`")).unwrap_or_default();
+    format!("{} at `{}`{of}", styled(WRONG, live::in_words(&cause.failure)), cause.place)
 }
 
 pub(super) fn at(instant: Instant) -> Json {
@@ -274,13 +296,11 @@ fn story(detail: &RunDetail) -> String {
     section(
         &mut lines,
         "dead letters",
-        detail.dead_letters.iter().map(|letter| {
-            format!(
-                "  {}  {}  {}",
-                time_of_day(letter.at),
-                styled(STRONG, &letter.queue),
-                plain(&letter.value.to_json().to_string())
-            )
+        detail.dead_letters.iter().flat_map(|letter| {
+            let kept = plain(&letter.value.to_json().to_string());
+            let left = format!("  {}  {}  {kept}", time_of_day(letter.at), styled(STRONG, &letter.queue));
+            let because = letter.cause.as_ref().map(|cause| format!("      because {}", because(cause)));
+            std::iter::once(left).chain(because)
         }),
     );
     match (&run.outcome, &run.reason) {

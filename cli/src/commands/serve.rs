@@ -49,11 +49,16 @@ pub(crate) fn serve(args: &args::Serve) -> Result<Exit, Trouble> {
     let place = Place::of(&args.path, &args.data.environment)?;
     let served = load(args, &place)?;
     let plans = &served.plans;
-    let routes = trigger::routes(plans).map_err(|error| Trouble::new(Exit::Program, error.to_string()))?;
+    let mut routes = trigger::routes(plans).map_err(|error| Trouble::new(Exit::Program, error.to_string()))?;
+    let token = place.project().serve.token.as_ref().map(|token| token.value.as_str());
+    if token.is_some() {
+        routes.extend(trigger::calls(plans));
+    }
     let surroundings = Surroundings::of(&place, &args.path, &args.data)?;
     let (host, data) = (Host::new(&surroundings), &surroundings.data);
     let mut needs = Needs::default();
     plans.iter().for_each(|plan| needs.add(plan));
+    token.iter().for_each(|token| needs.add_secret(token));
     needs.check(&host)?;
     let variable = |name: &str| Environment::get(&host.variables, name);
     log::start(args.log, variable(log::VARIABLE).as_deref())?;
@@ -90,9 +95,10 @@ pub(super) struct Served {
 /// Reads the programs.
 fn load(args: &args::Serve, place: &Place) -> Result<Served, Trouble> {
     let served = served(place, &program::served(&args.path)?)?;
-    if served.plans.iter().all(|plan| plan.triggers.is_empty()) {
+    if place.project().serve.token.is_none() && served.plans.iter().all(|plan| plan.triggers.is_empty()) {
         return Err(Trouble::new(Exit::Usage, format!("no flow of `{}` has a trigger", args.path.display()))
-            .help("add one, for example `on every 15m`, or run the flow once with `flowc run`"));
+            .help("add one, for example `on every 15m`, or run the flow once with `flowc run`")
+            .help("with `token` in `[serve]` of flow.toml, flows without triggers can be called over HTTP"));
     }
     Ok(served)
 }
@@ -216,6 +222,7 @@ async fn until_stopped(
         clock: Arc::new(SystemClock),
         limits: trigger::Limits::default(),
         public_url: public.cloned(),
+        token: serve.token.as_ref().map(|token| token.value.clone()),
         counters: Arc::clone(&watch.counters),
         metrics: Some(Arc::clone(&watch.metrics)),
         folder: place.folder(&args.path),

@@ -28,6 +28,11 @@ impl Needs {
         self.variables.extend(found.variables);
     }
 
+    /// Adds a secret by its name.
+    pub(crate) fn add_secret(&mut self, name: &str) {
+        self.secrets.insert(name.to_owned());
+    }
+
     /// Adds what is needed to run a flow that no trigger starts: its webhooks are not received, so their secrets need
     /// not be known.
     pub(crate) fn add_without_triggers(&mut self, plan: &Plan) {
@@ -81,6 +86,22 @@ impl Needs {
             },
             Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
         }
+    }
+
+    /// What is missing, as it stands in programs.
+    ///
+    /// # Errors
+    /// A provider of secrets can't be asked.
+    pub(crate) fn missing(&self, host: &Host) -> Result<Vec<String>, Trouble> {
+        let mut missing = Vec::new();
+        for name in &self.secrets {
+            if host.keyring.find(name)?.is_none() {
+                missing.push(format!("`secret(\"{name}\")`"));
+            }
+        }
+        let variables = self.variables.iter().filter(|name| !host.variables.has(name));
+        missing.extend(variables.map(|name| format!("`env(\"{name}\")`")));
+        Ok(missing)
     }
 
     /// Checks that everything is there.

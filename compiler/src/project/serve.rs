@@ -15,6 +15,8 @@ pub struct Serve {
     pub listen: Option<Written<SocketAddr>>,
     /// `public_url`: how others reach it.
     pub public_url: Option<Written<Url>>,
+    /// `token`: the secret whose text those send who call flows.
+    pub token: Option<Written<String>>,
 }
 
 pub(super) fn read(table: &mut Table<'_, '_>) -> Serve {
@@ -23,5 +25,6 @@ pub(super) fn read(table: &mut Table<'_, '_>) -> Serve {
         public_url: table.parsed("public_url", "an address on the web", "\"https://flow.example.com\"", |text| {
             Url::parse(text).ok().filter(|url| matches!(url.scheme(), "https" | "http") && url.has_host())
         }),
+        token: table.text("token"),
     }
 }

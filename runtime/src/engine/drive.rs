@@ -97,6 +97,16 @@ pub(super) enum Due {
     Gathering(RunId),
 }
 
+impl Due {
+    /// The run that it is about.
+    pub(super) fn run(&self) -> Option<&RunId> {
+        match self {
+            Self::Run(run) | Self::Place(run, _) | Self::Deadline(run) => Some(run),
+            Self::Gate(_) | Self::Horizon | Self::Gathering(_) => None,
+        }
+    }
+}
+
 impl Inner {
     /// Tells a run that something has happened.
     pub(super) fn post(self: &Arc<Self>, run: &RunId, message: Message) {
@@ -208,8 +218,11 @@ impl Inner {
         let (mut permitted, mut heard, mut read) = (HashMap::new(), None, Vec::new());
         let (mut turns, mut is_held_on) = (HashMap::new(), false);
         let mut shown = Vec::new();
-        let now = self.settings.clock.now();
-        while let Some(message) = messages.pop_front() {
+        let (now, total) = self.time();
+        let unheard = self.unheard(&live, total);
+        let hears_first = unheard.is_some();
+        events.extend(unheard);
+        while let Some(message) = (!hears_first).then(|| messages.pop_front()).flatten() {
             match message {
                 Message::Event(event) if live.machine.expects(&event, now) => match held(&live, &event) {
                     Some(call) => self.ask_again(run, &live, call),
@@ -266,7 +279,7 @@ impl Inner {
                             live = taken;
                             events.extend(lost);
                         }
-                        start => events.extend(start.map(Event::Started)),
+                        start => events.extend(start.into_iter().flat_map(|start| self.started(start, total))),
                     }
                 }
                 Message::Mail => {

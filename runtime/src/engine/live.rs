@@ -174,8 +174,9 @@ impl Live {
         now: Instant,
         leave: &dyn Fn(&Call) -> Option<Leave>,
     ) -> Result<Turn, Broken> {
-        // The clock may have been set back; the journal does not go back.
-        self.at = self.at.max(now);
+        // The clock may be a little behind; the journal goes back only when it hears that the clock was set.
+        let is_set_back = |event: &Event| matches!(event, Event::ClockSet { by: ..0, .. });
+        self.at = if events.iter().any(is_set_back) { now } else { self.at.max(now) };
         let standing = Standing { state: RunState::Running, reason: None, wake_at: None, outcome: None };
         let batch = Batch { new, ..Batch::new(self.run.clone(), standing, self.at) };
         let mut turn = Turn {
@@ -354,11 +355,12 @@ impl Turn {
                 self.ends.insert(place.clone(), StepEnd::Dropped);
             }
             Record::Responded(response) => self.batch.answer = Some(Response::clone(response)),
-            Record::DeadLettered { place, queue, value } => self.batch.dead_letters.push(DeadLetter {
+            Record::DeadLettered { place, queue, value, cause } => self.batch.dead_letters.push(DeadLetter {
                 run: live.run.clone(),
                 place: place.clone(),
                 queue: queue.clone(),
                 value: value.clone(),
+                cause: cause.clone(),
                 at: live.at,
             }),
             Record::Listens { place, event, .. } => {

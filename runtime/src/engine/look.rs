@@ -40,7 +40,7 @@ impl Engine {
             return lost(ErrorKind::Unavailable, "the engine is shutting down".to_owned());
         };
         let (connection, timeout) = (invocation.connection.clone(), invocation.timeout);
-        let over = settings.clock.now().after(timeout).after(BEYOND);
+        let over = settings.clock.sleep(Millis(timeout.0.saturating_add(BEYOND.0)));
         let attempt = tokio::select! {
             biased;
             answer = AssertUnwindSafe(settings.performer.perform(invocation)).catch_unwind() => {
@@ -49,7 +49,7 @@ impl Engine {
                     lost(ErrorKind::Unavailable, format!("the connector of `{connection}` broke down"))
                 })
             }
-            () = settings.clock.sleep_until(over) => lost(ErrorKind::Timeout, format!("no answer within {timeout}")),
+            () = over => lost(ErrorKind::Timeout, format!("no answer within {timeout}")),
         };
         drop(pass);
         attempt

@@ -12,6 +12,7 @@
 mod again;
 mod attempt;
 mod begin;
+mod clock;
 mod deploy;
 mod drive;
 mod env;
@@ -86,6 +87,7 @@ struct Inner {
     watch: Workers,
     timers: Timers<Due>,
     horizon: sleep::Horizon,
+    life: clock::Life,
     /// Held while plans are put down that are on no list yet.
     deploying: tokio::sync::Mutex<()>,
     progress: broadcast::Sender<Progress>,
@@ -137,6 +139,7 @@ impl Engine {
             watch: Workers::default(),
             timers: Timers::new(),
             horizon: sleep::Horizon::default(),
+            life: clock::Life::begins(&*settings.clock),
             deploying: tokio::sync::Mutex::default(),
             progress,
             state: Mutex::default(),
@@ -155,9 +158,10 @@ impl Engine {
     /// to be called once, within a tokio runtime. Returns how many runs are not over.
     ///
     /// # Errors
-    /// When the store can't be read.
+    /// When the store can't be read, or is a copy of one where the runs may be going on.
     pub async fn resume(&self) -> Result<usize, Error> {
         let inner = &self.inner;
+        inner.store.check_origin()?;
         inner.recall_gates(&inner.store.gated().await?).await?;
         let open: u64 = inner.store.standing().await?.values().sum();
         let until = inner.begin_to_look();
@@ -189,10 +193,20 @@ impl Engine {
         Ok(usize::try_from(open).unwrap_or(usize::MAX))
     }
 
+    /// That this is not a copy of a store in which its runs may be going on, unless all of them are over.
+    ///
+    /// # Errors
+    /// When it is, or the store can't be read.
+    pub async fn check_origin(&self) -> Result<(), Error> {
+        let copied = self.inner.store.check_origin();
+        if copied.is_err() && self.inner.store.standing().await?.is_empty() { Ok(()) } else { copied }
+    }
+
     /// Begins to watch the timers without continuing any run, for a process that carries out new runs only. It has to be
     /// called once, within a tokio runtime, and not beside [`Engine::resume`], which does the same.
     pub fn watch(&self) {
         self.inner.watch.spawn(Arc::clone(&self.inner).watch_timers());
+        self.inner.watch.spawn(Arc::clone(&self.inner).watch_clock());
     }
 
     /// Where the bytes of files lie.
@@ -256,11 +270,10 @@ impl Engine {
         inner.watch.abort();
         inner.stop_waiting_calls();
         let clock = Arc::clone(&inner.settings.clock);
-        let until = clock.now().after(inner.settings.limits.grace);
         tokio::select! {
             biased;
             () = inner.workers.idle() => {}
-            () = clock.sleep_until(until) => {}
+            () = clock.sleep(inner.settings.limits.grace) => {}
         }
         inner.workers.abort();
         inner.workers.idle().await;

@@ -38,8 +38,9 @@ impl Engine {
     /// Continues one run that is not over, and no other. The timers have to be watched: [`Engine::watch`].
     ///
     /// # Errors
-    /// When there is no such run, or it is over.
+    /// When there is no such run, it is over, or it may be going on where this store was copied from.
     pub async fn take_up(&self, run: &RunId) -> Result<(), ControlError> {
+        self.inner.store.check_origin()?;
         match self.inner.store.summary(run).await? {
             None => Err(ControlError::Unknown(run.clone())),
             Some(summary) if summary.state.is_final() => {

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     blob,
-    machine::{Event, Response, Start},
+    machine::{Response, Start},
     observe::Trace,
     store::{Batch, Committed, Dedupe, Done, Error, GATHERS, NO_ROOM, NewRun, SameBody, Standing},
 };
@@ -288,7 +288,7 @@ impl Inner {
             self.open_gates();
             return Ok(Accepted::new(run));
         }
-        let accepted = self.accept_now(&run, new, plan, start, now).await;
+        let accepted = self.accept_now(&run, new, plan, start).await;
         if entry.is_some() && !matches!(&accepted, Ok(Accepted { is_new: Newness::New, .. })) {
             self.state().gates.forget(&run);
             self.open_gates();
@@ -325,12 +325,12 @@ impl Inner {
         new: NewRun,
         plan: Arc<Plan>,
         start: Start,
-        now: Instant,
     ) -> Result<Accepted, SubmitError> {
+        let (now, total) = self.time();
         let (library, every) = (self.settings.library.clone(), self.settings.limits.checkpoint);
         let mut live = Live::new(run.clone(), Arc::clone(&plan), library, every);
         let leave = |call: &crate::machine::Call| self.leave_at_once(run, &plan, call);
-        let turn = live.turn(Some(new), vec![Event::Started(start)], now, &leave);
+        let turn = live.turn(Some(new), self.started(start, total).collect(), now, &leave);
         let mut turn = turn.map_err(|broken| SubmitError::Broken(broken.to_string()))?;
         let gates = self.fill(run, &mut turn).await?;
         let answer = turn.batch.answer.clone();

@@ -200,7 +200,12 @@ fn follow(steps: &mut IndexMap<Place, StepHistory>, event: &Event, at: Instant) 
                 end(step, StepState::Completed, at);
             }
         }
-        Event::Started(_) | Event::Began { .. } | Event::Lost { .. } | Event::Expired | Event::Cancelled { .. } => {}
+        Event::Started(_)
+        | Event::Began { .. }
+        | Event::Lost { .. }
+        | Event::Expired
+        | Event::ClockSet { .. }
+        | Event::Cancelled { .. } => {}
     }
 }
 

@@ -88,6 +88,7 @@ pub fn again<'e>(
                 start.again = Some(again.clone());
                 Event::Started(start)
             }
+            Event::ClockSet { .. } => event.clone(),
             event => match event.place() {
                 Some(place) if !place.is_called(&from) && machine.takes(event, at) => {
                     if undone.contains(place) {

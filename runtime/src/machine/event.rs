@@ -75,6 +75,15 @@ pub enum Event {
     },
     /// The run's deadline has passed.
     Expired,
+    /// The clock was set while a process lives: what lasts a while lasts as long all the same.
+    ClockSet {
+        /// When the process began.
+        life: Instant,
+        /// By how much the clock has been set in its life, in milliseconds: forward less backward.
+        total: i64,
+        /// By how much of that the run does not know yet.
+        by: i64,
+    },
     /// Someone cancelled the run.
     Cancelled {
         /// Why, in words.
@@ -129,7 +138,7 @@ impl Event {
             | Self::Received { place, .. }
             | Self::Decided { place, .. }
             | Self::Returned { place, .. } => Some(place),
-            Self::Started(_) | Self::Expired | Self::Cancelled { .. } => None,
+            Self::Started(_) | Self::Expired | Self::ClockSet { .. } | Self::Cancelled { .. } => None,
         }
     }
 }
@@ -285,6 +294,9 @@ pub enum Record {
         queue: String,
         /// What is kept.
         value: Value,
+        /// What it was left for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<Cause>,
     },
     /// `emit`
     Emitted {
@@ -344,6 +356,18 @@ pub enum Record {
     },
     /// The run is over.
     Ended(Outcome),
+}
+
+/// What a dead letter was left for: what the `catch` has caught in which `dead_letter` stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cause {
+    /// What was caught.
+    pub failure: Failure,
+    /// Where it came from.
+    pub place: Place,
+    /// The connection that was called there, where it was a call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<String>,
 }
 
 /// Whether a call may be made again without doing more than once what it does.

@@ -32,6 +32,16 @@ pub(super) struct Fork {
     first: Option<Raised>,
 }
 
+impl Fork {
+    /// The clock was set by so much.
+    pub(super) fn moved(&mut self, by: i64) {
+        if let ForkKind::For { source, not_before, .. } = &mut self.kind {
+            *not_before = not_before.moved(by);
+            source.moved(by);
+        }
+    }
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum ForkKind {
     Parallel(ParallelOnError),
@@ -82,6 +92,13 @@ pub(super) enum Source {
 }
 
 impl Source {
+    /// The clock was set by so much.
+    fn moved(&mut self, by: i64) {
+        if let Self::Stream(pages, _) = self {
+            pages.moved(by);
+        }
+    }
+
     /// The stream, if it is one.
     pub(super) fn stream(&mut self) -> Option<&mut Pages> {
         match self {
@@ -216,7 +233,15 @@ impl Machine {
         let Child { index, scope, saga, indexes, at, waits } = child;
         let is_ready = matches!(waits, Waits::Nothing);
         let stack = vec![Region { at, role: Role::Whole }];
-        let thread = self.open_thread(Thread { scope, saga, indexes, parent: Some((fork, index)), stack, waits });
+        let thread = self.open_thread(Thread {
+            scope,
+            saga,
+            indexes,
+            parent: Some((fork, index)),
+            stack,
+            caught: Vec::new(),
+            waits,
+        });
         if !is_ready {
             self.ready.retain(|ready| *ready != thread);
         }

@@ -45,7 +45,9 @@ pub(crate) use self::replay::Replay;
 pub use self::{
     again::{Taken, Unfit, again},
     bus::Wanted,
-    event::{Action, Again, Call, Child, Decision, Event, Outcome, Progress, Record, Repeat, Response, Start, Verdict},
+    event::{
+        Action, Again, Call, Cause, Child, Decision, Event, Outcome, Progress, Record, Repeat, Response, Start, Verdict,
+    },
     pending::{Awaited, Status},
     place::Place,
     replay::{Diverged, Said, replay},
@@ -66,7 +68,8 @@ use crate::eval::{Evaluator, Library, Slots as _};
 ///
 /// 1. The first.
 /// 2. A call that is not safe to repeat, has no policy and never left is tried again.
-pub const VERSION: u32 = 2;
+/// 3. A dead letter holds what it was left for.
+pub const VERSION: u32 = 3;
 
 /// One run.
 #[derive(Debug)]
@@ -91,6 +94,8 @@ pub struct Machine {
     here: Option<Place>,
     now: Instant,
     deadline: Option<Instant>,
+    /// The process in which it has heard of the clock last, and how far that had been set there.
+    clock: Option<(Instant, i64)>,
     scopes: Scopes,
     threads: BTreeMap<ThreadId, Thread>,
     forks: BTreeMap<ForkId, Fork>,
@@ -137,6 +142,8 @@ struct Thread {
     parent: Option<(ForkId, usize)>,
     /// The regions that it is in, innermost last.
     stack: Vec<Region>,
+    /// What each `try` has caught whose arm it is in, or was in last.
+    caught: Vec<(NodeIndex, Raised)>,
     waits: Waits,
 }
 
@@ -193,6 +200,7 @@ impl Machine {
             here: None,
             now: Instant::default(),
             deadline: None,
+            clock: None,
             scopes: Scopes::default(),
             threads: BTreeMap::new(),
             forks: BTreeMap::new(),
@@ -225,6 +233,7 @@ impl Machine {
                 Event::Lost { place, attempt } => self.lost(place, *attempt),
                 Event::Fired { place } => self.fired(place),
                 Event::Expired => self.expired(),
+                Event::ClockSet { life, total, by } => self.clock_set(*life, *total, *by),
                 Event::Cancelled { reason } => self.cancelled(reason),
                 Event::Resolved { place, decision } => self.resolved(place, decision),
                 Event::Received { place, value } => self.received(place, value),
@@ -255,7 +264,7 @@ impl Machine {
             Event::Held { place, attempt, .. } => {
                 matches!(self.pending.get(place), Some(Pending::Call(call)) if call.attempt() == *attempt)
             }
-            Event::Began { .. } | Event::Lost { .. } => true,
+            Event::Began { .. } | Event::Lost { .. } | Event::ClockSet { .. } => true,
         }
     }
 
@@ -318,8 +327,8 @@ impl Machine {
         }
         let saga = self.open_saga();
         let stack = vec![Region { at: plan.entry, role: Role::Whole }];
-        let (indexes, parent, waits) = (Vec::new(), None, Waits::Nothing);
-        let root = self.open_thread(Thread { scope, saga: Some(saga), indexes, parent, stack, waits });
+        let (indexes, parent, caught, waits) = (Vec::new(), None, Vec::new(), Waits::Nothing);
+        let root = self.open_thread(Thread { scope, saga: Some(saga), indexes, parent, stack, caught, waits });
         self.root = Some((root, saga));
     }
 
@@ -399,6 +408,28 @@ impl Machine {
         if !self.ending && self.deadline.is_some_and(|deadline| deadline <= self.now) {
             let failure = Failure::new(ErrorKind::Timeout, "the run was not over within its time");
             self.wind_up(Outcome::Failed { failure, place: None }, Vec::new());
+        }
+    }
+
+    /// By how much the clock was set that the run does not know of yet; none when it knows all, has not begun, or is over.
+    /// What it waits for since an earlier process goes by the clock as this one found it.
+    pub(crate) fn unheard(&self, life: Instant, total: i64) -> Option<i64> {
+        let known = self.clock.filter(|(known, _)| *known == life).map_or(0, |(_, total)| total);
+        (known != total && self.root.is_some() && self.outcome.is_none()).then(|| total.saturating_sub(known))
+    }
+
+    fn clock_set(&mut self, life: Instant, total: i64, by: i64) {
+        self.clock = Some((life, total));
+        if by == 0 {
+            return;
+        }
+        self.deadline = self.deadline.map(|deadline| deadline.moved(by));
+        self.forks.values_mut().for_each(|fork| fork.moved(by));
+        let pending = self.pending.iter_mut();
+        let moved: Vec<_> = pending.filter_map(|(place, pending)| Some((place.clone(), pending.moved(by)?))).collect();
+        for (place, until) in moved {
+            self.record(Record::Waits { place: place.clone(), until });
+            self.actions.push(Action::Wake { place, until });
         }
     }
 

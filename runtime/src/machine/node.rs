@@ -114,7 +114,9 @@ impl Machine {
             NodeKind::DeadLetter { queue, value } => {
                 let value = self.value(thread, node, value)?;
                 let place = self.place(thread, node);
-                self.record(Record::DeadLettered { place, queue: queue.clone(), value });
+                // A journal of before that has none, and has to be followed word for word.
+                let cause = if self.version > 2 { self.cause(thread) } else { None };
+                self.record(Record::DeadLettered { place, queue: queue.clone(), value, cause });
                 self.pass(thread);
                 Ok(Went::On)
             }
@@ -284,23 +286,23 @@ impl Machine {
     }
 
     fn sleep(&mut self, thread: ThreadId, node: NodeIndex, until: &Expr) -> Result<Went, Box<Raised>> {
-        let until = match self.value(thread, node, until)? {
-            Value::Duration(by) => self.now.after(by),
-            Value::Timestamp(at) => ceiling(at),
-            Value::Zoned(at) => ceiling(at.timestamp()),
+        let pending = match self.value(thread, node, until)? {
+            Value::Duration(by) => Pending::Sleep(thread, self.now.after(by)),
+            Value::Timestamp(at) => Pending::Until(thread, ceiling(at)),
+            Value::Zoned(at) => Pending::Until(thread, ceiling(at.timestamp())),
             other => {
                 let message = format!("`sleep` takes a duration or a timestamp, not {}", other.kind());
                 return Err(self.invalid(thread, node, message));
             }
         };
-        if until <= self.now {
+        let Some(until) = pending.until().filter(|until| *until > self.now) else {
             self.pass(thread);
             return Ok(Went::On);
-        }
+        };
         let place = self.place(thread, node);
         self.record(Record::Waits { place: place.clone(), until });
         self.actions.push(Action::Wake { place: place.clone(), until });
-        self.wait(thread, place, Pending::Sleep(thread, until));
+        self.wait(thread, place, pending);
         Ok(Went::Nowhere)
     }
 

@@ -17,8 +17,10 @@ pub(super) enum Pending {
     Retry(CallState, Instant),
     /// Its turn: the connection does not let it leave yet, and why.
     Held(CallState, Instant, String),
-    /// The end of a `sleep`.
+    /// The end of a `sleep` of some length.
     Sleep(ThreadId, Instant),
+    /// The time that a `sleep until` names.
+    Until(ThreadId, Instant),
     /// The next pass of a `repeat`.
     Pause(ThreadId, Instant),
     /// Someone's decision about a step whose outcome is not known.
@@ -34,12 +36,35 @@ pub(super) enum Pending {
 impl Pending {
     pub(super) fn until(&self) -> Option<Instant> {
         match self {
-            Self::Retry(_, until) | Self::Held(_, until, _) | Self::Sleep(_, until) | Self::Pause(_, until) => {
-                Some(*until)
-            }
+            Self::Retry(_, until)
+            | Self::Held(_, until, _)
+            | Self::Sleep(_, until)
+            | Self::Until(_, until)
+            | Self::Pause(_, until) => Some(*until),
             Self::Event { until, .. } | Self::Approval { until, .. } => *until,
             Self::Call(_) | Self::Undecided(..) | Self::Child { .. } => None,
         }
+    }
+}
+
+impl Pending {
+    /// The clock was set by so much: what lasts a while ends when it has lasted that long. Gives the new time of its end.
+    pub(super) fn moved(&mut self, by: i64) -> Option<Instant> {
+        let until = match self {
+            Self::Retry(call, until) | Self::Held(call, until, _) => {
+                call.moved(by);
+                until
+            }
+            Self::Sleep(_, until) | Self::Pause(_, until) => until,
+            Self::Event { until, .. } | Self::Approval { until, .. } => until.as_mut()?,
+            Self::Call(call) | Self::Undecided(call, _) => {
+                call.moved(by);
+                return None;
+            }
+            Self::Until(..) | Self::Child { .. } => return None,
+        };
+        *until = until.moved(by);
+        Some(*until)
     }
 }
 
@@ -176,7 +201,7 @@ impl Machine {
             return;
         }
         match self.pending.remove(place) {
-            Some(Pending::Sleep(thread, _)) => self.wake(thread),
+            Some(Pending::Sleep(thread, _) | Pending::Until(thread, _)) => self.wake(thread),
             Some(Pending::Pause(thread, _)) => self.resume(thread),
             Some(Pending::Retry(call, _)) => self.perform_again(place, call),
             Some(Pending::Held(call, ..)) => self.ask_again(place, call),

@@ -13,7 +13,7 @@ use flow_model::{
 use petgraph::graph::NodeIndex;
 use serde::{Deserialize, Serialize};
 
-use super::{Machine, Outcome, Place, Record, Region, Role, Then, ThreadId, Went, fork::ForkKind};
+use super::{Cause, Machine, Outcome, Place, Record, Region, Role, Then, ThreadId, Went, fork::ForkKind};
 
 /// A failure on its way, and where it came from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -75,6 +75,8 @@ impl Machine {
                     if let Some(thread) = self.threads.get_mut(&thread) {
                         thread.stack.push(region);
                         thread.waits = super::Waits::Nothing;
+                        thread.caught.retain(|(caught, _)| *caught != node);
+                        thread.caught.push((node, raised));
                     }
                     return Went::On;
                 }
@@ -91,6 +93,27 @@ impl Machine {
                 Err(failure) => raised = *self.fault(thread, node, failure),
             }
         }
+    }
+
+    /// What led to where a thread is: what the innermost arm of a `catch` around it has caught.
+    pub(super) fn cause(&self, thread: ThreadId) -> Option<Cause> {
+        let mut at = Some(thread);
+        while let Some(thread) = at.and_then(|thread| self.threads.get(&thread)) {
+            let mut arms = thread.stack.iter().rev().filter_map(|region| match region.role {
+                Role::Part(node) => thread.caught.iter().find(|(caught, _)| *caught == node),
+                Role::Whole | Role::Guarded(_) | Role::Saga(..) | Role::Straggler => None,
+            });
+            if let Some((_, Raised { failure, place })) = arms.next() {
+                let mut nodes = self.plan.graph.node_weights();
+                let connection = nodes.find_map(|node| match &node.kind {
+                    NodeKind::Step(step) if node.path == place.path => Some(step.connection.clone()),
+                    _ => None,
+                });
+                return Some(Cause { failure: failure.clone(), place: place.clone(), connection });
+            }
+            at = thread.parent.and_then(|(fork, _)| self.forks.get(&fork)).map(|fork| fork.owner);
+        }
+        None
     }
 
     fn pass_over(&mut self, node: NodeIndex, raised: &Raised) {

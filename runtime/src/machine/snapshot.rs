@@ -13,7 +13,7 @@ use crate::eval::Library;
 
 /// What tells snapshots apart that don't read alike, or from which machines go on in another way: the version of the
 /// program and a number. The number is raised with each change of what the machine has of a run, or of what it makes of it.
-pub const FORM: &str = concat!(env!("CARGO_PKG_VERSION"), "-2");
+pub const FORM: &str = concat!(env!("CARGO_PKG_VERSION"), "-3");
 
 impl Machine {
     /// The run as it stands, as JSON; none once it is over.
@@ -34,6 +34,7 @@ impl Machine {
             here,
             now,
             deadline,
+            clock,
             scopes,
             threads,
             forks,
@@ -51,7 +52,7 @@ impl Machine {
             return None;
         }
         let pending: Vec<_> = pending.iter().collect();
-        let given = (version, keys, origin, called, env, seed, drawn, here, now, deadline);
+        let given = (version, keys, origin, called, env, seed, drawn, here, now, deadline, clock);
         let open = (scopes, threads, forks, pending, sagas, root);
         serde_json::to_string(&(given, open, ending, next_id, answered, taken)).ok()
     }
@@ -67,7 +68,7 @@ impl Machine {
         snapshot: &str,
     ) -> Result<Self, serde_json::Error> {
         let (given, open, ending, next_id, answered, taken) = serde_json::from_str(snapshot)?;
-        let (version, keys, origin, called, env, seed, drawn, here, now, deadline) = given;
+        let (version, keys, origin, called, env, seed, drawn, here, now, deadline, clock) = given;
         let (scopes, threads, forks, pending, sagas, root) = open;
         let pending: Vec<(Place, Pending)> = pending;
         Ok(Self {
@@ -84,6 +85,7 @@ impl Machine {
             here,
             now,
             deadline,
+            clock,
             scopes,
             threads,
             forks,

@@ -53,6 +53,13 @@ pub(super) struct CallState {
     page: Option<(ForkId, Value)>,
 }
 
+impl CallState {
+    /// The clock was set by so much.
+    pub(super) fn moved(&mut self, by: i64) {
+        self.since = self.since.moved(by);
+    }
+}
+
 /// What an attempt does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 enum Stage {

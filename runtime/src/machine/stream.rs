@@ -59,6 +59,11 @@ pub(super) struct Pages {
 }
 
 impl Pages {
+    /// The clock was set by so much.
+    pub(super) fn moved(&mut self, by: i64) {
+        self.since = self.since.moved(by);
+    }
+
     /// The next item, if it was fetched.
     pub(super) fn pop(&mut self) -> Option<Value> {
         self.buffer.pop_front()

@@ -234,7 +234,7 @@ impl Machine {
         self.ending = true;
         let scope = self.scopes.open(None);
         let (indexes, parent, stack, waits) = (Vec::new(), None, Vec::new(), Waits::Nothing);
-        let owner = self.open_thread(Thread { scope, saga: None, indexes, parent, stack, waits });
+        let owner = self.open_thread(Thread { scope, saga: None, indexes, parent, stack, caught: Vec::new(), waits });
         self.undo(owner, None, remains, Then::End(outcome));
     }
 

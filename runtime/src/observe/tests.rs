@@ -254,7 +254,12 @@ fn metrics_are_what_has_happened() {
         metrics.attempted(&attempted(&run, &place, trace, 1, outcome));
     }
     metrics.happened(&progress(started(), trace, 200));
-    let letter = Record::DeadLettered { place: place.clone(), queue: "backlog".into(), value: Value::text("canary") };
+    let letter = Record::DeadLettered {
+        place: place.clone(),
+        queue: "backlog".into(),
+        value: Value::text("canary"),
+        cause: None,
+    };
     metrics.happened(&progress(Happening::Concluded(letter), trace, 240));
     let passed_over = Record::PassedOver { place: place.clone(), failure: failure() };
     metrics.happened(&progress(Happening::Concluded(passed_over), trace, 245));

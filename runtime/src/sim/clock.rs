@@ -12,7 +12,8 @@ use std::{
 
 use async_trait::async_trait;
 use flow_model::units::{Instant, Millis};
-use tokio::sync::oneshot;
+use futures::future::BoxFuture;
+use tokio::sync::{oneshot, watch};
 
 use crate::timer::Clock;
 
@@ -24,6 +25,8 @@ pub struct VirtualClock {
     next: AtomicU64,
     /// When it is set back: after so many looks that have seen this time or a later one, by so much.
     set_back: Mutex<Option<(Instant, usize, Millis)>>,
+    /// By how much it was set.
+    set_by: watch::Sender<i64>,
 }
 
 impl VirtualClock {
@@ -37,9 +40,26 @@ impl VirtualClock {
         *self.set_back.lock().unwrap_or_else(PoisonError::into_inner) = Some((moment, looks, by));
     }
 
-    /// Moves the clock by hand, in either direction, by milliseconds.
+    /// Lets time go by, in either direction, by milliseconds: also while a machine is suspended, or nobody lives.
     pub fn shift(&self, by: i64) {
         self.now.fetch_add(by, Ordering::SeqCst);
+    }
+
+    /// Sets the clock, forward or backward, by milliseconds, while no time goes by.
+    pub fn set(&self, by: i64) {
+        self.now.fetch_add(by, Ordering::SeqCst);
+        self.set_by.send_modify(|set_by| *set_by += by);
+        // Whoever sleeps looks again.
+        self.sleepers.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Sleeps until a time, or until the clock is set.
+    async fn doze(&self, until: Instant) {
+        let (wake, woken) = oneshot::channel();
+        let id = self.next.fetch_add(1, Ordering::SeqCst);
+        self.sleepers.lock().unwrap_or_else(PoisonError::into_inner).insert((until, id), wake);
+        // It is dropped when the clock is set.
+        let _ = woken.await;
     }
 
     /// Moves to the earliest time that someone waits for; says whether there is one.
@@ -77,11 +97,25 @@ impl Clock for VirtualClock {
 
     async fn sleep_until(&self, at: Instant) {
         while at > self.now() {
-            let (wake, woken) = oneshot::channel();
-            let id = self.next.fetch_add(1, Ordering::SeqCst);
-            self.sleepers.lock().unwrap_or_else(PoisonError::into_inner).insert((at, id), wake);
-            // The clock drops no sleeper that still waits.
-            let _ = woken.await;
+            self.doze(at).await;
         }
+    }
+
+    fn set_by(&self) -> i64 {
+        *self.set_by.borrow()
+    }
+
+    async fn until_set(&self, known: i64) {
+        // The sender is this clock, which is borrowed.
+        let _ = self.set_by.subscribe().wait_for(|set_by| *set_by != known).await;
+    }
+
+    fn sleep(&self, span: Millis) -> BoxFuture<'_, ()> {
+        let even = self.now().moved(-self.set_by()).after(span);
+        Box::pin(async move {
+            while even > self.now().moved(-self.set_by()) {
+                self.doze(even.moved(self.set_by())).await;
+            }
+        })
     }
 }

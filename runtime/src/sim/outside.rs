@@ -250,7 +250,7 @@ impl Performer for Caller {
         if let Some(made) = outside.calls().get_mut(index) {
             made.applied = applied;
         }
-        outside.clock.sleep_until(outside.clock.now().after(after)).await;
+        outside.clock.sleep(after).await;
         let failure = attempt.outcome.as_ref().err().map(|failure| &failure.kind);
         let pause = attempt.retry_after.filter(|_| failure == Some(&ErrorKind::RateLimited));
         self.gates.ended(&connection, failure, pause, outside.clock.now());

@@ -52,7 +52,8 @@ impl Large {
             let outcome = batch.standing.outcome.iter().map(text);
             let answer = batch.answer.iter().map(text);
             let letters = batch.dead_letters.iter().map(|letter| text(&letter.value));
-            for told in outcome.chain(answer).chain(letters) {
+            let causes = batch.dead_letters.iter().filter_map(|letter| letter.cause.as_ref()).map(text);
+            for told in outcome.chain(answer).chain(letters).chain(causes) {
                 self.put_into(&mut held, Cow::Owned(told))?;
             }
         }

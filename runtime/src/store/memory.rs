@@ -361,6 +361,7 @@ impl Tables {
             queue: letter.queue.clone(),
             at: letter.at,
             value: Some(letter.value.clone()),
+            cause: letter.cause.clone(),
             settled: settled.clone(),
         })
     }

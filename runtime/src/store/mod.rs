@@ -9,7 +9,9 @@ mod gather;
 mod large;
 mod lock;
 mod memory;
+mod origin;
 mod read;
+mod repair;
 mod schema;
 mod sqlite;
 mod told;
@@ -37,13 +39,15 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     memory::Memory,
+    origin::adopt,
     read::{Reader, read},
+    repair::{Repaired, repair},
     sqlite::{Sizes, Sqlite, compact},
     verify::{Kept, Verified},
 };
 use crate::{
     journal::{Checkpoint, Damage, History, Row, RunId},
-    machine::{Event, Outcome, Place, Response, Start, Wanted},
+    machine::{Cause, Event, Outcome, Place, Response, Start, Wanted},
 };
 
 /// Why a run waits that has not begun.
@@ -71,6 +75,12 @@ pub enum Error {
         /// Why.
         source: Arc<std::io::Error>,
     },
+    /// The folder was copied from another one, where its runs may be going on.
+    #[error("the data folder `{}` is a copy of another one: if its runs went on here, they might do twice what they do there", .folder.display())]
+    Copied {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// There is no journal in the folder.
     #[error("there are no runs in `{}`: the folder has no journal", .folder.display())]
     Empty {
@@ -95,6 +105,14 @@ pub enum Error {
         run: RunId,
         /// What is wrong.
         damage: Damage,
+    },
+    /// The database itself is damaged, and not only runs in it.
+    #[error("the database in `{}` is damaged: {said}", .folder.display())]
+    Pages {
+        /// The folder.
+        folder: PathBuf,
+        /// What SQLite says of it.
+        said: String,
     },
     /// The bytes of files and of large values can't be read or written.
     #[error(transparent)]
@@ -335,6 +353,9 @@ pub struct DeadLetter {
     pub queue: String,
     /// What was kept.
     pub value: Value,
+    /// What it was left for, where a `catch` led to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
     /// When.
     pub at: Instant,
 }
@@ -356,6 +377,8 @@ pub struct Letter {
     pub at: Instant,
     /// What was kept; not in lists.
     pub value: Option<Value>,
+    /// What it was left for, where a `catch` led to it and it was not left before causes were kept.
+    pub cause: Option<Cause>,
     /// What became of it, if something did.
     pub settled: Option<String>,
 }
@@ -687,6 +710,14 @@ pub trait Store: Send + Sync {
 
     /// How many bytes can still be written, where that is known.
     fn space(&self) -> Option<u64>;
+
+    /// That the runs may go on here.
+    ///
+    /// # Errors
+    /// When this is a copy of a folder in which they may be going on: [`adopt`] makes it the one in which they do.
+    fn check_origin(&self) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// Says whether what was handed in lately has waited long to be written, because there was so much of it.
     fn is_slow(&self) -> bool {

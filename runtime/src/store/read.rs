@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     journal::{self, Checkpoint, History, Row, RunId},
-    machine::{Event, Start},
+    machine::{Event, Said, Start},
 };
 
 const SUMMARY: &str =
@@ -29,7 +29,8 @@ const LISTED: &str =
 
 /// A dead letter without what was kept, and where it comes from.
 const LETTER: &str =
-    "select letter.id, letter.run, coalesce(runs.flow, ''), letter.place, letter.queue, letter.at, letter.settled";
+    "select letter.id, letter.run, coalesce(runs.flow, ''), letter.place, letter.queue, letter.at, letter.settled,
+     letter.cause";
 const LETTERS: &str = "from dead_letters letter left join runs on runs.id = letter.run";
 
 /// The rows of runs that go on by themselves until a time, or have been told something. Each part has an index.
@@ -147,15 +148,16 @@ impl Reader {
     /// When the database can't be read.
     pub fn dead_letters(&self, run: &RunId) -> Result<Vec<DeadLetter>, Error> {
         let connection = self.lock();
-        let mut statement =
-            connection.prepare_cached("select place, queue, value, at from dead_letters where run = ? order by id")?;
+        let mut statement = connection
+            .prepare_cached("select place, queue, value, cause, at from dead_letters where run = ? order by id")?;
         let letters = statement.query_map([run.as_str()], |row| {
             Ok(DeadLetter {
                 run: run.clone(),
                 place: json(row, 0)?,
                 queue: row.get(1)?,
                 value: self.json(row, 2)?,
-                at: Instant(row.get(3)?),
+                cause: self.optional_json(row, 3)?,
+                at: Instant(row.get(4)?),
             })
         })?;
         Ok(letters.collect::<Result<_, _>>()?)
@@ -169,7 +171,8 @@ impl Reader {
         let connection = self.lock();
         let mut statement =
             connection.prepare_cached(&format!("{LETTER}, letter.value {LETTERS} where letter.id = ?"))?;
-        let found = statement.query_row([id], |row| Ok(Letter { value: Some(self.json(row, 7)?), ..letter(row)? }));
+        let found =
+            statement.query_row([id], |row| Ok(Letter { value: Some(self.json(row, 8)?), ..self.letter_of(row)? }));
         Ok(found.optional()?)
     }
 
@@ -187,7 +190,7 @@ impl Reader {
             "{LETTER} {LETTERS} where {open} and (?1 is null or letter.queue = ?1) order by letter.id desc limit ?2"
         ))?;
         let limit = i64::try_from(which.limit).unwrap_or(i64::MAX);
-        let letters = statement.query_map(rusqlite::params![which.queue, limit], letter)?;
+        let letters = statement.query_map(rusqlite::params![which.queue, limit], |row| self.letter_of(row))?;
         Ok(letters.collect::<Result<_, _>>()?)
     }
 
@@ -217,6 +220,22 @@ impl Reader {
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// The version of the interpreter that a run began with, if it has begun and that reads.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub fn interpreter(&self, run: &RunId) -> Result<Option<u32>, Error> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached("select body from journal where run = ? and seq = 0")?;
+        let first: Option<String> = statement.query_row([run.as_str()], |row| row.get(0)).optional()?;
+        let first = first.and_then(|held| self.large.get(held).ok());
+        let entry = first.and_then(|body| serde_json::from_str::<journal::Entry>(&body).ok());
+        Ok(entry.and_then(|entry| match entry.said {
+            Said::Event(Event::Started(start)) => Some(start.version),
+            _ => None,
+        }))
     }
 
     /// The latest checkpoint of a run, if it has one.
@@ -438,6 +457,20 @@ impl Reader {
         })
     }
 
+    fn letter_of(&self, row: &rusqlite::Row<'_>) -> rusqlite::Result<Letter> {
+        Ok(Letter {
+            id: row.get(0)?,
+            run: parsed(row, 1)?,
+            flow: row.get(2)?,
+            place: json(row, 3)?,
+            queue: row.get(4)?,
+            at: Instant(row.get(5)?),
+            value: None,
+            settled: row.get(6)?,
+            cause: self.optional_json(row, 7)?,
+        })
+    }
+
     /// What a column holds that may be large.
     fn json<T: DeserializeOwned>(&self, row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<T> {
         let text = self.large.get(row.get(column)?).map_err(|error| unreadable(column, error))?;
@@ -454,19 +487,6 @@ impl Reader {
             _ => self.json(row, column).map(Some),
         }
     }
-}
-
-fn letter(row: &rusqlite::Row<'_>) -> rusqlite::Result<Letter> {
-    Ok(Letter {
-        id: row.get(0)?,
-        run: parsed(row, 1)?,
-        flow: row.get(2)?,
-        place: json(row, 3)?,
-        queue: row.get(4)?,
-        at: Instant(row.get(5)?),
-        value: None,
-        settled: row.get(6)?,
-    })
 }
 
 fn unreadable(column: usize, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> rusqlite::Error {

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction};
 use super::{Error, large::refers};
 
 /// The version of the tables.
-const VERSION: u32 = 8;
+const VERSION: u32 = 9;
 
 /// The database's name in the data folder.
 pub(super) const FILE: &str = "journal.sqlite";
@@ -159,6 +159,11 @@ alter table waits add column digest text not null default '';
 create index waits_by_wish on waits (event, field, digest);
 ";
 
+/// What version 9 adds: what dead letters were left for.
+const NINTH: &str = "
+alter table dead_letters add column cause text;
+";
+
 /// The texts that can name files, with their runs.
 const TEXTS: &str = "
 select run, body from journal where instr(body, '\"$file\"')
@@ -186,7 +191,7 @@ pub(super) fn open(folder: &Path) -> Result<Connection, Error> {
     }
     if found < VERSION {
         let transaction = connection.transaction()?;
-        for (version, tables) in (1..).zip([TABLES, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH, EIGHTH]) {
+        for (version, tables) in (1..).zip([TABLES, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH, EIGHTH, NINTH]) {
             if found < version {
                 transaction.execute_batch(tables)?;
             }

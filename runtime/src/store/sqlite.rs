@@ -15,7 +15,7 @@ use super::{
     Tidied, Unfinished,
     large::{Held, Large},
     lock::Lock,
-    read, schema,
+    origin, read, schema,
     write::{Job, Writer},
 };
 use crate::{
@@ -32,6 +32,7 @@ pub struct Sqlite {
     // Dropped in this order: the writer ends before others may have the folder.
     writer: Writer,
     large: Large,
+    is_copy: bool,
     _lock: Lock,
 }
 
@@ -50,9 +51,11 @@ impl Sqlite {
         builder.create(folder).map_err(fail)?;
         let lock = Lock::take(folder)?;
         let large = Large::new(folder);
-        let writer = Writer::start(schema::open(folder)?, large.clone())?;
+        let mut connection = schema::open(folder)?;
+        let is_copy = origin::is_copy(&mut connection, folder)?;
+        let writer = Writer::start(connection, large.clone())?;
         let reader = Arc::new(read::read(folder)?);
-        Ok(Self { folder: folder.to_owned(), reader, writer, large, _lock: lock })
+        Ok(Self { folder: folder.to_owned(), reader, writer, large, is_copy, _lock: lock })
     }
 
     /// A batch with those of its texts on disk that are large. Done beside the writer, which all wait for.
@@ -217,6 +220,13 @@ impl Store for Sqlite {
 
     fn space(&self) -> Option<u64> {
         fs4::available_space(&self.folder).ok()
+    }
+
+    fn check_origin(&self) -> Result<(), Error> {
+        match self.is_copy {
+            true => Err(Error::Copied { folder: self.folder.clone() }),
+            false => Ok(()),
+        }
     }
 
     fn is_slow(&self) -> bool {

@@ -331,12 +331,13 @@ fn write(texts: &Texts<'_>, batch: &Batch) -> Result<Committed, Error> {
     mark(transaction, run, &batch.mark)?;
     for letter in &batch.dead_letters {
         transaction
-            .prepare_cached("insert into dead_letters (run, place, queue, value, at) values (?, ?, ?, ?, ?)")?
+            .prepare_cached("insert into dead_letters (run, place, queue, value, cause, at) values (?, ?, ?, ?, ?, ?)")?
             .execute(params![
                 run,
                 text(&letter.place),
                 letter.queue,
                 texts.keep(run, text(&letter.value))?,
+                texts.keep_any(run, letter.cause.as_ref())?,
                 letter.at.0
             ])?;
     }

@@ -37,7 +37,7 @@ use crate::{
 };
 
 /// How many values a body may hold.
-const MOST_VALUES: usize = 200_000;
+pub(super) const MOST_VALUES: usize = 200_000;
 
 /// How many events one delivery may hold.
 const MOST_EVENTS: usize = 1000;
@@ -127,7 +127,7 @@ pub(super) async fn wanted_with_file(
 }
 
 /// Refuses what is packed.
-fn as_it_is(received: &Received) -> Result<(), Problem> {
+pub(super) fn as_it_is(received: &Received) -> Result<(), Problem> {
     match received.headers.get(CONTENT_ENCODING) {
         Some(encoding) if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") => {
             Err(Problem::encoded(&String::from_utf8_lossy(encoding.as_bytes())))
@@ -364,7 +364,7 @@ fn dedupe(
 
 /// A digest of what the flow sees of an event. Senders change what no flow sees when they send an event again (Stripe
 /// counts the deliveries that are left in `pending_webhooks`), and that does not make it another event.
-fn digest(seen: &Value) -> String {
+pub(super) fn digest(seen: &Value) -> String {
     let json = serde_json::to_vec(seen).expect("a value is always writable as JSON");
     hex::encode(Sha256::digest(json))
 }

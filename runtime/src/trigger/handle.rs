@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
@@ -15,7 +18,7 @@ use tokio::sync::watch;
 use url::Url;
 
 use super::{
-    Counters, challenge,
+    Counters, call, challenge,
     event::{Setting, Wanted, wanted, wanted_with_file},
     probe::Probes,
     problem::{self, Problem, json_response},
@@ -23,11 +26,31 @@ use super::{
     route::{Entry, Listener, Table},
 };
 use crate::{
-    engine::{Accepted, Answer, Engine, Newness, RunState, Share, Submission, SubmitError},
+    engine::{Accepted, Answer, Engine, Newness, RunId, RunState, Share, Submission, SubmitError},
     machine,
     observe::{Trace, name::TRACEPARENT},
     timer::Clock,
 };
+
+/// When something was said last that need not be said each time.
+pub(super) struct Told(AtomicI64);
+
+impl Told {
+    /// How often it is said, in milliseconds.
+    const EVERY: u64 = 60_000;
+
+    /// It was never said.
+    pub(super) fn never() -> Self {
+        Self(AtomicI64::new(i64::MIN))
+    }
+
+    /// Says whether it is to be said now, and takes it for said then.
+    fn again(&self, now: Instant) -> bool {
+        let last = self.0.load(Ordering::Relaxed);
+        let is_late = now.0.abs_diff(last) >= Self::EVERY;
+        is_late && self.0.compare_exchange(last, now.0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+}
 
 /// What requests are answered with.
 pub(super) struct Desk {
@@ -37,9 +60,13 @@ pub(super) struct Desk {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) reading: Reading,
     pub(super) public: Option<Url>,
+    /// The secret whose text those have who may call flows.
+    pub(super) token: Option<String>,
     pub(super) answer_time: Duration,
     pub(super) counters: Arc<Counters>,
     pub(super) probes: Probes,
+    /// Whether it was said lately that requests are turned away.
+    pub(super) told: Told,
     /// Turns true when the server stops.
     pub(super) stopping: watch::Receiver<bool>,
 }
@@ -56,6 +83,11 @@ pub(super) async fn handle(desk: Arc<Desk>, request: Request) -> Response {
 impl Desk {
     async fn answer(&self, request: Request) -> Result<Response, Problem> {
         let table = Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner));
+        let path = request.uri().path();
+        if let (None, Some(flow), Some(token)) = (table.at(path), call::named(path), &self.token) {
+            let flow = flow.to_owned();
+            return self.call(table.callable(&flow), &flow, token, request).await;
+        }
         let listeners = match find(&table, &request)? {
             Entry::Probe(probe) => return self.probes.answer(*probe).await,
             Entry::Request(listener) => std::slice::from_ref(listener),
@@ -156,7 +188,7 @@ impl Desk {
                     runs.push(accepted);
                 }
                 Err(SubmitError::Conflict { run }) => conflicts.push(run.to_string()),
-                Err(error) => problem = problem.or(Some(refused(&error))),
+                Err(error) => problem = problem.or_else(|| Some(self.refused(&error))),
             }
         }
         match problem {
@@ -171,20 +203,41 @@ impl Desk {
         if let Some(response) = &accepted.answer {
             return responded(response);
         }
-        let (run, mut stopping) = (&accepted.run, self.stopping.clone());
-        let answer = tokio::select! {
-            answer = tokio::time::timeout(self.answer_time, self.engine.answer(run)) => answer.ok(),
-            _ = stopping.wait_for(|stopping| *stopping) => None,
-        };
-        match answer {
-            Some(Ok(Answer::Responded(response))) => responded(&response),
-            Some(Ok(Answer::Ended(summary))) if matches!(summary.state, RunState::Failed | RunState::Cancelled) => {
+        let run = &accepted.run;
+        match self.answered(run).await {
+            Some(Answer::Responded(response)) => responded(&response),
+            Some(Answer::Ended(summary)) if matches!(summary.state, RunState::Failed | RunState::Cancelled) => {
                 let body =
                     json!({ "error": summary.state.name(), "message": "the run ended without an answer", "run": run });
                 json_response(StatusCode::INTERNAL_SERVER_ERROR, &body)
             }
             _ => problem::accepted(StatusCode::ACCEPTED, &texts(std::slice::from_ref(accepted))),
         }
+    }
+}
+
+impl Desk {
+    /// What a sender is told whose run was not accepted. While more comes than can be carried out, the log has a line a minute
+    /// of it, and not one for each.
+    pub(super) fn refused(&self, error: &SubmitError) -> Problem {
+        if error.is_passing() {
+            if self.told.again(self.clock.now()) {
+                tracing::warn!(%error, "more comes than can be carried out: it is turned away, and counted at `/metrics`");
+            }
+        } else {
+            tracing::error!(%error, "a run was not accepted");
+        }
+        problem_of(error)
+    }
+
+    /// What comes of a run, unless that takes too long or the server stops.
+    pub(super) async fn answered(&self, run: &RunId) -> Option<Answer> {
+        let mut stopping = self.stopping.clone();
+        let answer = tokio::select! {
+            answer = tokio::time::timeout(self.answer_time, self.engine.answer(run)) => answer.ok(),
+            _ = stopping.wait_for(|stopping| *stopping) => None,
+        };
+        answer.and_then(Result::ok)
     }
 }
 
@@ -238,7 +291,7 @@ fn texts(runs: &[Accepted]) -> Vec<String> {
 }
 
 /// What a flow answers its caller.
-fn responded(answer: &machine::Response) -> Response {
+pub(super) fn responded(answer: &machine::Response) -> Response {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     match &answer.body {
         Some(body) => json_response(status, &body.to_json()),
@@ -246,8 +299,7 @@ fn responded(answer: &machine::Response) -> Response {
     }
 }
 
-fn refused(error: &SubmitError) -> Problem {
-    tracing::error!(%error, "a run was not accepted");
+fn problem_of(error: &SubmitError) -> Problem {
     match error {
         SubmitError::Busy(_) | SubmitError::Slow => {
             Problem::unavailable("more comes than the server can carry out: send it again later")
@@ -257,5 +309,19 @@ fn refused(error: &SubmitError) -> Problem {
         SubmitError::Closing => Problem::unavailable("the server is stopping: send it again later"),
         SubmitError::Store(_) => Problem::unavailable("the server can't write runs down: send it again later"),
         _ => Problem::broken(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_the_same_for_many_is_said_once_a_minute() {
+        let told = Told::never();
+        let said = |at: i64| told.again(Instant(at));
+        assert_eq!([0, 1, 59_999].map(said), [true, false, false]);
+        assert_eq!([60_000, 60_000, 119_999, 120_000].map(said), [true, false, false, true]);
+        assert_eq!([50_000, 50_001].map(said), [true, false], "a clock that is set back silences nothing");
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! In: plans with triggers, and an engine that accepts runs. Out: runs, each on disk before its sender hears of it. A
 //! request goes through [`received`] (into memory, within limits), [`event`] (verified, parsed, typed, keyed) and
-//! [`handle`] (submitted, answered). Left out on purpose: what runs do, and encryption, which is the proxy's.
+//! [`handle`] (submitted, answered); [`call`] is for flows that are called. Left out on purpose: what runs do, and encryption, which is the proxy's.
 
+mod call;
 mod challenge;
 mod counters;
 mod event;
@@ -29,6 +30,7 @@ mod trial;
 pub mod verify;
 
 pub use self::{
+    call::calls,
     counters::{Counters, Counts},
     limits::Limits,
     pattern::{Pattern, Stamp},

@@ -287,6 +287,11 @@ enum Next {
     InTime,
 }
 
+/// Says whether an item is older than what is still taken.
+fn is_past(seen: &Seen, latest: &Latest, poll: &Poll) -> bool {
+    poll.listed.is_none() && seen.is_past(latest, poll.overlap)
+}
+
 impl Task {
     /// Reads what there is, and starts a run for each item that is new.
     async fn look(&mut self, counters: &Counters) -> Result<Next, Stop> {
@@ -310,7 +315,7 @@ impl Task {
             if poll.listed.is_some() {
                 keys.insert(item.key.clone());
             }
-            if self.is_past(&Seen::of(&item), &self.latest, poll) || self.seen.contains_key(&item.key) {
+            if is_past(&Seen::of(&item), &self.latest, poll) || self.seen.contains_key(&item.key) {
                 continue;
             }
             self.take(item, poll, counters).await?;
@@ -320,11 +325,6 @@ impl Task {
         }
         self.forget_unlisted(&keys).await?;
         Ok(next)
-    }
-
-    /// Says whether an item is older than what is still taken.
-    fn is_past(&self, seen: &Seen, latest: &Latest, poll: &Poll) -> bool {
-        poll.listed.is_none() && seen.is_past(latest, poll.overlap)
     }
 
     /// Forgets what was seen and is not among the keys that are listed now, of a list that says by its order what is later. A list
@@ -348,7 +348,7 @@ impl Task {
             *known = later(known, &item.mark, poll);
         }
         let seen = items.into_iter().map(|item| (item.key.clone(), Seen::of(&item)));
-        let seen: BTreeMap<String, Seen> = seen.filter(|(_, seen)| !self.is_past(seen, &latest, poll)).collect();
+        let seen: BTreeMap<String, Seen> = seen.filter(|(_, seen)| !is_past(seen, &latest, poll)).collect();
         let mut notes = BTreeMap::from([(BEGUN.to_owned(), "yes".to_owned())]);
         notes.extend(latest.iter().map(|(place, latest)| (format!("{CURSOR}{place}"), latest.text())));
         notes.extend(seen.iter().map(|(key, seen)| (format!("{SEEN}{key}"), seen.text())));
@@ -363,7 +363,7 @@ impl Task {
         let latest = self.latest.get(&item.place);
         let mark = latest.map_or_else(|| item.mark.clone(), |latest| later(latest, &item.mark, poll));
         let latest = Latest::from([(item.place.clone(), mark.clone())]);
-        let past = self.seen.iter().filter(|(_, seen)| self.is_past(seen, &latest, poll));
+        let past = self.seen.iter().filter(|(_, seen)| is_past(seen, &latest, poll));
         let forgotten: Vec<String> = past.map(|(key, _)| key.clone()).collect();
         let mut notes: BTreeMap<String, String> =
             forgotten.iter().map(|key| (format!("{SEEN}{key}"), String::new())).collect();

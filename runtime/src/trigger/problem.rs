@@ -72,6 +72,24 @@ impl Problem {
         Self::new(StatusCode::UNAUTHORIZED, "unverified", refusal.to_string()).with("reason", refusal.code())
     }
 
+    pub(super) fn no_token() -> Self {
+        let message = "flows are called with `Authorization: Bearer` and the token that the server's project names";
+        let problem = Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message);
+        problem.with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+    }
+
+    pub(super) fn no_flow(flow: &str) -> Self {
+        let message = format!(
+            "no flow `{}` can be called: it is not there, or it is started by its triggers",
+            flow.escape_default()
+        );
+        Self::new(StatusCode::NOT_FOUND, "not_found", message)
+    }
+
+    pub(super) fn header(name: &str, wanted: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "malformed", format!("the header `{name}` does not read: it takes {wanted}"))
+    }
+
     pub(super) fn encoded(encoding: &str) -> Self {
         let message = format!("bodies with `content-encoding: {encoding}` are not read: send JSON as it is");
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "encoded", message)

@@ -18,7 +18,7 @@ use flow_model::{
 use http::StatusCode;
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 
-use super::probe::Probe;
+use super::{call::callable, probe::Probe};
 
 /// A way in, as it is shown to people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,6 +109,8 @@ pub fn routes(plans: &[Arc<Plan>]) -> Result<Vec<Route>, Error> {
 #[derive(Debug)]
 pub(super) struct Table {
     paths: BTreeMap<String, BTreeMap<String, Entry>>,
+    /// The flows that no trigger starts.
+    callable: BTreeMap<String, Arc<Plan>>,
 }
 
 /// What a request to a path comes to.
@@ -177,7 +179,7 @@ impl Listener {
 impl Table {
     pub(super) fn new(plans: &[Arc<Plan>]) -> Result<Self, Error> {
         let probe = |probe: Probe| (probe.path().to_owned(), BTreeMap::from([("GET".to_owned(), Entry::Probe(probe))]));
-        let mut table = Self { paths: Probe::ALL.map(probe).into() };
+        let mut table = Self { paths: Probe::ALL.map(probe).into(), callable: callable(plans) };
         for plan in plans {
             for index in 0..plan.triggers.len() {
                 table.add(Listener { plan: Arc::clone(plan), index, types: plan.types.clone() })?;
@@ -253,6 +255,11 @@ impl Table {
     /// What a path offers: entries by method.
     pub(super) fn at(&self, path: &str) -> Option<&BTreeMap<String, Entry>> {
         self.paths.get(path)
+    }
+
+    /// A flow that no trigger starts.
+    pub(super) fn callable(&self, flow: &str) -> Option<&Arc<Plan>> {
+        self.callable.get(flow)
     }
 
     /// All ways in that senders may mean, as `POST /leads`.

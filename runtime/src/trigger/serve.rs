@@ -15,7 +15,7 @@ use super::{
     Counters, Limits,
     event::Setting,
     file::{self, Watched, watched},
-    handle::{self, Desk},
+    handle::{self, Desk, Told},
     poll::{self, Polled, polled},
     probe::Probes,
     received::Reading,
@@ -51,6 +51,8 @@ pub struct Settings {
     pub limits: Limits,
     /// The URL under which senders see the server, for schemes that sign it; else the request's headers say.
     pub public_url: Option<Url>,
+    /// The name of the secret whose text callers of flows have to send as their token; without one, no flow can be called.
+    pub token: Option<String>,
     /// What requests came to.
     pub counters: Arc<Counters>,
     /// What is shown at `/metrics`; nothing when absent.
@@ -84,7 +86,8 @@ pub async fn serve(
     settings: Settings,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), Error> {
-    let Settings { library, env, secrets, roots, clock, limits, public_url, counters, metrics, folder } = settings;
+    let Settings { library, env, secrets, roots, clock, limits, public_url, token, counters, metrics, folder } =
+        settings;
     let first = plans.borrow_and_update().clone();
     let (reading, counted) = ((library.clone(), Arc::clone(&env)), Arc::clone(&counters));
     let (stopped, stopping) = watch::channel(false);
@@ -99,9 +102,11 @@ pub async fn serve(
             pause: limits.body_pause.duration(),
         },
         public: public_url,
+        token,
         answer_time: limits.answer_time.duration(),
         counters,
         probes: Probes::new(engine.clone(), clock.clone(), metrics, stopping.clone()),
+        told: Told::never(),
         stopping,
     });
     let runners = Workers::default();

@@ -137,7 +137,7 @@ fn recorded_keys(data: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_crash_at_any_write_of_a_chain_repeats_nothing() {
+fn case_01_a_crash_at_any_write_of_a_chain_repeats_nothing() {
     let body = vec![
         step("charge", "send", 1),
         step("store", "keyed", 2),

@@ -249,7 +249,7 @@ fn a_call_that_gives_no_sign_is_given_up() {
 }
 
 #[test]
-fn a_connector_that_panics_fails_its_step_alone() {
+fn case_18_a_connector_that_panics_fails_its_step_alone() {
     let world = World::new(|made| match &made.arg {
         Value::String(path) if &**path == "bad" => panic!("a bug in a connector"),
         _ => Reply::ok(Value::Int(1)),

@@ -107,6 +107,18 @@ fn plans() -> BTreeMap<&'static str, Vec<Plan>> {
                 end(get(1)),
             ]),
         ),
+        (
+            "causes",
+            one(vec![
+                attempt(
+                    "t",
+                    1,
+                    vec![step("a", "forbidden", 2), give(get(2))],
+                    vec![(vec![], None, None, vec![dead_letter("kept", int(1)), give(int(0))])],
+                ),
+                end(get(1)),
+            ]),
+        ),
         ("doubt", one(vec![step("lost", "send", 1), end(get(1))])),
         (
             "waits",

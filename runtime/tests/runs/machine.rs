@@ -13,7 +13,7 @@ use flow_model::{
 use flow_runtime::{
     connector::Reached,
     eval::Library,
-    machine::{self, Decision, Event, Outcome, Record, Repeat, Response, Said, Start, Status},
+    machine::{self, Cause, Decision, Event, Outcome, Place, Record, Repeat, Response, Said, Start, Status},
 };
 
 use crate::support::{
@@ -298,6 +298,55 @@ fn an_answer_of_null_has_no_body_and_its_run_goes_on_from_its_journal() {
     let entries = said.iter().map(|(at, said)| (*at, said));
     let replayed = machine::replay(play::RUN, Arc::new(plan), Library::default(), entries).unwrap();
     assert_eq!(replayed.calls(), play.machine.calls());
+}
+
+/// A dead letter has what the innermost `catch` around it has caught, also from within a branch and after another `try`.
+#[test]
+fn a_dead_letter_has_the_cause_that_led_to_it() {
+    let inner = attempt(
+        "inner",
+        3,
+        vec![step("b", "send", 4), give(get(4))],
+        vec![(vec![], None, None, vec![dead_letter("second", int(2)), give(int(0))])],
+    );
+    let branch = vec![dead_letter("first", int(1))];
+    let arm = vec![
+        parallel("p", ParallelOnError::Wait, vec![branch, vec![]]),
+        inner,
+        dead_letter("third", int(3)),
+        give(int(0)),
+    ];
+    let body = vec![
+        attempt("t", 1, vec![step("a", "send", 2), give(get(2))], vec![(vec![], None, None, arm)]),
+        dead_letter("none", int(4)),
+        end(get(1)),
+    ];
+    let letters = |version| {
+        let mut play = Play::new(plan(&[], body.clone()));
+        play.apply(Event::Started(Start { version, ..Start::default() }));
+        play.err("a", ErrorKind::Rejected);
+        play.err("b", ErrorKind::Forbidden);
+        assert_eq!(play.value(), Value::Int(0));
+        let records = play.records().into_iter().filter_map(|record| match record {
+            Record::DeadLettered { queue, cause, .. } => Some((queue.clone(), cause.clone())),
+            _ => None,
+        });
+        records.collect::<Vec<_>>()
+    };
+    let cause = |kind, path: &str| {
+        let (failure, connection) = (failure(kind), Some("world".into()));
+        Some(Cause { failure, place: Place { path: path.into(), indexes: vec![] }, connection })
+    };
+    let of = |queue: &str, cause| (queue.to_owned(), cause);
+    let all = [
+        of("first", cause(ErrorKind::Rejected, "a")),
+        of("second", cause(ErrorKind::Forbidden, "b")),
+        of("third", cause(ErrorKind::Rejected, "a")),
+        of("none", None),
+    ];
+    assert_eq!(letters(machine::VERSION), all);
+    // A run goes on by the rules that it began with.
+    assert_eq!(letters(2), all.map(|(queue, _)| (queue, None)));
 }
 
 #[test]

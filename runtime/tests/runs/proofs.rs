@@ -6,7 +6,8 @@ use std::{collections::BTreeSet, sync::Arc};
 use flow_model::{
     expr::Expr,
     failure::ErrorKind,
-    plan::{Backoff, Plan, Retry},
+    plan::{Backoff, NodeKind, Plan, Retry},
+    schema::Rate,
     units::Millis,
     value::Value,
 };
@@ -18,7 +19,7 @@ use flow_runtime::{
     sim::{
         disk::Pace,
         oracle::{Evidence, judge},
-        outside::{Outside, Reply, answer},
+        outside::{Made, Outside, Reply, answer},
         process::{Ended, Life, live},
         story::{files, kept},
     },
@@ -91,35 +92,51 @@ fn case_06_an_event_that_comes_a_hundred_times_at_once_after_a_restart_and_after
     assert_eq!(outside.made().len(), 2);
 }
 
-#[test]
-fn case_19_runs_that_fail_together_come_again_spread_over_the_wait_and_give_up() {
-    const RUNS: usize = 400;
+/// Calls of a system that is down, in runs that begin together; each is tried as often as its retries and `budget` allow.
+fn herd(runs: usize, times: u32, budget: Option<Rate>) -> Vec<Made> {
     let outside = Outside::new(|_| Reply::err(ErrorKind::Unavailable, Reached::Answered));
-    let patient = Retry {
-        on: vec![ErrorKind::Unavailable],
-        times: 2,
-        backoff: Backoff::Fixed(Millis::seconds(100)),
-        budget: None,
-    };
-    let plan = Arc::new(plan(&[], vec![step("a", "keyed", 1).retrying(patient), end(get(1))]));
+    let backoff = Backoff::Fixed(Millis::seconds(100));
+    let patient = Retry { on: vec![ErrorKind::Unavailable], times, backoff, budget: None };
+    let mut call = step("a", "keyed", 1).retrying(patient);
+    if let NodeKind::Step(step) = &mut call.kind {
+        step.policy.budget = budget;
+    }
+    let plan = Arc::new(plan(&[], vec![call, end(get(1))]));
     let data = tempfile::tempdir().unwrap();
     process(&outside, data.path(), Fault::Never, async |engine| {
         begin(&engine, &plan).await;
-        let runs = join_all((0..RUNS).map(|number| engine.submit(event(&number.to_string())))).await;
+        let runs = join_all((0..runs).map(|number| engine.submit(event(&number.to_string())))).await;
         for run in runs {
             let summary = engine.outcome(&run.unwrap().run).await.unwrap();
             assert_eq!(summary.state, RunState::Failed);
         }
     });
-    let made = outside.made();
-    assert_eq!(made.len(), RUNS * 3, "three attempts each, and no more");
+    outside.made()
+}
+
+#[test]
+fn case_19_runs_that_fail_together_come_again_spread_over_the_wait_and_give_up() {
+    const RUNS: usize = 10_000;
+    let made = herd(RUNS, 1, None);
+    assert_eq!(made.len(), RUNS * 2, "two attempts each, and no more");
     let begin = made[0].at;
-    let seconds = |made: &flow_runtime::sim::outside::Made| made.at.since(begin).0 / 1000;
-    let second: Vec<u64> = made.iter().filter(|made| made.before == 1).map(seconds).collect();
-    // Drawn evenly from 100 s: about 40 in each tenth; 4 to 110 leave out less than one case in a million.
-    for tenth in 0..10 {
-        let count = second.iter().filter(|at| **at / 10 == tenth).count();
-        assert!((4..110).contains(&count), "{count} of {RUNS} come again within tenth {tenth}: {second:?}");
+    let second = made.iter().filter(|made| made.before == 1).map(|made| made.at.since(begin).0 / 1000);
+    let mut tenths = [0_usize; 11];
+    second.for_each(|second| tenths[usize::try_from(second / 10).unwrap().min(10)] += 1);
+    // Drawn evenly from 100 s: 1000 in each tenth, give or take 30; what is seven times as far off does not happen.
+    assert!(tenths[..10].iter().all(|count| (790..1210).contains(count)), "{tenths:?}");
+}
+
+#[test]
+fn case_19_runs_that_fail_together_share_the_budget_of_their_account() {
+    const RUNS: usize = 1000;
+    let budget = Rate { count: 200, period: Millis::seconds(60) };
+    let made = herd(RUNS, 2, Some(budget));
+    assert_eq!(made.len(), RUNS * 3, "three attempts each: the budget makes them wait, and fails none");
+    let again: Vec<_> = made.iter().filter(|made| made.before > 0).map(|made| made.at).collect();
+    for (at, first) in again.iter().enumerate() {
+        let within = again[at..].iter().take_while(|later| later.since(*first) < budget.period).count();
+        assert!(within <= 200, "{within} calls are made again within a minute of {first}");
     }
 }
 

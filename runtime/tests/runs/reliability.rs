@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use flow_model::{
+    expr::Expr,
     failure::ErrorKind,
     plan::{Breaker, NodeKind, Plan},
     schema::Rate,
@@ -11,7 +12,7 @@ use flow_model::{
 };
 use flow_runtime::{
     connector::{Attempt, Parked, Reached},
-    engine::{Engine, Limits, RunId, RunSummary, Submission},
+    engine::{Engine, Limits, RunId, RunState, RunSummary, Submission},
     machine::{Outcome, Place},
     sim::{
         disk::Pace,
@@ -68,6 +69,147 @@ fn case_05_a_clock_that_is_set_back_at_the_deadline_of_a_run_does_not_make_it_en
         assert!(matches!(summary.outcome, Some(Outcome::Failed { .. })), "after {looks} looks: {summary:?}");
         assert!(summary.ended_at.is_some_and(|at| at >= begin.after(Millis::seconds(40))), "after {looks} looks");
     }
+}
+
+const YEAR: i64 = 365 * 24 * 3_600_000;
+
+/// What a clock shows that nobody sets.
+fn even(world: &World) -> i64 {
+    world.clock.now().0 - world.clock.set_by()
+}
+
+/// Carries out a run, sets the clock when it waits, and gives how many milliseconds it took.
+fn took(plan: Plan, set: i64) -> i64 {
+    let world = World::new(|made| match made.before {
+        0 => Reply::err(ErrorKind::Unavailable, Reached::Never),
+        _ => Reply::ok(Value::Int(7)),
+    });
+    let data = tempfile::tempdir().unwrap();
+    let begin = even(&world);
+    let trigger = (!plan.triggers.is_empty()).then_some(0);
+    let ended = process(&world, data.path(), Fault::Never, async |engine| {
+        engine.deploy(Arc::new(plan)).await.unwrap();
+        engine.resume().await.unwrap();
+        let submission = Submission { trigger, ..Submission::with_params("test", Value::Null) };
+        let run = engine.submit(submission).await.unwrap().run;
+        world.tick().await;
+        world.clock.set(set);
+        engine.outcome(&run).await.unwrap()
+    });
+    let Ended::Well(summary) = ended else { panic!("no crash was asked for") };
+    assert!(summary.outcome.is_some(), "{summary:?}");
+    even(&world) - begin
+}
+
+#[test]
+fn case_05_what_lasts_a_while_lasts_as_long_when_the_clock_is_set_by_a_year() {
+    let day = 24 * 3600;
+    let retried = || step("a", "read", 1).retrying(retry(3, &[ErrorKind::Unavailable], 40_000));
+    let plans = [
+        ("a short sleep", 40, plan(&[], vec![sleep("nap", seconds(40)), end(int(1))])),
+        ("a long sleep, on disk", 3 * day, plan(&[], vec![sleep("nap", seconds(3 * day)), end(int(1))])),
+        ("a wait", 90, plan(&[], vec![wait("w", 1, "never", None, Some(seconds(90))), end(int(1))])),
+        ("the pause of a loop", 80, {
+            let body = vec![
+                repeat("r", 1, seconds(40), 3, Expr::Literal(Value::Bool(false)), vec![give(int(1))]),
+                end(int(1)),
+            ];
+            plan(&[], body)
+        }),
+        ("a deadline", 70, {
+            let body = vec![wait("w", 1, "never", None, None), end(int(1))];
+            Plan { triggers: vec![every(Some(Millis::seconds(70)))], ..plan(&[], body) }
+        }),
+        ("a retry", 0, plan(&[], vec![retried(), end(get(1))])),
+    ];
+    for (what, lasts, plan) in plans {
+        let unset = took(plan.clone(), 0);
+        let lasts = i64::try_from(lasts * 1000).unwrap();
+        assert!((lasts..lasts + 42_000).contains(&unset), "{what}: {unset}");
+        for by in [YEAR, -YEAR, 5000, -5000] {
+            let set = took(plan.clone(), by);
+            // The wait before another attempt is drawn anew.
+            let is_as_long = if lasts == 0 { (0..42_000).contains(&set) } else { (set - unset).abs() <= 100 };
+            assert!(is_as_long, "{what}, set by {by}: {set} and not {unset}");
+        }
+    }
+}
+
+#[test]
+fn case_05_what_has_a_time_of_its_own_goes_by_the_wall() {
+    let world = World::kind();
+    let at = world.clock.now().after(Millis::seconds(40)).timestamp();
+    let plan = plan(&[], vec![sleep("nap", Expr::Literal(Value::Timestamp(at))), end(int(1))]);
+    assert!((40_000..41_000).contains(&took(plan.clone(), 0)));
+    assert!((0..1000).contains(&took(plan.clone(), YEAR)));
+    assert!((YEAR + 40_000..YEAR + 41_000).contains(&took(plan, -YEAR)));
+}
+
+#[test]
+fn case_05_what_was_due_while_the_machine_was_suspended_happens_when_it_wakes() {
+    for sleeps in [40, 3 * 3600] {
+        let world = World::kind();
+        let data = tempfile::tempdir().unwrap();
+        let begin = world.clock.now();
+        let plan = Arc::new(plan(&[], vec![sleep("nap", seconds(sleeps)), step("a", "read", 1), end(int(1))]));
+        let ended = process(&world, data.path(), Fault::Never, async |engine| {
+            engine.deploy(plan).await.unwrap();
+            engine.resume().await.unwrap();
+            let run = engine.submit(Submission::with_params("test", Value::Null)).await.unwrap().run;
+            world.tick().await;
+            world.clock.shift(4 * 3_600_000);
+            engine.outcome(&run).await.unwrap()
+        });
+        let Ended::Well(summary) = ended else { panic!("no crash was asked for") };
+        let slept = summary.ended_at.unwrap().since(begin);
+        assert!(slept >= Millis::seconds(4 * 3600) && slept < Millis::seconds(4 * 3600 + 1), "{slept}");
+        assert_eq!(world.made().len(), 1);
+    }
+}
+
+/// What sleeps on disk hears of a clock that is set, each time once, also when it began to sleep in an earlier process; what
+/// begins after that is not moved.
+#[test]
+fn case_05_what_sleeps_on_disk_is_moved_with_the_clock_once() {
+    let day = 24 * 3_600_000;
+    let world = World::kind();
+    let data = tempfile::tempdir().unwrap();
+    let plan = Arc::new(plan(&[], vec![sleep("nap", seconds(3 * 24 * 3600)), end(int(1))]));
+    let begin = even(&world);
+    let submit = async |engine: &Engine| {
+        engine.deploy(Arc::clone(&plan)).await.unwrap();
+        engine.resume().await.unwrap();
+        engine.submit(Submission::with_params("test", Value::Null)).await.unwrap().run
+    };
+    let ended = process(&world, data.path(), Fault::Never, async |engine| {
+        let first = submit(&engine).await;
+        world.clock.set(YEAR);
+        world.clock.sleep(Millis::seconds(24 * 3600)).await;
+        world.clock.set(-2 * YEAR);
+        world.tick().await;
+        let second = engine.submit(Submission::with_params("test", Value::Null)).await.unwrap().run;
+        world.clock.set(YEAR);
+        world.tick().await;
+        for run in [&first, &second] {
+            assert_eq!(engine.summary(run).await.unwrap().unwrap().state, RunState::Waiting);
+        }
+        [first, second]
+    });
+    let Ended::Well([first, second]) = ended else { panic!("no crash was asked for") };
+    // In the next process both go by the wall, which is right again; then it is set once more.
+    process(&world, data.path(), Fault::Never, async |engine| {
+        let third = submit(&engine).await;
+        world.clock.set(-YEAR);
+        engine.outcome(&first).await.unwrap();
+        let of_first = even(&world) - begin;
+        assert!((3 * day..3 * day + 1000).contains(&of_first), "{of_first}");
+        engine.outcome(&second).await.unwrap();
+        let of_second = even(&world) - begin;
+        assert!((4 * day..4 * day + 1000).contains(&of_second), "{of_second}");
+        engine.outcome(&third).await.unwrap();
+        let of_third = even(&world) - begin;
+        assert!((4 * day..4 * day + 1000).contains(&of_third), "{of_third}");
+    });
 }
 
 /// A connection whose grant has ended: the step waits with the reason, also one that is not safe to repeat, and goes on when

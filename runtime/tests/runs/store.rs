@@ -266,7 +266,14 @@ fn a_caller_hears_of_the_end() {
 }
 
 fn letter(number: u128, queue: &str) -> DeadLetter {
-    DeadLetter { run: id(number), place: place("d"), queue: queue.into(), value: Value::Int(3), at: Instant(12) }
+    DeadLetter {
+        run: id(number),
+        place: place("d"),
+        queue: queue.into(),
+        value: Value::Int(3),
+        cause: None,
+        at: Instant(12),
+    }
 }
 
 #[test]

@@ -95,7 +95,7 @@ fn a_run_goes_on_after_the_last_page_that_is_in_its_journal() {
 }
 
 #[test]
-fn pages_that_lead_back_are_a_failure_that_names_the_cursor() {
+fn case_20_pages_that_lead_back_are_a_failure_that_names_the_cursor() {
     for way in [["a", "a"].as_slice(), &["a", "b", "a"], &["a", "b", "c", "b"]] {
         let mut play = Play::start(streaming(cursor(), over(1, vec![], vec![])), Value::Null);
         for (at, next) in way.iter().enumerate() {

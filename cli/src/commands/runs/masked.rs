@@ -10,7 +10,7 @@ use flow_model::{
     value::Value,
 };
 use flow_runtime::{
-    machine::{Outcome, Place},
+    machine::{Cause, Outcome, Place},
     store::RunDetail,
 };
 
@@ -33,6 +33,7 @@ pub(super) fn masked(mut detail: RunDetail, plan: Option<&Plan>) -> RunDetail {
     }
     for left in &mut detail.dead_letters {
         left.value = letter(std::mem::replace(&mut left.value, Value::Null), &left.place, plan);
+        left.cause = left.cause.take().map(|left| cause(left, plan));
     }
     detail
 }
@@ -43,6 +44,15 @@ pub(in crate::commands) fn letter(value: Value, place: &Place, plan: Option<&Pla
         Some(plan) => plan.personal.get(&place.path).cloned().unwrap_or_default().apply(value),
         None => Mask::all().apply(value),
     }
+}
+
+/// What a dead letter was left for, without what is personal.
+pub(in crate::commands) fn cause(cause: Cause, plan: Option<&Plan>) -> Cause {
+    let mask = match plan {
+        Some(plan) => plan.personal.get(&cause.place.path).cloned().unwrap_or_default(),
+        None => Mask::all(),
+    };
+    Cause { failure: hidden(cause.failure, &mask), ..cause }
 }
 
 fn result(plan: Option<&Plan>) -> Mask {

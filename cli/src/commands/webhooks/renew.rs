@@ -41,9 +41,11 @@ struct Due {
 pub(crate) async fn renew(connectors: Arc<Connectors>, data: PathBuf, mut hooks: Receiver<Hooks>) {
     let mut due: BTreeMap<String, Due> = BTreeMap::new();
     loop {
-        let known = hooks.borrow_and_update().clone();
+        let mut known = hooks.borrow_and_update().clone();
+        known.retain(|connection, plan| renews(connection, plan));
         let mut next = SystemClock.now().after(SOON);
-        for (hook, id, every) in registered(&known, &data) {
+        let registered = if known.is_empty() { Vec::new() } else { registered(&known, &data) };
+        for (hook, id, every) in registered {
             let now = SystemClock.now();
             let name = hook.connection.clone();
             let before = due.get(&name).copied().unwrap_or(Due { at: now, failures: 0 });
@@ -63,11 +65,19 @@ pub(crate) async fn renew(connectors: Arc<Connectors>, data: PathBuf, mut hooks:
             next = next.min(after.at);
             due.insert(name, after);
         }
+        // Where nothing is ever to be renewed, nothing is read again either.
         tokio::select! {
-            () = SystemClock.sleep_until(next) => {}
+            () = SystemClock.sleep_until(next), if !known.is_empty() => {}
             Ok(()) = hooks.changed() => {}
+            else => return,
         }
     }
+}
+
+/// Says whether the webhooks of a connection end when they are not renewed.
+fn renews(connection: &str, plan: &Arc<Plan>) -> bool {
+    let (plan, connection) = (Arc::clone(plan), connection.to_owned());
+    Hook { plan, connection, url: String::new(), events: Vec::new() }.renewed_every().is_some()
 }
 
 /// The webhooks that are set up and have to be renewed: with their ids, and how often.

@@ -136,7 +136,7 @@ async fn what_is_signed_and_wrong_is_said_with_its_place() {
 }
 
 #[tokio::test]
-async fn signatures_are_over_the_bytes_whatever_their_type_and_transfer() {
+async fn case_09_signatures_are_over_the_bytes_whatever_their_type_and_transfer() {
     let (_folder, _, served) = fresh(vec![on_paid("receipt", "stripe/webhook")]).await;
     let spaced = "\r\n{ \"id\" : \"evt_9\",\t\"type\":\"paid\", \"data\":{\"payment\":\"pi_9\",\"amount\":1}\n}\r\n";
     let header = signature(NOW.0 / 1000, spaced.as_bytes());

@@ -141,7 +141,7 @@ async fn heads_have_limits() {
 }
 
 #[tokio::test]
-async fn json_that_would_hurt_is_refused() {
+async fn case_15_json_that_would_hurt_is_refused() {
     let (_folder, served) = limited(Limits::default()).await;
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let wide = format!("[{}0]", "0,".repeat(250_000));

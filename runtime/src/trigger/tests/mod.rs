@@ -1,6 +1,7 @@
 //! The whole way from a socket to a run on disk: a real server, a real engine and its journal; only the time is set.
 
 mod answer;
+mod call;
 mod delivery;
 mod file;
 mod gather;
@@ -48,6 +49,7 @@ use crate::{
 /// 2023-11-14T22:13:20Z
 const NOW: Instant = Instant(1_700_000_000_000);
 const SECRET: &str = "whsec_test_secret";
+const TOKEN: &str = "token-of-the-callers";
 
 struct Vault(BTreeMap<&'static str, &'static str>);
 
@@ -75,13 +77,23 @@ struct World {
     clock: Arc<Hands>,
     /// Where files are looked for.
     folder: PathBuf,
+    /// The secret of those who call flows.
+    token: Option<String>,
 }
 
 impl World {
     fn new(clock: &Arc<Hands>) -> Self {
         let env = BTreeMap::from([("WHOLESALE".to_owned(), "yes".to_owned())]);
-        let vault = BTreeMap::from([("stripe/webhook", SECRET), ("other/webhook", "another secret")]);
-        Self { env: Arc::new(env), vault: Arc::new(Vault(vault)), clock: Arc::clone(clock), folder: PathBuf::new() }
+        let vault =
+            BTreeMap::from([("stripe/webhook", SECRET), ("other/webhook", "another secret"), ("api/token", TOKEN)]);
+        let token = Some("api/token".to_owned());
+        Self {
+            env: Arc::new(env),
+            vault: Arc::new(Vault(vault)),
+            clock: Arc::clone(clock),
+            folder: PathBuf::new(),
+            token,
+        }
     }
 
     fn engine(&self, folder: &Path) -> engine::Settings {
@@ -109,6 +121,7 @@ impl World {
             clock: self.clock,
             limits,
             public_url: None,
+            token: self.token,
             counters: Arc::clone(&counters),
             metrics: Some(Arc::new(Metrics::new(Arc::clone(&counters), None))),
             folder: self.folder,

@@ -20,7 +20,7 @@ fn slow() -> Arc<Plan> {
 }
 
 #[tokio::test]
-async fn reliability_25_one_tenant_that_floods_is_turned_away_and_the_others_are_served() {
+async fn case_25_one_tenant_that_floods_is_turned_away_and_the_others_are_served() {
     let folder = tempfile::tempdir().unwrap();
     let clock = Hands::at(NOW);
     let world = World::new(&clock);
@@ -55,7 +55,7 @@ async fn reliability_25_one_tenant_that_floods_is_turned_away_and_the_others_are
 }
 
 #[tokio::test]
-async fn reliability_25_more_runs_than_memory_is_for_are_turned_away_until_one_is_over() {
+async fn case_25_more_runs_than_memory_is_for_are_turned_away_until_one_is_over() {
     let folder = tempfile::tempdir().unwrap();
     let clock = Hands::at(NOW);
     let world = World::new(&clock);

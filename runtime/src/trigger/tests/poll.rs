@@ -182,20 +182,26 @@ fn survive_in(world: &Arc<Outside>, plans: &[Arc<Plan>], faults: &[Fault], expec
     met
 }
 
+/// Lives with a crash at each write in each way, until none is met any more; says how many there were.
+fn crashes(survive: impl Fn(Fault) -> bool) -> usize {
+    let mut crashes = 0;
+    for fault in [Fault::Before as fn(usize) -> Fault, Fault::After, Fault::Torn] {
+        let mut at = 0;
+        while survive(fault(at)) {
+            at += 1;
+        }
+        crashes += at;
+    }
+    crashes
+}
+
 fn all() -> Vec<&'static str> {
     ITEMS.iter().map(|(id, _, _)| *id).collect()
 }
 
 #[test]
 fn a_crash_at_any_write_leaves_no_item_out_and_starts_none_twice() {
-    let mut crashes = 0;
-    for fault in [Fault::Before as fn(usize) -> Fault, Fault::After, Fault::Torn] {
-        let mut at = 0;
-        while survive(&[fault(at)], First::Start, &all()) {
-            at += 1;
-        }
-        crashes += at;
-    }
+    let crashes = crashes(|fault| survive(&[fault], First::Start, &all()));
     assert!(crashes >= 3 * ITEMS.len(), "{crashes} crashes");
     // Again and again, at a place that moves on.
     for at in 0..6 {
@@ -255,14 +261,7 @@ fn what_a_feed_did_not_show_before_is_new_over_crashes_at_any_write() {
     let new = ["a", "b", "q", "z"];
     let all: Vec<&str> = ["k", "z", "m"].into_iter().chain(new).collect();
     for (first, expected) in [(First::Start, &all[..]), (First::Now, &new[..])] {
-        let mut crashes = 0;
-        for fault in [Fault::Before as fn(usize) -> Fault, Fault::After, Fault::Torn] {
-            let mut at = 0;
-            while survive_in(&feed(), &plans(first), &[fault(at)], expected) {
-                at += 1;
-            }
-            crashes += at;
-        }
+        let crashes = crashes(|fault| survive_in(&feed(), &plans(first), &[fault], expected));
         assert!(crashes >= 3 * expected.len(), "{crashes} crashes");
     }
 }
@@ -312,14 +311,7 @@ fn each_partition_of_a_log_is_read_on_for_itself_over_crashes_at_any_write() {
     let all: Vec<&str> = MESSAGES.iter().map(|(id, ..)| *id).collect();
     let new: Vec<&str> = MESSAGES.iter().filter(|(.., from)| *from > 0).map(|(id, ..)| *id).collect();
     for (first, expected) in [(First::Start, &all), (First::Now, &new)] {
-        let mut crashes = 0;
-        for fault in [Fault::Before as fn(usize) -> Fault, Fault::After, Fault::Torn] {
-            let mut at = 0;
-            while survive_in(&log(first == First::Now), &plans_of_log(first), &[fault(at)], expected) {
-                at += 1;
-            }
-            crashes += at;
-        }
+        let crashes = crashes(|fault| survive_in(&log(first == First::Now), &plans_of_log(first), &[fault], expected));
         assert!(crashes >= 3 * expected.len(), "{crashes} crashes");
     }
 }

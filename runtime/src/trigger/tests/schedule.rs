@@ -135,7 +135,7 @@ async fn served_at(folder: &std::path::Path, now: &str, next: &str, plans: Vec<A
 }
 
 #[tokio::test]
-async fn reliability_05_a_time_that_the_clock_on_the_wall_skips_or_shows_twice_runs_once() {
+async fn case_05_a_time_that_the_clock_on_the_wall_skips_or_shows_twice_runs_once() {
     let folder = tempfile::tempdir().unwrap();
     let clock = Hands::at(at("2026-03-28T12:00:00Z"));
     let served = start(folder.path(), &clock, cron(CatchUp::Last), Limits::default()).await;
@@ -162,7 +162,7 @@ async fn reliability_05_a_time_that_the_clock_on_the_wall_skips_or_shows_twice_r
 }
 
 #[tokio::test]
-async fn reliability_05_what_was_missed_follows_catch_up_over_restarts() {
+async fn case_05_what_was_missed_follows_catch_up_over_restarts() {
     for (catch_up, made_up_for) in [
         (CatchUp::None, [].as_slice()),
         (CatchUp::Last, &["2026-05-04T07:30:00Z"]),
@@ -197,7 +197,7 @@ async fn a_process_that_is_started_again_within_a_minute_has_missed_nothing() {
 }
 
 #[tokio::test]
-async fn reliability_05_a_clock_that_is_set_back_runs_nothing_twice() {
+async fn case_05_a_clock_that_is_set_back_runs_nothing_twice() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path();
     served_at(data, "2026-05-02T07:00:00Z", "2026-05-02T07:30:00Z", cron(CatchUp::All)).await;

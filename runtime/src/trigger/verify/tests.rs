@@ -99,7 +99,7 @@ fn stripes_scheme_matches_whatever_else_is_in_the_header() {
 }
 
 #[test]
-fn what_is_no_proof_is_refused_with_its_reason() {
+fn case_08_what_is_no_proof_is_refused_with_its_reason() {
     let odd = STRIPE.get(..63).unwrap();
     let short = STRIPE.get(..62).unwrap();
     let flipped = STRIPE.replacen('f', "e", 1);

@@ -13,37 +13,46 @@ use crate::client::Connection;
 const TICKS: u64 = 100;
 
 /// A server; it is killed when dropped.
-pub(crate) struct Server {
+#[derive(Debug)]
+pub struct Server {
     child: Child,
     /// `http://127.0.0.1:41234`
-    pub(crate) address: String,
+    pub address: String,
 }
 
 /// What a process has used.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Usage {
-    pub(crate) cpu: Duration,
+pub struct Usage {
+    /// Time on a core.
+    pub cpu: Duration,
     /// Bytes in memory now.
-    pub(crate) resident: u64,
+    pub resident: u64,
     /// Bytes that went to the disk.
-    pub(crate) written: u64,
+    pub written: u64,
 }
 
 impl Usage {
-    pub(crate) fn since(self, before: &Self) -> Self {
+    /// What it has used since then.
+    pub fn since(self, before: &Self) -> Self {
         Self { cpu: self.cpu - before.cpu, resident: self.resident, written: self.written - before.written }
     }
 }
 
 impl Server {
     /// A server of this program.
-    pub(crate) fn bare(kind: &str, folder: &Path) -> Self {
+    ///
+    /// # Panics
+    /// It does not start.
+    pub fn bare(kind: &str, folder: &Path) -> Self {
         let exe = std::env::current_exe().expect("this program is a file");
         Self::start(Command::new(exe).args(["server", kind]).arg(folder))
     }
 
     /// `flowc serve` of a program.
-    pub(crate) fn flowc(file: &Path, data: &Path) -> Self {
+    ///
+    /// # Panics
+    /// It does not start.
+    pub fn flowc(file: &Path, data: &Path) -> Self {
         let mut command = Command::new(flowc());
         command.env_clear().env("FLOW_NETWORK_ALLOW", "localhost").env("FLOW_LOG", "error");
         Self::start(command.arg("serve").arg(file).args(["--listen", "127.0.0.1:0", "--data"]).arg(data))
@@ -60,14 +69,21 @@ impl Server {
     }
 
     /// How long one request takes.
-    pub(crate) fn once(&self, path: &str, number: usize) -> Duration {
+    ///
+    /// # Panics
+    /// It is not answered with 200.
+    pub fn once(&self, path: &str, number: usize) -> Duration {
         let mut connection = Connection::open(self);
         let start = Instant::now();
         connection.post(path, &format!("once-{path}-{number}-{}", std::process::id()));
         start.elapsed()
     }
 
-    pub(crate) fn usage(&self) -> Usage {
+    /// What it has used so far.
+    ///
+    /// # Panics
+    /// This is not Linux.
+    pub fn usage(&self) -> Usage {
         let read = |name: &str| {
             std::fs::read_to_string(format!("/proc/{}/{name}", self.child.id())).expect("the process is there")
         };

@@ -18,37 +18,45 @@ const CONNECTIONS: usize = 64;
 /// Numbers that no two requests share, so that none is taken for a repetition.
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
+/// An id that no other request has.
+pub fn fresh() -> String {
+    NEXT.fetch_add(1, Ordering::Relaxed).to_string()
+}
+
 /// What came of some requests.
-pub(crate) struct Load {
+#[derive(Debug)]
+pub struct Load {
     length: Duration,
     /// How long each took, in milliseconds, sorted.
     times: Vec<f64>,
 }
 
 impl Load {
-    pub(crate) fn done(&self) -> usize {
+    /// How many were answered.
+    pub fn done(&self) -> usize {
         self.times.len()
     }
 
-    pub(crate) fn rate(&self) -> f64 {
+    /// How many in a second.
+    pub fn rate(&self) -> f64 {
         self.done() as f64 / self.length.as_secs_f64()
     }
 
     /// The time within which this part of the requests had their answers.
-    pub(crate) fn percentile(&self, part: f64) -> f64 {
+    pub fn percentile(&self, part: f64) -> f64 {
         let index = ((self.done() as f64 * part) as usize).min(self.done().saturating_sub(1));
         self.times.get(index).copied().unwrap_or(f64::NAN)
     }
 }
 
 /// Sends as much as is answered.
-pub(crate) fn full(server: &Server, path: &str, length: Duration) -> Load {
+pub fn full(server: &Server, path: &str, length: Duration) -> Load {
     let end = Instant::now() + length;
     together(server, path, length, &|| Some(Instant::now()).filter(|now| *now < end))
 }
 
 /// Sends so many in a second, at fixed moments.
-pub(crate) fn paced(server: &Server, path: &str, length: Duration, rate: f64) -> Load {
+pub fn paced(server: &Server, path: &str, length: Duration, rate: f64) -> Load {
     let (start, count) = (Instant::now(), AtomicU64::new(0));
     together(server, path, length, &|| {
         let due = Duration::from_secs_f64(count.fetch_add(1, Ordering::Relaxed) as f64 / rate);
@@ -70,8 +78,7 @@ fn together(server: &Server, path: &str, length: Duration, due: &(dyn Fn() -> Op
                 let mut connection = Connection::open(server);
                 let mut mine = Vec::new();
                 while let Some(due) = due() {
-                    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-                    connection.post(path, &number.to_string());
+                    connection.post(path, &fresh());
                     mine.push(due.elapsed().as_secs_f64() * 1000.0);
                 }
                 times.lock().expect("no thread panics while it holds this").extend(mine);
@@ -84,10 +91,15 @@ fn together(server: &Server, path: &str, length: Duration, due: &(dyn Fn() -> Op
 }
 
 /// A connection that stays open.
-pub(crate) struct Connection(BufReader<TcpStream>);
+#[derive(Debug)]
+pub struct Connection(BufReader<TcpStream>);
 
 impl Connection {
-    pub(crate) fn open(server: &Server) -> Self {
+    /// Connects.
+    ///
+    /// # Panics
+    /// The server does not listen.
+    pub fn open(server: &Server) -> Self {
         let address = server.address.trim_start_matches("http://");
         let stream = TcpStream::connect(address).expect("the server listens");
         stream.set_nodelay(true).expect("this is a TCP connection");
@@ -95,13 +107,36 @@ impl Connection {
     }
 
     /// Sends an order with an id and waits for its answer, which has to be 200.
-    pub(crate) fn post(&mut self, path: &str, id: &str) {
+    ///
+    /// # Panics
+    /// It is not.
+    pub fn post(&mut self, path: &str, id: &str) {
+        let answer = self.send(path, id);
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+
+    /// Sends an order with an id and waits for its answer.
+    ///
+    /// # Panics
+    /// There is none.
+    pub fn send(&mut self, path: &str, id: &str) -> Answer {
         let body = format!("{{\"id\":\"{id}\",\"tier\":\"pro\",\"amount\":4217}}");
         let head = "host: localhost\r\ncontent-type: application/json";
-        let request = format!("POST {path} HTTP/1.1\r\n{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        self.ask(&format!("POST {path} HTTP/1.1\r\n{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()))
+    }
+
+    /// What is to be read at a path.
+    ///
+    /// # Panics
+    /// There is no answer.
+    pub fn get(&mut self, path: &str) -> String {
+        self.ask(&format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n")).body
+    }
+
+    fn ask(&mut self, request: &str) -> Answer {
         self.0.get_mut().write_all(request.as_bytes()).expect("the server reads");
         let (mut length, mut line) = (0, String::new());
-        let mut status = String::new();
+        let (mut status, mut names) = (None, Vec::new());
         loop {
             line.clear();
             self.0.read_line(&mut line).expect("the server answers");
@@ -109,16 +144,35 @@ impl Connection {
             if text.is_empty() {
                 break;
             }
-            if status.is_empty() {
-                status = text.to_owned();
-            } else if let Some((name, value)) = text.split_once(':')
-                && name.eq_ignore_ascii_case("content-length")
-            {
-                length = value.trim().parse().expect("a length is a number");
+            if status.is_none() {
+                status = text.split(' ').nth(1).and_then(|status| status.parse().ok());
+            } else if let Some((name, value)) = text.split_once(':') {
+                if name.eq_ignore_ascii_case("content-length") {
+                    length = value.trim().parse().expect("a length is a number");
+                }
+                names.push(name.to_ascii_lowercase());
             }
         }
-        let mut answer = vec![0; length];
-        self.0.read_exact(&mut answer).expect("the answer is as long as it says");
-        assert!(status.contains(" 200 "), "{status}: {}", String::from_utf8_lossy(&answer));
+        let mut body = vec![0; length];
+        self.0.read_exact(&mut body).expect("the answer is as long as it says");
+        let body = String::from_utf8_lossy(&body).into_owned();
+        Answer { status: status.expect("an answer begins with its status"), names, body }
+    }
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    names: Vec<String>,
+    /// Its body, as text.
+    pub body: String,
+}
+
+impl Answer {
+    /// Says whether it has a header, whose name is in small letters.
+    pub fn names(&self, header: &str) -> bool {
+        self.names.iter().any(|name| name == header)
     }
 }
