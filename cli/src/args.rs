@@ -1,6 +1,7 @@
 //! The command line: what can be asked of `flowc`, and the help of each command.
 
 mod connections;
+mod polls;
 mod runs;
 mod webhooks;
 
@@ -11,6 +12,7 @@ use flow_runtime::sim::faults::{Fault, NoFault};
 
 pub(crate) use self::{
     connections::{Connect, Connections, ConnectionsCommand, ConnectionsList, ConnectionsTest},
+    polls::{Polls, PollsCommand, PollsList, PollsReset},
     runs::{
         DeadLetters, DeadLettersCommand, Journal, JournalCommand, JournalCompact, JournalVerify, LettersDrop,
         LettersList, LettersReplay, LettersShow, OneLetter, OneRun, Runs, RunsAnswer, RunsCancel, RunsCommand,
@@ -70,6 +72,7 @@ pub(crate) enum Command {
     Connections(Connections),
     Connectors(Connectors),
     Webhooks(Webhooks),
+    Polls(Polls),
     Secrets(Secrets),
     Lsp(Lsp),
     Explain(Explain),

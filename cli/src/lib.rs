@@ -44,6 +44,7 @@ fn perform(command: &Command) -> Result<Exit, Trouble> {
         Command::Serve(args) => commands::serve::serve(args),
         Command::Runs(args) => commands::runs::runs(args),
         Command::Webhooks(args) => commands::webhooks::webhooks(args),
+        Command::Polls(args) => commands::polls::polls(args),
         Command::Journal(args) => commands::journal::journal(args),
         Command::DeadLetters(args) => commands::dead_letters::dead_letters(args),
         Command::Graph(args) => commands::graph::graph(args),

@@ -13,6 +13,7 @@ pub(crate) mod import;
 pub(crate) mod journal;
 pub(crate) mod lsp;
 pub(crate) mod new;
+pub(crate) mod polls;
 mod reload;
 mod resume;
 pub(crate) mod run;

@@ -22,6 +22,7 @@ mod look;
 mod mark;
 mod notes;
 mod pinned;
+mod polls;
 mod progress;
 mod room;
 mod settings;
@@ -41,8 +42,10 @@ use std::{
 use flow_model::plan::Plan;
 use tokio::sync::{Semaphore, broadcast};
 
+pub(crate) use self::submit::scope;
 pub use self::{
     again::{Redo, RedoError},
+    polls::Polling,
     progress::{Happening, Progress, StepEnd},
     settings::{Limits, Settings},
     submit::{Accepted, Newness, Share, Submission, SubmitError, started_by},
@@ -86,6 +89,7 @@ struct Inner {
     watch: Workers,
     timers: Timers<Due>,
     horizon: sleep::Horizon,
+    polls: polls::Polls,
     /// Held while plans are put down that are on no list yet.
     deploying: tokio::sync::Mutex<()>,
     progress: broadcast::Sender<Progress>,
@@ -137,6 +141,7 @@ impl Engine {
             watch: Workers::default(),
             timers: Timers::new(),
             horizon: sleep::Horizon::default(),
+            polls: polls::Polls::default(),
             deploying: tokio::sync::Mutex::default(),
             progress,
             state: Mutex::default(),

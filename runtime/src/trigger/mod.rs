@@ -11,6 +11,7 @@ mod file;
 mod form;
 mod handle;
 mod limits;
+mod mark;
 mod multipart;
 mod pattern;
 mod payload;
@@ -31,6 +32,7 @@ pub mod verify;
 pub use self::{
     counters::{Counters, Counts},
     limits::Limits,
+    mark::{Polled, ReadFrom, Standing, polled},
     pattern::{Pattern, Stamp},
     route::{Error as RouteError, Route, Verified, routes},
     schedule::{Schedule, schedules},
