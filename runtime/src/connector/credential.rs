@@ -28,7 +28,9 @@ use super::{
     perform::{Ended, Found, invalid, never},
     request::{self, Proof},
     template::Scope,
+    turn::{self, TooLate},
     vault::Vault,
+    wait,
 };
 use crate::{
     eval::{Evaluator, Frame},
@@ -56,17 +58,40 @@ impl Connectors {
             Ok(holder) => holder,
             Err(failure) => return never(failure).into(),
         };
+        let account = match self.account(invocation, found) {
+            Ok(account) => account,
+            Err(failure) => return never(failure).into(),
+        };
+        let (limits, until) = (turn::limits(found), self.clock.now().after(invocation.timeout));
+        let cost = self.cost(invocation, found, &invocation.args);
         let mut refused: Option<SecretText> = None;
         loop {
-            let token = match self.token(invocation, found, &holder, &config, vault, refused.as_ref()).await {
+            let (token, asked) = self.token(invocation, found, &holder, &config, vault, refused.as_ref()).await;
+            let token = match token {
                 Ok(token) => token,
-                Err(Trouble::Failed(failure)) => return never(failure).into(),
+                // The other calls of the connection need the token, too.
+                Err(Trouble::Failed(failure, wait)) => {
+                    let pause = wait.map(|wait| wait.min(wait::LONGEST_WAIT));
+                    return Ended { attempt: Attempt { retry_after: wait, ..never(failure) }, pause };
+                }
                 Err(Trouble::Parked(parked)) => {
                     let failure = Failure::new(ErrorKind::Unauthorized, parked.because.as_str());
                     return Attempt { parked: Some(parked), ..never(failure) }.into();
                 }
             };
             vault.add(&format!("{}/token", invocation.connection), &token.text);
+            // One request was admitted: those for tokens, and the one that was refused, have taken its place.
+            let more = std::iter::repeat_n(1, asked as usize).chain(refused.is_some().then_some(cost));
+            for cost in more {
+                if let Err(TooLate { left, because }) = self.turn(invocation, &account, &limits, cost, until).await {
+                    let message = format!(
+                        "a new token was asked for, and {because}: the call may leave in {left}, and has to end within {}",
+                        invocation.timeout
+                    );
+                    let failure = Failure::new(ErrorKind::RateLimited, message);
+                    return Attempt { retry_after: Some(left), ..never(failure) }.into();
+                }
+            }
             let ended = self.sent(invocation, found, request, config.clone(), vault, Some(&token)).await;
             let expired = matches!(&ended.attempt.outcome, Err(failure) if failure.kind == ErrorKind::Unauthorized);
             // The server has done nothing: it is asked once more, with a new token.
@@ -86,13 +111,14 @@ impl Connectors {
         let vault = Vault::new(&*self.secrets);
         let config = self.config(&invocation.plan, &invocation.connection, found.connection, found.connector).ok()?;
         let holder = self.holder(found.connector, &invocation.connection, &config, &vault).ok()?;
-        match self.token(invocation, found, &holder, &config, &vault, None).await {
+        match self.token(invocation, found, &holder, &config, &vault, None).await.0 {
             Err(Trouble::Parked(parked)) => Some(parked),
             // What else is wrong is said where the call is made.
-            Ok(_) | Err(Trouble::Failed(_)) => None,
+            Ok(_) | Err(Trouble::Failed(..)) => None,
         }
     }
 
+    /// The token of a connection, and how many requests were made for it.
     async fn token(
         &self,
         invocation: &Invocation,
@@ -101,12 +127,14 @@ impl Connectors {
         config: &IndexMap<String, Value>,
         vault: &Vault<'_>,
         refused: Option<&SecretText>,
-    ) -> Result<Token, Trouble> {
+    ) -> (Result<Token, Trouble>, u32) {
         if let Some(token) = self.accounts.fresh(holder, refused, self.clock.now()) {
-            return Ok(token);
+            return (Ok(token), 0);
         }
-        let asked = self.asked(&invocation.plan, &invocation.connection, found.connector, config, vault);
-        let asked = asked.map_err(Trouble::Failed)?;
+        let asked = match self.asked(&invocation.plan, &invocation.connection, found.connector, config, vault) {
+            Ok(asked) => asked,
+            Err(failure) => return (Err(Trouble::Failed(failure, None)), 0),
+        };
         self.accounts.token(holder, &asked, refused, &self.clients, &self.clock).await
     }
 
@@ -161,6 +189,7 @@ impl Connectors {
         let (library, env, plan) = (self.library.clone(), Arc::clone(&self.env), Arc::clone(plan));
         let (request, operation, connector) = (request.clone(), operation.clone(), connector.clone());
         let (config, token, what) = (config.clone(), session.token.clone(), format!("`{connection}`"));
+        let clock = Arc::clone(&self.clock);
         let read = move |answer: &super::answer::Answer| {
             let config = Value::Record(config.clone());
             let reader = Reader {
@@ -171,7 +200,10 @@ impl Connectors {
                 config,
                 args: Frame::of(args.iter().cloned()),
             };
-            let result = reader.judge(&operation, &request, answer).0?;
+            let result = reader.judge(&operation, &request, answer).0.map_err(|failure| {
+                let declared = reader.declared(answer, request.format);
+                (failure, wait::asked(answer.status, &answer.headers, &declared, clock.now()))
+            })?;
             let ambient = |which: Ambient| (which == Ambient::Item).then(|| result.clone());
             let evaluator = Evaluator {
                 library: &library,
@@ -180,9 +212,10 @@ impl Connectors {
                 env: &*env,
                 ambient: &ambient,
             };
-            match evaluator.eval(&token, &mut Frame::new())? {
+            match evaluator.eval(&token, &mut Frame::new()).map_err(|failure| (failure, None))? {
                 Value::Null => {
-                    Err(Failure::new(ErrorKind::Unauthorized, format!("the login of {what} gives no token")))
+                    let message = format!("the login of {what} gives no token");
+                    Err((Failure::new(ErrorKind::Unauthorized, message), None))
                 }
                 token => Ok(token.to_string()),
             }
