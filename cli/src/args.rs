@@ -76,6 +76,8 @@ pub(crate) enum Command {
     Secrets(Secrets),
     Lsp(Lsp),
     Explain(Explain),
+    #[command(hide = true)]
+    ReadPdf(ReadPdf),
 }
 
 /// Find mistakes in programs without running them.
@@ -603,6 +605,19 @@ pub(crate) struct Explain {
     /// The code or its name; without it, all codes are listed
     #[arg(value_name = "CODE")]
     pub(crate) code: Option<String>,
+}
+
+/// Read the text of a PDF on standard input, for a server that has to go on whatever the document does.
+///
+/// Bounded in memory and processor time. Writes JSON: `{"pages": […]}`, or `{"why": "…"}`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc read-pdf letter.pdf < letter.pdf")]
+pub(crate) struct ReadPdf {
+    /// What the document is called where something is said of it
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
 }
 
 #[cfg(test)]

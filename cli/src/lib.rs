@@ -60,5 +60,6 @@ fn perform(command: &Command) -> Result<Exit, Trouble> {
         Command::Secrets(args) => commands::secrets::secrets(args),
         Command::Lsp(_) => commands::lsp::lsp(),
         Command::Explain(args) => commands::explain::explain(args),
+        Command::ReadPdf(args) => commands::read_pdf::read_pdf(args),
     }
 }

@@ -48,7 +48,7 @@ impl World {
         let folder = TempDir::new().unwrap();
         let blobs: Arc<dyn Blobs> = Arc::new(Disk::new(folder.path()));
         let env = Arc::new(BTreeMap::new());
-        let (secrets, table) = (Arc::new(Vault(url.into())), flow_stdlib::native::native_table());
+        let (secrets, table) = (Arc::new(Vault(url.into())), flow_stdlib::native::native_table(None));
         let connectors = Connectors::new(Library::default(), env, secrets, table);
         let connectors = connectors.with_guard(Guard::new(networks)).with_blobs(blobs);
         Self {
