@@ -7,7 +7,15 @@ use flow_runtime::connector::read_answer;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    let formats = [Format::Auto, Format::Json, Format::JsonLines, Format::Csv(b','), Format::Csv(b';'), Format::Xml, Format::Text];
+    let formats = [
+        Format::Auto,
+        Format::Json,
+        Format::JsonLines,
+        Format::Csv(b','),
+        Format::Csv(b';'),
+        Format::Xml,
+        Format::Text,
+    ];
     for format in formats {
         match read_answer(bytes, format) {
             Ok(value) => {

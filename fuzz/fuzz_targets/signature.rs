@@ -26,7 +26,9 @@ fuzz_target!(|bytes: &[u8]| {
         Grammar::List { separator: " ".to_owned(), prefix: "v1,".to_owned() },
         Grammar::Pairs { timestamp: Some("t".to_owned()), signature: "v1".to_owned() },
     ];
-    for (grammar, encoding) in grammars.into_iter().zip([DigestEncoding::Hex, DigestEncoding::Base64, DigestEncoding::Hex]) {
+    for (grammar, encoding) in
+        grammars.into_iter().zip([DigestEncoding::Hex, DigestEncoding::Base64, DigestEncoding::Hex])
+    {
         let signed = match &grammar {
             Grammar::Pairs { .. } => vec![SignedPart::Timestamp, SignedPart::Text(".".to_owned()), SignedPart::Body],
             _ => vec![SignedPart::Body],

@@ -50,9 +50,10 @@ impl Connectors {
         config: IndexMap<String, Value>,
         vault: &Vault<'_>,
     ) -> Ended {
-        let auth = found.connector.http.as_ref().map(|http| &http.auth);
-        if !matches!(auth, Some(Auth::OAuth(_) | Auth::Session(_))) {
-            return self.sent(invocation, found, request, config, vault, None).await;
+        match self.given_out(&invocation.plan, found.connector, &config, vault) {
+            Ok(true) => {}
+            Ok(false) => return self.sent(invocation, found, request, config, vault, None).await,
+            Err(failure) => return never(failure).into(),
         }
         let holder = match self.holder(found.connector, &invocation.connection, &config, vault) {
             Ok(holder) => holder,
@@ -69,14 +70,11 @@ impl Connectors {
             let (token, asked) = self.token(invocation, found, &holder, &config, vault, refused.as_ref()).await;
             let token = match token {
                 Ok(token) => token,
-                // The other calls of the connection need the token, too.
-                Err(Trouble::Failed(failure, wait)) => {
-                    let pause = wait.map(|wait| wait.min(wait::LONGEST_WAIT));
-                    return Ended { attempt: Attempt { retry_after: wait, ..never(failure) }, pause };
-                }
-                Err(Trouble::Parked(parked)) => {
-                    let failure = Failure::new(ErrorKind::Unauthorized, parked.because.as_str());
-                    return Attempt { parked: Some(parked), ..never(failure) }.into();
+                Err(trouble) => {
+                    let attempt = trouble.attempt();
+                    // The other calls of the connection need the token, too.
+                    let pause = attempt.retry_after.map(|wait| wait.min(wait::LONGEST_WAIT));
+                    return Ended { attempt, pause };
                 }
             };
             vault.add(&format!("{}/token", invocation.connection), &token.text);
@@ -104,12 +102,11 @@ impl Connectors {
 
     /// What a person has to do before a call has a credential.
     pub(super) async fn parked(&self, invocation: &Invocation, found: Found<'_>) -> Option<Parked> {
-        let auth = found.connector.http.as_ref().map(|http| &http.auth);
-        if !matches!(auth, Some(Auth::OAuth(_) | Auth::Session(_))) {
-            return None;
-        }
         let vault = Vault::new(&*self.secrets);
         let config = self.config(&invocation.plan, &invocation.connection, found.connection, found.connector).ok()?;
+        if !self.given_out(&invocation.plan, found.connector, &config, &vault).ok()? {
+            return None;
+        }
         let holder = self.holder(found.connector, &invocation.connection, &config, &vault).ok()?;
         match self.token(invocation, found, &holder, &config, &vault, None).await.0 {
             Err(Trouble::Parked(parked)) => Some(parked),
@@ -118,8 +115,27 @@ impl Connectors {
         }
     }
 
+    /// Whether the credential of a connection is given out by a server.
+    pub(super) fn given_out(
+        &self,
+        plan: &Plan,
+        connector: &Connector,
+        config: &IndexMap<String, Value>,
+        vault: &Vault<'_>,
+    ) -> Result<bool, Failure> {
+        let Some(http) = &connector.http else { return Ok(false) };
+        let is_given_out = |auth: &Auth| matches!(auth, Auth::OAuth(_) | Auth::Session(_));
+        match &http.auth {
+            Auth::First(forms) if forms.iter().any(is_given_out) => {
+                let scope = self.scope(plan, connector, &[], config, vault)?;
+                request::chosen(&scope, &http.auth).map(is_given_out)
+            }
+            auth => Ok(is_given_out(auth)),
+        }
+    }
+
     /// The token of a connection, and how many requests were made for it.
-    async fn token(
+    pub(super) async fn token(
         &self,
         invocation: &Invocation,
         found: Found<'_>,
@@ -133,7 +149,7 @@ impl Connectors {
         }
         let asked = match self.asked(&invocation.plan, &invocation.connection, found.connector, config, vault) {
             Ok(asked) => asked,
-            Err(failure) => return (Err(Trouble::Failed(failure, None)), 0),
+            Err(failure) => return (Err(Trouble::Failed(failure.into(), None)), 0),
         };
         self.accounts.token(holder, &asked, refused, &self.clients, &self.clock).await
     }
@@ -149,7 +165,7 @@ impl Connectors {
     ) -> Result<Asked, Failure> {
         let http = connector.http.as_ref().ok_or_else(|| invalid("it has no section `http`".to_owned()))?;
         let scope = self.scope(plan, connector, &[], config, vault)?;
-        let source = match &http.auth {
+        let source = match request::chosen(&scope, &http.auth)? {
             Auth::OAuth(oauth) => Source::OAuth(Box::new(server(&scope, oauth, &http.hosts)?)),
             Auth::Session(session) => {
                 Source::Login(Box::new(self.login(plan, connection, connector, session, config, vault)?))
@@ -202,7 +218,7 @@ impl Connectors {
             };
             let result = reader.judge(&operation, &request, answer).0.map_err(|failure| {
                 let declared = reader.declared(answer, request.format);
-                (failure, wait::asked(answer.status, &answer.headers, &declared, clock.now()))
+                (failure.into(), wait::asked(answer.status, &answer.headers, &declared, clock.now()))
             })?;
             let ambient = |which: Ambient| (which == Ambient::Item).then(|| result.clone());
             let evaluator = Evaluator {
@@ -212,10 +228,10 @@ impl Connectors {
                 env: &*env,
                 ambient: &ambient,
             };
-            match evaluator.eval(&token, &mut Frame::new()).map_err(|failure| (failure, None))? {
+            match evaluator.eval(&token, &mut Frame::new()).map_err(|failure| (failure.into(), None))? {
                 Value::Null => {
                     let message = format!("the login of {what} gives no token");
-                    Err((Failure::new(ErrorKind::Unauthorized, message), None))
+                    Err((Failure::new(ErrorKind::Unauthorized, message).into(), None))
                 }
                 token => Ok(token.to_string()),
             }
@@ -237,9 +253,9 @@ impl Connectors {
     ) -> Result<Connecting<'_>, Failure> {
         let vault = Vault::new(&*self.secrets);
         let (config, connector) = self.configured(plan, connection)?;
-        let Some(Auth::OAuth(oauth)) = connector.http.as_ref().map(|http| &http.auth) else {
-            return Ok(Connecting::Alone);
-        };
+        let Some(http) = &connector.http else { return Ok(Connecting::Alone) };
+        let scope = self.scope(plan, connector, &[], &config, &vault)?;
+        let Auth::OAuth(oauth) = request::chosen(&scope, &http.auth)? else { return Ok(Connecting::Alone) };
         if !oauth.grant.asks_a_person() {
             return Ok(Connecting::Alone);
         }

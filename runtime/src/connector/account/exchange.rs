@@ -70,7 +70,7 @@ pub(in super::super) enum Refusal {
     /// It can't be reached, or is not able to answer.
     Away(String),
     /// It wants no other request before so long.
-    Later(Failure, Millis),
+    Later(Box<Failure>, Millis),
     /// A call there is not allowed, or has failed for a reason of its own.
     Denied(Failure),
 }
@@ -90,7 +90,8 @@ impl Refusal {
             }
             Self::Said { why, .. } => Failure::new(ErrorKind::Unauthorized, told(&why)),
             Self::Away(why) => Failure::new(ErrorKind::Unavailable, told(&why)),
-            Self::Later(failure, _) | Self::Denied(failure) => Failure { message: told(&failure.message), ..failure },
+            Self::Later(failure, _) => Failure { message: told(&failure.message), ..*failure },
+            Self::Denied(failure) => Failure { message: told(&failure.message), ..failure },
         }
     }
 }
@@ -235,7 +236,7 @@ pub(super) fn refused(answer: &Answer, fields: &Map<String, Json>, now: Instant)
             _ => ErrorKind::Unavailable,
         };
         return match later(status, asked) {
-            Some(wait) => Refusal::Later(Failure::new(kind, why), wait),
+            Some(wait) => Refusal::Later(Failure::new(kind, why).into(), wait),
             None => Refusal::Away(why),
         };
     }

@@ -34,7 +34,7 @@ pub(super) use self::{
     connect::{Means, code, device},
     server::{Asked, Claim, Granted, Login, Server, Source},
 };
-use super::{Parked, http::Clients};
+use super::{Attempt, Parked, Reached, http::Clients};
 use crate::{secret::SecretText, timer::Clock, worker::Workers};
 
 /// How long before its end a token is no longer used: the clocks of two machines differ, and requests take time.
@@ -127,9 +127,22 @@ pub(super) struct Token {
 #[derive(Clone, Debug)]
 pub(super) enum Trouble {
     /// The step fails so; after what time a token may be asked for again, where the server says that.
-    Failed(Failure, Option<Millis>),
+    Failed(Box<Failure>, Option<Millis>),
     /// A person has to do something first.
     Parked(Parked),
+}
+
+impl Trouble {
+    /// The attempt that ends with it: nothing has left.
+    pub(super) fn attempt(self) -> Attempt {
+        let (failure, retry_after, parked) = match self {
+            Self::Failed(failure, wait) => (*failure, wait, None),
+            Self::Parked(parked) => {
+                (Failure::new(ErrorKind::Unauthorized, parked.because.as_str()), None, Some(parked))
+            }
+        };
+        Attempt { outcome: Err(failure), retry_after, reached: Reached::Never, parked }
+    }
 }
 
 /// The shortest time after which a call that is parked asks again.
@@ -200,7 +213,7 @@ impl Account {
         let (failure, until) = refusals.last.as_ref()?;
         let is_early = now < *until;
         (is_early || refusals.count > before)
-            .then(|| Trouble::Failed(failure.clone(), is_early.then(|| until.since(now))))
+            .then(|| Trouble::Failed(failure.clone().into(), is_early.then(|| until.since(now))))
     }
 
     fn goes_on(&self) {
@@ -252,7 +265,7 @@ impl Accounts {
         });
         token.await.unwrap_or_else(|_| {
             let failure = Failure::new(ErrorKind::Unavailable, "the process ends before there is a token");
-            (Err(Trouble::Failed(failure, None)), 0)
+            (Err(Trouble::Failed(failure.into(), None)), 0)
         })
     }
 
@@ -434,7 +447,7 @@ impl Renewal {
     }
 
     fn store(&self, why: &str) -> Trouble {
-        Trouble::Failed(store(&self.asked.connection, why), None)
+        Trouble::Failed(store(&self.asked.connection, why).into(), None)
     }
 
     fn failed(&self, refusal: Refusal) -> Trouble {
@@ -446,7 +459,7 @@ impl Renewal {
         let mut refusals = self.account.refusals();
         refusals.count += 1;
         refusals.last = Some((failure.clone(), self.clock.now().after(wait.unwrap_or_default())));
-        Trouble::Failed(failure, wait)
+        Trouble::Failed(failure.into(), wait)
     }
 
     fn parked(&self, kept: &Kept) -> Trouble {

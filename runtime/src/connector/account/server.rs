@@ -134,7 +134,8 @@ pub(super) fn times(now: Instant, lasts: Millis) -> [(String, Json); 2] {
 }
 
 /// Finds in the answer to a login what further requests carry, or else why not, and how long the server wants no other.
-pub(in super::super) type ReadToken = Arc<dyn Fn(&Answer) -> Result<String, (Failure, Option<Millis>)> + Send + Sync>;
+pub(in super::super) type ReadToken =
+    Arc<dyn Fn(&Answer) -> Result<String, (Box<Failure>, Option<Millis>)> + Send + Sync>;
 
 /// An operation that logs in.
 #[derive(Clone)]
@@ -157,9 +158,9 @@ impl Login {
             Err(Lost { failure, .. }) => return Err(Refusal::Away(self.redactor.text(&failure.message))),
         };
         let access = (self.read)(&answer).map_err(|(failure, asked)| {
-            let failure = self.redactor.failure(failure);
+            let failure = self.redactor.failure(*failure);
             match later(answer.status, asked) {
-                Some(wait) => Refusal::Later(failure, wait),
+                Some(wait) => Refusal::Later(failure.into(), wait),
                 None => Refusal::Denied(failure),
             }
         })?;
