@@ -33,6 +33,7 @@ fn the_commands_on_the_pages_work_as_they_stand_there() {
         "examples/custom_connector/README.md",
         "examples/order_book/README.md",
         "examples/support_inbox/README.md",
+        "examples/any_api/README.md",
     ] {
         // Commands leave files behind, so each page gets a copy; they run in the order of the page.
         let folder = tempfile::tempdir().unwrap();

@@ -109,7 +109,7 @@ pub(crate) fn plan(text: &str) -> Arc<Plan> {
 /// What carries out calls of connectors; files lie where it is told.
 pub(crate) fn connectors(blobs: Arc<dyn Blobs>) -> Connectors {
     let library = Library::new(flow_stdlib::functions());
-    let native = flow_stdlib::native::native_table();
+    let native = flow_stdlib::native::native_table(None);
     Connectors::new(library, Arc::new(BTreeMap::<String, String>::new()), Arc::new(Named), native)
         .with_guard(Guard::new(Networks::listed(["localhost"]).unwrap()))
         .with_blobs(blobs)

@@ -17,7 +17,7 @@ fn native_declarations_and_code_agree_both_ways() {
             declared.insert((name.clone(), operation[..end].to_owned()));
         }
     }
-    let table = flow_stdlib::native::native_table();
+    let table = flow_stdlib::native::native_table(None);
     let bound: BTreeSet<_> =
         table.operations().map(|(connector, operation)| (connector.to_owned(), operation.to_owned())).collect();
     assert_eq!(declared, bound);

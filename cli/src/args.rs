@@ -1,6 +1,7 @@
 //! The command line: what can be asked of `flowc`, and the help of each command.
 
 mod connections;
+mod polls;
 mod runs;
 mod webhooks;
 
@@ -11,6 +12,7 @@ use flow_runtime::sim::faults::{Fault, NoFault};
 
 pub(crate) use self::{
     connections::{Connect, Connections, ConnectionsCommand, ConnectionsList, ConnectionsTest},
+    polls::{Polls, PollsCommand, PollsList, PollsReset},
     runs::{
         DeadLetters, DeadLettersCommand, Journal, JournalAdopt, JournalCommand, JournalCompact, JournalRepair,
         JournalVerify, LettersDrop, LettersList, LettersReplay, LettersShow, OneLetter, OneRun, Runs, RunsAnswer,
@@ -71,9 +73,12 @@ pub(crate) enum Command {
     Connections(Connections),
     Connectors(Connectors),
     Webhooks(Webhooks),
+    Polls(Polls),
     Secrets(Secrets),
     Lsp(Lsp),
     Explain(Explain),
+    #[command(hide = true)]
+    ReadPdf(ReadPdf),
 }
 
 /// Find mistakes in programs without running them.
@@ -627,6 +632,19 @@ pub(crate) struct Explain {
     /// The code or its name; without it, all codes are listed
     #[arg(value_name = "CODE")]
     pub(crate) code: Option<String>,
+}
+
+/// Read the text of a PDF on standard input, for a server that has to go on whatever the document does.
+///
+/// Bounded in memory and processor time. Writes JSON: `{"pages": […]}`, or `{"why": "…"}`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc read-pdf letter.pdf < letter.pdf")]
+pub(crate) struct ReadPdf {
+    /// What the document is called where something is said of it
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
 }
 
 #[cfg(test)]

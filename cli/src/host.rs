@@ -109,10 +109,10 @@ impl Host {
         Self { observer, ..self }
     }
 
-    /// What carries out calls, without a run.
+    /// What carries out calls, without a run. Documents of strangers are read by a process of this program.
     pub(crate) fn connectors(&self) -> Connectors {
         let (env, secrets) = (Arc::new(self.variables.clone()), Arc::new(self.keyring.clone()));
-        Connectors::new(self.library.clone(), env, secrets, flow_stdlib::native::native_table())
+        Connectors::new(self.library.clone(), env, secrets, flow_stdlib::native::native_table(own_program().as_deref()))
             .with_guard(self.guard.clone())
             .with_tokens(Arc::new(self.connections.clone()))
     }
@@ -168,6 +168,12 @@ impl Host {
         let observer = Arc::clone(&self.observer);
         Ok((Engine::open(Settings { blobs, observer, ..settings })?, connectors))
     }
+}
+
+/// This program, as it is while it runs, also when its file has been replaced.
+fn own_program() -> Option<PathBuf> {
+    let running = Path::new("/proc/self/exe");
+    if running.exists() { Some(running.to_owned()) } else { std::env::current_exe().ok() }
 }
 
 /// Listens for what `flowc runs` asks of an engine, as long as what is returned lives.

@@ -45,6 +45,7 @@ fn perform(command: &Command) -> Result<Exit, Trouble> {
         Command::Deploy(args) => commands::deploy::deploy(args),
         Command::Runs(args) => commands::runs::runs(args),
         Command::Webhooks(args) => commands::webhooks::webhooks(args),
+        Command::Polls(args) => commands::polls::polls(args),
         Command::Journal(args) => commands::journal::journal(args),
         Command::DeadLetters(args) => commands::dead_letters::dead_letters(args),
         Command::Graph(args) => commands::graph::graph(args),
@@ -60,5 +61,6 @@ fn perform(command: &Command) -> Result<Exit, Trouble> {
         Command::Secrets(args) => commands::secrets::secrets(args),
         Command::Lsp(_) => commands::lsp::lsp(),
         Command::Explain(args) => commands::explain::explain(args),
+        Command::ReadPdf(args) => commands::read_pdf::read_pdf(args),
     }
 }

@@ -145,10 +145,13 @@ fn of(connector: &Connector, known: &query::Known<'_>) -> Reference {
     let mut errors: Vec<String> = connector.errors.rules.iter().map(|(_, kind)| kind.name().to_owned()).collect();
     errors.sort();
     errors.dedup();
+    // What code carries out goes where its own settings say.
+    let is_code_alone = connector.operations.values().all(|operation| operation.call == Call::Native);
+    let sends_requests = connector.operations.is_empty() || !is_code_alone;
     Reference {
         name: connector.name.clone(),
         doc: connector.doc.clone(),
-        base: http.map(|http| text(&http.base)),
+        base: http.filter(|_| sends_requests).map(|http| text(&http.base)),
         also: http.map(|http| http.also.clone()).unwrap_or_default(),
         version: http.and_then(|http| http.version.as_ref()).map(|version| match &version.sunset {
             Some(sunset) => format!("{}, served until {sunset}", version.name),

@@ -456,6 +456,9 @@ pub struct Poll {
     /// Which items are later, where their places in the list say so and no cursor that grows.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "order")]
     pub listed: Option<Listed>,
+    /// The failure of a look that says that the system does not know any more what came after how far was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expired: Option<ErrorKind>,
     /// How a time is written that the system is asked for, where not as text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<crate::ty::Format>,

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use flow_model::{
     failure::{ErrorKind, Failure},
     plan::{NodeKind, Plan, Step},
+    schema::Connector,
     units::Millis,
     value::Value,
 };
@@ -25,8 +26,13 @@ pub(crate) struct World {
     settings: String,
     connectors: Arc<Connectors>,
     timeout: Millis,
+    /// What is declared otherwise than Flow declares it.
+    declared: Option<Declared>,
     _folder: TempDir,
 }
+
+/// Changes what is declared of a connector.
+type Declared = Box<dyn Fn(&mut Connector) + Send + Sync>;
 
 /// The secret of the connection.
 struct Vault(String);
@@ -48,7 +54,7 @@ impl World {
         let folder = TempDir::new().unwrap();
         let blobs: Arc<dyn Blobs> = Arc::new(Disk::new(folder.path()));
         let env = Arc::new(BTreeMap::new());
-        let (secrets, table) = (Arc::new(Vault(url.into())), flow_stdlib::native::native_table());
+        let (secrets, table) = (Arc::new(Vault(url.into())), flow_stdlib::native::native_table(None));
         let connectors = Connectors::new(Library::default(), env, secrets, table);
         let connectors = connectors.with_guard(Guard::new(networks)).with_blobs(blobs);
         Self {
@@ -56,8 +62,14 @@ impl World {
             settings: settings.to_owned(),
             connectors: Arc::new(connectors),
             timeout: Millis::seconds(60),
+            declared: None,
             _folder: folder,
         }
+    }
+
+    /// The same over a connector of which something else is declared: where a server is that stands elsewhere otherwise.
+    pub(crate) fn declaring(self, declared: impl Fn(&mut Connector) + Send + Sync + 'static) -> Self {
+        Self { declared: Some(Box::new(declared)), ..self }
     }
 
     pub(crate) fn within(self, timeout: Millis) -> Self {
@@ -74,7 +86,10 @@ impl World {
         );
         let checked = checked("test.flow", &text);
         assert_eq!(errors(&checked), "", "{text}");
-        let plan = checked.program.as_ref().unwrap().plans["f"].clone();
+        let mut plan = checked.program.as_ref().unwrap().plans["f"].clone();
+        if let Some(declared) = &self.declared {
+            plan.connectors.values_mut().for_each(|connector| declared(Arc::make_mut(connector)));
+        }
         let step = plan.graph.node_weights().find_map(|node| match &node.kind {
             NodeKind::Step(step) => Some((**step).clone()),
             _ => None,

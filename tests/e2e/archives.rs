@@ -77,7 +77,19 @@ fn case_16_what_others_have_packed_is_unpacked_within_bounds() {
         }
     }
     fs::write(folder.path().join("secret.zip"), secret).unwrap();
+    // The list at the end names the same bytes under two names: where the second file begins is the place of the first.
+    let mut shared = whole.clone();
+    let ends =
+        |mark: &[u8; 4]| -> Vec<usize> { (0..whole.len() - 4).filter(|at| &whole[*at..at + 4] == mark).collect() };
+    let entries = ends(b"PK\x01\x02");
+    let (first, last) = (entries[0], entries[entries.len() - 1]);
+    let place = whole[first + 42..first + 46].to_vec();
+    // Sizes and checksum, too, so that nothing else is wrong with it.
+    shared[last + 16..last + 28].copy_from_slice(&whole[first + 16..first + 28]);
+    shared[last + 42..last + 46].copy_from_slice(&place);
+    fs::write(folder.path().join("shared.zip"), shared).unwrap();
     for (path, told) in [
+        ("shared.zip", "`shared.zip` has files that share their bytes with others"),
         ("bomb.zip", "`bomb.zip` holds more than 1000000 bytes"),
         ("many.zip", "`many.zip` holds more than 100 files"),
         ("evil.zip", "leads out of the archive: `../../evil.txt`"),

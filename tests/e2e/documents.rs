@@ -68,3 +68,63 @@ fn what_is_wrong_with_a_template_or_a_document_is_told() {
     let unfit = "`letter.pdf` can't be read as a PDF: it does not begin as one";
     run(&folder, "read", json!({ "path": "letter.pdf" })).says(3, &["Invalid", unfit]);
 }
+
+/// A PDF of these objects, of which the first is its catalog.
+fn pdf(objects: &[String]) -> Vec<u8> {
+    let (mut file, mut places) = ("%PDF-1.7\n".to_owned(), String::new());
+    for (number, object) in (1..).zip(objects) {
+        places.push_str(&format!("{:010} 00000 n \n", file.len()));
+        file.push_str(&format!("{number} 0 obj\n{object}\nendobj\n"));
+    }
+    let (start, size) = (file.len(), objects.len() + 1);
+    let end = format!("trailer\n<< /Size {size} /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n");
+    format!("{file}xref\n0 {size}\n0000000000 65535 f \n{places}{end}").into_bytes()
+}
+
+/// One whose page draws a form, and each form what `draws` says; the form `n` is the object `n`, from 5 on.
+fn drawing(forms: usize, draws: impl Fn(usize) -> (&'static str, usize)) -> Vec<u8> {
+    let stream =
+        |more: &str, content: &str| format!("<< {more} /Length {} >>\nstream\n{content}\nendstream", content.len());
+    let mut objects = vec![
+        "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
+        "<< /Type /Pages /Kids [3 0 R] /Count 1 >>".to_owned(),
+        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 99 99] /Resources << /XObject << /F 5 0 R >> >> /Contents 4 0 R >>"
+            .to_owned(),
+        stream("", "/F Do"),
+    ];
+    for form in 5..5 + forms {
+        let (content, next) = draws(form);
+        let is = format!("/Type /XObject /Subtype /Form /BBox [0 0 9 9] /Resources << /XObject << /F {next} 0 R >> >>");
+        objects.push(stream(&is, content));
+    }
+    pdf(&objects)
+}
+
+/// Documents that are made to harm whoever reads them harm their own step alone.
+#[test]
+fn a_document_that_takes_its_reader_along_or_never_ends_harms_no_other() {
+    let folder = shop();
+    run(&folder, "bill", invoice("invoice.typ")).says(0, &[]);
+    let name = |what: &str| format!("{what}-{}.pdf", std::process::id());
+    let write = |name: &str, bytes: Vec<u8>| fs::write(folder.path().join("out").join(name), bytes).unwrap();
+
+    // What is drawn draws itself: the stack of the reader overflows, and no process outlives that.
+    let circle = name("circle");
+    write(&circle, drawing(1, |form| ("/F Do", form)));
+    run(&folder, "read", json!({ "path": circle })).says(3, &["Invalid", "its reader ended with signal"]);
+
+    // Each form draws the next one twice: two to the power of sixty.
+    let laughs = name("laughs");
+    write(&laughs, drawing(60, |form| if form < 64 { ("/F Do /F Do", form + 1) } else { ("", 5) }));
+    let input = json!({ "paths": vec![laughs.as_str(); 6], "last": "Invoice 7.pdf" });
+    let told = run(&folder, "read_soon", input).says(0, &[]).json();
+    assert_eq!(told["failed"], json!(["Timeout", "Timeout", "Timeout", "Timeout", "Timeout", "Timeout"]));
+    assert!(told["pages"][0].as_str().unwrap().starts_with("Invoice 7"), "{told}");
+    let reads = |process: &std::path::Path| {
+        let command = fs::read(process.join("cmdline")).unwrap_or_default();
+        command.windows(laughs.len()).any(|part| part == laughs.as_bytes())
+    };
+    let left =
+        fs::read_dir("/proc").into_iter().flatten().filter(|entry| reads(&entry.as_ref().unwrap().path())).count();
+    assert_eq!(left, 0, "no reader goes on");
+}

@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 
 use super::{
     eventually,
-    process::{Serving, flowc, run, runs},
+    process::{Ended, Serving, flowc, output, run, runs},
 };
 
 const CONNECTOR: &str = r#"connector crm {
@@ -131,6 +131,23 @@ impl Project {
         let mut command: Command = flowc();
         command.current_dir(self.folder.path()).env("CRM_URL", &self.address).env("SECOND", "south");
         Serving::start(command.args(["serve", ".", "--listen", "127.0.0.1:0"]))
+    }
+
+    fn polls(&self, arguments: &[&str]) -> Ended {
+        let mut command: Command = flowc();
+        command.current_dir(self.folder.path()).env("CRM_URL", &self.address).env("SECOND", "south");
+        output(command.arg("polls").args(arguments))
+    }
+
+    /// Tells the trigger of `follow` to read from there, and asserts what is said of it.
+    fn reset(&self, to: &str, texts: &[&str]) {
+        let told = self.polls(&["reset", "follow", "--to", to]).says(0, &[]);
+        texts.iter().for_each(|text| assert!(told.stdout.contains(text), "{text}: {told:?}"));
+    }
+
+    /// The triggers that poll, as they are listed.
+    fn listed(&self) -> Vec<Json> {
+        self.polls(&["list", "--format", "json"]).says(0, &[]).json()["polls"].as_array().unwrap().clone()
     }
 
     fn add(&self, id: &str, at: i64) {
@@ -265,4 +282,83 @@ async fn a_list_that_can_be_asked_for_whole_hours_starts_one_run_for_each_item()
     let _serving = project.serve();
     project.starts(&["a", "b", "late", "c", "d"]).await;
     assert_eq!(project.known.lock().unwrap().since[before], Some(NOON), "20s into the next hour is within the overlap");
+}
+
+/// Served or not, a trigger reads from where it is told to, and what it was told is there after a restart.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trigger_that_polls_is_shown_and_reads_from_where_it_is_told() {
+    let project = Project::new(FOLLOW).await;
+    project.add("a", 1_700_000_000);
+    project.add("b", 1_700_001_000);
+    let new = &project.listed()[0];
+    assert_eq!((&new["flow"], &new["on"]), (&json!("follow"), &json!("sales.contact.created")));
+    assert_eq!((&new["read"], &new["looked"]), (&Json::Null, &Json::Null), "nothing has run yet");
+
+    // It is told before it has ever looked: what is there starts nothing, though the connector says `first: start`.
+    project.reset("now", &["what comes from now on", "nobody serves"]);
+    let serving = project.serve();
+    let read = async |expected: &str| {
+        let one = &project.listed()[0];
+        let is_there = one["read"] == json!({ "": expected }) && one["looked"].is_string() && one["next"].is_string();
+        if is_there && one["failures"] == 0 { Ok(()) } else { Err(one.clone()) }
+    };
+    let begun = async || {
+        let one = &project.listed()[0];
+        if one["read"].is_object() { Ok(()) } else { Err(one.clone()) }
+    };
+    eventually("it has looked", begun).await;
+    let far = 4_000_000_000;
+    project.add("c", far);
+    project.starts(&["c"]).await;
+
+    // From the start while it is served: each that is listed has a run, one that has had one another.
+    project.reset("start", &["everything that is listed", "it had read up to 2096-"]);
+    project.starts(&["a", "b", "c", "c"]).await;
+    eventually("it shows how far", async || read("2096-10-02T07:06:40Z").await).await;
+    // From a time on, less the overlap of a minute.
+    project.reset("2023-11-14T22:30:00Z", &["begins at 2023-11-14T22:30:00Z"]);
+    project.starts(&["a", "b", "b", "c", "c", "c"]).await;
+
+    let failing = async || {
+        let one = &project.listed()[0];
+        let failure = one["failure"].as_str().unwrap_or_default();
+        if failure.contains("503") && one["failures"].as_u64() > Some(0) { Ok(()) } else { Err(one.clone()) }
+    };
+    project.known.lock().unwrap().fails = true;
+    eventually("why it does not read is shown", failing).await;
+    let human = project.polls(&["list"]).says(0, &[]);
+    assert!(human.stdout.contains("READ UP TO") && human.stdout.contains("failed "), "{human:?}");
+    project.known.lock().unwrap().fails = false;
+
+    // While nobody serves; the next server begins there.
+    serving.kill();
+    project.reset("2023-11-14T22:30:00Z", &["nobody serves the data folder"]);
+    assert_eq!(project.listed()[0]["read"], json!({ "": "2023-11-14T22:30:00Z" }));
+    let _serving = project.serve();
+    project.starts(&["a", "b", "b", "b", "c", "c", "c", "c"]).await;
+
+    for (arguments, words) in [
+        (&["reset", "follow", "--to", "yesterday"][..], &["is no `yesterday`", "2026-01-31T09:00:00Z"][..]),
+        (&["reset", "fallow", "--to", "now"], &["no flow `fallow`", "flowc polls list"]),
+        (&["reset", "follow", "--on", "sales.deal.created", "--to", "now"], &["--on 'sales.contact.created'"]),
+    ] {
+        project.polls(arguments).says(2, words);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_triggers_that_poll_one_is_told() {
+    let project = Project::new(SEGMENTS).await;
+    let several = ["has several triggers that poll", "--on 'sales.contact.created("];
+    project.polls(&["reset", "north_and_south", "--to", "now"]).says(2, &several);
+    let listed = project.listed();
+    let on: Vec<&str> = listed.iter().map(|one| one["on"].as_str().unwrap()).collect();
+    assert_eq!(on.len(), 3, "{listed:?}");
+    project.polls(&["reset", "north_and_south", "--on", on[0], "--to", "2023-11-14T22:30:00Z"]).says(0, &[]);
+    let read: Vec<Json> = project.listed().iter().map(|one| one["read"].clone()).collect();
+    assert_eq!(
+        read,
+        [Json::Null, json!({ "": "2023-11-14T22:30:00Z" }), Json::Null],
+        "by flow, then as they are written"
+    );
 }

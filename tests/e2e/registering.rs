@@ -16,6 +16,11 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::{delete, get, post},
 };
+use flow_model::{
+    boundary::decode,
+    ty::{Type, Types},
+    value::Value,
+};
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -251,7 +256,9 @@ const ENDING: &str = r#"connector channels {
 
   record Event { id: String }
 
-  operation subscriptions.create(url: String) -> { id: String } {
+  record Subscription { id: String, expires_at: Timestamp? from "expiration" @unix_ms }
+
+  operation subscriptions.create(url: String) -> Subscription {
     effect:  create
     request: POST "/subscriptions" { body: { url } }
   }
@@ -326,4 +333,63 @@ async fn a_webhook_that_ends_is_renewed_as_long_as_its_flow_is_served() {
         if log.contains("`flowc webhooks register --only files` sets it up again") { Ok(()) } else { Err(log) }
     };
     eventually("that it is gone is told", told).await;
+}
+
+/// The same with systems that say when one ends, and give another id to one that is renewed.
+fn expiring() -> String {
+    let renewed = "  operation subscriptions.extend(id: String) -> Subscription {";
+    ENDING
+        .replace("  operation subscriptions.extend(id: String) -> Json {", renewed)
+        .replace("    every:    1s\n", "    expires:  .expires_at\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_is_renewed_before_the_end_that_its_system_says() {
+    type Renewed = Arc<Mutex<Vec<String>>>;
+    let known = Renewed::default();
+    // Nothing else renews it within this test: `every` is 12 hours when nothing is said. 64-bit numbers are text, as Google has them.
+    let shown = |number: usize, lasts: u64| {
+        let expiration = ((now() + lasts) * 1000).to_string();
+        answer(StatusCode::OK, &json!({ "id": format!("s {number}"), "expiration": expiration }))
+    };
+    let extend = async move |State(known): State<Renewed>, At(id): At<String>| {
+        let mut known = known.lock().unwrap();
+        known.push(id);
+        shown(known.len() + 1, if known.len() < 3 { 2 } else { 86_400 })
+    };
+    let create = async move || shown(1, 3600);
+    let router = Router::new()
+        .route("/subscriptions", post(create))
+        .route("/subscriptions/{id}/extend", post(extend))
+        .with_state(Arc::clone(&known));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("main.flow"), expiring()).unwrap();
+    let command = |arguments: &[&str]| {
+        let mut command = flowc();
+        command.current_dir(folder.path()).env("CHANNELS_URL", &address).args(arguments);
+        command
+    };
+    let registered =
+        output(&mut command(&["webhooks", "register", "--url", PUBLIC, "--format", "json"])).says(0, &[]).json();
+    let end = |json: &Json| {
+        let end = decode(&json["webhooks"][0]["expires"], &Type::Timestamp, &Types::default()).unwrap();
+        let Value::Timestamp(end) = end else { panic!("{end}") };
+        end.as_second()
+    };
+    let hour = end(&registered) - i64::try_from(now()).unwrap();
+    assert!((3500..=3600).contains(&hour), "{registered}");
+
+    let serving = Serving::start(&mut command(&["serve", ".", "--listen", "127.0.0.1:0"]));
+    let listed = || output(&mut command(&["webhooks", "list", "--format", "json"])).says(0, &[]).json();
+    let last = async || {
+        let listed = listed();
+        if listed["webhooks"][0]["id"] == "s 4" { Ok(()) } else { Err(listed) }
+    };
+    eventually("it is renewed at the start and before each end", last).await;
+    assert_eq!(*known.lock().unwrap(), ["s 1", "s 2", "s 3"], "each time by the id that it has then");
+    assert!(end(&listed()) > i64::try_from(now()).unwrap() + 80_000);
+    drop(serving);
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod imap;
 mod maildev;
+mod oauth;
 
 use std::{
     fs,

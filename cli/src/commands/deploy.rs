@@ -111,7 +111,7 @@ fn problems(reader: &Reader, host: &Host, digest: &str) -> Result<Vec<String>, T
     let mut needs = Needs::default();
     needs.add_unfinished(&plan);
     let missing = needs.missing(host)?.into_iter().map(|name| format!("{name} is missing"));
-    let natives = flow_stdlib::native::native_table();
+    let natives = flow_stdlib::native::native_table(None);
     let gone = native(&plan).into_iter().filter(|(connector, operation)| natives.get(connector, operation).is_none());
     let gone: Vec<String> =
         gone.map(|(connector, operation)| format!("this `flowc` has no code for `{connector}.{operation}`")).collect();

@@ -14,6 +14,8 @@ pub(crate) mod import;
 pub(crate) mod journal;
 pub(crate) mod lsp;
 pub(crate) mod new;
+pub(crate) mod polls;
+pub(crate) mod read_pdf;
 mod reload;
 mod resume;
 pub(crate) mod run;

@@ -54,6 +54,7 @@ fn list(args: &args::WebhooksList) -> Result<Exit, Trouble> {
                 "verified": route.verified == Verified::All,
                 "registered": entry(&book, route).map(|entry| entry.id().is_some()),
                 "id": entry(&book, route).and_then(Entry::id),
+                "expires": entry(&book, route).and_then(|entry| entry.expires).map(|end| end.to_string()),
             })
         });
         ui::print(&format!("{:#}\n", json!({ "version": 1, "webhooks": webhooks.collect::<Vec<_>>() })))?;
@@ -71,10 +72,13 @@ fn list(args: &args::WebhooksList) -> Result<Exit, Trouble> {
                 Verified::NotAll => styled(CARE, "unverified"),
             };
             let events = events(&plans, route).into_iter().collect::<Vec<_>>().join(", ");
-            let there = match entry(&book, route).map(|entry| &entry.state) {
+            let there = match entry(&book, route).map(|entry| (&entry.state, entry.expires)) {
                 None => String::new(),
-                Some(State::Registered { id }) => plain(id.as_deref().unwrap_or("registered")),
-                Some(State::Asked { .. }) => styled(CARE, "not known"),
+                Some((State::Registered { id }, expires)) => {
+                    let until = expires.map(|end| format!(" until {end}")).unwrap_or_default();
+                    format!("{}{until}", plain(id.as_deref().unwrap_or("registered")))
+                }
+                Some((State::Asked { .. }, _)) => styled(CARE, "not known"),
             };
             [route.method.clone(), styled(HINT, url(route)), route.flows.join(", "), verified, there, events]
         })

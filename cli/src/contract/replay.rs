@@ -109,7 +109,7 @@ pub(crate) async fn replay(pair: &Pair, connector: &Reference, catalog: &Catalog
         Ok(invocation) => {
             let library = Library::new(flow_stdlib::functions());
             let networks = Networks::listed(["localhost"]).unwrap_or_default();
-            let native = flow_stdlib::native::native_table();
+            let native = flow_stdlib::native::native_table(None);
             let connectors = Connectors::new(library, Arc::new(BTreeMap::new()), Arc::new(MadeUp), native)
                 .with_guard(Guard::new(networks));
             connectors.perform(invocation).await.outcome

@@ -9,9 +9,9 @@ mod words;
 use std::collections::BTreeMap;
 
 use flow_model::{
-    expr::{Expr, TextPart},
+    expr::{Ambient, Expr, TextPart},
     plan::{NodeKind, Plan, Retry, SourceMap, Stage, Step, TriggerKind},
-    schema::{Auth, Connector, Grant, Http, Limit, Operation, Rate},
+    schema::{Auth, Connector, Grant, Http, Limit, OAuth, Operation, Rate},
     value::Value,
 };
 pub use formula::Formula;
@@ -105,7 +105,7 @@ pub fn facts(plan: &Plan, sources: &SourceMap) -> Facts {
             let facts = ConnectionFacts {
                 connector: connection.connector.clone(),
                 host: reached(connector, &connection.config),
-                more_hosts: more_hosts(connector),
+                more_hosts: more_hosts(connector, &connection.config),
                 operations: Vec::new(),
                 scopes: Vec::new(),
                 calls: Formula::default(),
@@ -368,11 +368,19 @@ fn declared_host(http: &Http, sandbox: Option<&Expr>) -> Option<String> {
     }
 }
 
-fn more_hosts(connector: &Connector) -> Vec<String> {
+fn more_hosts(connector: &Connector, config: &IndexMap<String, Expr>) -> Vec<String> {
     let Some(http) = &connector.http else { return Vec::new() };
     let mut hosts = http.hosts.clone();
     hosts.extend(http.also.iter().filter_map(|origin| url_host(&Expr::Literal(Value::text(origin.as_str())))));
-    if let Auth::OAuth(oauth) = &http.auth {
+    let forms = match &http.auth {
+        Auth::First(forms) => forms.as_slice(),
+        one => std::slice::from_ref(one),
+    };
+    for form in forms {
+        let Auth::OAuth(oauth) = form else { continue };
+        if matches!(http.auth, Auth::First(_)) && is_left_out(connector, config, oauth) {
+            continue;
+        }
         let device = match &oauth.grant {
             Grant::DeviceCode { device } => Some(device),
             _ => None,
@@ -382,6 +390,18 @@ fn more_hosts(connector: &Connector) -> Vec<String> {
     hosts.sort();
     hosts.dedup();
     hosts
+}
+
+/// Says whether a connection does not set what a form of OAuth 2.0 is chosen by.
+fn is_left_out(connector: &Connector, config: &IndexMap<String, Expr>, oauth: &OAuth) -> bool {
+    let decides = match &oauth.grant {
+        Grant::JwtBearer(claim) => Some(&claim.key),
+        _ => oauth.id.as_ref(),
+    };
+    let Some(Expr::Member { of, name, .. }) = decides else { return false };
+    let usual = || connector.config.get(name).and_then(|field| field.default.as_ref());
+    let is_null = |expr: &Expr| *expr == Expr::Literal(Value::Null);
+    **of == Expr::Ambient(Ambient::Config) && config.get(name).or_else(usual).is_none_or(is_null)
 }
 
 fn url_host(base: &Expr) -> Option<String> {

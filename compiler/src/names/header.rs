@@ -276,7 +276,11 @@ fn connector<'a>(
 ) -> ConnectorInfo<'a> {
     let within = Some(name);
     let mut config = names.fields(&ast.config, within, problems);
-    if ast.http.is_some() {
+    // What code carries out goes where its own settings say.
+    let has_code =
+        |operation: &ast::Operation| operation.properties.iter().any(|property| property.name.text == "native");
+    let is_code_alone = !ast.operations.is_empty() && ast.operations.iter().all(has_code);
+    if ast.http.is_some() && !is_code_alone {
         config.entry("base_url".to_owned()).or_insert_with(|| Field::of(Type::Url.optional()));
         if ast.http.iter().flat_map(|(_, properties)| properties).any(|property| property.name.text == "sandbox") {
             config.entry("sandbox".to_owned()).or_insert_with(|| Field {

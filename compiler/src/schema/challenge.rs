@@ -16,14 +16,14 @@ use super::{
     Context, Section, Template,
     reference::operation_call,
     section::{word, wrong_value},
-    template::over_answer,
+    template::{over_answer, typed_over_answer},
     verification::{ENCODINGS, HASHES, verify_call},
 };
 use crate::{ast, names::literal};
 
 const PROPERTIES: [&str; 9] = ["method", "when", "verify", "token", "secret", "sign", "hash", "encoding", "answer"];
 
-const SETTING_UP: [&str; 8] = ["register", "list", "renew", "every", "remove", "id", "url", "secret"];
+const SETTING_UP: [&str; 9] = ["register", "list", "renew", "every", "expires", "remove", "id", "url", "secret"];
 
 /// How often webhooks are renewed when nothing is said.
 const EVERY: Millis = Millis::seconds(12 * 60 * 60);
@@ -89,7 +89,7 @@ pub(super) fn challenge(
     Some(Challenge { doc: written.doc.clone(), method: method?.to_owned(), when, verify, token, secret, sign, answer })
 }
 
-/// Reads `webhooks { register: …, list: …, renew: …, every: …, remove: …, id: …, url: …, secret: … }`.
+/// Reads `webhooks { register: …, list: …, renew: …, every: …, expires: …, remove: …, id: …, url: …, secret: … }`.
 pub(super) fn webhooks(
     context: &Context<'_, '_>,
     span: Span,
@@ -100,7 +100,7 @@ pub(super) fn webhooks(
     let what = format!("the section `webhooks` of `{}`", context.connector);
     let section = Section::new(what, keyword, properties, &SETTING_UP, problems);
     let params = webhook_params();
-    let (mut result, mut item) = (Type::Json, None);
+    let (mut result, mut renewed, mut item) = (Type::Json, None, None);
     let mut call = |name: &str| {
         let written = section.expr(name, problems)?;
         let mut template = Template::over(context, &params, "`url`, `events` and `id` are known here");
@@ -115,6 +115,7 @@ pub(super) fn webhooks(
         let (call, operation) = call?;
         match name {
             "register" => result = operation.result,
+            "renew" => renewed = Some(operation.result),
             "list" => item = Some((operation.result, written.span)),
             _ => {}
         }
@@ -173,10 +174,32 @@ pub(super) fn webhooks(
     let url = over("url", item.as_ref().unwrap_or(&Type::Json), problems);
     let secret = section
         .expr("secret", problems)
-        .map(|written| over_answer(context, written, None, &[(Ambient::Item, result)], problems));
+        .map(|written| over_answer(context, written, None, &[(Ambient::Item, result.clone())], problems));
     if let (Some(property), None) = (section.get("secret"), &register) {
         let help = "the answer to `register` holds the secret; without it, leave `secret` out";
         problems.push(wrong_value("secret", property.span, "of which answer?", help));
     }
-    Webhooks { register, list, renew, every, remove, id, url, secret }
+    let expires = section.expr("expires", problems).and_then(|written| {
+        let Some(renewed) = &renewed else {
+            let help = "add `renew: hooks.extend(id: id)`, or leave `expires` out";
+            problems.push(wrong_value("expires", written.span, "nothing is renewed", help));
+            return None;
+        };
+        let read = |ty: &Type, problems: &mut Vec<Diagnostic>| {
+            let (expr, ty) = typed_over_answer(context, written, None, &[(Ambient::Item, ty.clone())], problems);
+            if !matches!(ty.non_null(), Type::Timestamp | Type::Unknown) {
+                let help = "name a field of type `Timestamp`, which may be null; `@unix_ms` after it reads a number";
+                problems.push(wrong_value("expires", written.span, &format!("of type `{ty}`"), help));
+            }
+            expr
+        };
+        let before = problems.len();
+        let expr = read(&result, problems);
+        // What is renewed ends, too: what is wrong with it there is said if nothing is wrong with it here.
+        if problems.len() == before && *renewed != result {
+            read(renewed, problems);
+        }
+        Some(expr)
+    });
+    Webhooks { register, list, renew, every, expires, remove, id, url, secret }
 }

@@ -200,6 +200,21 @@ pub(super) fn kinds(
     kinds
 }
 
+/// `expired: Gone`: the one kind of failure that a property names.
+pub(super) fn one_kind(
+    context: &Context<'_, '_>,
+    property: &str,
+    written: &ast::Expr,
+    problems: &mut Vec<Diagnostic>,
+) -> Option<ErrorKind> {
+    let Some(path) = chain(written) else {
+        let help = format!("name a kind that `errors` gives to such an answer: `{property}: NotFound`");
+        problems.push(wrong_value(property, written.span, "not a kind of error", &help));
+        return None;
+    };
+    context.names.error_kind(&path, Some(context.connector), problems)
+}
+
 /// The name in `header("…")`, or the place of what is not one name; none for anything else.
 pub(super) fn header(written: &ast::Expr) -> Option<Result<String, Span>> {
     let ExprKind::Call { callee, args, .. } = &written.kind else { return None };

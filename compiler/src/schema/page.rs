@@ -31,11 +31,11 @@ const COMMON: [&str; 7] = ["items", "last", "full", "key", "most_pages", "most_i
 
 /// The forms, with what each takes besides.
 const FORMS: [(&str, &[&str]); 6] = [
-    ("cursor", &["next", "into"]),
+    ("cursor", &["next", "into", "expired"]),
     ("page", &["into", "first"]),
     ("offset", &["into"]),
-    ("link", &[]),
-    ("next_url", &["next"]),
+    ("link", &["expired"]),
+    ("next_url", &["next", "expired"]),
     ("native", &[]),
 ];
 
@@ -148,7 +148,7 @@ impl Forms<'_, '_, '_> {
             }
         }
         let named = |name: &str| args.iter().find(|arg| arg.name.as_ref().is_some_and(|found| found.text == name));
-        let mut needs: Vec<&str> = own.iter().copied().filter(|name| *name != "first").collect();
+        let mut needs: Vec<&str> = own.iter().copied().filter(|name| !["first", "expired"].contains(name)).collect();
         if !self.is_native {
             needs.push("items");
         }
@@ -199,6 +199,7 @@ impl Forms<'_, '_, '_> {
             template.finish(problems);
             key
         });
+        page.expired = named("expired").and_then(|arg| errors::one_kind(self.context, "expired", &arg.value, problems));
         let mut count =
             |name: &str| named(name).map(|arg| limit::count(&arg.value, "write a number above 0", problems));
         if let Some(most) = count("most_pages") {

@@ -1,7 +1,7 @@
 //! Which operation lists what has happened, and how far was it read?
 //!
-//! In: `trigger name(folder: String) as Type { poll: …, cursor: …, within: …, listed: …, overlap: …, granularity: …, first: …, dedupe: …,
-//! every: … }`. Out: the whole trigger.
+//! In: `trigger name(folder: String) as Type { poll: …, cursor: …, within: …, listed: …, expired: …, overlap: …, granularity: …,
+//! first: …, dedupe: …, every: … }`. Out: the whole trigger.
 
 use flow_model::{
     diagnostic::{Code, Diagnostic},
@@ -14,7 +14,7 @@ use flow_model::{
 use indexmap::IndexMap;
 
 use super::{
-    Context, Section, Template,
+    Context, Section, Template, errors,
     reference::operation_call,
     section::{word, wrong_value},
     template::{over_answer, typed_over_answer},
@@ -24,8 +24,8 @@ use crate::{
     names::{chain, literal},
 };
 
-const PROPERTIES: [&str; 9] =
-    ["poll", "cursor", "within", "listed", "overlap", "granularity", "first", "dedupe", "every"];
+const PROPERTIES: [&str; 10] =
+    ["poll", "cursor", "within", "listed", "expired", "overlap", "granularity", "first", "dedupe", "every"];
 
 const FIRST: [(&str, First); 2] = [("now", First::Now), ("start", First::Start)];
 
@@ -69,6 +69,13 @@ pub(super) fn poll(
             problems.push(wrong_value("listed", listed.span, "there are several places", help));
         }
         Some(found)
+    });
+    let expired = section.expr("expired", problems).and_then(|expired| {
+        if listed.is_some() {
+            let help = "leave it out: with `listed`, what is not listed any more is not known any more either";
+            problems.push(wrong_value("expired", expired.span, "all that was read would be new", help));
+        }
+        errors::one_kind(context, "expired", expired, problems)
     });
     if let Some(dedupe) = section.expr("dedupe", problems) {
         trigger.dedupe = Some(over_answer(context, dedupe, None, &item, problems));
@@ -139,8 +146,20 @@ pub(super) fn poll(
         let time = |found: Option<(Millis, _)>| found.map_or(Millis(0), |(time, _)| time);
         let (overlap, granularity) = (time(overlap), time(granularity));
         let first = first.unwrap_or(First::Now);
-        trigger.poll =
-            Some(Poll { params, call, cursor, ty, within, listed, format, overlap, granularity, first, every });
+        trigger.poll = Some(Poll {
+            params,
+            call,
+            cursor,
+            ty,
+            within,
+            listed,
+            expired,
+            format,
+            overlap,
+            granularity,
+            first,
+            every,
+        });
     }
     trigger
 }

@@ -230,9 +230,12 @@ impl<'a> Decoder<'a> {
                 if let Some(value) = raw.as_is(ty) {
                     return Ok(value);
                 }
+                // 64-bit numbers are text in the JSON of some systems.
+                let written = || raw.text().and_then(number::decimal);
                 let timestamp = raw
                     .number()
                     .flatten()
+                    .or_else(written)
                     .and_then(|count| count.checked_mul(nanoseconds))
                     .filter(|total| total.fract().is_zero())
                     .and_then(|total| Timestamp::from_nanosecond(total.normalize().mantissa()).ok());

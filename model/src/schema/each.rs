@@ -111,10 +111,10 @@ impl Request {
 impl super::Webhooks {
     /// Goes over its expressions.
     pub fn each_expr<'e>(&'e self, visit: Visit<'_, 'e>) {
-        let Self { register, list, renew, every: _, remove, id, url, secret } = self;
+        let Self { register, list, renew, every: _, expires, remove, id, url, secret } = self;
         let calls = register.iter().chain(list).chain(renew).chain(remove);
         calls.for_each(|call| call.each_expr(&mut *visit));
-        id.iter().chain(url).chain(secret).for_each(visit);
+        id.iter().chain(url).chain(secret).chain(expires).for_each(visit);
     }
 
     /// The operations that it calls.

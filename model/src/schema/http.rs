@@ -151,6 +151,10 @@ pub struct Webhooks {
     /// How often it is renewed while programs are served, where it is renewed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub every: Option<Millis>,
+    /// When it ends, a time or null, in the results of `register` and `renew`: over
+    /// [`Ambient::Item`](crate::expr::Ambient::Item).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Expr>,
     /// Takes one away.
     pub remove: Option<OperationCall>,
     /// Where its id is, in the result of `register` and in an item of `list`: over

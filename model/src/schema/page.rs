@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::each::Visit;
-use crate::{expr::Expr, units::Millis};
+use crate::{expr::Expr, failure::ErrorKind, units::Millis};
 
 /// How many pages a stream has at most when its declaration does not say.
 pub const MOST_PAGES: u32 = 10_000;
@@ -33,6 +33,9 @@ pub struct Page {
     /// what is listed has shifted between two pages, is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<Expr>,
+    /// The failure of a page other than the first that says that the system does not know any more where the page begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expired: Option<ErrorKind>,
     /// More pages are a failure.
     pub most_pages: u32,
     /// More items are a failure.
@@ -45,8 +48,8 @@ pub struct Page {
 impl Page {
     /// One of a kind, with the bounds that hold when nothing is said.
     pub fn of(kind: PageKind) -> Self {
-        let (items, last, full, key, within) = (None, None, None, None, None);
-        Self { kind, items, last, full, key, most_pages: MOST_PAGES, most_items: MOST_ITEMS, within }
+        let (items, last, full, key, expired, within) = (None, None, None, None, None, None);
+        Self { kind, items, last, full, key, expired, most_pages: MOST_PAGES, most_items: MOST_ITEMS, within }
     }
 
     /// Goes over its expressions.

@@ -9,7 +9,7 @@ use flow_model::{
     file::File,
     plan::Plan,
     schema::{Body, Connector, ErrorCondition, Format, Operation, Request, Wait, WaitForm},
-    ty::{Type, TypeDef},
+    ty::{Type, TypeDef, Types},
     value::Value,
 };
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
@@ -318,6 +318,25 @@ fn graphql_error(body: &Value) -> Option<String> {
     let Some(Value::List(errors)) = body.get("errors") else { return None };
     let message = errors.first()?.get("message").and_then(Value::as_str);
     Some(message.unwrap_or("it says nothing of it").to_owned())
+}
+
+/// Reads the body of a successful answer, as expressions over it see it.
+///
+/// # Errors
+/// Why it is not acceptable, in words.
+pub fn read(bytes: &[u8], format: Format) -> Result<Value, String> {
+    let body = AnswerBody::Whole(bytes.to_vec());
+    let answer = Answer { status: StatusCode::OK, headers: HeaderMap::new(), body, acted: false };
+    match content(&answer, format) {
+        Content::Empty => Ok(Value::Null),
+        Content::Json(json) => {
+            boundary::decode(&json, &Type::Json, &Types::default()).map_err(|error| error.to_string())
+        }
+        Content::Table(value) => Ok(value),
+        Content::Text(text) => Ok(Value::text(text)),
+        Content::Binary => Err("it is neither JSON nor text".to_owned()),
+        Content::Unreadable(why) => Err(why),
+    }
 }
 
 fn content(answer: &Answer, format: Format) -> Content {

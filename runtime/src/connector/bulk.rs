@@ -7,7 +7,6 @@
 use flow_model::{
     expr::{Ambient, Expr},
     failure::{ErrorKind, Failure},
-    plan::Policy,
     schema::{Bulk, Limit, Operation, Request},
     ty::Type,
     units::{Instant, Millis},
@@ -16,9 +15,10 @@ use flow_model::{
 use indexmap::IndexMap;
 
 use super::{
-    Admission, Attempt, Connectors, Invocation, Reached,
-    gate::{Gates, Leaving, together},
+    Attempt, Connectors, Invocation, Reached,
+    gate::together,
     perform::{Ended, Found, invalid, never, typed},
+    turn::{self, TooLate},
     vault::Vault,
 };
 use crate::eval::{Evaluator, Frame};
@@ -143,8 +143,7 @@ struct Turns<'a> {
 impl<'a> Turns<'a> {
     fn of(connectors: &'a Connectors, invocation: &'a Invocation, found: Found<'_>) -> Result<Self, Failure> {
         let account = connectors.account(invocation, found)?;
-        let limits = found.connector.http.iter().flat_map(|http| http.limits.iter().copied());
-        let limits: Vec<Limit> = limits.filter(|limit| !matches!(limit, Limit::Concurrent(_))).collect();
+        let limits = turn::limits(found);
         let costs = connectors.costs(invocation, found);
         let (admitted, _) = together(&costs, &limits);
         let until = connectors.clock.now().after(invocation.timeout);
@@ -169,41 +168,19 @@ impl<'a> Turns<'a> {
             return Ok(());
         }
         let Self { connectors, invocation, account, limits, costs, until, .. } = self;
-        let (policy, ticket) = (Policy::default(), format!("{} {number} {}", invocation.key, rand::random::<u64>()));
         let cost = costs.get(number).copied().unwrap_or(1);
-        let leaving =
-            Leaving { connection: &invocation.connection, ticket: &ticket, attempt: 1, limits, cost, policy: &policy };
-        let _given_back = Withdraws { gates: &connectors.gates, account, ticket: &ticket };
-        loop {
-            let now = connectors.clock.now();
-            let Admission::At { at, because } = connectors.gates.ask(account, leaving, now) else { return Ok(()) };
-            if at > *until {
-                let message = format!(
-                    "`{}` makes {} requests, and after {number} of them {because}: the next may leave in {}, and the call \
-                     has to end within {}; give the step a longer `timeout`, or fewer inputs at a time with `.chunks(…)`",
-                    invocation.operation,
-                    costs.len(),
-                    at.since(now),
-                    invocation.timeout,
-                );
-                let attempt = answered(Err(Failure::new(ErrorKind::Timeout, message)));
-                return Err(Attempt { retry_after: Some(at.since(now)), ..attempt });
-            }
-            connectors.clock.sleep_until(at).await;
-        }
-    }
-}
-
-/// Gives the place of a request back that was not sent, also where the call is given up meanwhile.
-struct Withdraws<'a> {
-    gates: &'a Gates,
-    account: &'a str,
-    ticket: &'a str,
-}
-
-impl Drop for Withdraws<'_> {
-    fn drop(&mut self) {
-        self.gates.withdraw(self.account, self.ticket);
+        let turn = connectors.turn(invocation, account, limits, cost, *until).await;
+        turn.map_err(|TooLate { left, because }| {
+            let message = format!(
+                "`{}` makes {} requests, and after {number} of them {because}: the next may leave in {left}, and the call \
+                 has to end within {}; give the step a longer `timeout`, or fewer inputs at a time with `.chunks(…)`",
+                invocation.operation,
+                costs.len(),
+                invocation.timeout,
+            );
+            let attempt = answered(Err(Failure::new(ErrorKind::Timeout, message)));
+            Attempt { retry_after: Some(left), ..attempt }
+        })
     }
 }
 

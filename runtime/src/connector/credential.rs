@@ -28,7 +28,9 @@ use super::{
     perform::{Ended, Found, invalid, never},
     request::{self, Proof},
     template::Scope,
+    turn::{self, TooLate},
     vault::Vault,
+    wait,
 };
 use crate::{
     eval::{Evaluator, Frame},
@@ -48,25 +50,46 @@ impl Connectors {
         config: IndexMap<String, Value>,
         vault: &Vault<'_>,
     ) -> Ended {
-        let auth = found.connector.http.as_ref().map(|http| &http.auth);
-        if !matches!(auth, Some(Auth::OAuth(_) | Auth::Session(_))) {
-            return self.sent(invocation, found, request, config, vault, None).await;
+        match self.given_out(&invocation.plan, found.connector, &config, vault) {
+            Ok(true) => {}
+            Ok(false) => return self.sent(invocation, found, request, config, vault, None).await,
+            Err(failure) => return never(failure).into(),
         }
         let holder = match self.holder(found.connector, &invocation.connection, &config, vault) {
             Ok(holder) => holder,
             Err(failure) => return never(failure).into(),
         };
+        let account = match self.account(invocation, found) {
+            Ok(account) => account,
+            Err(failure) => return never(failure).into(),
+        };
+        let (limits, until) = (turn::limits(found), self.clock.now().after(invocation.timeout));
+        let cost = self.cost(invocation, found, &invocation.args);
         let mut refused: Option<SecretText> = None;
         loop {
-            let token = match self.token(invocation, found, &holder, &config, vault, refused.as_ref()).await {
+            let (token, asked) = self.token(invocation, found, &holder, &config, vault, refused.as_ref()).await;
+            let token = match token {
                 Ok(token) => token,
-                Err(Trouble::Failed(failure)) => return never(failure).into(),
-                Err(Trouble::Parked(parked)) => {
-                    let failure = Failure::new(ErrorKind::Unauthorized, parked.because.as_str());
-                    return Attempt { parked: Some(parked), ..never(failure) }.into();
+                Err(trouble) => {
+                    let attempt = trouble.attempt();
+                    // The other calls of the connection need the token, too.
+                    let pause = attempt.retry_after.map(|wait| wait.min(wait::LONGEST_WAIT));
+                    return Ended { attempt, pause };
                 }
             };
             vault.add(&format!("{}/token", invocation.connection), &token.text);
+            // One request was admitted: those for tokens, and the one that was refused, have taken its place.
+            let more = std::iter::repeat_n(1, asked as usize).chain(refused.is_some().then_some(cost));
+            for cost in more {
+                if let Err(TooLate { left, because }) = self.turn(invocation, &account, &limits, cost, until).await {
+                    let message = format!(
+                        "a new token was asked for, and {because}: the call may leave in {left}, and has to end within {}",
+                        invocation.timeout
+                    );
+                    let failure = Failure::new(ErrorKind::RateLimited, message);
+                    return Attempt { retry_after: Some(left), ..never(failure) }.into();
+                }
+            }
             let ended = self.sent(invocation, found, request, config.clone(), vault, Some(&token)).await;
             let expired = matches!(&ended.attempt.outcome, Err(failure) if failure.kind == ErrorKind::Unauthorized);
             // The server has done nothing: it is asked once more, with a new token.
@@ -79,21 +102,40 @@ impl Connectors {
 
     /// What a person has to do before a call has a credential.
     pub(super) async fn parked(&self, invocation: &Invocation, found: Found<'_>) -> Option<Parked> {
-        let auth = found.connector.http.as_ref().map(|http| &http.auth);
-        if !matches!(auth, Some(Auth::OAuth(_) | Auth::Session(_))) {
-            return None;
-        }
         let vault = Vault::new(&*self.secrets);
         let config = self.config(&invocation.plan, &invocation.connection, found.connection, found.connector).ok()?;
+        if !self.given_out(&invocation.plan, found.connector, &config, &vault).ok()? {
+            return None;
+        }
         let holder = self.holder(found.connector, &invocation.connection, &config, &vault).ok()?;
-        match self.token(invocation, found, &holder, &config, &vault, None).await {
+        match self.token(invocation, found, &holder, &config, &vault, None).await.0 {
             Err(Trouble::Parked(parked)) => Some(parked),
             // What else is wrong is said where the call is made.
-            Ok(_) | Err(Trouble::Failed(_)) => None,
+            Ok(_) | Err(Trouble::Failed(..)) => None,
         }
     }
 
-    async fn token(
+    /// Whether the credential of a connection is given out by a server.
+    pub(super) fn given_out(
+        &self,
+        plan: &Plan,
+        connector: &Connector,
+        config: &IndexMap<String, Value>,
+        vault: &Vault<'_>,
+    ) -> Result<bool, Failure> {
+        let Some(http) = &connector.http else { return Ok(false) };
+        let is_given_out = |auth: &Auth| matches!(auth, Auth::OAuth(_) | Auth::Session(_));
+        match &http.auth {
+            Auth::First(forms) if forms.iter().any(is_given_out) => {
+                let scope = self.scope(plan, connector, &[], config, vault)?;
+                request::chosen(&scope, &http.auth).map(is_given_out)
+            }
+            auth => Ok(is_given_out(auth)),
+        }
+    }
+
+    /// The token of a connection, and how many requests were made for it.
+    pub(super) async fn token(
         &self,
         invocation: &Invocation,
         found: Found<'_>,
@@ -101,12 +143,14 @@ impl Connectors {
         config: &IndexMap<String, Value>,
         vault: &Vault<'_>,
         refused: Option<&SecretText>,
-    ) -> Result<Token, Trouble> {
+    ) -> (Result<Token, Trouble>, u32) {
         if let Some(token) = self.accounts.fresh(holder, refused, self.clock.now()) {
-            return Ok(token);
+            return (Ok(token), 0);
         }
-        let asked = self.asked(&invocation.plan, &invocation.connection, found.connector, config, vault);
-        let asked = asked.map_err(Trouble::Failed)?;
+        let asked = match self.asked(&invocation.plan, &invocation.connection, found.connector, config, vault) {
+            Ok(asked) => asked,
+            Err(failure) => return (Err(Trouble::Failed(failure.into(), None)), 0),
+        };
         self.accounts.token(holder, &asked, refused, &self.clients, &self.clock).await
     }
 
@@ -121,7 +165,7 @@ impl Connectors {
     ) -> Result<Asked, Failure> {
         let http = connector.http.as_ref().ok_or_else(|| invalid("it has no section `http`".to_owned()))?;
         let scope = self.scope(plan, connector, &[], config, vault)?;
-        let source = match &http.auth {
+        let source = match request::chosen(&scope, &http.auth)? {
             Auth::OAuth(oauth) => Source::OAuth(Box::new(server(&scope, oauth, &http.hosts)?)),
             Auth::Session(session) => {
                 Source::Login(Box::new(self.login(plan, connection, connector, session, config, vault)?))
@@ -161,6 +205,7 @@ impl Connectors {
         let (library, env, plan) = (self.library.clone(), Arc::clone(&self.env), Arc::clone(plan));
         let (request, operation, connector) = (request.clone(), operation.clone(), connector.clone());
         let (config, token, what) = (config.clone(), session.token.clone(), format!("`{connection}`"));
+        let clock = Arc::clone(&self.clock);
         let read = move |answer: &super::answer::Answer| {
             let config = Value::Record(config.clone());
             let reader = Reader {
@@ -171,7 +216,10 @@ impl Connectors {
                 config,
                 args: Frame::of(args.iter().cloned()),
             };
-            let result = reader.judge(&operation, &request, answer).0?;
+            let result = reader.judge(&operation, &request, answer).0.map_err(|failure| {
+                let declared = reader.declared(answer, request.format);
+                (failure.into(), wait::asked(answer.status, &answer.headers, &declared, clock.now()))
+            })?;
             let ambient = |which: Ambient| (which == Ambient::Item).then(|| result.clone());
             let evaluator = Evaluator {
                 library: &library,
@@ -180,9 +228,10 @@ impl Connectors {
                 env: &*env,
                 ambient: &ambient,
             };
-            match evaluator.eval(&token, &mut Frame::new())? {
+            match evaluator.eval(&token, &mut Frame::new()).map_err(|failure| (failure.into(), None))? {
                 Value::Null => {
-                    Err(Failure::new(ErrorKind::Unauthorized, format!("the login of {what} gives no token")))
+                    let message = format!("the login of {what} gives no token");
+                    Err((Failure::new(ErrorKind::Unauthorized, message).into(), None))
                 }
                 token => Ok(token.to_string()),
             }
@@ -204,9 +253,9 @@ impl Connectors {
     ) -> Result<Connecting<'_>, Failure> {
         let vault = Vault::new(&*self.secrets);
         let (config, connector) = self.configured(plan, connection)?;
-        let Some(Auth::OAuth(oauth)) = connector.http.as_ref().map(|http| &http.auth) else {
-            return Ok(Connecting::Alone);
-        };
+        let Some(http) = &connector.http else { return Ok(Connecting::Alone) };
+        let scope = self.scope(plan, connector, &[], &config, &vault)?;
+        let Auth::OAuth(oauth) = request::chosen(&scope, &http.auth)? else { return Ok(Connecting::Alone) };
         if !oauth.grant.asks_a_person() {
             return Ok(Connecting::Alone);
         }

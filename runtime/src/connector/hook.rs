@@ -11,7 +11,7 @@ use flow_model::{
     plan::Plan,
     schema::{Connector, KeySource, OperationCall, Webhooks},
     ty::Type,
-    units::Millis,
+    units::{Instant, Millis},
     value::Value,
 };
 
@@ -46,6 +46,8 @@ pub struct Registered {
     pub id: Option<String>,
     /// What it signs with.
     pub secret: Option<SecretText>,
+    /// When it ends, where the system says it.
+    pub expires: Option<Instant>,
 }
 
 /// A call that came to nothing.
@@ -130,7 +132,8 @@ impl Connectors {
         let unread = |failure| Lost { failure, perhaps: true };
         let id = read(&webhooks.id).map_err(unread)?;
         let secret = read(&webhooks.secret).map_err(unread)?.map(SecretText::new);
-        Ok(Registered { id, secret })
+        let expires = self.end(hook, connector, webhooks, &answer).map_err(unread)?;
+        Ok(Registered { id, secret, expires })
     }
 
     /// The ids of the webhooks at the system that go to the same URL.
@@ -168,13 +171,22 @@ impl Connectors {
         Err(invalid(format!("`{}` lists more than {PAGES} pages", call.operation)))
     }
 
-    /// Renews a webhook, so that it goes on.
+    /// Renews a webhook, so that it goes on. Where that gives the same as setting it up, it has the id that it is given.
     ///
     /// # Errors
     /// Why the system has not.
-    pub async fn renew_webhook(&self, hook: &Hook, id: &str, key: &str) -> Result<(), Failure> {
-        let Some(call) = &hook.declared()?.1.renew else { return Ok(()) };
-        self.called(hook, call, id, None, key).await?.outcome.map(drop)
+    pub async fn renew_webhook(&self, hook: &Hook, id: &str, key: &str) -> Result<Registered, Failure> {
+        let (connector, webhooks) = hook.declared()?;
+        let mut renewed = Registered { id: Some(id.to_owned()), secret: None, expires: None };
+        let Some(call) = &webhooks.renew else { return Ok(renewed) };
+        let answer = self.called(hook, call, id, None, key).await?.outcome?;
+        let gives = |call: &OperationCall| connector.operations.get(&call.operation).map(|of| &of.result);
+        let is_set_up_anew = webhooks.register.as_ref().is_some_and(|register| gives(register) == gives(call));
+        if let (Some(id), true) = (&webhooks.id, is_set_up_anew) {
+            renewed.id = self.of(hook, connector, id, &answer)?.or(renewed.id);
+        }
+        renewed.expires = self.end(hook, connector, webhooks, &answer)?;
+        Ok(renewed)
     }
 
     /// Takes a webhook away; one that is gone already is fine.
@@ -224,6 +236,28 @@ impl Connectors {
 
     /// A text out of what the system says of a webhook.
     fn of(&self, hook: &Hook, connector: &Connector, expr: &Expr, item: &Value) -> Result<Option<String>, Failure> {
+        Ok(match self.out_of(hook, connector, expr, item)? {
+            Value::Null => None,
+            value => Some(value.to_string()),
+        })
+    }
+
+    /// When it ends by what the system says of it.
+    fn end(
+        &self,
+        hook: &Hook,
+        connector: &Connector,
+        webhooks: &Webhooks,
+        item: &Value,
+    ) -> Result<Option<Instant>, Failure> {
+        let Some(expires) = &webhooks.expires else { return Ok(None) };
+        Ok(match self.out_of(hook, connector, expires, item)? {
+            Value::Timestamp(end) => Some(Instant(end.as_millisecond())),
+            _ => None,
+        })
+    }
+
+    fn out_of(&self, hook: &Hook, connector: &Connector, expr: &Expr, item: &Value) -> Result<Value, Failure> {
         let ambient = |which: Ambient| (which == Ambient::Item).then(|| item.clone());
         let evaluator = Evaluator {
             library: &self.library,
@@ -232,9 +266,6 @@ impl Connectors {
             env: &*self.env,
             ambient: &ambient,
         };
-        Ok(match evaluator.eval(expr, &mut Frame::new())? {
-            Value::Null => None,
-            value => Some(value.to_string()),
-        })
+        evaluator.eval(expr, &mut Frame::new())
     }
 }

@@ -16,6 +16,7 @@ use super::{
     Reached,
     answer::{Answer, AnswerBody},
     kept::keep,
+    pace::{Coming, Stopped, slow},
     redirect::{Stop, Trail, host},
     request::Prepared,
 };
@@ -161,24 +162,26 @@ impl Clients {
             Ok(Ok(body)) => body,
             // The status of a refusal says enough; that of a success does not, for the result is lost.
             Ok(Err(_)) | Err(_) if !status.is_success() => AnswerBody::Broken,
-            Ok(Err(error)) => {
+            Ok(Err(Stopped::Broke(error))) => {
                 let message = format!("the answer of `{host}` broke off: {}", cause(error));
                 return Err(Lost { failure: Failure::new(ErrorKind::Unavailable, message), reached: Reached::Perhaps });
             }
+            Ok(Err(Stopped::Slow)) => return Err(Lost { failure: slow(host), reached: Reached::Perhaps }),
             Err(_) => return Err(Lost { failure: limit.passed(host), reached: Reached::Perhaps }),
         };
         Ok(Answer { status, headers, body, acted: false })
     }
 
     /// Reads the body, decompressed, and stops where it gets too long.
-    async fn read(&self, mut response: Response) -> Result<AnswerBody, reqwest::Error> {
+    async fn read(&self, response: Response) -> Result<AnswerBody, Stopped> {
         let longest = self.longest.answer;
         let fits = |length: usize| u64::try_from(length).is_ok_and(|length| length <= longest);
-        if response.content_length().is_some_and(|length| length > longest) {
+        let mut coming = Coming::of(response);
+        if coming.length().is_some_and(|length| length > longest) {
             return Ok(AnswerBody::TooLarge(longest));
         }
         let mut bytes = Vec::new();
-        while let Some(chunk) = response.chunk().await? {
+        while let Some(chunk) = coming.next().await? {
             if !fits(bytes.len() + chunk.len()) {
                 return Ok(AnswerBody::TooLarge(longest));
             }
@@ -270,5 +273,76 @@ pub(super) fn cause(error: reqwest::Error) -> String {
     match words.split_once(" (os error") {
         Some((words, _)) => words.to_lowercase(),
         None => words,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{convert::Infallible, time::Duration};
+
+    use futures::stream;
+
+    use super::*;
+    use crate::{blob::Memory, egress::Networks};
+
+    /// What becomes of an answer of which so many pieces of that length come, one after each pause; and how long it took.
+    async fn coming(
+        status: u16,
+        keeps: bool,
+        count: u32,
+        piece: usize,
+        pause: Duration,
+    ) -> (Result<u64, Failure>, Duration) {
+        let pieces = stream::unfold(0, move |number| async move {
+            tokio::time::sleep(pause).await;
+            (number < count).then(|| (Ok::<_, Infallible>(vec![b'.'; piece]), number + 1))
+        });
+        let response = http::Response::builder().status(status).body(reqwest::Body::wrap_stream(pieces)).unwrap();
+        let longest = Longest { answer: 1 << 20, file: 1 << 30 };
+        let clients = Clients::new(longest, Guard::new(Networks::default()));
+        let timeout = Millis::seconds(6 * 3600);
+        let limit = Limit { deadline: Instant::now() + timeout.duration(), timeout };
+        let (blobs, url) = (Memory::new(), Url::parse("https://slow.example/file").unwrap());
+        let began = Instant::now();
+        let answer = clients.answer(response.into(), &url, limit, Files { blobs: &blobs, keeps }).await;
+        let length = answer.map_err(|lost| lost.failure).map(|answer| match answer.body {
+            AnswerBody::Whole(bytes) => bytes.len() as u64,
+            AnswerBody::Kept(file) => file.size,
+            AnswerBody::TooLarge(_) => panic!("it is too large"),
+            AnswerBody::Broken => 0,
+        });
+        (length, began.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_drips_ends_long_before_the_time_of_its_call() {
+        for keeps in [false, true] {
+            let (answer, took) = coming(200, keeps, 10_000, 1, Duration::from_secs(10)).await;
+            let failure = answer.unwrap_err();
+            assert_eq!(failure.kind, ErrorKind::Timeout);
+            assert_eq!(
+                failure.message,
+                "the answer of `slow.example` comes too slowly: fewer than 1024 bytes within 1m"
+            );
+            assert_eq!(took.as_secs(), 60);
+        }
+        // The status of a refusal says enough.
+        let (answer, took) = coming(404, false, 10_000, 1, Duration::from_secs(10)).await;
+        assert_eq!((answer, took.as_secs()), (Ok(0), 60));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_slow_and_comes_may_take_the_time_of_its_call() {
+        for keeps in [false, true] {
+            // Half of what has to come within a minute, every 25 seconds; and a few bytes at the end.
+            let (answer, took) = coming(200, keeps, 601, 512, Duration::from_secs(25)).await;
+            assert_eq!(answer, Ok(601 * 512));
+            assert!(took > Duration::from_secs(4 * 3600), "{took:?}");
+            assert_eq!(
+                coming(200, keeps, 4, 1, Duration::from_secs(10)).await.0,
+                Ok(4),
+                "short ones within the minute"
+            );
+        }
     }
 }

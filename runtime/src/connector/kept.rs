@@ -12,31 +12,39 @@ use percent_encoding::percent_decode_str;
 use reqwest::Response;
 use url::Url;
 
-use super::{answer::AnswerBody, http::cause};
+use super::{
+    answer::AnswerBody,
+    http::cause,
+    pace::{Coming, Stopped, slow},
+};
 use crate::{blob::Blobs, header::filename};
 
 /// Keeps the body of an answer, unpacked. What breaks off, or is longer than so many bytes, leaves nothing.
 ///
 /// # Errors
-/// `Unavailable` when the answer breaks off; what the disk says when it can't be kept.
+/// `Unavailable` when the answer breaks off; `Timeout` when it comes too slowly; what the disk says when it can't be kept.
 pub(super) async fn keep(
-    mut response: Response,
+    response: Response,
     url: &Url,
     host: &str,
     blobs: &dyn Blobs,
     longest: u64,
 ) -> Result<AnswerBody, Failure> {
-    if response.content_length().is_some_and(|length| length > longest) {
+    let (name, media_type) = (name(response.headers(), url), media_type(response.headers()));
+    let mut coming = Coming::of(response);
+    if coming.length().is_some_and(|length| length > longest) {
         return Ok(AnswerBody::TooLarge(longest));
     }
-    let (name, media_type) = (name(response.headers(), url), media_type(response.headers()));
     let mut writer = blobs.create().await?;
-    let broke = |error| {
-        let message = format!("the answer of `{host}` broke off: {}", cause(error));
-        Failure::new(ErrorKind::Unavailable, message)
+    let stopped = |stopped| match stopped {
+        Stopped::Broke(error) => {
+            let message = format!("the answer of `{host}` broke off: {}", cause(error));
+            Failure::new(ErrorKind::Unavailable, message)
+        }
+        Stopped::Slow => slow(host),
     };
     let mut left = longest;
-    while let Some(chunk) = response.chunk().await.map_err(broke)? {
+    while let Some(chunk) = coming.next().await.map_err(stopped)? {
         let Some(rest) = left.checked_sub(chunk.len() as u64) else { return Ok(AnswerBody::TooLarge(longest)) };
         left = rest;
         writer.write(chunk).await?;

@@ -17,6 +17,7 @@ mod identity;
 mod kept;
 mod multipart;
 mod native;
+mod pace;
 mod page;
 mod payload;
 mod perform;
@@ -27,6 +28,7 @@ mod table;
 mod template;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod vault;
 mod wait;
 mod xml;
@@ -46,6 +48,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 pub use self::{
     account::{ByCode, ByDevice, Connected, Connecting, NoTokens, Standing, Tokens},
+    answer::read as read_answer,
     hook::{Hook, Lost as LostHook, Registered, Repeats},
     native::{NativeCall, NativeFailure, NativeOperation, NativeTable},
     perform::{Connectors, LONGEST_ANSWER, LONGEST_FILE},

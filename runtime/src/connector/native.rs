@@ -45,6 +45,7 @@ pub struct NativeCall<'a> {
     pub(super) config: &'a IndexMap<String, Value>,
     pub(super) args: &'a IndexMap<String, Value>,
     pub(super) secrets: &'a BTreeMap<String, SecretText>,
+    pub(super) token: Option<&'a SecretText>,
     pub(super) blobs: &'a dyn Blobs,
     pub(super) page: Option<&'a Value>,
     pub(super) key: &'a str,
@@ -70,6 +71,13 @@ impl<'a> NativeCall<'a> {
             _ => None,
         }
         .ok_or_else(|| Failure::new(ErrorKind::Unauthorized, format!("the setting `{name}` holds no secret")))
+    }
+
+    /// The token that a server has given out for the connection, where its connector says so in `auth` and the connection is
+    /// configured for it. A failure of the kind `Unauthorized` that has done nothing means that it has ended: the call is then
+    /// made once more with another.
+    pub fn token(&self) -> Option<&'a SecretText> {
+        self.token
     }
 
     /// An argument by the name of its parameter; null when it was left out.

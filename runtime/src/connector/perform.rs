@@ -18,8 +18,8 @@ use http::HeaderValue;
 use indexmap::IndexMap;
 
 use super::{
-    Admission, Asking, Attempt, Invocation, NativeCall, NativeFailure, NativeTable, NoTokens, Parked, Pass, Performer,
-    Reached, Tokens,
+    Admission, Asking, Attempt, Invocation, NativeCall, NativeFailure, NativeOperation, NativeTable, NoTokens, Parked,
+    Pass, Performer, Reached, Tokens,
     account::{Accounts, Token},
     answer::{Reader, shorten},
     config,
@@ -37,7 +37,7 @@ use crate::{
     egress::{Guard, Networks},
     eval::{Environment, Evaluator, Frame, Library},
     observe::name::TRACEPARENT,
-    secret::Secrets,
+    secret::{SecretText, Secrets},
     timer::{Clock, SystemClock},
 };
 
@@ -394,12 +394,56 @@ impl Connectors {
             Ok(args) => found.operation.params.keys().cloned().zip(args).collect::<IndexMap<_, _>>(),
             Err(failure) => return never(failure),
         };
+        let holder = match self.given_out(&invocation.plan, found.connector, &config, vault) {
+            Ok(true) => self.holder(found.connector, &invocation.connection, &config, vault).map(Some),
+            Ok(false) => Ok(None),
+            Err(failure) => Err(failure),
+        };
+        let holder = match holder {
+            Ok(holder) => holder,
+            Err(failure) => return never(failure),
+        };
+        let mut refused: Option<SecretText> = None;
+        loop {
+            let token = match &holder {
+                Some(holder) => {
+                    self.token(invocation, found, holder, &config, vault, refused.as_ref()).await.0.map(Some)
+                }
+                None => Ok(None),
+            };
+            let token = match token {
+                Ok(token) => token.map(|token| token.text),
+                Err(trouble) => return trouble.attempt(),
+            };
+            if let Some(token) = &token {
+                vault.add(&format!("{}/token", invocation.connection), token);
+            }
+            let attempt = self.native_once(invocation, found, code, (&config, &args), vault, token.as_ref()).await;
+            let expired = matches!(&attempt.outcome, Err(failure) if failure.kind == ErrorKind::Unauthorized);
+            // Nothing was done: it is called once more, with a new token.
+            if !expired || attempt.reached == Reached::Perhaps || token.is_none() || refused.is_some() {
+                return attempt;
+            }
+            refused = token;
+        }
+    }
+
+    async fn native_once(
+        &self,
+        invocation: &Invocation,
+        found: Found<'_>,
+        code: &Arc<dyn NativeOperation>,
+        (config, args): (&IndexMap<String, Value>, &IndexMap<String, Value>),
+        vault: &Vault<'_>,
+        token: Option<&SecretText>,
+    ) -> Attempt {
+        let (connector, operation) = (&found.connector.name, &invocation.operation);
         let (secrets, timeout) = (vault.found(), invocation.timeout);
         let (blobs, key, guard) = (&*self.blobs, &*invocation.key, &self.guard);
         let page = invocation.page.as_ref();
         let (result, types) = (&found.operation.result, &found.connector.types);
-        let (config, args, secrets) = (&config, &args, &secrets);
-        let call = NativeCall { config, args, secrets, blobs, page, key, timeout, guard, result, types };
+        let secrets = &secrets;
+        let call = NativeCall { config, args, secrets, token, blobs, page, key, timeout, guard, result, types };
         let guarded = AssertUnwindSafe(code.call(call)).catch_unwind();
         let result = match tokio::time::timeout(timeout.duration(), guarded).await {
             Ok(Ok(Ok(value))) => typed(found, value).map_err(NativeFailure::from),

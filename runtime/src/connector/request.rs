@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use flow_model::{
     expr::{Expr, TextPart},
     failure::{ErrorKind, Failure},
-    schema::{Auth, Body, Carry, Http, KeySource, ListStyle, Operation, Page, Part, Request},
+    schema::{Auth, Body, Carry, Grant, Http, KeySource, ListStyle, Operation, Page, Part, Request},
     units::Instant,
     value::Value,
 };
@@ -395,6 +395,11 @@ pub(super) fn chosen<'a>(scope: &Scope<'_>, auth: &'a Auth) -> Result<&'a Auth, 
             | Auth::Header(_, value)
             | Auth::Query(_, value)
             | Auth::Field(_, value) => value,
+            Auth::OAuth(oauth) => match (&oauth.grant, &oauth.id) {
+                (Grant::JwtBearer(claim), _) => &claim.key,
+                (_, Some(id)) => id,
+                (_, None) => return Ok(form),
+            },
             _ => return Ok(form),
         };
         let inserted = match credential {

@@ -5,6 +5,8 @@
 
 mod line;
 
+use std::collections::BTreeMap;
+
 use flow_model::{
     boundary,
     expr::Slot,
@@ -18,7 +20,7 @@ use serde_json::Value as Json;
 
 pub use self::line::{FILE, Listening, Unreachable, ask, listen};
 use crate::{
-    engine::{ControlError, Engine, Redo, RedoError, RunId, RunState, SubmitError},
+    engine::{ControlError, Engine, Polling, Redo, RedoError, RunId, RunState, SubmitError},
     machine::{Decision, Place, Unfit, Verdict},
     store::Error,
 };
@@ -72,6 +74,17 @@ pub enum Ask {
         /// The flow that takes it; otherwise the run that left it is done again.
         flow: Option<String>,
     },
+    /// How the triggers that poll stand.
+    Polls,
+    /// That a trigger that polls reads from elsewhere.
+    ReadFrom {
+        /// The flow that it starts.
+        flow: String,
+        /// The trigger, as the list of runs calls it.
+        on: String,
+        /// What is kept of it in the place of all that is.
+        notes: BTreeMap<String, String>,
+    },
     /// That nothing more is done about a dead letter.
     DropLetter {
         /// The dead letter.
@@ -113,6 +126,10 @@ pub enum Told {
         /// The run.
         run: RunId,
     },
+    /// How the triggers that poll stand.
+    Polls(Vec<Polling>),
+    /// The trigger reads from there at its next look.
+    Reads,
     /// The dead letter is put away.
     Dropped,
 }
@@ -195,6 +212,11 @@ impl From<Error> for Refusal {
 pub async fn perform(engine: &Engine, ask: Ask) -> Result<Told, Refusal> {
     match ask {
         Ask::Hello => Ok(Told::Hello),
+        Ask::Polls => Ok(Told::Polls(engine.polls())),
+        Ask::ReadFrom { flow, on, notes } => {
+            engine.read_from(&flow, &on, notes).await?;
+            Ok(Told::Reads)
+        }
         Ask::Cancel { run, reason } => {
             engine.cancel(&run, reason).await?;
             stands(engine, &run, None).await

@@ -23,6 +23,7 @@ mod look;
 mod mark;
 mod notes;
 mod pinned;
+mod polls;
 mod progress;
 mod room;
 mod settings;
@@ -42,8 +43,10 @@ use std::{
 use flow_model::plan::Plan;
 use tokio::sync::{Semaphore, broadcast};
 
+pub(crate) use self::submit::scope;
 pub use self::{
     again::{Redo, RedoError},
+    polls::Polling,
     progress::{Happening, Progress, StepEnd},
     settings::{Limits, Settings},
     submit::{Accepted, Newness, Share, Submission, SubmitError, started_by},
@@ -88,6 +91,7 @@ struct Inner {
     timers: Timers<Due>,
     horizon: sleep::Horizon,
     life: clock::Life,
+    polls: polls::Polls,
     /// Held while plans are put down that are on no list yet.
     deploying: tokio::sync::Mutex<()>,
     progress: broadcast::Sender<Progress>,
@@ -140,6 +144,7 @@ impl Engine {
             timers: Timers::new(),
             horizon: sleep::Horizon::default(),
             life: clock::Life::begins(&*settings.clock),
+            polls: polls::Polls::default(),
             deploying: tokio::sync::Mutex::default(),
             progress,
             state: Mutex::default(),

@@ -403,7 +403,7 @@ impl Inner {
 }
 
 /// What keys are compared and runs are counted within.
-pub(super) fn scope(flow: &str, words: Option<&str>) -> String {
+pub(crate) fn scope(flow: &str, words: Option<&str>) -> String {
     format!("{flow} {}", words.unwrap_or_default())
 }
 

@@ -7,6 +7,10 @@
 //!
 //! A stream that would not end is a failure: a page that begins where an earlier one did, a numbered page that is the one
 //! before it once more, more pages or items than are declared.
+//!
+//! Where a system forgets a cursor while the loop is under way, and the declaration says how it tells so and what tells
+//! items apart, the stream begins anew, and what was taken before is left out. It does so as long as there was something
+//! new since it began; otherwise it is a failure that names the cursor.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -21,6 +25,7 @@ use flow_model::{
     units::Instant,
     value::Value,
 };
+use indexmap::IndexSet;
 use petgraph::graph::NodeIndex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -28,7 +33,8 @@ use sha2::{Digest as _, Sha256};
 use super::{ForkId, Machine, Place, Raised, Then, ThreadId, fork::ForkKind};
 use crate::eval::{Evaluator, Frame, Slots as _};
 
-/// How many keys of items are remembered: what is listed shifts by little between one page and the next.
+/// How many keys of items are remembered: what is listed shifts by little between one page and the next. A stream that may
+/// begin anew remembers all.
 const KEYS: usize = 10_000;
 
 /// A stream that is gone through.
@@ -55,7 +61,13 @@ pub(super) struct Pages {
     cursors: BTreeSet<[u8; 8]>,
     /// What the page before was made of.
     last: Option<[u8; 8]>,
-    keys: VecDeque<[u8; 8]>,
+    keys: IndexSet<[u8; 8]>,
+    /// The number of the page with which it began anew, if it did.
+    #[serde(default)]
+    anew: u64,
+    /// Whether there was an item since that was not taken before.
+    #[serde(default)]
+    is_ahead: bool,
 }
 
 impl Pages {
@@ -84,17 +96,29 @@ impl Pages {
         !self.cursors.insert(digest(at))
     }
 
-    /// Notes the key of an item, and says whether it came before.
-    fn knows(&mut self, key: &Value) -> bool {
+    /// Notes the key of an item, and says whether it came before, among as many as are remembered.
+    fn knows(&mut self, key: &Value, remembered: usize) -> bool {
         let key = digest(key);
         if self.keys.contains(&key) {
             return true;
         }
-        if self.keys.len() == KEYS {
-            self.keys.pop_front();
+        if self.keys.len() >= remembered {
+            self.keys.shift_remove_index(0);
         }
-        self.keys.push_back(key);
+        self.keys.insert(key);
+        self.is_ahead = true;
         false
+    }
+
+    /// Begins with the first page again. Pages go on to be counted: each has a place of its own in the journal.
+    fn begin_anew(&mut self) {
+        self.count += 1;
+        self.anew = self.count;
+        self.is_ahead = false;
+        self.begins = None;
+        self.items = 0;
+        self.cursors.clear();
+        self.last = None;
     }
 }
 
@@ -172,10 +196,36 @@ impl Machine {
 
     /// A page could not be fetched.
     pub(super) fn page_failed(&mut self, id: ForkId, raised: Raised) {
-        if let Some(pages) = self.stream_of(id) {
-            pages.fetching = None;
+        let plan = Arc::clone(&self.plan);
+        let Some(pages) = self.stream_of(id) else { return self.break_off(id, Then::Raise(raised)) };
+        pages.fetching = None;
+        let step = match plan.graph.node_weight(pages.step).map(|node| &node.kind) {
+            Some(NodeKind::Step(step)) => Some(&**step),
+            _ => None,
+        };
+        let declared = step.and_then(|step| self.operation(step)).and_then(|operation| operation.page.as_ref());
+        let (Some(step), Some(page)) = (step, declared) else { return self.break_off(id, Then::Raise(raised)) };
+        let (name, has_key) = (format!("`{}.{}`", step.connection, step.operation), page.key.is_some());
+        let has_expired = page.expired.as_ref() == Some(&raised.failure.kind);
+        let Some(pages) = self.stream_of(id) else { return };
+        let Some(cursor) = pages.begins.clone().filter(|_| has_expired) else {
+            return self.break_off(id, Then::Raise(raised));
+        };
+        if has_key && pages.is_ahead {
+            pages.begin_anew();
+            self.open_items(id);
+            return self.join(id);
         }
-        self.break_off(id, Then::Raise(raised));
+        let what_now = if has_key {
+            "it began anew, and there was nothing new until it expired again: let the pages be larger, or do less for each item"
+        } else {
+            "what comes after it is not read, and the items before it are not read twice: run the flow again for all of them, \
+             or let the connector say by `key:` in `page:` what tells items apart, so that the stream begins anew without them"
+        };
+        let Raised { failure, place } = raised;
+        let message =
+            format!("the cursor {} of {name} has expired ({}); {what_now}", cursor.to_json(), failure.message);
+        self.break_off(id, Then::Raise(Raised { failure: Failure { message, ..failure }, place }));
     }
 
     fn take_in(&mut self, id: ForkId, value: &Value) -> Result<(), Failure> {
@@ -202,10 +252,12 @@ impl Machine {
         let bounded = bounded(&mut pages, declared.as_ref(), &name, &items, &next, now);
         pages.begins = Some(next);
         let key = declared.as_ref().and_then(|page| page.key.as_ref()).zip(step);
+        let may_begin_anew = declared.as_ref().is_some_and(|page| page.expired.is_some());
+        let remembered = if may_begin_anew { usize::MAX } else { KEYS };
         let taken = bounded.and_then(|()| {
             for item in items {
                 if let Some((key, step)) = key
-                    && pages.knows(&self.key_of(step, key, &item)?)
+                    && pages.knows(&self.key_of(step, key, &item)?, remembered)
                 {
                     continue;
                 }
@@ -289,9 +341,9 @@ fn bounded(
     }
     let number = pages.count;
     if pages.begins_again(next) {
-        return wrong(format!("the pages of {name} go in a circle: page {number} leads to {next:?} again"));
+        return wrong(format!("the pages of {name} go in a circle: page {number} leads to {} again", next.to_json()));
     }
-    if pages.count >= u64::from(most_pages) {
+    if pages.count - pages.anew >= u64::from(most_pages) {
         return wrong(format!("{name} has more than {most_pages} pages: the declaration says `most_pages`"));
     }
     let counts = matches!(page.map(|page| &page.kind), Some(PageKind::Number { .. } | PageKind::Offset { .. }));

@@ -372,6 +372,14 @@ impl Reader {
         Ok(mail.collect::<Result<_, _>>()?)
     }
 
+    /// What a trigger of a flow has kept, by key; it is named as the list of runs calls it.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub fn kept(&self, flow: &str, on: &str) -> Result<BTreeMap<String, String>, Error> {
+        self.notes(&crate::engine::scope(flow, Some(on)))
+    }
+
     pub(super) fn notes(&self, scope: &str) -> Result<BTreeMap<String, String>, Error> {
         let connection = self.lock();
         let mut statement = connection.prepare_cached("select key, text from notes where scope = ?")?;

@@ -12,6 +12,7 @@ mod file;
 mod form;
 mod handle;
 mod limits;
+mod mark;
 mod multipart;
 mod pattern;
 mod payload;
@@ -33,6 +34,7 @@ pub use self::{
     call::calls,
     counters::{Counters, Counts},
     limits::Limits,
+    mark::{Polled, ReadFrom, Standing, polled},
     pattern::{Pattern, Stamp},
     route::{Error as RouteError, Route, Verified, routes},
     schedule::{Schedule, schedules},

@@ -12,29 +12,25 @@ use std::{
     sync::Arc,
 };
 
-use flow_model::{
-    expr::{Ambient, Expr},
-    failure::{ErrorKind, Failure},
-    plan::{Plan, Trigger, TriggerKind},
-    schema::{Connector, First, Listed, Poll, WebhookTrigger},
-    ty::{Format, Type},
-    units::Millis,
-    value::Value,
+use super::{
+    counters::Counters,
+    mark::{BEGUN, CURSOR, Latest, Mark, NOW, Polled, SEEN, Seen, known},
 };
-use jiff::{SignedDuration, Timestamp};
-
-use super::counters::Counters;
 use crate::{
     connector::{Attempt, Invocation, LONGEST_WAIT, config},
     engine::{Engine, Share, Submission, SubmitError, started_by},
     eval::{Environment, Evaluator, Frame, Library},
+    store::Error,
     timer::Clock,
 };
-
-/// The keys under which is kept how far was read, that reading has begun, and what was seen.
-const CURSOR: &str = "cursor";
-const BEGUN: &str = "begun";
-const SEEN: &str = "seen ";
+use flow_model::{
+    expr::{Ambient, Expr},
+    failure::{ErrorKind, Failure},
+    schema::{First, Listed, Poll},
+    ty::Type,
+    units::Millis,
+    value::Value,
+};
 
 /// How long one call may take.
 const TIMEOUT: Millis = Millis::seconds(60);
@@ -45,148 +41,6 @@ const LATE: Millis = Millis::seconds(15 * 60);
 /// How many items one look may find: they are put in order before the first is taken.
 const MOST: usize = 100_000;
 
-/// A flow that is started by what a system lists.
-#[derive(Clone, Debug)]
-pub(super) struct Polled {
-    plan: Arc<Plan>,
-    trigger: usize,
-    declared: Trigger,
-    connection: String,
-    name: String,
-    args: Vec<Expr>,
-    every: Millis,
-}
-
-/// Lists the flows that poll.
-pub(super) fn polled(plans: &[Arc<Plan>]) -> Vec<Polled> {
-    let all = plans.iter().flat_map(|plan| plan.triggers.iter().enumerate().map(move |trigger| (plan, trigger)));
-    all.filter_map(|(plan, (trigger, declared))| match &declared.kind {
-        TriggerKind::Poll { connection, trigger: name, args, every, .. } => Some(Polled {
-            plan: Arc::clone(plan),
-            trigger,
-            declared: declared.clone(),
-            connection: connection.clone(),
-            name: name.clone(),
-            args: args.clone(),
-            every: *every,
-        }),
-        _ => None,
-    })
-    .collect()
-}
-
-impl Polled {
-    fn found(&self) -> Option<(&Connector, &WebhookTrigger, &Poll)> {
-        let connection = self.plan.connections.get(&self.connection)?;
-        let connector = self.plan.connectors.get(&connection.connector)?;
-        let trigger = connector.triggers.get(&self.name)?;
-        Some((connector, trigger, trigger.poll.as_ref()?))
-    }
-}
-
-/// Where an item stands among the others.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Mark {
-    Number(i64),
-    Text(String),
-    Time(Timestamp),
-}
-
-impl Mark {
-    fn of(value: &Value) -> Option<Self> {
-        match value {
-            Value::Int(number) => Some(Self::Number(*number)),
-            Value::String(text) => Some(Self::Text(text.to_string())),
-            Value::Timestamp(time) => Some(Self::Time(*time)),
-            _ => None,
-        }
-    }
-
-    /// As it was written by [`Self::text`].
-    fn read(text: &str, ty: &Type) -> Option<Self> {
-        match ty {
-            Type::Int => text.parse().ok().map(Self::Number),
-            Type::Timestamp => text.parse().ok().map(Self::Time),
-            _ => Some(Self::Text(text.to_owned())),
-        }
-    }
-
-    fn text(&self) -> String {
-        match self {
-            Self::Number(number) => number.to_string(),
-            Self::Text(text) => text.clone(),
-            Self::Time(time) => time.to_string(),
-        }
-    }
-
-    /// What is older than this is never taken any more.
-    fn less(&self, overlap: Millis) -> Self {
-        match self {
-            Self::Time(time) => Self::Time(back(*time, overlap)),
-            other => other.clone(),
-        }
-    }
-
-    /// What the system is asked for.
-    fn since(&self, poll: &Poll) -> Value {
-        match self.less(poll.overlap) {
-            Self::Number(number) => Value::Int(number),
-            Self::Text(text) => Value::text(text),
-            Self::Time(time) => {
-                let coarse = i64::try_from(poll.granularity.0).unwrap_or(i64::MAX).max(1);
-                let whole = time.as_millisecond() - time.as_millisecond().rem_euclid(coarse);
-                match poll.format {
-                    Some(Format::UnixSeconds) => Value::Int(whole.div_euclid(1000)),
-                    Some(Format::UnixMillis) => Value::Int(whole),
-                    None if poll.granularity.0 == 0 => Value::Timestamp(time),
-                    None => Value::Timestamp(Timestamp::from_millisecond(whole).unwrap_or(time)),
-                }
-            }
-        }
-    }
-}
-
-fn back(time: Timestamp, by: Millis) -> Timestamp {
-    let by = SignedDuration::from_millis(i64::try_from(by.0).unwrap_or(i64::MAX));
-    time.checked_sub(by).unwrap_or(Timestamp::MIN)
-}
-
-/// How far was read in each place: its name after a space, or nothing where there is but one.
-type Latest = BTreeMap<String, Mark>;
-
-/// An item that was seen.
-struct Seen {
-    place: String,
-    mark: Mark,
-}
-
-impl Seen {
-    fn of(item: &Item) -> Self {
-        Self { place: item.place.clone(), mark: item.mark.clone() }
-    }
-
-    /// As it was written by [`Self::text`].
-    fn read(text: &str, poll: &Poll) -> Option<Self> {
-        let (place, mark) = if poll.within.is_some() {
-            let (length, rest) = text.split_once(':')?;
-            rest.split_at_checked(length.parse().ok()?)?
-        } else {
-            ("", text)
-        };
-        Some(Self { place: place.to_owned(), mark: Mark::read(mark, &poll.ty)? })
-    }
-
-    fn text(&self) -> String {
-        let (place, mark) = (&self.place, self.mark.text());
-        if place.is_empty() { mark } else { format!("{}:{place}{mark}", place.len()) }
-    }
-
-    /// Says whether it is older than what is still taken.
-    fn is_past(&self, latest: &Latest, overlap: Millis) -> bool {
-        latest.get(&self.place).is_some_and(|latest| self.mark < latest.less(overlap))
-    }
-}
-
 /// An item that was listed.
 struct Item {
     /// Where its cursor grows, as in [`Latest`].
@@ -194,6 +48,12 @@ struct Item {
     mark: Mark,
     key: String,
     payload: Value,
+}
+
+impl Item {
+    fn seen(&self) -> Seen {
+        Seen { place: self.place.clone(), mark: self.mark.clone() }
+    }
 }
 
 /// Why nothing more is done for now.
@@ -219,6 +79,8 @@ struct Task {
     env: Arc<dyn Environment>,
     clock: Arc<dyn Clock>,
     begun: bool,
+    /// Whether it begins with what comes from now on, whatever is declared.
+    from_now: bool,
     latest: Latest,
     seen: BTreeMap<String, Seen>,
     looks: u64,
@@ -233,20 +95,33 @@ pub(super) async fn run(
     clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
 ) {
-    let (flow, on) = (polled.plan.flow.clone(), started_by(&polled.declared));
-    let notes = match engine.notes(&flow, &polled.declared).await {
-        Ok(notes) => notes,
-        Err(error) => return tracing::error!(%error, flow, on, "how far was read is not known"),
-    };
-    let Some((_, _, poll)) = polled.found() else {
-        return tracing::error!(flow, on, "the plan does not say what is polled");
-    };
-    let (latest, seen) = known(&notes, poll);
-    let begun = notes.contains_key(BEGUN);
+    let (flow, on) = (polled.plan.flow.clone(), polled.on());
     let every = polled.every;
-    let mut task = Task { polled, engine, library, env, clock, begun, latest, seen, looks: 0, failures: 0 };
+    let poller = engine.poller(&flow, &on);
+    let (latest, seen) = Default::default();
+    let mut task = Task {
+        polled,
+        engine,
+        library,
+        env,
+        clock,
+        begun: false,
+        from_now: false,
+        latest,
+        seen,
+        looks: 0,
+        failures: 0,
+    };
     loop {
+        let mut knows = poller.knows.lock().await;
+        if !*knows || task.looks == 0 {
+            if let Err(error) = task.recall().await {
+                return tracing::error!(%error, flow, on, "how far was read is not known");
+            }
+            *knows = true;
+        }
         let began = task.clock.now();
+        let mut failure = None;
         let until = match task.look(&counters).await {
             Ok(next) => {
                 task.failures = 0;
@@ -254,28 +129,25 @@ pub(super) async fn run(
             }
             Err(Stop::Busy) => task.clock.now().after(TRY_AGAIN),
             Err(Stop::Over) => return,
-            Err(Stop::Failed(failure, asked)) => {
+            Err(Stop::Failed(failed, asked)) => {
                 counters.poll_failed();
                 let doubled = Millis(every.0.saturating_mul(1 << task.failures.min(20)));
                 let wait = doubled.min(LATE.max(every)).max(asked.unwrap_or(Millis(0)).min(LONGEST_WAIT));
                 task.failures += 1;
                 let failures = task.failures;
-                tracing::error!(%failure, flow, on, failures, again = %wait, "what has happened can't be read");
+                let since = task.polled.found().map_or(Value::Null, |(_, _, poll)| task.since(poll));
+                tracing::error!(failure = %failed, flow, on, %since, failures, again = %wait, "what has happened can't be read");
+                failure = Some((failures, failed.to_string()));
                 task.clock.now().after(wait)
             }
         };
-        task.clock.sleep_until(until).await;
+        poller.stands(began, until, failure);
+        drop(knows);
+        tokio::select! {
+            () = task.clock.sleep_until(until) => {}
+            () = poller.changed.notified() => {}
+        }
     }
-}
-
-/// How far was read, and what was seen, as kept.
-fn known(notes: &BTreeMap<String, String>, poll: &Poll) -> (Latest, BTreeMap<String, Seen>) {
-    let latest = notes
-        .iter()
-        .filter_map(|(key, text)| Some((key.strip_prefix(CURSOR)?.to_owned(), Mark::read(text, &poll.ty)?)));
-    let seen =
-        notes.iter().filter_map(|(key, text)| Some((key.strip_prefix(SEEN)?.to_owned(), Seen::read(text, poll)?)));
-    (latest.collect(), seen.collect())
 }
 
 /// When is looked again after a look that went well?
@@ -293,17 +165,36 @@ fn is_past(seen: &Seen, latest: &Latest, poll: &Poll) -> bool {
 }
 
 impl Task {
+    /// Begins with what is kept.
+    async fn recall(&mut self) -> Result<(), Error> {
+        let notes = self.engine.notes(&self.polled.plan.flow, &self.polled.declared).await?;
+        if let Some((_, _, poll)) = self.polled.found() {
+            (self.latest, self.seen) = known(&notes, poll);
+        }
+        (self.begun, self.from_now) = (notes.contains_key(BEGUN), notes.contains_key(NOW));
+        Ok(())
+    }
+
     /// Reads what there is, and starts a run for each item that is new.
     async fn look(&mut self, counters: &Counters) -> Result<Next, Stop> {
         let polled = self.polled.clone();
         let (_, _, poll) = polled.found().ok_or_else(|| broken("the plan does not say what is polled"))?;
         let now = self.clock.now();
-        let is_first = !self.begun && self.latest.is_empty() && poll.first == First::Now;
+        let is_first = !self.begun && self.latest.is_empty() && (self.from_now || poll.first == First::Now);
         if is_first && poll.ty == Type::Timestamp && poll.within.is_none() && poll.listed.is_none() {
             // What is there already is what came before now, as far as items of just before can still appear.
             self.latest.insert(String::new(), Mark::Time(now.timestamp()));
         }
-        let listed = self.listed(&polled, poll).await;
+        let since = self.since(poll);
+        let mut listed = self.listed(&polled, poll, since.clone()).await;
+        if let Err(Stop::Failed(failure, _)) = &listed
+            && since != Value::Null
+            && poll.expired.as_ref() == Some(&failure.kind)
+        {
+            let (flow, on) = (&polled.plan.flow, started_by(&polled.declared));
+            tracing::warn!(%failure, flow, on, %since, "the system does not know any more how far was read: all is listed anew, and what was read is left out");
+            listed = self.listed(&polled, poll, Value::Null).await;
+        }
         if is_first {
             let latest = std::mem::take(&mut self.latest);
             self.pass_over(listed?, latest, poll).await?;
@@ -315,7 +206,7 @@ impl Task {
             if poll.listed.is_some() {
                 keys.insert(item.key.clone());
             }
-            if is_past(&Seen::of(&item), &self.latest, poll) || self.seen.contains_key(&item.key) {
+            if is_past(&item.seen(), &self.latest, poll) || self.seen.contains_key(&item.key) {
                 continue;
             }
             self.take(item, poll, counters).await?;
@@ -347,9 +238,9 @@ impl Task {
             let known = latest.entry(item.place.clone()).or_insert_with(|| item.mark.clone());
             *known = later(known, &item.mark, poll);
         }
-        let seen = items.into_iter().map(|item| (item.key.clone(), Seen::of(&item)));
+        let seen = items.into_iter().map(|item| (item.key.clone(), item.seen()));
         let seen: BTreeMap<String, Seen> = seen.filter(|(_, seen)| !is_past(seen, &latest, poll)).collect();
-        let mut notes = BTreeMap::from([(BEGUN.to_owned(), "yes".to_owned())]);
+        let mut notes = BTreeMap::from([(BEGUN.to_owned(), "yes".to_owned()), (NOW.to_owned(), String::new())]);
         notes.extend(latest.iter().map(|(place, latest)| (format!("{CURSOR}{place}"), latest.text())));
         notes.extend(seen.iter().map(|(key, seen)| (format!("{SEEN}{key}"), seen.text())));
         let kept = self.engine.keep(&self.polled.plan.flow, &self.polled.declared, notes).await;
@@ -367,7 +258,7 @@ impl Task {
         let forgotten: Vec<String> = past.map(|(key, _)| key.clone()).collect();
         let mut notes: BTreeMap<String, String> =
             forgotten.iter().map(|key| (format!("{SEEN}{key}"), String::new())).collect();
-        let seen = Seen::of(&item);
+        let seen = item.seen();
         notes.insert(format!("{CURSOR}{}", item.place), mark.text());
         notes.insert(format!("{SEEN}{}", item.key), seen.text());
         let (flow, key) = (self.polled.plan.flow.clone(), item.key.clone());
@@ -399,10 +290,9 @@ impl Task {
         Ok(())
     }
 
-    /// What the system lists, by its cursor.
-    async fn listed(&mut self, polled: &Polled, poll: &Poll) -> Result<Vec<Item>, Stop> {
-        let (connector, trigger, _) = polled.found().ok_or_else(|| broken("the plan does not say what is polled"))?;
-        let since = match (&poll.within, self.latest.get("")) {
+    /// How far was read, as the system is asked for what came after.
+    fn since(&self, poll: &Poll) -> Value {
+        match (&poll.within, self.latest.get("")) {
             (None, latest) => latest.map_or(Value::Null, |latest| latest.since(poll)),
             (Some(_), _) if self.latest.is_empty() && !self.begun => Value::Null,
             (Some(_), _) => {
@@ -413,7 +303,12 @@ impl Task {
                         .collect(),
                 )
             }
-        };
+        }
+    }
+
+    /// What the system lists that came since then, by its cursor.
+    async fn listed(&mut self, polled: &Polled, poll: &Poll, since: Value) -> Result<Vec<Item>, Stop> {
+        let (connector, trigger, _) = polled.found().ok_or_else(|| broken("the plan does not say what is polled"))?;
         let connection = polled.plan.connections.get(&polled.connection);
         let connection = connection.ok_or_else(|| broken("the plan does not hold the connection"))?;
         let eval = |ambient: &dyn Fn(Ambient) -> Option<Value>, expr: &Expr, frame: &mut Frame| {

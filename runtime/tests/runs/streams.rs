@@ -2,7 +2,7 @@
 
 use flow_model::{
     expr::{Ambient, BinaryOp, Expr, Slot},
-    failure::ErrorKind,
+    failure::{ErrorKind, Failure},
     plan::{ForOnError, NodeKind, Plan, Stage},
     schema::{Into, Page, PageKind},
     ty::Type,
@@ -146,6 +146,81 @@ fn items_that_come_again_because_the_list_has_shifted_are_left_out() {
     play.answer("x#page[0]", Ok(page([1, 2], Value::text("b"))));
     play.answer("x#page[1]", Ok(page([2, 3], Value::Null)));
     assert_eq!(play.value(), ints([1, 2, 3]));
+}
+
+/// What a page is answered with whose cursor the system does not know any more.
+fn expired() -> Result<Value, Failure> {
+    Err(failure(ErrorKind::NotFound))
+}
+
+#[test]
+fn a_cursor_that_expires_begins_the_stream_anew_without_what_was_taken() {
+    let page_of = Page { key: Some(Expr::Ambient(Ambient::Item)), expired: Some(ErrorKind::NotFound), ..cursor() };
+    let mut play = Play::start(streaming(page_of, over(1, vec![], sent())), Value::Null);
+    play.answer("x#page[0]", Ok(page([1, 2], Value::text("b"))));
+    play.ok("send[0]", 10);
+    play.ok("send[1]", 20);
+    play.answer("x#page[1]", expired());
+    // The list has shifted meanwhile, the cursors are the same, and it is the first page that is asked for.
+    assert_eq!(play.waiting(), ["x#page[2]"]);
+    play.answer("x#page[2]", Ok(page([0, 1, 2], Value::text("b"))));
+    play.ok("send[2]", 0);
+    play.answer("x#page[3]", Ok(page([3], Value::text("c"))));
+    play.ok("send[3]", 30);
+    play.answer("x#page[4]", expired());
+    play.answer("x#page[5]", Ok(page([0, 1, 2, 3], Value::text("d"))));
+    play.answer("x#page[6]", Ok(page([4], Value::Null)));
+    play.ok("send[4]", 40);
+    assert_eq!(play.value(), ints([10, 20, 0, 30, 40]), "each once, in the order in which they were found");
+    let begins =
+        [Value::Null, Value::text("b"), Value::Null, Value::text("b"), Value::text("c"), Value::Null, Value::text("d")];
+    assert_eq!(begun(&play), begins);
+    let said = play.said.iter().map(|(at, said)| (*at, said));
+    let again =
+        machine::replay(play::RUN, std::sync::Arc::clone(play.machine.plan()), Default::default(), said).unwrap();
+    assert_eq!(again.status(), machine::Status::Ended, "what is on record leads to the same end");
+}
+
+#[test]
+fn more_keys_are_remembered_of_a_stream_that_may_begin_anew_than_of_others() {
+    let page_of = Page { key: Some(Expr::Ambient(Ambient::Item)), expired: Some(ErrorKind::NotFound), ..cursor() };
+    let mut play = Play::start(streaming(page_of, over(1, vec![], vec![give(get(3))])), Value::Null);
+    play.answer("x#page[0]", Ok(page(0..12_000, Value::text("b"))));
+    play.answer("x#page[1]", expired());
+    play.answer("x#page[2]", Ok(page(0..12_001, Value::Null)));
+    assert_eq!(play.value(), ints(0..12_001));
+}
+
+#[test]
+fn a_cursor_that_expires_and_leads_nowhere_new_is_a_failure_that_names_it() {
+    let keyed = Page { key: Some(Expr::Ambient(Ambient::Item)), expired: Some(ErrorKind::NotFound), ..cursor() };
+    let mut play = Play::start(streaming(keyed.clone(), over(1, vec![], vec![])), Value::Null);
+    play.answer("x#page[0]", Ok(page([1], Value::text("b"))));
+    play.answer("x#page[1]", expired());
+    play.answer("x#page[2]", Ok(page([1], Value::text("c"))));
+    play.answer("x#page[3]", expired());
+    let (failure, place) = play.failure();
+    assert_eq!((failure.kind, place.as_str()), (ErrorKind::NotFound, "x#page[3]"));
+    let named = "the cursor \"c\" of `world.read` has expired";
+    assert!(failure.message.starts_with(named) && failure.message.contains("nothing new"), "{}", failure.message);
+    // Without a key it is not known what was taken.
+    let mut play = Play::start(streaming(Page { key: None, ..keyed.clone() }, over(1, vec![], vec![])), Value::Null);
+    play.answer("x#page[0]", Ok(page([1], Value::text("b"))));
+    play.answer("x#page[1]", expired());
+    let (failure, _) = play.failure();
+    let named = "the cursor \"b\" of `world.read` has expired";
+    assert!(failure.message.starts_with(named) && failure.message.contains("`key:`"), "{}", failure.message);
+    // The first page has no cursor that could expire, and other failures say nothing of one.
+    for (at, kind) in [(0, ErrorKind::NotFound), (1, ErrorKind::Forbidden)] {
+        let mut play = Play::start(streaming(keyed.clone(), over(1, vec![], vec![])), Value::Null);
+        if at == 1 {
+            play.answer("x#page[0]", Ok(page([1], Value::text("b"))));
+        }
+        play.answer(&format!("x#page[{at}]"), Err(self::failure(kind.clone())));
+        let (failure, _) = play.failure();
+        assert_eq!(failure.kind, kind);
+        assert!(!failure.message.contains("expired"), "{}", failure.message);
+    }
 }
 
 #[test]

@@ -2,15 +2,27 @@
 //!
 //! Code that needs no large library stands here; the rest has crates of its own in `stdlib/native`.
 
+mod child;
 mod csv;
 mod files;
 mod ocr;
+mod pdf_text;
+
+use std::path::Path;
 
 use flow_runtime::connector::NativeTable;
 
-/// The code of all native operations of the catalog.
-pub fn native_table() -> NativeTable {
+pub use flow_native_pdf::{MOST_BYTES as MOST_BYTES_OF_PDF, pages as pages_of_pdf};
+
+/// The code of all native operations of the catalog. Documents of strangers are read by a process of their own, where there is a
+/// program for that: it is called as `PROGRAM read-pdf NAME`, is given the bytes, and writes what [`pages_of_pdf`] says of
+/// them as JSON. Without one, they are read in this process.
+pub fn native_table(reader: Option<&Path>) -> NativeTable {
     let table = files::bind(csv::bind(ocr::bind(NativeTable::new())));
     let table = flow_native_sql::bind(flow_native_s3::bind(flow_native_archive::bind(table)));
-    flow_native_pdf::bind(flow_native_kafka::bind(flow_native_mail::bind(table)))
+    let table = flow_native_pdf::bind(flow_native_kafka::bind(flow_native_mail::bind(table)));
+    match reader {
+        Some(program) => pdf_text::bind(table, program),
+        None => table,
+    }
 }

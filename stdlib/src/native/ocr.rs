@@ -4,13 +4,7 @@
 //! picture never gets there, for Tesseract takes an input of another form for a list of files to open. When a step is
 //! given up, the program is ended.
 
-use std::{
-    collections::BTreeMap,
-    io::{Read as _, Write as _},
-    process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio},
-    sync::{Arc, Mutex, PoisonError},
-    thread,
-};
+use std::{collections::BTreeMap, process::Command};
 
 use async_trait::async_trait;
 use flow_model::{
@@ -20,8 +14,13 @@ use flow_model::{
 use flow_runtime::connector::{NativeCall, NativeFailure, NativeOperation, NativeTable};
 use rust_decimal::Decimal;
 
+use super::child::{self, Ended};
+
 /// How large a picture may be: 64 MiB.
 const MOST_BYTES: u64 = 64 << 20;
+
+/// How much Tesseract writes at most: 64 MiB.
+const MOST_OUTPUT: u64 = 64 << 20;
 
 /// How many lines of what the program complains of are told.
 const MOST_COMPLAINTS: usize = 3;
@@ -96,39 +95,20 @@ fn is_picture(bytes: &[u8]) -> bool {
     is_webp || is_pnm || begins.iter().any(|begin| bytes.starts_with(begin))
 }
 
-/// A program that is ended when nobody waits for it any more.
-struct Running(Arc<Mutex<Child>>);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // One that has ended can't be: that is what is wanted.
-        drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).kill());
-    }
-}
-
 /// What the program writes.
-async fn ran(mut command: Command, program: &str, language: &str, input: Vec<u8>) -> Result<String, Failure> {
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(|error| match error.kind() {
+async fn ran(command: Command, program: &str, language: &str, input: Vec<u8>) -> Result<String, Failure> {
+    let ended = child::ran(command, input, MOST_OUTPUT).await;
+    let Ended { status, output, complaints } = ended.map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => invalid(format!(
             "the program `{program}` is not there: install Tesseract (Debian, Ubuntu: `apt-get install tesseract-ocr`; macOS: \
              `brew install tesseract`), or say where it lies, `connection … = ocr {{ program: \"…\" }}`"
         )),
         _ => invalid(format!("the program `{program}` does not start: {error}")),
     })?;
-    let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    let running = Running(Arc::new(Mutex::new(child)));
-    let child = Arc::clone(&running.0);
-    let waited = tokio::task::spawn_blocking(move || {
-        let (output, complaints) = piped(pipes, input);
-        (child.lock().unwrap_or_else(PoisonError::into_inner).wait(), output, complaints)
-    });
-    let waited = waited.await.map_err(|error| Failure::new(ErrorKind::Unavailable, error.to_string()))?;
-    drop(running);
-    let (status, output, complaints) = waited;
-    match (status, output) {
-        (Ok(status), Ok(output)) if status.success() => Ok(output),
-        (Ok(status), output) => {
+    let output = output.and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other));
+    match output {
+        Ok(output) if status.success() => Ok(output),
+        output => {
             let said: Vec<&str> = complaints.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
             let said = said.get(..MOST_COMPLAINTS.min(said.len())).unwrap_or_default().join("; ");
             if complaints.contains("Failed loading language") {
@@ -140,26 +120,7 @@ async fn ran(mut command: Command, program: &str, language: &str, input: Vec<u8>
             let cause = output.err().map(|error| format!(", {error}")).unwrap_or_default();
             Err(invalid(format!("the picture can't be read: Tesseract ended with {status}{cause}: {said}")))
         }
-        (Err(error), _) => Err(Failure::new(ErrorKind::Unavailable, error.to_string())),
     }
-}
-
-type Pipes = (Option<ChildStdin>, Option<ChildStdout>, Option<ChildStderr>);
-
-/// Gives the input, and reads both outputs to their ends.
-fn piped((stdin, stdout, stderr): Pipes, input: Vec<u8>) -> (std::io::Result<String>, String) {
-    thread::scope(|scope| {
-        // A program that ends early reads no more: what it complains of says why.
-        scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(&input)));
-        let complaints = scope.spawn(move || {
-            let mut said = Vec::new();
-            drop(stderr.map(|mut stderr| stderr.read_to_end(&mut said)));
-            String::from_utf8_lossy(&said).into_owned()
-        });
-        let mut output = String::new();
-        let read = stdout.map_or(Ok(0), |mut stdout| stdout.read_to_string(&mut output));
-        (read.map(|_| output), complaints.join().unwrap_or_default())
-    })
 }
 
 /// The result that Tesseract's table is.

@@ -10,6 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use flow_model::units::Instant;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -27,6 +28,9 @@ pub(super) struct Entry {
     pub(super) url: String,
     /// What the system calls the events, in order.
     pub(super) events: Vec<String>,
+    /// When it ends, where the system has said it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) expires: Option<Instant>,
     /// How far it came.
     #[serde(flatten)]
     pub(super) state: State,

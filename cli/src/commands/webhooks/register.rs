@@ -12,6 +12,7 @@ use std::{
 use flow_model::{
     failure::{ErrorKind, Failure},
     plan::{Plan, TriggerKind},
+    units::Instant,
 };
 use flow_runtime::{
     connector::{Connectors, Hook, LostHook, Repeats},
@@ -246,15 +247,21 @@ impl Done {
         let mut text =
             format!("{}: {}{id}\n", styled(STRONG, &self.connection), styled(WELL, self.what.replace('_', " ")));
         text.push_str(&format!("  {}  {}\n", styled(HINT, plain(&self.entry.url)), self.entry.events.join(", ")));
+        if let Some(end) = self.entry.expires {
+            text.push_str(&format!(
+                "  {}\n",
+                styled(QUIET, format!("ends at {end}, and is renewed before while it is served"))
+            ));
+        }
         self.notes.iter().for_each(|note| text.push_str(&format!("  {}\n", styled(QUIET, note))));
         text
     }
 
     fn machine(&self) -> Json {
-        let Entry { url, events, .. } = &self.entry;
+        let Entry { url, events, expires, .. } = &self.entry;
         json!({
             "connection": self.connection, "did": self.what, "url": url, "events": events, "id": self.entry.id(),
-            "notes": self.notes,
+            "expires": expires.map(|end| end.to_string()), "notes": self.notes,
         })
     }
 }
@@ -305,7 +312,10 @@ impl Setting<'_> {
         let hook = self.hook;
         if let (Some(id), Some(_)) = (entry.id(), hook.renewed_every()) {
             return match self.connectors.renew_webhook(hook, id, &new_key()).await {
-                Ok(()) => Ok(self.done("renewed", entry, Vec::new())),
+                Ok(renewed) => {
+                    let entry = self.keep(renewed.id, renewed.expires)?;
+                    Ok(self.done("renewed", entry, Vec::new()))
+                }
                 Err(failure) if failure.kind == ErrorKind::NotFound => self.gone().await,
                 Err(failure) => Err(refused(hook, "was not renewed", &failure)),
             };
@@ -338,7 +348,7 @@ impl Setting<'_> {
             };
         }
         if !hook.tells_secret() {
-            let entry = self.keep(found.into_iter().next())?;
+            let entry = self.keep(found.into_iter().next(), None)?;
             return Ok(self.done("found", entry, vec!["an earlier call had set it up".to_owned()]));
         }
         if !hook.removes() {
@@ -366,7 +376,7 @@ impl Setting<'_> {
                 "set its secret: `flowc secrets set {secret}`; or take it away at the system, and try again"
             )));
         }
-        let entry = self.keep(Some(id))?;
+        let entry = self.keep(Some(id), None)?;
         Ok(self.done("found", entry, vec!["somebody else had set it up".to_owned()]))
     }
 
@@ -374,7 +384,8 @@ impl Setting<'_> {
     async fn ask(&mut self, key: String, what: &'static str, mut notes: Vec<String>) -> Result<Done, Trouble> {
         let hook = self.hook;
         let Hook { connection, url, events, .. } = hook;
-        let asked = Entry { url: url.clone(), events: events.clone(), state: State::Asked { key: key.clone() } };
+        let state = State::Asked { key: key.clone() };
+        let asked = Entry { url: url.clone(), events: events.clone(), expires: None, state };
         self.book.set(connection, Some(asked))?;
         let registered = match self.connectors.register_webhook(hook, &key).await {
             Ok(registered) => registered,
@@ -405,7 +416,7 @@ impl Setting<'_> {
             }
             _ => {}
         }
-        let entry = self.keep(registered.id)?;
+        let entry = self.keep(registered.id, registered.expires)?;
         Ok(self.done(what, entry, notes))
     }
 
@@ -434,9 +445,9 @@ impl Setting<'_> {
         found.map_err(|failure| refused(self.hook, "can't be looked for", &failure))
     }
 
-    fn keep(&mut self, id: Option<String>) -> Result<Entry, Trouble> {
+    fn keep(&mut self, id: Option<String>, expires: Option<Instant>) -> Result<Entry, Trouble> {
         let Hook { connection, url, events, .. } = self.hook;
-        let entry = Entry { url: url.clone(), events: events.clone(), state: State::Registered { id } };
+        let entry = Entry { url: url.clone(), events: events.clone(), expires, state: State::Registered { id } };
         self.book.set(connection, Some(entry.clone()))?;
         Ok(entry)
     }

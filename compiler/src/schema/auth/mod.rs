@@ -12,7 +12,7 @@ mod signed;
 use flow_model::{
     diagnostic::{Code, Diagnostic},
     expr::{Expr, TextPart},
-    schema::Auth,
+    schema::{Auth, Grant},
     ty::Type,
     value::Value,
 };
@@ -161,12 +161,22 @@ fn first(
     let mut forms = Vec::new();
     for arg in args {
         let form = auth(context, &arg.value, problems)?;
-        if !matches!(
-            form,
-            Auth::None | Auth::Bearer(_) | Auth::Basic(..) | Auth::Header(..) | Auth::Query(..) | Auth::Field(..)
-        ) {
-            let help = "`bearer`, `basic`, `header`, `query`, `field` and `none` stand here; another form needs a connector \
-                        of its own";
+        let is_choice = match &form {
+            Auth::None | Auth::Bearer(_) | Auth::Basic(..) | Auth::Header(..) | Auth::Query(..) | Auth::Field(..) => {
+                true
+            }
+            Auth::OAuth(oauth) => {
+                let decides = match &oauth.grant {
+                    Grant::JwtBearer(claim) => Some(&claim.key),
+                    _ => oauth.id.as_ref(),
+                };
+                decides.is_some_and(|decides| matches!(decides, Expr::Member { .. }))
+            }
+            _ => false,
+        };
+        if !is_choice {
+            let help = "`bearer`, `basic`, `header`, `query`, `field`, forms of OAuth 2.0 whose `id` or `key` is a setting, and \
+                        `none` stand here; another form needs a connector of its own";
             problems.push(wrong(
                 "this form is no choice among others",
                 &arg.value,

@@ -320,7 +320,7 @@ pub(in super::super) async fn device<'c>(means: Means<'c>, url: &Url) -> Result<
     let found =
         (text(&fields, "device_code"), text(&fields, "user_code"), named(["verification_uri", "verification_url"]));
     let (Some(device_code), Some(code), Some(url)) = found else {
-        let failure = means.failed(refused(&answer, &fields));
+        let failure = means.failed(refused(&answer, &fields, now));
         return Err(redactor.failure(failure));
     };
     let whole_url = named(["verification_uri_complete", "verification_url_complete"]);
@@ -359,6 +359,10 @@ impl ByDevice<'_> {
                     interval = Millis(interval.0 + 5000);
                 }
                 Err(Refusal::Away(why)) => tracing::warn!("{why}"),
+                Err(Refusal::Later(failure, wait)) => {
+                    tracing::warn!("{failure}");
+                    interval = interval.max(wait);
+                }
                 Err(refusal) => return Err(self.means.failed(refusal)),
             }
         }

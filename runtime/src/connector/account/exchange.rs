@@ -8,7 +8,7 @@ use flow_model::{
     units::{Instant, Millis},
 };
 use http::{
-    HeaderMap, HeaderValue, Method,
+    HeaderMap, HeaderValue, Method, StatusCode,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},
 };
 use serde_json::{Map, Value as Json};
@@ -19,10 +19,11 @@ use url::{
 
 use super::{
     super::{
-        answer::{Answer, AnswerBody, shorten},
+        answer::{Answer, AnswerBody, Declared, shorten},
         http::{Clients, Files, Lost},
         request::Prepared,
         sign::jwt,
+        wait,
     },
     server::{Server, times},
 };
@@ -34,6 +35,9 @@ use crate::{
 
 /// How long the server may take.
 pub(super) const PATIENCE: Millis = Millis::seconds(30);
+
+/// How long it is left alone at least that has answered 429.
+const SOON: Millis = Millis::seconds(3);
 
 /// How long the claim holds by which a client proves itself.
 const PROOF_LASTS: Millis = Millis::seconds(60);
@@ -65,6 +69,8 @@ pub(in super::super) enum Refusal {
     },
     /// It can't be reached, or is not able to answer.
     Away(String),
+    /// It wants no other request before so long.
+    Later(Box<Failure>, Millis),
     /// A call there is not allowed, or has failed for a reason of its own.
     Denied(Failure),
 }
@@ -84,6 +90,7 @@ impl Refusal {
             }
             Self::Said { why, .. } => Failure::new(ErrorKind::Unauthorized, told(&why)),
             Self::Away(why) => Failure::new(ErrorKind::Unavailable, told(&why)),
+            Self::Later(failure, _) => Failure { message: told(&failure.message), ..*failure },
             Self::Denied(failure) => Failure { message: told(&failure.message), ..failure },
         }
     }
@@ -204,19 +211,34 @@ fn read(server: &Server, answer: &Answer, now: Instant) -> Result<Given, Refusal
         });
         return Ok(Given { access, refresh: text(&fields, &named.refresh_token), until, base, scopes });
     }
-    Err(refused(answer, &fields))
+    Err(refused(answer, &fields, now))
+}
+
+/// How long no other request is wanted after this answer, if it says so: one that refuses a request for their number does
+/// in any case.
+pub(super) fn later(status: StatusCode, asked: Option<Millis>) -> Option<Millis> {
+    asked.or((status == StatusCode::TOO_MANY_REQUESTS).then_some(SOON))
 }
 
 /// What an answer without a token says.
-pub(super) fn refused(answer: &Answer, fields: &Map<String, Json>) -> Refusal {
+pub(super) fn refused(answer: &Answer, fields: &Map<String, Json>, now: Instant) -> Refusal {
     let error = text(fields, "error");
     let word = error.clone().or_else(|| text(fields, "status")).unwrap_or_default();
     if ENDED.iter().any(|ended| word.eq_ignore_ascii_case(ended)) {
         return Refusal::Ended;
     }
     let status = answer.status;
-    if status.is_server_error() || status.as_u16() == 429 || status.as_u16() == 408 {
-        return Refusal::Away(format!("the server that gives out tokens answered {status}"));
+    if status.is_server_error() || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT) {
+        let why = format!("the server that gives out tokens answered {status}");
+        let asked = wait::asked(status, &answer.headers, &Declared::default(), now);
+        let kind = match status {
+            StatusCode::TOO_MANY_REQUESTS => ErrorKind::RateLimited,
+            _ => ErrorKind::Unavailable,
+        };
+        return match later(status, asked) {
+            Some(wait) => Refusal::Later(Failure::new(kind, why).into(), wait),
+            None => Refusal::Away(why),
+        };
     }
     let said = match (&error, text(fields, "error_description").or_else(|| text(fields, "message"))) {
         (Some(error), Some(description)) => format!(": `{error}`: {description}"),

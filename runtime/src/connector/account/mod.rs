@@ -5,6 +5,9 @@
 //! on disk before it is used. The refresh token that it replaces is kept until the new one has worked: a server that turns
 //! them may not have seen that its answer arrived. When a server wants a person to agree again, calls are parked, one alarm
 //! is written to the log, and calls go on once `flowc connect` has stored other tokens.
+//!
+//! Those who wait while a request for a token fails share its failure, and make none of their own; and none is made before
+//! the time for which the server wants none.
 
 mod connect;
 mod exchange;
@@ -12,7 +15,10 @@ mod server;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use flow_model::{
@@ -28,7 +34,7 @@ pub(super) use self::{
     connect::{Means, code, device},
     server::{Asked, Claim, Granted, Login, Server, Source},
 };
-use super::{Parked, http::Clients};
+use super::{Attempt, Parked, Reached, http::Clients};
 use crate::{secret::SecretText, timer::Clock, worker::Workers};
 
 /// How long before its end a token is no longer used: the clocks of two machines differ, and requests take time.
@@ -120,10 +126,23 @@ pub(super) struct Token {
 /// Why there is no token.
 #[derive(Clone, Debug)]
 pub(super) enum Trouble {
-    /// The step fails so.
-    Failed(Failure),
+    /// The step fails so; after what time a token may be asked for again, where the server says that.
+    Failed(Box<Failure>, Option<Millis>),
     /// A person has to do something first.
     Parked(Parked),
+}
+
+impl Trouble {
+    /// The attempt that ends with it: nothing has left.
+    pub(super) fn attempt(self) -> Attempt {
+        let (failure, retry_after, parked) = match self {
+            Self::Failed(failure, wait) => (*failure, wait, None),
+            Self::Parked(parked) => {
+                (Failure::new(ErrorKind::Unauthorized, parked.because.as_str()), None, Some(parked))
+            }
+        };
+        Attempt { outcome: Err(failure), retry_after, reached: Reached::Never, parked }
+    }
 }
 
 /// The shortest time after which a call that is parked asks again.
@@ -146,6 +165,16 @@ struct Account {
     known: Mutex<Kept>,
     /// Since when a person is waited for.
     parked: Mutex<Option<Instant>>,
+    refusals: Mutex<Refusals>,
+}
+
+/// The requests for a token that were refused, until one is not.
+#[derive(Default)]
+struct Refusals {
+    /// How many there were.
+    count: u64,
+    /// What the last one has said, and until when the server wants no other.
+    last: Option<(Failure, Instant)>,
 }
 
 impl Account {
@@ -173,6 +202,20 @@ impl Account {
         Parked { because, again }
     }
 
+    fn refusals(&self) -> MutexGuard<'_, Refusals> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why no request is made for one who waits since there were so many refusals: one has been refused meanwhile, or the
+    /// server wants none now.
+    fn refused(&self, before: u64, now: Instant) -> Option<Trouble> {
+        let refusals = self.refusals();
+        let (failure, until) = refusals.last.as_ref()?;
+        let is_early = now < *until;
+        (is_early || refusals.count > before)
+            .then(|| Trouble::Failed(failure.clone().into(), is_early.then(|| until.since(now))))
+    }
+
     fn goes_on(&self) {
         *self.parked.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
@@ -193,7 +236,7 @@ impl Accounts {
         self.account(holder).fresh(refused, now)
     }
 
-    /// The token of an account, other than the one that was refused.
+    /// The token of an account, other than the one that was refused, and how many requests were made for it.
     pub(super) async fn token(
         &self,
         holder: &str,
@@ -201,23 +244,28 @@ impl Accounts {
         refused: Option<&SecretText>,
         clients: &Arc<Clients>,
         clock: &Arc<dyn Clock>,
-    ) -> Result<Token, Trouble> {
+    ) -> (Result<Token, Trouble>, u32) {
         let account = self.account(holder);
         let (reply, token) = oneshot::channel();
+        let before = account.refusals().count;
         let renewal = Renewal {
             asked: asked.clone(),
             refused: refused.cloned(),
             account,
+            before,
+            requests: AtomicU32::new(0),
             tokens: Arc::clone(&self.tokens),
             clients: Arc::clone(clients),
             clock: Arc::clone(clock),
         };
         self.workers.spawn(async move {
             // Whoever asked may be gone; the token stays.
-            let _ = reply.send(renewal.carry_out().await);
+            let token = renewal.carry_out().await;
+            let _ = reply.send((token, renewal.requests.into_inner()));
         });
         token.await.unwrap_or_else(|_| {
-            Err(Trouble::Failed(Failure::new(ErrorKind::Unavailable, "the process ends before there is a token")))
+            let failure = Failure::new(ErrorKind::Unavailable, "the process ends before there is a token");
+            (Err(Trouble::Failed(failure.into(), None)), 0)
         })
     }
 
@@ -264,13 +312,17 @@ struct Renewal {
     asked: Asked,
     refused: Option<SecretText>,
     account: Arc<Account>,
+    /// How many requests had been refused when it began to wait.
+    before: u64,
+    /// How many it has made.
+    requests: AtomicU32,
     tokens: Arc<dyn Tokens>,
     clients: Arc<Clients>,
     clock: Arc<dyn Clock>,
 }
 
 impl Renewal {
-    async fn carry_out(self) -> Result<Token, Trouble> {
+    async fn carry_out(&self) -> Result<Token, Trouble> {
         let _turn = Arc::clone(&self.account.turn).lock_owned().await;
         let is_kept = self.asked.asks_a_person();
         if is_kept {
@@ -279,6 +331,9 @@ impl Renewal {
         // Whoever had the turn before may have brought one, or another process.
         if let Some(token) = self.fresh() {
             return Ok(token);
+        }
+        if let Some(trouble) = self.account.refused(self.before, self.clock.now()) {
+            return Err(trouble);
         }
         if is_kept { self.renewed().await } else { self.again().await }
     }
@@ -292,11 +347,13 @@ impl Renewal {
     /// What nobody has to agree to can be had again at any time, and is kept nowhere.
     async fn again(&self) -> Result<Token, Trouble> {
         let now = self.clock.now();
+        self.requests.fetch_add(1, Ordering::Relaxed);
         let given = match &self.asked.source {
             Source::Login(login) => login.log_in(&self.clients, now).await,
             Source::OAuth(server) => self.granted(server, now).await,
         };
         let given = given.map_err(|refusal| self.failed(refusal))?;
+        self.account.refusals().last = None;
         let token = Token { text: SecretText::new(given.access.as_str()), base: given.base.clone() };
         *self.account.known() = Kept::of(given, &self.asked);
         Ok(token)
@@ -346,11 +403,13 @@ impl Renewal {
 
     async fn refreshed(&self, server: &Server, refresh: &str) -> Result<Given, Refusal> {
         let form = [("grant_type", "refresh_token"), ("refresh_token", refresh)];
+        self.requests.fetch_add(1, Ordering::Relaxed);
         exchange(&self.clients, server, &server.refresh, &form, self.clock.now()).await
     }
 
     /// Keeps what was given, on disk before anybody uses it.
     fn keep(&self, given: Given, used: Kept, read: &Kept) -> Result<Token, Trouble> {
+        self.account.refusals().last = None;
         if let Some(token) = self.changed(read)? {
             return Ok(token);
         }
@@ -388,11 +447,19 @@ impl Renewal {
     }
 
     fn store(&self, why: &str) -> Trouble {
-        Trouble::Failed(store(&self.asked.connection, why))
+        Trouble::Failed(store(&self.asked.connection, why).into(), None)
     }
 
     fn failed(&self, refusal: Refusal) -> Trouble {
-        Trouble::Failed(refusal.failure(&self.asked.connection))
+        let wait = match &refusal {
+            Refusal::Later(_, wait) => Some(*wait),
+            Refusal::Ended | Refusal::Said { .. } | Refusal::Away(_) | Refusal::Denied(_) => None,
+        };
+        let failure = refusal.failure(&self.asked.connection);
+        let mut refusals = self.account.refusals();
+        refusals.count += 1;
+        refusals.last = Some((failure.clone(), self.clock.now().after(wait.unwrap_or_default())));
+        Trouble::Failed(failure.into(), wait)
     }
 
     fn parked(&self, kept: &Kept) -> Trouble {

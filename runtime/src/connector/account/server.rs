@@ -17,7 +17,7 @@ use super::{
         request::Prepared,
         sign::jwt,
     },
-    exchange::{Given, Refusal},
+    exchange::{Given, Refusal, later},
 };
 use crate::{
     blob::Memory,
@@ -133,8 +133,9 @@ pub(super) fn times(now: Instant, lasts: Millis) -> [(String, Json); 2] {
     [("iat".to_owned(), seconds(now)), ("exp".to_owned(), seconds(now.after(lasts)))]
 }
 
-/// Finds in the answer to a login what further requests carry.
-pub(in super::super) type ReadToken = Arc<dyn Fn(&Answer) -> Result<String, Failure> + Send + Sync>;
+/// Finds in the answer to a login what further requests carry, or else why not, and how long the server wants no other.
+pub(in super::super) type ReadToken =
+    Arc<dyn Fn(&Answer) -> Result<String, (Box<Failure>, Option<Millis>)> + Send + Sync>;
 
 /// An operation that logs in.
 #[derive(Clone)]
@@ -156,7 +157,13 @@ impl Login {
             Err(Lost { failure, .. }) if failure.kind == ErrorKind::Forbidden => return Err(Refusal::Denied(failure)),
             Err(Lost { failure, .. }) => return Err(Refusal::Away(self.redactor.text(&failure.message))),
         };
-        let access = (self.read)(&answer).map_err(|failure| Refusal::Denied(self.redactor.failure(failure)))?;
+        let access = (self.read)(&answer).map_err(|(failure, asked)| {
+            let failure = self.redactor.failure(*failure);
+            match later(answer.status, asked) {
+                Some(wait) => Refusal::Later(failure.into(), wait),
+                None => Refusal::Denied(failure),
+            }
+        })?;
         if access.is_empty() {
             return Err(Refusal::Said { error: None, why: "the answer to the login holds no token".to_owned() });
         }

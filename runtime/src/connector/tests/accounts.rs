@@ -361,7 +361,7 @@ async fn what_a_server_of_tokens_says_is_told_without_what_is_secret() {
         (200, "{}".to_owned(), Err((ErrorKind::Unauthorized, "200 OK, and there is no token in it"))),
         (401, echo.to_string(), Err((ErrorKind::Unauthorized, "no such pair: client <secret client secret>"))),
         (503, String::new(), Err((ErrorKind::Unavailable, "503 Service Unavailable"))),
-        (429, String::new(), Err((ErrorKind::Unavailable, "429 Too Many Requests"))),
+        (429, String::new(), Err((ErrorKind::RateLimited, "429 Too Many Requests"))),
     ] {
         let login =
             Server::scripted(move |_| (StatusCode::from_u16(status).unwrap(), body.clone()).into_response()).await;

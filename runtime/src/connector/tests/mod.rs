@@ -3,9 +3,11 @@
 mod accounts;
 mod answers;
 mod apart;
+mod asking;
 mod bulk;
 mod connecting;
 mod credentials;
+mod drawn;
 mod faults;
 mod files;
 mod limits;

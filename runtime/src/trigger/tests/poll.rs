@@ -27,7 +27,7 @@ use crate::{
         process::{Ended, Life, live},
     },
     timer::Clock,
-    trigger::poll::{polled, run},
+    trigger::{poll::run, polled},
 };
 
 /// Items: the second of their cursor, and the second from which the list has them.
@@ -70,20 +70,24 @@ fn item(name: &str) -> Expr {
 }
 
 fn plans(first: First) -> Vec<Arc<Plan>> {
-    let poll = Poll {
+    plans_of(deals(first), Some(item("id")))
+}
+
+fn deals(first: First) -> Poll {
+    Poll {
         params: IndexMap::new(),
         call: OperationCall { operation: "deals.list".to_owned(), args: vec![Expr::Slot(Slot(0))] },
         cursor: item("at"),
         ty: Type::Timestamp,
         within: None,
         listed: None,
+        expired: None,
         format: None,
         overlap: Millis::seconds(30),
         granularity: Millis(0),
         first,
         every: Millis::seconds(20),
-    };
-    plans_of(poll, Some(item("id")))
+    }
 }
 
 /// The same over partitions of a log, each with its own offsets.
@@ -95,6 +99,7 @@ fn plans_of_log(first: First) -> Vec<Arc<Plan>> {
         ty: Type::Int,
         within: Some(item("partition")),
         listed: None,
+        expired: None,
         format: None,
         overlap: Millis(0),
         granularity: Millis(0),
@@ -220,6 +225,27 @@ fn reading_from_now_passes_over_what_is_there_also_when_the_process_ends_meanwhi
     assert_eq!(at, 2 + expected.len(), "a crash at each write: of the plan, of the marks, and of each run");
 }
 
+#[test]
+fn a_system_that_has_forgotten_how_far_was_read_is_asked_for_all_and_each_item_has_one_run() {
+    let forgetful = || {
+        Outside::new(|made| {
+            let second = made.at.0.saturating_sub(START.0) / 1000;
+            if second >= 40 && made.arg != Value::Null {
+                return Reply::err(ErrorKind::Conflict, Reached::Answered);
+            }
+            let listed = ITEMS.iter().filter(|(_, _, from)| *from <= second);
+            let items = listed.map(|(id, cursor, _)| Value::record([("id", Value::text(*id)), ("at", at(*cursor))]));
+            Reply::ok(Value::List(items.collect()))
+        })
+    };
+    let plans = plans_of(Poll { expired: Some(ErrorKind::Conflict), ..deals(First::Start) }, Some(item("id")));
+    let mut at = 0;
+    while survive_in(&forgetful(), &plans, &[Fault::After(at)], &all()) {
+        at += 1;
+    }
+    assert!(at >= ITEMS.len(), "{at} crashes");
+}
+
 /// What a feed shows that has room for three: from which second it shows what, the newest first. Nothing of it grows.
 const FEED: [(i64, &[&str]); 5] = [
     (0, &["k", "z", "m"]),
@@ -250,6 +276,7 @@ fn what_a_feed_did_not_show_before_is_new_over_crashes_at_any_write() {
             ty: Type::String,
             within: None,
             listed: Some(Listed::NewestFirst),
+            expired: None,
             format: None,
             overlap: Millis(0),
             granularity: Millis(0),

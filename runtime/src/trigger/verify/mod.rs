@@ -11,6 +11,8 @@
 //! Left out on purpose: parsing of the body, which comes after.
 
 mod certificate;
+#[cfg(test)]
+mod drawn;
 mod header;
 mod message;
 mod proof;

@@ -34,11 +34,26 @@ pub(crate) async fn connect(call: &NativeCall<'_>) -> Result<Session, NativeFail
             Session::secured(secured(plain.start_tls().await?, call).await?, &name).await?
         }
     };
-    if let Some(user) = call.config("user").as_str() {
+    if let Some(token) = call.token() {
+        let host = call.config("host").as_str().unwrap_or_default();
+        session.log_in_by_token(user(call).map_err(NativeFailure::never)?, token.reveal(), host).await?;
+    } else if let Some(user) = call.config("user").as_str() {
         let password = call.secret("password").map_err(NativeFailure::never)?;
         session.log_in(user, password.reveal()).await?;
     }
     Ok(session)
+}
+
+/// Whose mailbox it is.
+pub(crate) fn user<'c>(call: &NativeCall<'c>) -> Result<&'c str, Failure> {
+    let user = call.config("user").as_str();
+    user.ok_or_else(|| invalid("a token is for a mailbox: set `user` to its address".to_owned()))
+}
+
+/// What proves by a token whose mailbox it is, as Gmail and Microsoft 365 want it (Google, "OAuth 2.0 Mechanism", and Microsoft,
+/// "Authenticate an IMAP, POP or SMTP connection using OAuth": `XOAUTH2`).
+pub(crate) fn xoauth2(user: &str, token: &str) -> String {
+    format!("user={user}\x01auth=Bearer {token}\x01\x01")
 }
 
 /// Connects to an address of the host that the guard lets us.

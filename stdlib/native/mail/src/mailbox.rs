@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 
-use async_imap::{Client, Session, error::Error, types::Fetch};
+use async_imap::{Authenticator, Client, Session, error::Error, types::Fetch};
 use flow_model::failure::{ErrorKind, Failure};
 use flow_runtime::connector::{NativeCall, NativeFailure};
 use futures::TryStreamExt as _;
@@ -56,6 +56,23 @@ pub(crate) struct Fetched {
     pub bytes: Vec<u8>,
 }
 
+/// A token, said once: what the server asks after that is why it does not take it, and the answer is empty.
+struct Bearer(Option<String>);
+
+impl Bearer {
+    fn of(user: &str, token: &str) -> Self {
+        Self(Some(connect::xoauth2(user, token)))
+    }
+}
+
+impl Authenticator for Bearer {
+    type Response = String;
+
+    fn process(&mut self, _challenge: &[u8]) -> String {
+        self.0.take().unwrap_or_default()
+    }
+}
+
 /// A folder that was opened.
 pub(crate) struct Mailbox {
     session: Session<Box<dyn Stream>>,
@@ -78,15 +95,21 @@ impl Mailbox {
             }
             _ => greeted(connect::secured(Box::new(stream), call).await?).await?,
         };
-        let user = call.config("user").as_str().unwrap_or_default();
-        let password = call.secret("password").map_err(NativeFailure::never)?;
-        let mut session = match client.login(user, password.reveal()).await {
+        let user = connect::user(call).map_err(NativeFailure::never)?;
+        let begun = match call.token() {
+            Some(token) => client.authenticate("XOAUTH2", Bearer::of(user, token.reveal())).await,
+            None => {
+                let password = call.secret("password").map_err(NativeFailure::never)?;
+                client.login(user, password.reveal()).await
+            }
+        };
+        let mut session = match begun {
             Ok(session) => session,
             Err((Error::No(why), _)) => {
                 let message = format!("the mail server does not let `{user}` in: {why}");
                 return Err(NativeFailure::never(Failure::new(ErrorKind::Unauthorized, message)));
             }
-            Err((error, _)) => return Err(never(failed("`LOGIN`", &error))),
+            Err((error, _)) => return Err(never(failed("who asks", &error))),
         };
         let opened = if changes { session.select(folder).await } else { session.examine(folder).await };
         let state = opened.map_err(|error| match error {

@@ -11,7 +11,7 @@ use flow_model::{
 use flow_runtime::connector::NativeFailure;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
 
-use crate::message::Mail;
+use crate::{connect::xoauth2, message::Mail};
 
 /// How long a line of an answer may be, and how many lines it may have (RFC 5321, section 4.5.3.1.5, with room).
 const MOST_BYTES: u64 = 8 << 10;
@@ -99,6 +99,30 @@ impl Session {
             return Err(NativeFailure::never(Failure::new(ErrorKind::Unauthorized, message)));
         }
         self.expect("the password", &[235]).await.map(drop)
+    }
+
+    /// Proves who sends by a token: `XOAUTH2`, or `OAUTHBEARER` (RFC 7628).
+    pub(crate) async fn log_in_by_token(&mut self, user: &str, token: &str, host: &str) -> Result<(), NativeFailure> {
+        let ways = self.extensions.iter().find(|line| line.starts_with("AUTH ")).cloned().unwrap_or_default();
+        let offers = |wanted: &str| ways.split(' ').skip(1).any(|way| way == wanted);
+        // What a refusal is answered with before it is final.
+        let (way, proof, end) = if offers("XOAUTH2") {
+            ("XOAUTH2", xoauth2(user, token), "")
+        } else if offers("OAUTHBEARER") {
+            // A comma or an equals sign would end the name (RFC 5801, section 4).
+            let user = user.replace('=', "=3D").replace(',', "=2C");
+            ("OAUTHBEARER", format!("n,a={user},\x01host={host}\x01auth=Bearer {token}\x01\x01"), "AQ==")
+        } else {
+            let message = "the mail server takes no token on this connection (neither `XOAUTH2` nor `OAUTHBEARER`)";
+            return Err(NativeFailure::never(Failure::new(ErrorKind::Invalid, message)));
+        };
+        self.say(&format!("AUTH {way} {}", STANDARD.encode(proof))).await?;
+        let mut reply = self.reply().await?;
+        if reply.code == 334 {
+            self.say(end).await?;
+            reply = self.reply().await?;
+        }
+        judged(reply, "the token", &[235], &[]).map(drop)
     }
 
     /// Says who sends to whom, up to the server's leave to send the message. Nothing is sent unless all recipients are

@@ -25,7 +25,7 @@ use flow_runtime::connector::{NativeCall, NativeFailure, NativeOperation, Native
 use typst::foundations::{Bytes, Dict, IntoValue as _};
 
 /// How large a file may be that is read whole: 64 MiB.
-const MOST_BYTES: u64 = 64 << 20;
+pub const MOST_BYTES: u64 = 64 << 20;
 
 /// Binds the operations of the connector `pdf`.
 #[must_use]
@@ -85,8 +85,24 @@ impl NativeOperation for Text {
     }
 }
 
+/// The text of each page of a PDF. It takes as long, and as much memory, as the document makes it take; and a document can be made
+/// so that it never ends, or takes the process with it: this is for a process that can be spared.
+///
+/// # Errors
+/// Why there is none, in words.
+pub fn pages(name: &str, bytes: &[u8]) -> Result<Vec<String>, String> {
+    match work::undisturbed(|| text::pages(name, bytes)) {
+        Some(Ok(pages)) => Ok(pages),
+        Some(Err(failure)) => Err(failure.message),
+        None => Err(work::DAMAGED.to_owned()),
+    }
+}
+
 /// All bytes of a file.
-async fn whole(call: &NativeCall<'_>, file: &File) -> Result<Vec<u8>, Failure> {
+///
+/// # Errors
+/// `Invalid` when it is too large; what the disk says when it can't be read.
+pub async fn whole(call: &NativeCall<'_>, file: &File) -> Result<Vec<u8>, Failure> {
     if file.size > MOST_BYTES {
         return Err(invalid(format!("`{}` has {} bytes, and at most {MOST_BYTES} are read", file.name, file.size)));
     }

@@ -19,6 +19,17 @@ static PLACES: Semaphore = Semaphore::const_new(4);
 /// How deep work may nest: templates call functions that call functions.
 const STACK: usize = 64 << 20;
 
+/// What is said of a document with which the work could not come to an end.
+pub(crate) const DAMAGED: &str = "the document can't be worked with: it is damaged, or holds what is not known";
+
+/// Does the work on a thread of its own, and waits for it; none when it could not come to an end.
+pub(crate) fn undisturbed<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
+    thread::scope(|scope| {
+        let begun = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
+        begun.ok()?.join().ok()
+    })
+}
+
 /// Does the work on a thread of its own.
 ///
 /// # Errors
@@ -35,8 +46,6 @@ pub(crate) async fn done<T: Send + 'static>(work: impl FnOnce() -> T + Send + 's
     begun.map_err(|error| busy(error.to_string()))?;
     match result.await {
         Ok(Ok(result)) => Ok(result),
-        Ok(Err(_)) | Err(_) => {
-            Err(invalid("the document can't be worked with: it is damaged, or holds what is not known"))
-        }
+        Ok(Err(_)) | Err(_) => Err(invalid(DAMAGED)),
     }
 }
