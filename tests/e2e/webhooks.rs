@@ -49,6 +49,7 @@ fn the_urls_that_programs_listen_to_are_listed_as_senders_see_them() {
                 "verified": true,
                 "registered": null,
                 "id": null,
+                "expires": null,
             },
             {
                 "method": "POST",
@@ -59,6 +60,7 @@ fn the_urls_that_programs_listen_to_are_listed_as_senders_see_them() {
                 "verified": false,
                 "registered": null,
                 "id": null,
+                "expires": null,
             },
         ])
     );
