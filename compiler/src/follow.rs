@@ -1,128 +1,179 @@
 //! What is wrong only because something else is?
 //!
 //! In: all that is wrong with a program. Out: the same without what follows from another mistake of it, so that one mistake
-//! is told once. This stands after all other passes, so that none of them needs to know of it.
+//! is told once. This stands after all other passes, so that none of them needs to know of it. Everything is looked up by
+//! place or by name: a text may have a hundred thousand mistakes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use flow_model::{
     diagnostic::{Code, Diagnostic},
     span::{FileId, Files, Span},
 };
 
-/// Leaves out what follows from another mistake.
+/// Leaves out what follows from another mistake, and tells names that are not known by where they are known.
 pub(crate) fn causes(files: &Files, problems: &mut Vec<Diagnostic>) {
-    let told: Vec<Diagnostic> = problems.iter().map(|problem| told(files, problem, problems)).collect();
-    *problems = told;
-    let all = All { files, unread: unread(files, problems), problems: problems.as_slice() };
-    let follows: Vec<bool> = problems.iter().map(|problem| all.follows(problem)).collect();
+    let causes = Causes::of(files, problems);
+    let follows: Vec<bool> = problems.iter().map(|problem| causes.follows(files, problem)).collect();
+    let bound = causes.bound;
     let mut follows = follows.into_iter();
     problems.retain(|_| !follows.next().unwrap_or(false));
+    for problem in problems.iter_mut().filter(|problem| problem.code == Code::E0201) {
+        let span = problem.span();
+        if let Some(bound) = bound.get(&(span.file, text(files, span))) {
+            *problem = told(problem, *bound, text(files, span));
+        }
+    }
 }
 
-struct All<'a> {
-    files: &'a Files,
-    problems: &'a [Diagnostic],
-    /// The lines that hold something which could not be read.
-    unread: Vec<(FileId, u32, u32)>,
+/// What other mistakes may follow from.
+struct Causes<'a> {
+    /// The names that mistakes of a kind are about.
+    names: BTreeSet<(FileId, Code, &'a str)>,
+    /// Where a name is bound that is used nowhere.
+    bound: BTreeMap<(FileId, &'a str), Span>,
+    /// Places of what has to be a name or a text as such.
+    literal: BTreeSet<Span>,
+    /// What types that are not known were looked for in, or should be.
+    owners: BTreeSet<(FileId, String)>,
+    /// The keys that nobody sees: where each begins and ends.
+    keys: BTreeMap<(FileId, u32), u32>,
+    /// The ends of attributes that there are not.
+    attributes: BTreeSet<(FileId, u32)>,
+    /// Where the lines of each file begin.
+    starts: BTreeMap<FileId, Vec<u32>>,
+    /// The lines that hold something which is not Flow, by where they begin.
+    lines: BTreeSet<(FileId, u32)>,
+    /// Those of them where no change mends it.
+    holes: BTreeSet<(FileId, u32)>,
+    /// The words of such lines where no change mends them: the first lines that have each.
+    unread: BTreeMap<(FileId, &'a str), Vec<u32>>,
 }
 
-impl All<'_> {
-    fn follows(&self, problem: &Diagnostic) -> bool {
+impl<'a> Causes<'a> {
+    fn of(files: &'a Files, problems: &[Diagnostic]) -> Self {
+        let mut causes = Self {
+            names: BTreeSet::new(),
+            bound: BTreeMap::new(),
+            literal: BTreeSet::new(),
+            owners: BTreeSet::new(),
+            keys: BTreeMap::new(),
+            attributes: BTreeSet::new(),
+            starts: files.iter().map(|(file, source)| (file, starts(&source.text))).collect(),
+            lines: BTreeSet::new(),
+            holes: BTreeSet::new(),
+            unread: BTreeMap::new(),
+        };
+        for problem in problems {
+            let span = problem.span();
+            let name = text(files, span);
+            match problem.code {
+                Code::E0102 => causes.line(files, problem),
+                Code::E0201 | Code::E0203 | Code::E0424 => drop(causes.names.insert((span.file, problem.code, name))),
+                Code::E0205 => causes.owner(files, problem),
+                Code::E0211 => drop(causes.attributes.insert((span.file, span.end))),
+                Code::E0315 => drop(causes.literal.insert(span)),
+                Code::E0605 => drop(causes.keys.insert((span.file, span.start), span.end)),
+                Code::W0401 => drop(causes.bound.entry((span.file, name)).or_insert(span)),
+                _ => {}
+            }
+        }
+        causes
+    }
+
+    /// Notes a line that could not be read.
+    fn line(&mut self, files: &'a Files, problem: &Diagnostic) {
+        let span = problem.span();
+        let start = self.line_of(span);
+        self.lines.insert((span.file, start));
+        if !problem.fixes.is_empty() || !self.holes.insert((span.file, start)) {
+            return;
+        }
+        let whole = files.get(span.file).map_or("", |source| source.text.as_str());
+        let rest = whole.get(span.end as usize..).unwrap_or_default();
+        let end = rest.find('\n').map_or(whole.len(), |length| span.end as usize + length);
+        let line = whole.get(start as usize..end).unwrap_or_default();
+        for word in line.split(|letter: char| letter != '_' && !letter.is_ascii_alphanumeric()) {
+            let lines = self.unread.entry((span.file, word)).or_default();
+            // Two are enough to know that one of them is another one.
+            if lines.len() < 2 && lines.last() != Some(&start) {
+                lines.push(start);
+            }
+        }
+    }
+
+    /// Notes what a type that is not known was looked for in: `payments` in `payments.Refund`; and where one of its name is.
+    fn owner(&mut self, files: &Files, problem: &Diagnostic) {
+        let span = problem.span();
+        let whole = files.get(span.file).map_or("", |source| source.text.as_str());
+        let before = whole.get(..span.start as usize).and_then(|before| before.strip_suffix('.')).unwrap_or_default();
+        let is_letter = |letter: char| letter == '_' || letter.is_ascii_alphanumeric();
+        let last =
+            before.rfind(|letter| !is_letter(letter)).map_or(before, |at| before.get(at + 1..).unwrap_or_default());
+        // "did you mean `stripe.Refund`?"
+        let meant = problem.help.as_deref().and_then(|help| help.split('`').nth(1)?.split_once('.'));
+        let owners =
+            [Some(last), meant.map(|(owner, _)| owner)].into_iter().flatten().filter(|owner| !owner.is_empty());
+        self.owners.extend(owners.map(|owner| (span.file, owner.to_owned())));
+    }
+
+    /// Where the line of a place begins.
+    fn line_of(&self, at: Span) -> u32 {
+        let starts = self.starts.get(&at.file).map_or(&[][..], Vec::as_slice);
+        let after = starts.partition_point(|start| *start <= at.start);
+        after.checked_sub(1).and_then(|line| starts.get(line)).copied().unwrap_or(0)
+    }
+
+    fn follows(&self, files: &Files, problem: &Diagnostic) -> bool {
         let at = problem.span();
-        let same_name = |other: &Diagnostic| other.span().file == at.file && self.text(other.span()) == self.text(at);
+        let name = text(files, at);
+        let has = |code: Code| self.names.contains(&(at.file, code, name));
         match problem.code {
             // A name that would be known if the line that declares it had been read.
-            Code::E0201 | Code::E0205 | Code::E0303 | Code::E0404 if self.is_unread(at) => true,
+            Code::E0201 | Code::E0205 | Code::E0303 | Code::E0404 if self.is_unread(at, name) => true,
+            // What is left of a line that was not understood.
+            Code::E0403 | Code::E0413 => self.lines.contains(&(at.file, self.line_of(at))),
             // What has to be a name or a text as such is no value.
-            Code::E0201 => self.any(Code::E0315, |other| other.span() == at),
+            Code::E0201 => self.literal.contains(&at),
             // The value of an attribute that there is not.
-            Code::E0102 => self.any(Code::E0211, |other| other.span().file == at.file && other.span().end == at.start),
+            Code::E0102 => self.attributes.contains(&(at.file, at.start)),
             // A built-in error that the program declares as its own.
-            Code::E0315 => self.any(Code::E0203, same_name),
+            Code::E0315 => has(Code::E0203),
             // It is used where it is not known.
-            Code::W0401 => self.any(Code::E0201, same_name),
-            Code::W0201 | Code::W0202 => {
-                let prefix = format!("{}.", self.text(at));
-                let is_before = |other: &Diagnostic| {
-                    let start = other.span().start.saturating_sub(prefix.len() as u32);
-                    self.text(Span { start, ..other.span() }).starts_with(&prefix)
-                };
-                let is_meant =
-                    |other: &Diagnostic| other.help.as_ref().is_some_and(|help| help.contains(&format!("`{prefix}")));
-                self.any(Code::E0205, |other| other.span().file == at.file && (is_before(other) || is_meant(other)))
-            }
+            Code::W0401 => has(Code::E0201),
+            Code::W0201 | Code::W0202 => self.owners.contains(&(at.file, name.to_owned())),
             // A call that a flow never makes, which the test expects as well.
-            Code::W0403 => self.any(Code::E0424, same_name),
+            Code::W0403 => has(Code::E0424),
             // A key that nobody sees does not make a call safe to repeat.
-            Code::E0601 => self.any(Code::E0605, |other| {
-                let inner = other.span();
-                inner.file == at.file && at.start <= inner.start && inner.end <= at.end
-            }),
+            Code::E0601 => self.keys.range((at.file, at.start)..=(at.file, at.end)).any(|(_, end)| *end <= at.end),
             _ => false,
         }
     }
 
-    fn any(&self, code: Code, is_cause: impl Fn(&Diagnostic) -> bool) -> bool {
-        self.problems.iter().any(|other| other.code == code && is_cause(other))
-    }
-
-    fn text(&self, span: Span) -> &str {
-        text(self.files, span)
-    }
-
     /// Says whether a name stands on a line that could not be read, other than its own.
-    fn is_unread(&self, at: Span) -> bool {
-        let name = self.text(at);
-        let is_word = |text: &str| {
-            text.split(|letter: char| letter != '_' && !letter.is_ascii_alphanumeric()).any(|word| word == name)
-        };
-        self.unread.iter().any(|(file, start, end)| {
-            let lines = Span { file: *file, start: *start, end: *end };
-            *file == at.file && !(*start..*end).contains(&at.start) && is_word(self.text(lines))
-        })
+    fn is_unread(&self, at: Span, name: &str) -> bool {
+        let own = self.line_of(at);
+        self.unread.get(&(at.file, name)).is_some_and(|lines| lines.iter().any(|line| *line != own))
     }
 }
 
 /// A name that is not known, told by where it is known.
-fn told(files: &Files, problem: &Diagnostic, problems: &[Diagnostic]) -> Diagnostic {
-    let at = problem.span();
-    let is_bound = |other: &&Diagnostic| {
-        let there = other.span();
-        other.code == Code::W0401 && there.file == at.file && text(files, there) == text(files, at)
-    };
-    let Some(bound) = problems.iter().find(is_bound).filter(|_| problem.code == Code::E0201) else {
-        return problem.clone();
-    };
-    let name = text(files, at);
+fn told(problem: &Diagnostic, bound: Span, name: &str) -> Diagnostic {
     let mut problem = problem.clone();
     problem.fixes.clear();
     let is_error = problem.message.contains("no error");
-    problem.label(bound.span(), if is_error { "a failure that was caught" } else { "known in this block alone" }).help(
-        match is_error {
-            true => format!(
-                "a failure is not raised again: leave the arm out, so that nothing catches it; or raise an error of your \
-                 own, `fail Gone(why: {name}.message)`"
-            ),
-            false => format!("make it the value of the block: `let {name} = if … {{ … }} else {{ … }}`"),
-        },
-    )
+    problem.label(bound, if is_error { "a failure that was caught" } else { "known in this block alone" }).help(match is_error {
+        true => format!(
+            "a failure is not raised again: leave the arm out, so that nothing catches it; or raise an error of your own, \
+             `fail Gone(why: {name}.message)`"
+        ),
+        false => format!("make it the value of the block: `let {name} = if … {{ … }} else {{ … }}`"),
+    })
 }
 
-/// The lines of what could not be read and has no change that mends it, each once.
-fn unread(files: &Files, problems: &[Diagnostic]) -> Vec<(FileId, u32, u32)> {
-    let unread = problems.iter().filter(|problem| problem.code == Code::E0102 && problem.fixes.is_empty());
-    let lines: BTreeSet<(FileId, u32, u32)> = unread
-        .map(|problem| {
-            let span = problem.span();
-            let text = files.get(span.file).map_or("", |source| source.text.as_str());
-            let start = text.get(..span.start as usize).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
-            let rest = text.get(span.end as usize..).unwrap_or_default();
-            let end = rest.find('\n').map_or(text.len(), |length| span.end as usize + length);
-            (span.file, start as u32, end as u32)
-        })
-        .collect();
-    lines.into_iter().collect()
+/// Where the lines of a text begin.
+fn starts(text: &str) -> Vec<u32> {
+    std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at as u32 + 1)).collect()
 }
 
 fn text(files: &Files, span: Span) -> &str {

@@ -246,6 +246,8 @@ pub enum Habit {
     HowOften(String),
     /// `expect log …`, `expect(…)`, and the word.
     Expect(String),
+    /// `flow f() => { … }`, and the keyword.
+    ArrowBody(String),
     /// `body.ok == false =>` in `errors`; with a status before it, the condition that it is.
     ErrorWhen(String),
     /// `dead_letter "failed" { … }`, and the name.

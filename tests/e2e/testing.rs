@@ -70,7 +70,7 @@ fn invariants_fields_of_errors_called_flows_and_branches_are_tested() {
 use files, slack
 
 flow keep(name: String) {
-  step note = files.write(path: "{name}.txt", text: "x") catch { Rejected as e if e.code == "full" => null }
+  step note = files.write(path: "{name}.txt", text: "x") catch { Forbidden as e if e.code == "full" => null }
   if note == null {
     log "full"
   } else {

@@ -22,7 +22,8 @@ fn markdown(name: &str, items: &[Documented]) -> String {
     let mut page = format!("# {name}\n");
     for Documented { code, doc, starts, errors } in items {
         // `flow refund`, `record Order`
-        let head = code.split(['(', '{', ':', '=']).next().unwrap_or(code).trim();
+        let code_of = code.strip_prefix("private ").unwrap_or(code);
+        let head = code_of.split(['(', '{', ':', '=']).next().unwrap_or(code).trim();
         let head = head.split(" ->").next().unwrap_or(head);
         let _ = write!(page, "\n## {head}\n\n```flow\n{code}\n```\n");
         if !doc.is_empty() {

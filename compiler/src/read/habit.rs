@@ -372,6 +372,11 @@ pub(super) fn words_of(habit: &Habit, found: &str) -> Words {
             "write `expect run completed`, `expect result …`, `expect c.operation called once with { … }`, \
              `expect dead_letter name contains { … }`, `expect responded 200 { … }` or `expect never { … }`",
         ),
+        Habit::ArrowBody(word) => words(
+            format!("what a `{word}` does follows its head at once"),
+            "not needed",
+            format!("write `{word} name(…) {{ … }}`"),
+        ),
         Habit::ErrorWhen(status) if status.is_empty() => words(
             "a condition on an answer begins with `when`",
             "`when` belongs before this",

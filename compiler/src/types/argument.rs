@@ -15,7 +15,7 @@ use indexmap::IndexMap;
 
 use super::{Because, Elaborator, Want, name::count, record::listed};
 use crate::{
-    ast::{Arg, ExprKind},
+    ast::{Arg, ExprKind, RecordEntry},
     names::similar,
     query::watch::{self, Meaning},
 };
@@ -71,6 +71,13 @@ impl Elaborator<'_> {
         args: &'w [Arg],
         params: &IndexMap<String, Parameter>,
     ) -> Option<Vec<Option<&'w Arg>>> {
+        if let [arg] = args
+            && is_record_of(arg, params)
+        {
+            self.alone(&arg.value);
+            self.problems.push(in_a_record(callee, arg));
+            return None;
+        }
         let mut bound: Vec<Option<&Arg>> = vec![None; params.len()];
         let mut positional = Vec::new();
         let mut understood = true;
@@ -226,4 +233,26 @@ impl Elaborator<'_> {
             .collect();
         self.problems.push(problem.help(format!("add {}", add.join(", "))));
     }
+}
+
+/// Says whether one record is given in the place of several arguments, by their names.
+fn is_record_of(arg: &Arg, params: &IndexMap<String, Parameter>) -> bool {
+    let ExprKind::Record(entries) = &arg.value.kind else { return false };
+    let takes_record = params.values().next().is_none_or(|first| {
+        matches!(first.ty.non_null(), Type::Json | Type::Map(_) | Type::Record(_) | Type::Named(_) | Type::Unknown)
+    });
+    let is_param =
+        |entry: &RecordEntry| matches!(entry, RecordEntry::Field { name, .. } if params.contains_key(&name.text));
+    arg.name.is_none() && params.len() > 1 && !takes_record && !entries.is_empty() && entries.iter().all(is_param)
+}
+
+/// The problem of arguments that stand in a record.
+fn in_a_record(callee: &Callee, arg: &Arg) -> Diagnostic {
+    let span = arg.value.span;
+    let message = format!("the arguments of {} stand in a record", callee.name);
+    let help = "leave the braces out: `name: value, other: value`";
+    let edit = |start| Edit { span: Span { start, end: start + 1, ..span }, text: String::new() };
+    Diagnostic::new(Code::E0306, message, span, "one value for all of them")
+        .help(help)
+        .fix(help, vec![edit(span.start), edit(span.end.saturating_sub(1))])
 }

@@ -14,7 +14,7 @@ impl Search<'_> {
         let comma = self.commas(open, close).next()?;
         let is_call = self.is_first(at) && self.text(open) == "(" && self.touch(at);
         let is_last = self.token(close + 1).is_none_or(|next| next.first || self.text(close + 1) == "}");
-        if !is_call || !is_last || self.text(open + 1) == "" {
+        if !is_call || !is_last {
             return None;
         }
         let word = self.text(at).to_owned();

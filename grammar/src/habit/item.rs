@@ -209,6 +209,19 @@ impl Search<'_> {
         Some((self.found(name, name, Habit::PayloadName(meant), vec![self.before(name, "as ")?])?, name + 1))
     }
 
+    /// `flow f() => { … }`
+    pub(super) fn arrow_body(&self, at: usize) -> Option<(Found, usize)> {
+        let line = self.token(at)?.line;
+        let start =
+            (0..at).rev().take_while(|index| self.token(*index).is_some_and(|token| token.line == line)).last()?;
+        let is_head = matches!(self.text(start), "flow" | "fn") && self.is_first(start);
+        if !is_head || self.text(at + 1) != "{" || self.opening(at).is_some() {
+            return None;
+        }
+        let word = self.text(start).to_owned();
+        Some((self.found(at, at, Habit::ArrowBody(word), vec![self.drop(at)?])?, at + 1))
+    }
+
     /// `fn double(n)`, `flow f(step: String)`
     pub(super) fn parameters(&self, at: usize) -> Option<(Found, usize)> {
         let open = at + 2;

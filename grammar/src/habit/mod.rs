@@ -162,7 +162,11 @@ impl Search<'_> {
             "not" => self.not_in(at),
             "is" => self.is_none(at),
             "if" => self.if_else(at).or_else(|| self.then(at)),
-            "=>" => self.arrow_block(at).or_else(|| self.arm_head(at)).or_else(|| self.arm_statement(at)),
+            "=>" => self
+                .arrow_body(at)
+                .or_else(|| self.arrow_block(at))
+                .or_else(|| self.arm_head(at))
+                .or_else(|| self.arm_statement(at)),
             "when" => self.when(at),
             "else" => self.otherwise(at),
             "fail" => self.fail_text(at).or_else(|| self.fail_record(at)),
