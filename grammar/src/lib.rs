@@ -56,8 +56,11 @@ pub fn read(text: &str) -> (Tree, Vec<Problem>) {
     reading.retracted.sort_unstable();
     reading.doubted.sort_unstable();
     let mut problems = scanned.problems;
+    // What stands for another problem is told, whatever else was made of it later.
     problems.retain(|problem| {
-        problem.kind != ProblemKind::Stray || reading.retracted.binary_search(&problem.start).is_err()
+        problem.kind != ProblemKind::Stray
+            || reading.retracted.binary_search(&problem.start).is_err()
+            || reading.doubted.binary_search(&problem.start).is_ok()
     });
     for problem in problems.iter_mut().filter(|problem| reading.doubted.binary_search(&problem.start).is_ok()) {
         problem.fix.clear();

@@ -117,7 +117,7 @@ fn herd(runs: usize, times: u32, budget: Option<Rate>) -> Vec<Made> {
 
 #[test]
 fn case_19_runs_that_fail_together_come_again_spread_over_the_wait_and_give_up() {
-    // Ten thousand take a minute and more: `FLOW_TEST_HERD=10000`.
+    // More of them: `FLOW_TEST_HERD=10000`.
     let runs = std::env::var("FLOW_TEST_HERD").map_or(1000, |text| text.parse().unwrap());
     let made = herd(runs, 1, None);
     assert_eq!(made.len(), runs * 2, "two attempts each, and no more");

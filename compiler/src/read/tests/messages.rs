@@ -62,6 +62,7 @@ fn brackets() {
     assert_said("flow f {\n  step a = b.c(x, y: 1\n  log \"a\"\n}", &["2:15 `(` is never closed"]);
     assert_said("flow f {\n  if x { log \"a\" } }\n  return 1\n}", &["2:20 `}` closes nothing"]);
     assert_said("flow f\n  log \"a\"\n}", &["1:7 `{` is missing before `log`"]);
+    assert_said("fn a(x: Int = ..}) -> Int { x }", &["1:17 `}` closes nothing"]);
     assert_said("const a = f(1, 2]", &["1:17 `]` closes a bracket of another kind"]);
     assert_said("flow f {\n  if a {\n    step x = foo(a, [1, {b: c(", &["3:30 `(` is never closed"]);
 }
