@@ -81,6 +81,10 @@ impl Connector {
                         .any(|field| matches!(field.ty.non_null(), Type::Secret(_)))
                         .then_some(ErrorKind::Unauthorized),
                 );
+                // Whoever gives out tokens may refuse to.
+                if self.http.as_ref().is_some_and(|http| http.auth.is_given_out()) {
+                    kinds.extend([ErrorKind::Unauthorized, ErrorKind::Forbidden, ErrorKind::RateLimited]);
+                }
             }
             None => {
                 kinds.extend([ErrorKind::Unauthorized, ErrorKind::Forbidden, ErrorKind::NotFound]);
@@ -181,6 +185,17 @@ pub enum Auth {
     SigV4(Box<SigV4>),
     /// The first of these for which the connection has a credential; [`Auth::None`] needs none.
     First(Vec<Auth>),
+}
+
+impl Auth {
+    /// Says whether it is, or may be, by a token that has to be asked for first.
+    pub fn is_given_out(&self) -> bool {
+        match self {
+            Self::OAuth(_) | Self::Session(_) => true,
+            Self::First(forms) => forms.iter().any(Self::is_given_out),
+            _ => false,
+        }
+    }
 }
 
 /// What statuses and answers mean. Rules are tried in order and the first that fits decides; then statuses below 400

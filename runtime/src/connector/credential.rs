@@ -124,13 +124,12 @@ impl Connectors {
         vault: &Vault<'_>,
     ) -> Result<bool, Failure> {
         let Some(http) = &connector.http else { return Ok(false) };
-        let is_given_out = |auth: &Auth| matches!(auth, Auth::OAuth(_) | Auth::Session(_));
         match &http.auth {
-            Auth::First(forms) if forms.iter().any(is_given_out) => {
+            auth @ Auth::First(_) if auth.is_given_out() => {
                 let scope = self.scope(plan, connector, &[], config, vault)?;
-                request::chosen(&scope, &http.auth).map(is_given_out)
+                request::chosen(&scope, auth).map(Auth::is_given_out)
             }
-            auth => Ok(is_given_out(auth)),
+            auth => Ok(auth.is_given_out()),
         }
     }
 
