@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use flow_model::{
     diagnostic::{Code, Diagnostic},
-    expr::{Expr, Slot},
+    expr::{Ambient, Expr, Slot},
     schema::{DigestEncoding, Hash, HeaderGrammar, KeyForm, Place, Proof, SignedPart, Verification, VerifyCall},
     span::Span,
     ty::{Field, Type},
@@ -482,6 +482,8 @@ fn arguments(
     let mut elaborator = Elaborator::new(names, definitions);
     if let Some(connector) = within {
         elaborator = elaborator.within(connector);
+        let config = names.connectors.get(connector).map(|info| info.schema.config.clone());
+        elaborator.ambient(Ambient::Config, Type::Record(config.unwrap_or_default()));
     }
     let mut read = Vec::new();
     for (param, field) in &scheme.params {
