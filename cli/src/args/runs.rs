@@ -276,7 +276,7 @@ pub(crate) enum DeadLettersCommand {
     Drop(LettersDrop),
 }
 
-/// List dead letters, newest first, without what they hold.
+/// List dead letters, newest first, with why each was left, and without what they hold.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -315,7 +315,7 @@ pub(crate) struct OneLetter {
     pub(crate) data: Data,
 }
 
-/// Show a dead letter with what it holds.
+/// Show a dead letter with what it holds, and why it was left.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
