@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use super::{Ask, Refusal, Told, perform};
-use crate::{engine::Engine, worker::Workers};
+use crate::{engine::Engine, store::Origin, worker::Workers};
 
 /// The note's name in the data folder.
 pub const FILE: &str = "control.json";
@@ -50,6 +50,9 @@ struct Note {
     address: SocketAddr,
     token: String,
     pid: u32,
+    /// That of the folder that it was left in: in a copy of that, it leads to the original.
+    #[serde(default)]
+    folder: Origin,
 }
 
 /// Listens until it is dropped.
@@ -74,7 +77,12 @@ impl Drop for Listening {
 pub async fn listen(engine: Arc<Engine>, folder: &Path) -> io::Result<Listening> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let token = hex::encode(rand::random::<[u8; 32]>());
-    let note = Note { address: listener.local_addr()?, token: token.clone(), pid: std::process::id() };
+    let note = Note {
+        address: listener.local_addr()?,
+        token: token.clone(),
+        pid: std::process::id(),
+        folder: Origin::of(folder).unwrap_or_default(),
+    };
     let path = folder.join(FILE);
     leave(&path, &note)?;
     let workers = Workers::default();
@@ -168,7 +176,8 @@ pub fn ask(folder: &Path, ask: &Ask) -> Result<Result<Told, Refusal>, Unreachabl
 /// Connects to whoever has left the note, if they are still there.
 fn greet(folder: &Path) -> Option<(u32, BufReader<TcpStream>)> {
     let note: Note = serde_json::from_slice(&std::fs::read(folder.join(FILE)).ok()?).ok()?;
-    if !note.address.ip().is_loopback() {
+    let is_in_copy = Origin::of(folder).is_ok_and(|now| note.folder.is_of_original_of(now));
+    if is_in_copy || !note.address.ip().is_loopback() {
         return None;
     }
     let mut stream = TcpStream::connect_timeout(&note.address, FIRST_WORD).ok()?;

@@ -37,6 +37,7 @@ use flow_model::{
 };
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::origin::Origin;
 pub use self::{
     memory::Memory,
     origin::adopt,

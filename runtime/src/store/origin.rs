@@ -8,20 +8,21 @@
 use std::{fs, path::Path, sync::Arc, time::UNIX_EPOCH};
 
 use rusqlite::{Connection, OptionalExtension as _};
+use serde::{Deserialize, Serialize};
 
 use super::{Error, lock::Lock, schema};
 
-/// What tells a file from its copies.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Mark {
+/// What tells the database of a folder from its copies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Origin {
     /// When it was made, in nanoseconds of the epoch.
     made: Option<i64>,
     /// Its number in its file system.
     inode: Option<i64>,
 }
 
-impl Mark {
-    fn of(folder: &Path) -> Result<Self, Error> {
+impl Origin {
+    pub(crate) fn of(folder: &Path) -> Result<Self, Error> {
         let fail = |source| Error::Folder { folder: folder.to_owned(), source: Arc::new(source) };
         let file = fs::metadata(folder.join(schema::FILE)).map_err(fail)?;
         let made = file.created().ok().and_then(|made| made.duration_since(UNIX_EPOCH).ok());
@@ -50,7 +51,7 @@ impl Mark {
 
     /// Says whether a file that was marked with this has been copied into one with the other. Where nothing is known of
     /// either, it has not.
-    fn is_of_original_of(self, now: Self) -> bool {
+    pub(crate) fn is_of_original_of(self, now: Self) -> bool {
         let differ = |kept: Option<i64>, now: Option<i64>| Some(kept? != now?);
         differ(self.made, now.made).or(differ(self.inode, now.inode)).unwrap_or(false)
     }
@@ -68,8 +69,8 @@ fn inode(_: &fs::Metadata) -> Option<i64> {
 
 /// Says whether the database is a copy. One that holds no mark yet is marked, and is none.
 pub(super) fn is_copy(connection: &mut Connection, folder: &Path) -> Result<bool, Error> {
-    let (kept, now) = (Mark::kept(connection)?, Mark::of(folder)?);
-    if kept == Mark::default() {
+    let (kept, now) = (Origin::kept(connection)?, Origin::of(folder)?);
+    if kept == Origin::default() {
         now.keep(connection)?;
     }
     Ok(kept.is_of_original_of(now))
@@ -84,7 +85,7 @@ pub fn adopt(folder: &Path) -> Result<bool, Error> {
     let _lock = Lock::take(folder)?;
     let mut connection = schema::open(folder)?;
     let was_copy = is_copy(&mut connection, folder)?;
-    Mark::of(folder)?.keep(&mut connection)?;
+    Origin::of(folder)?.keep(&mut connection)?;
     Ok(was_copy)
 }
 
@@ -115,12 +116,12 @@ mod tests {
 
     #[test]
     fn when_a_file_was_made_says_more_than_its_number() {
-        let mark = |made, inode| Mark { made, inode };
+        let mark = |made, inode| Origin { made, inode };
         let kept = mark(Some(1), Some(2));
         assert!(!kept.is_of_original_of(mark(Some(1), Some(3))), "some file systems number anew");
         assert!(kept.is_of_original_of(mark(Some(4), Some(2))), "numbers are given again");
         assert!(kept.is_of_original_of(mark(None, Some(3))));
         assert!(!kept.is_of_original_of(mark(None, None)));
-        assert!(!Mark::default().is_of_original_of(kept));
+        assert!(!Origin::default().is_of_original_of(kept));
     }
 }

@@ -267,6 +267,18 @@ async fn another_process_asks_over_the_loopback_interface_and_only_with_the_toke
     assert!(matches!(told, Ok(Told::Done { state: RunState::Cancelled, .. })), "{told:?}");
     assert_eq!(ask(cancel).await.unwrap().unwrap_err().message, format!("run {run} is cancelled already"));
 
+    // In a copy of the folder, the note would lead to the original.
+    let copy = tempfile::tempdir().unwrap();
+    for file in std::fs::read_dir(data.path()).unwrap().map(|file| file.unwrap()) {
+        if file.file_type().unwrap().is_file() {
+            std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+        }
+    }
+    assert!(copy.path().join(control::FILE).is_file());
+    let asked = copy.path().to_owned();
+    let told = tokio::task::spawn_blocking(move || control::ask(&asked, &Ask::Hello)).await.unwrap();
+    assert!(matches!(told, Err(Unreachable::Nobody)), "{told:?}");
+
     // A note that a process has left that is gone leads nowhere.
     let left = std::fs::read(data.path().join(control::FILE)).unwrap();
     drop(listening);
