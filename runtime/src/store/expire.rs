@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeSet, time::SystemTime};
 
-use rusqlite::{Connection, Transaction, params};
+use flow_model::units::Instant;
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use super::{Error, Expiry, Tidied, large::Large};
 
@@ -12,16 +13,19 @@ const PAGES: u32 = 4096;
 /// How many large texts are looked at together.
 const TEXTS: usize = 1000;
 
-/// Runs that ended before a time, oldest first: not those with a dead letter that is open, those whose caller stays, nor
-/// those that still count for `at_most`.
+/// Runs that ended before a time, plan by plan, and of a plan the oldest first: not those with a dead letter that is open,
+/// those whose caller stays, nor those that still count for `at_most`. Each plan that runs have is found by its index.
 const SPENT: &str = "
-select id from runs where ended_at < ?1
+with recursive held (plan) as (
+    select min(plan) from runs
+    union all select (select min(plan) from runs where plan > held.plan) from held where held.plan is not null)
+select id from held cross join runs on runs.plan = held.plan where ended_at < ?1
 and not exists (select 1 from dead_letters where run = runs.id and settled is null)
 and (parent is null or not exists (
     select 1 from runs caller
     where caller.id = json_extract(runs.parent, '$[0]') and (caller.ended_at is null or caller.ended_at >= ?1)))
 and (gate is null or begun_at is null or coalesce(begun_at + json_extract(gate, '$.rate.period') < ?2, true))
-order by ended_at, id limit ?3";
+limit ?3";
 
 /// Removes runs with all that belongs to them; says how many.
 pub(super) fn expire(transaction: &Transaction<'_>, expiry: &Expiry) -> Result<u64, Error> {
@@ -39,6 +43,40 @@ pub(super) fn expire(transaction: &Transaction<'_>, expiry: &Expiry) -> Result<u
         transaction.prepare_cached("delete from runs where id = ?")?.execute([run])?;
     }
     Ok(spent.len() as u64)
+}
+
+/// How many keys of events are looked at when some may have expired.
+const KEYS: u32 = 2000;
+
+/// The keys of events up to which it has been looked whether they have expired: a scope and a key.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Swept(String, String);
+
+/// Removes the keys that have expired of those that follow, in the order of all keys, and begins anew at their end.
+pub(super) fn sweep(transaction: &Transaction<'_>, swept: &mut Swept, now: Instant) -> Result<(), Error> {
+    let Swept(scope, key) = std::mem::take(swept);
+    let last = transaction
+        .prepare_cached(
+            "select scope, key from dedupe where (scope, key) > (?, ?) order by scope, key limit 1 offset ?",
+        )?
+        .query_row(params![scope, key, KEYS - 1], |row| Ok(Swept(row.get(0)?, row.get(1)?)))
+        .optional()?;
+    match last {
+        Some(last) => {
+            transaction
+                .prepare_cached(
+                    "delete from dedupe where (scope, key) > (?, ?) and (scope, key) <= (?, ?) and expires_at <= ?",
+                )?
+                .execute(params![scope, key, last.0, last.1, now.0])?;
+            *swept = last;
+        }
+        None => {
+            transaction
+                .prepare_cached("delete from dedupe where (scope, key) > (?, ?) and expires_at <= ?")?
+                .execute(params![scope, key, now.0])?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes plans that no run has and that are not listed; says how many.
@@ -71,4 +109,41 @@ pub(super) fn shrink(connection: &Connection, large: &Large, written_before: Sys
     // Without effect on a database that was made before it could give room back: `flowc journal compact` makes it anew.
     connection.execute_batch(&format!("pragma incremental_vacuum({PAGES})"))?;
     Ok(tidied)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::schema, *};
+
+    #[test]
+    fn every_key_that_has_expired_is_removed_in_some_sweeps_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut connection = schema::open(folder.path()).unwrap();
+        let transaction = connection.transaction().unwrap();
+        let count = 2 * KEYS + 7;
+        for number in 0..count {
+            transaction
+                .prepare_cached("insert into dedupe (scope, key, run, expires_at) values (?, ?, 'r', ?)")
+                .unwrap()
+                .execute(params![if number % 3 == 0 { "f" } else { "g" }, number.to_string(), number % 10])
+                .unwrap();
+        }
+        let left = |limit: i64| -> u32 {
+            let count = "select count(*) from dedupe where expires_at <= ?";
+            transaction.query_row(count, [limit], |row| row.get(0)).unwrap()
+        };
+        let mut swept = Swept::default();
+        let mut expired = vec![left(4)];
+        for _ in 0..3 {
+            sweep(&transaction, &mut swept, Instant(4)).unwrap();
+            expired.push(left(4));
+        }
+        assert!(expired.is_sorted_by(|before, after| before > after), "each removes some: {expired:?}");
+        assert_eq!((left(4), left(9)), (0, count - expired[0]));
+        assert_eq!(swept, Swept::default(), "it begins anew");
+        for _ in 0..2 {
+            sweep(&transaction, &mut swept, Instant(9)).unwrap();
+        }
+        assert_eq!(left(9), 0);
+    }
 }

@@ -552,11 +552,11 @@ impl Store for Memory {
             .runs
             .iter()
             .filter(|(id, run)| tables.is_spent(id, run, &expiry))
-            .map(|(id, run)| (run.summary.ended_at, id.clone()))
+            .map(|(id, run)| (run.summary.plan.clone(), run.summary.ended_at, id.clone()))
             .collect();
         spent.sort_unstable();
         spent.truncate(expiry.most);
-        for (_, run) in &spent {
+        for (_, _, run) in &spent {
             tables.runs.remove(run);
             tables.waits.retain(|(_, of, _), _| of != run);
             tables.mail.retain(|_, (to, _)| to != run);

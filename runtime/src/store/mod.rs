@@ -698,8 +698,8 @@ pub trait Store: Send + Sync {
     /// How many runs that are not over stand how.
     async fn standing(&self) -> Result<BTreeMap<RunState, u64>, Error>;
 
-    /// Removes runs that ended long ago, oldest first, with all that belongs to them; says how many. A run stays while a
-    /// dead letter of it is open, while the run that called it stays, and while it counts for `at_most`.
+    /// Removes runs that ended long ago, of each plan the oldest first, with all that belongs to them; says how many. A run
+    /// stays while a dead letter of it is open, while the run that called it stays, and while it counts for `at_most`.
     async fn expire(&self, expiry: Expiry) -> Result<u64, Error>;
 
     /// Removes what nobody needs any more: plans that no run has, but for these, and large values that no run has and that

@@ -3,8 +3,8 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
-    sync::Arc,
-    time::SystemTime,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant as Moment, SystemTime},
 };
 
 use async_trait::async_trait;
@@ -32,8 +32,33 @@ pub struct Sqlite {
     // Dropped in this order: the writer ends before others may have the folder.
     writer: Writer,
     large: Large,
+    space: Space,
     is_copy: bool,
     _lock: Lock,
+}
+
+/// How many bytes the disk of a folder has left, asked for so seldom that many runs a second do not notice.
+#[derive(Debug, Default)]
+struct Space {
+    /// When it was last asked for and what was said, where that is known.
+    last: Mutex<Option<(Moment, Option<u64>)>>,
+}
+
+impl Space {
+    /// How long an answer holds: much less than it takes to write the reserve that is kept free.
+    const HOLDS: Duration = Duration::from_millis(20);
+
+    fn of(&self, folder: &Path) -> Option<u64> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        match *last {
+            Some((at, space)) if at.elapsed() < Self::HOLDS => space,
+            _ => {
+                let space = fs4::available_space(folder).ok();
+                *last = Some((Moment::now(), space));
+                space
+            }
+        }
+    }
 }
 
 impl Sqlite {
@@ -55,7 +80,7 @@ impl Sqlite {
         let is_copy = origin::is_copy(&mut connection, folder)?;
         let writer = Writer::start(connection, large.clone())?;
         let reader = Arc::new(read::read(folder)?);
-        Ok(Self { folder: folder.to_owned(), reader, writer, large, is_copy, _lock: lock })
+        Ok(Self { folder: folder.to_owned(), reader, writer, large, space: Space::default(), is_copy, _lock: lock })
     }
 
     /// A batch with those of its texts on disk that are large. Done beside the writer, which all wait for.
@@ -219,7 +244,7 @@ impl Store for Sqlite {
     }
 
     fn space(&self) -> Option<u64> {
-        fs4::available_space(&self.folder).ok()
+        self.space.of(&self.folder)
     }
 
     fn check_origin(&self) -> Result<(), Error> {

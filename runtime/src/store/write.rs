@@ -21,7 +21,9 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use super::{
-    Batch, Committed, Dedupe, Done, Error, Expiry, Mark, NewRun, Note, RunState, SameBody, Tidied, expire, gather,
+    Batch, Committed, Dedupe, Done, Error, Expiry, Mark, NewRun, Note, RunState, SameBody, Tidied,
+    expire::{self, Swept},
+    gather,
     large::{Held, Large, refers},
     told,
 };
@@ -35,8 +37,8 @@ const MOST_JOBS: usize = 512;
 const MANY_JOBS: usize = 64;
 const LONG: Duration = Duration::from_secs(1);
 
-/// How many runs are begun before keys that have expired are cleared away.
-const CLEAR_EVERY: u64 = 1000;
+/// How many runs are begun before it is looked which keys have expired.
+const SWEEP_EVERY: u64 = 1000;
 
 type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
@@ -91,7 +93,7 @@ impl Writer {
         let (jobs, submitted) = channel();
         let is_slow = Arc::new(AtomicBool::new(false));
         let slow = Arc::clone(&is_slow);
-        let write = move || Thread { connection, large, epoch, begun: 0, failed: None, is_slow: slow }.run(&submitted);
+        let write = move || Thread { connection, large, epoch, begun: 0, swept: Swept::default(), failed: None, is_slow: slow }.run(&submitted);
         let thread = std::thread::Builder::new().name("journal".to_owned()).spawn(write);
         let thread = thread.map_err(|error| {
             let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOMEM);
@@ -137,6 +139,7 @@ struct Thread {
     large: Large,
     epoch: i64,
     begun: u64,
+    swept: Swept,
     failed: Option<Error>,
     is_slow: Arc<AtomicBool>,
 }
@@ -235,8 +238,8 @@ impl Thread {
                             write(&Texts { transaction: &transaction, large: &self.large, held: &held }, &batch)?;
                         if batch.new.is_some() {
                             self.begun += 1;
-                            if self.begun.is_multiple_of(CLEAR_EVERY) {
-                                transaction.execute("delete from dedupe where expires_at <= ?", [batch.at.0])?;
+                            if self.begun.is_multiple_of(SWEEP_EVERY) {
+                                expire::sweep(&transaction, &mut self.swept, batch.at)?;
                             }
                         }
                         if let Some(Finished::Batch(_, last)) = done.last_mut() {
