@@ -85,7 +85,7 @@ pub(crate) fn run(args: &args::Run) -> Result<Exit, Trouble> {
 pub(super) async fn watch(
     engine: &Engine,
     run: &RunId,
-    mut messages: Receiver<Progress>,
+    mut messages: Receiver<Arc<Progress>>,
     data: &Path,
     interrupts: &mut Interrupts,
 ) -> Result<Exit, Trouble> {
@@ -119,7 +119,7 @@ pub(super) async fn watch(
     report(&summary, data)
 }
 
-fn show(display: &mut Display, run: &RunId, message: Result<Progress, RecvError>) {
+fn show(display: &mut Display, run: &RunId, message: Result<Arc<Progress>, RecvError>) {
     match message {
         Ok(progress) if progress.run == *run => display.apply(&progress),
         Err(RecvError::Lagged(messages)) => display.missed(messages),
@@ -128,13 +128,16 @@ fn show(display: &mut Display, run: &RunId, message: Result<Progress, RecvError>
 }
 
 /// Shows a message, and says whether none of the run can follow.
-fn is_last(run: &RunId, message: Result<Progress, RecvError>, display: &mut Display) -> bool {
+fn is_last(run: &RunId, message: Result<Arc<Progress>, RecvError>, display: &mut Display) -> bool {
     let is_last = match &message {
-        Ok(Progress { run: of, what: Happening::Standing(state), .. }) => {
-            of == run && (state.is_final() || *state == RunState::NeedsDecision)
-        }
+        Ok(progress) => match progress.what {
+            Happening::Standing(state) => {
+                progress.run == *run && (state.is_final() || state == RunState::NeedsDecision)
+            }
+            _ => false,
+        },
         Err(RecvError::Closed) => true,
-        Ok(_) | Err(RecvError::Lagged(_)) => false,
+        Err(RecvError::Lagged(_)) => false,
     };
     show(display, run, message);
     is_last

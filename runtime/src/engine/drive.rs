@@ -449,7 +449,7 @@ impl Inner {
         self.settings.observer.happened(&progress);
         if self.progress.receiver_count() > 0 {
             // Whoever listened may be gone.
-            let _ = self.progress.send(progress);
+            let _ = self.progress.send(Arc::new(progress));
         }
     }
 

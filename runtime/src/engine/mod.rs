@@ -94,7 +94,7 @@ struct Inner {
     polls: polls::Polls,
     /// Held while plans are put down that are on no list yet.
     deploying: tokio::sync::Mutex<()>,
-    progress: broadcast::Sender<Progress>,
+    progress: broadcast::Sender<Arc<Progress>>,
     state: Mutex<State>,
     /// Whoever waits for a run.
     waiters: wait::Waiters,
@@ -239,7 +239,7 @@ impl Engine {
     }
 
     /// What happens from now on. A receiver that is slow misses some: it is for live display.
-    pub fn subscribe(&self) -> broadcast::Receiver<Progress> {
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Progress>> {
         self.inner.progress.subscribe()
     }
 

@@ -198,7 +198,8 @@ pub(super) fn open(folder: &Path) -> Result<Connection, Error> {
     }
     if found < VERSION {
         let transaction = connection.transaction()?;
-        for (version, tables) in (1..).zip([TABLES, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH, EIGHTH, NINTH, TENTH]) {
+        for (version, tables) in (1..).zip([TABLES, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH, EIGHTH, NINTH, TENTH])
+        {
             if found < version {
                 transaction.execute_batch(tables)?;
             }

@@ -93,7 +93,10 @@ impl Writer {
         let (jobs, submitted) = channel();
         let is_slow = Arc::new(AtomicBool::new(false));
         let slow = Arc::clone(&is_slow);
-        let write = move || Thread { connection, large, epoch, begun: 0, swept: Swept::default(), failed: None, is_slow: slow }.run(&submitted);
+        let write = move || {
+            Thread { connection, large, epoch, begun: 0, swept: Swept::default(), failed: None, is_slow: slow }
+                .run(&submitted)
+        };
         let thread = std::thread::Builder::new().name("journal".to_owned()).spawn(write);
         let thread = thread.map_err(|error| {
             let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOMEM);

@@ -71,7 +71,7 @@ fn a_run_is_carried_out_and_its_history_told() {
         assert_eq!(detail.history.lines[0].text, "between");
         let mut told = Vec::new();
         while let Ok(progress) = progress.try_recv() {
-            told.push(match progress.what {
+            told.push(match &progress.what {
                 Happening::RunStarted => "run".to_owned(),
                 Happening::StepStarted { place, .. } => format!("start {place}"),
                 Happening::AttemptStarted { place, attempt } => format!("attempt {attempt} of {place}"),

@@ -27,7 +27,7 @@ fn flow() -> Vec<Arc<Plan>> {
     vec![Arc::new(plan("take", vec![trigger(kind, Type::Json)], vec![NodeKind::Return(EVENT)]))]
 }
 
-async fn start(data: &Path, files: &TempDir, clock: &Arc<Hands>) -> (Served, Receiver<Progress>) {
+async fn start(data: &Path, files: &TempDir, clock: &Arc<Hands>) -> (Served, Receiver<Arc<Progress>>) {
     let world = World { folder: files.path().to_owned(), ..World::new(clock) };
     let engine = Engine::open(world.engine(data)).unwrap();
     let progress = engine.subscribe();
@@ -49,13 +49,12 @@ fn put(files: &TempDir, name: &str, content: &str) {
 
 impl Served {
     /// What came with the next file whose run is over.
-    async fn taken(&self, progress: &mut Receiver<Progress>) -> Json {
+    async fn taken(&self, progress: &mut Receiver<Arc<Progress>>) -> Json {
         loop {
-            let Progress { run, what: Happening::Standing(state), .. } = progress.recv().await.unwrap() else {
-                continue;
-            };
+            let progress = progress.recv().await.unwrap();
+            let Happening::Standing(state) = progress.what else { continue };
             if state.is_final() {
-                let outcome = self.engine.outcome(&run).await.unwrap().outcome;
+                let outcome = self.engine.outcome(&progress.run).await.unwrap().outcome;
                 let Some(Outcome::Completed(value)) = outcome else { panic!("{outcome:?}") };
                 return value.to_json();
             }

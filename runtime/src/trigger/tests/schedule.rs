@@ -32,7 +32,7 @@ async fn run_at(served: &Served, clock: &Hands, now: Instant) -> String {
     let run = loop {
         let happened = progress.recv().await.unwrap();
         if happened.what == Happening::RunStarted {
-            break happened.run;
+            break happened.run.clone();
         }
     };
     let outcome = served.engine.outcome(&run).await.unwrap().outcome;
