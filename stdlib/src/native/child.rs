@@ -115,7 +115,8 @@ fn piped((stdin, stdout, stderr): Pipes, input: &[u8], most: u64) -> (std::io::R
     })
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::*;
 
