@@ -68,6 +68,7 @@ fn answers_that_are_changed_at_random_are_read_or_are_a_failure_in_words() {
         (Format::Csv(b';'), CSV),
         (Format::Csv(b','), COMMAS),
         (Format::Xml, XML),
+        (Format::XmlLocal, XML),
         (Format::Text, CSV),
     ] {
         let drawn = Seeded::new(0xA5);
