@@ -242,6 +242,19 @@ pub(crate) struct Data {
     pub(crate) environment: Environment,
 }
 
+/// Which programs are meant, and how what is said of them is written.
+#[derive(Debug, Args)]
+pub(crate) struct Programs {
+    /// The program, or a folder with programs
+    #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
+    pub(crate) path: PathBuf,
+    /// How it is written
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) data: Data,
+}
+
 /// Which environment of the project is meant.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Environment {

@@ -38,6 +38,8 @@ struct Causes<'a> {
     owners: BTreeSet<(FileId, String)>,
     /// The keys that nobody sees: where each begins and ends.
     keys: BTreeMap<(FileId, u32), u32>,
+    /// The texts that are to be taken as they are, and hold insertions: where each begins and ends.
+    texts: BTreeMap<(FileId, u32), u32>,
     /// The ends of attributes that there are not.
     attributes: BTreeSet<(FileId, u32)>,
     /// Where the lines of each file begin.
@@ -58,6 +60,7 @@ impl<'a> Causes<'a> {
             literal: BTreeSet::new(),
             owners: BTreeSet::new(),
             keys: BTreeMap::new(),
+            texts: BTreeMap::new(),
             attributes: BTreeSet::new(),
             starts: files.iter().map(|(file, source)| (file, starts(&source.text))).collect(),
             lines: BTreeSet::new(),
@@ -71,6 +74,7 @@ impl<'a> Causes<'a> {
                 Code::E0102 => causes.line(files, problem),
                 Code::E0201 | Code::E0203 | Code::E0424 => drop(causes.names.insert((span.file, problem.code, name))),
                 Code::E0205 => causes.owner(files, problem),
+                Code::E0524 if name.starts_with('"') => drop(causes.texts.insert((span.file, span.start), span.end)),
                 Code::E0211 => drop(causes.attributes.insert((span.file, span.end))),
                 Code::E0315 => drop(causes.literal.insert(span)),
                 Code::E0605 => drop(causes.keys.insert((span.file, span.start), span.end)),
@@ -135,8 +139,8 @@ impl<'a> Causes<'a> {
             Code::E0403 | Code::E0413 => self.lines.contains(&(at.file, self.line_of(at))),
             // What has to be a name or a text as such is no value.
             Code::E0201 => self.literal.contains(&at),
-            // The value of an attribute that there is not.
-            Code::E0102 => self.attributes.contains(&(at.file, at.start)),
+            // The value of an attribute that there is not, and what was taken for an insertion.
+            Code::E0102 => self.attributes.contains(&(at.file, at.start)) || self.is_in_text(at),
             // A built-in error that the program declares as its own.
             Code::E0315 => has(Code::E0203),
             // It is used where it is not known.
@@ -148,6 +152,12 @@ impl<'a> Causes<'a> {
             Code::E0601 => self.keys.range((at.file, at.start)..=(at.file, at.end)).any(|(_, end)| *end <= at.end),
             _ => false,
         }
+    }
+
+    /// Says whether a place lies in a text that is to be taken as it is.
+    fn is_in_text(&self, at: Span) -> bool {
+        let before = self.texts.range(..=(at.file, at.start)).next_back();
+        before.is_some_and(|((file, _), end)| *file == at.file && at.end <= *end)
     }
 
     /// Says whether a name stands on a line that could not be read, other than its own.

@@ -14,6 +14,7 @@ fuzz_target!(|bytes: &[u8]| {
         Format::Csv(b','),
         Format::Csv(b';'),
         Format::Xml,
+        Format::XmlLocal,
         Format::Text,
     ];
     for format in formats {

@@ -30,7 +30,8 @@ pub use self::http::{
 pub use self::page::{Into, MOST_ITEMS, MOST_PAGES, Page, PageKind};
 
 pub use self::oauth::{
-    Algorithm, Assertion, Carry, Grant, OAuth, OAuth1, Pkce, SendClient, Session, SigV4, Signature, TokenAnswer,
+    Algorithm, Assertion, Carrier, Carry, Grant, OAuth, OAuth1, OwnScheme, Pkce, RequestPart, SendClient, Session,
+    SigV4, Signature, TimeForm, TokenAnswer,
 };
 
 /// A connector.
@@ -183,6 +184,8 @@ pub enum Auth {
     OAuth1(Box<OAuth1>),
     /// Signed as Amazon Web Services ask for.
     SigV4(Box<SigV4>),
+    /// Signed by a scheme of the vendor's own.
+    Signed(Box<OwnScheme>),
     /// The first of these for which the connection has a credential; [`Auth::None`] needs none.
     First(Vec<Auth>),
 }

@@ -43,6 +43,31 @@ impl Seeded {
     }
 }
 
+#[cfg(test)]
+impl Seeded {
+    /// The bytes, changed at a few places, at most so many: something is taken away, doubled, flipped or written large, or
+    /// one of the pieces is put in, once or as often as no one writes it.
+    pub(crate) fn changed(&self, bytes: &[u8], places: u64, pieces: &[&[u8]]) -> Vec<u8> {
+        let mut bytes = bytes.to_vec();
+        let index = |length: usize| usize::try_from(self.below(length as u64)).unwrap();
+        for _ in 0..=self.below(places) {
+            let (from, to) = (index(bytes.len() + 1), index(bytes.len() + 1));
+            let (from, to) = (from.min(to), from.max(to));
+            let piece = || pieces[index(pieces.len())];
+            match self.below(7) {
+                0 => drop(bytes.drain(from..to)),
+                1 => bytes.truncate(from),
+                2 => drop(bytes.splice(from..from, bytes[from..to].to_vec())),
+                3 => drop(bytes.splice(from..from, piece().iter().copied())),
+                4 => drop(bytes.splice(from..from, piece().repeat(1 + index(300)))),
+                5 => bytes[from..to].make_ascii_uppercase(),
+                _ => bytes.iter_mut().skip(from).take(1).for_each(|byte| *byte ^= 1 << self.below(8)),
+            }
+        }
+        bytes
+    }
+}
+
 impl Chance for Seeded {
     fn draw(&self) -> u64 {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -55,10 +55,14 @@ fn certificate(folder: &Path, name: &str) {
     openssl(&[signed.as_slice(), &["-CAcreateserial", "-extfile", "names", "-out", &file("pem")]].concat());
 }
 
+/// The names by which a server was asked for (RFC 6066, section 3).
+type Names = Arc<Mutex<Vec<Option<String>>>>;
+
 /// A port of this machine that speaks TLS alone.
 struct Secure {
     tcp: TcpListener,
     acceptor: TlsAcceptor,
+    names: Names,
 }
 
 impl Listener for Secure {
@@ -70,6 +74,7 @@ impl Listener for Secure {
             let Ok((stream, peer)) = self.tcp.accept().await else { continue };
             // Whoever does not trust the certificate hangs up.
             if let Ok(stream) = self.acceptor.accept(stream).await {
+                self.names.lock().unwrap().push(stream.get_ref().1.server_name().map(str::to_owned));
                 return (stream, peer);
             }
         }
@@ -85,6 +90,11 @@ type Seen = Arc<Mutex<Vec<(Version, String, Option<String>)>>>;
 
 /// A server with the certificate for a name; gives its port.
 async fn server(folder: &Path, name: &str) -> (u16, Seen) {
+    let (port, seen, _) = server_with_names(folder, name).await;
+    (port, seen)
+}
+
+async fn server_with_names(folder: &Path, name: &str) -> (u16, Seen, Names) {
     let chain = vec![CertificateDer::from_pem_file(folder.join(format!("{name}.pem"))).unwrap()];
     let key = PrivateKeyDer::from_pem_file(folder.join(format!("{name}.key"))).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
@@ -109,8 +119,10 @@ async fn server(folder: &Path, name: &str) -> (u16, Seen) {
         }
     });
     let acceptor = TlsAcceptor::from(Arc::new(config));
-    tokio::spawn(async move { axum::serve(Secure { tcp, acceptor }, router).await });
-    (port, seen)
+    let names = Names::default();
+    let secure = Secure { tcp, acceptor, names: Arc::clone(&names) };
+    tokio::spawn(async move { axum::serve(secure, router).await });
+    (port, seen, names)
 }
 
 fn program(port: u16) -> String {
@@ -135,6 +147,25 @@ flow read {{
 "#
     )
 }
+
+/// A program whose connection replaces the base of its connector.
+const ELSEWHERE: &str = r#"connector safe {
+  config { token: Secret<String> = secret("safe/token") }
+  http { base: "https://api.vendor.example", auth: bearer(config.token) }
+
+  operation read() -> { text: String } {
+    effect:  read
+    request: GET "/identity"
+  }
+}
+
+connection own = safe { base_url: env("SAFE_URL") }
+
+flow read {
+  step one = own.read() with { retry: none }
+  return one.text
+}
+"#;
 
 /// Runs the program with an authority that is believed, or with those of the machine.
 async fn run(folder: &Path, port: u16, authority: Option<&str>) -> Ended {
@@ -175,4 +206,28 @@ async fn a_server_with_another_certificate_is_refused_before_the_credential_leav
         assert!(!ended.stderr.contains(TOKEN), "{ended:?}");
     }
     assert!(seen.lock().unwrap().is_empty() && unseen.lock().unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn case_13_a_server_is_asked_for_by_the_name_in_the_base_url_and_has_to_be_it() {
+    let folder = TempDir::new().unwrap();
+    certificate(folder.path(), "localhost");
+    certificate(folder.path(), "api.vendor.example");
+    fs::write(folder.path().join("main.flow"), ELSEWHERE).unwrap();
+    let (own, seen, names) = server_with_names(folder.path(), "localhost").await;
+    let (other, unseen, _) = server_with_names(folder.path(), "api.vendor.example").await;
+    let run = |port: u16| {
+        let mut command = flowc();
+        command.current_dir(folder.path()).args(["run", "main.flow"]).env("SAFE_TOKEN", TOKEN);
+        command.env("SAFE_URL", format!("https://localhost:{port}"));
+        command.env("SSL_CERT_FILE", folder.path().join("ca.pem"));
+        tokio::task::spawn_blocking(move || output(&mut command))
+    };
+    let ended = run(own).await.unwrap().says(0, &["completed"]);
+    assert_eq!(ended.json(), json!("packed"));
+    assert_eq!(seen.lock().unwrap().len(), 1);
+    assert_eq!(*names.lock().unwrap(), [Some("localhost".to_owned())]);
+    // The certificate of the vendor's own server is none for that name.
+    run(other).await.unwrap().says(3, &["certificate not valid for name"]);
+    assert!(unseen.lock().unwrap().is_empty());
 }

@@ -150,12 +150,13 @@ fn the_project_says_where_to_listen_and_how_it_is_reached() {
 fn connectors_are_shown_and_a_new_one_is_known_to_the_project() {
     let folder = TempDir::new().unwrap();
     let flowc = |args: &[&str]| output(flowc().current_dir(folder.path()).args(args));
-    flowc(&["new", "connector", "shop"]).says(0, &["next: flowc check connectors/shop.flow"]);
+    flowc(&["new", "connector", "shop"]).says(0, &["next: flowc check connectors/shop.flow, and make a `flow.toml`"]);
     flowc(&["new", "connector", "shop"]).says(2, &["there is something at `connectors/shop.flow` already"]);
     flowc(&["new", "connector", "Shop"]).says(2, &["`Shop` is no name of a connector"]);
     flowc(&["check", "connectors/shop.flow"]).says(0, &[]);
     // The connectors of a folder are those of a project only where there is a flow.toml.
     fs::write(folder.path().join("flow.toml"), "name = \"x\"\n").unwrap();
+    flowc(&["new", "connector", "other"]).says(0, &["next: flowc check connectors/other.flow, then `use other`"]);
     let listed = flowc(&["connectors", "list"]).says(0, &[]).stdout;
     assert!(listed.contains("What shop is, in a sentence"), "{listed}");
     assert!(listed.lines().any(|line| line.starts_with("stripe ")), "{listed}");
@@ -163,6 +164,9 @@ fn connectors_are_shown_and_a_new_one_is_known_to_the_project() {
     for text in ["items.create(name: String, note: String?) -> shop.Item", "100 per 10s", "items.find"] {
         assert!(shown.contains(text), "`{text}` is missing in\n{shown}");
     }
+    assert!(shown.contains("item.changed as shop.Item\n        An item was changed"), "{shown}");
+    let mail = flowc(&["connectors", "show", "imap"]).says(0, &[]).stdout;
+    assert!(mail.contains("received(folder: String) as imap.Entry  asked for every "), "{mail}");
     let one = flowc(&["connectors", "show", "shop", "items.create"]).says(0, &[]).stdout;
     for text in ["Create an item.", "in the header Idempotency-Key", "record shop.Item {"] {
         assert!(one.contains(text), "`{text}` is missing in\n{one}");

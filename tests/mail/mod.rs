@@ -2,7 +2,7 @@
 
 pub(crate) mod imap;
 mod maildev;
-mod oauth;
+pub(crate) mod oauth;
 
 use std::{
     fs,

@@ -26,15 +26,15 @@ use crate::databases::world::World;
 
 /// What was said to a server that is no server of mail: the proofs, decoded.
 #[derive(Default)]
-struct Heard {
-    proofs: Mutex<Vec<String>>,
+pub(crate) struct Heard {
+    pub(crate) proofs: Mutex<Vec<String>>,
     tokens: AtomicUsize,
 }
 
-type Lines = tokio::io::Lines<BufReader<OwnedReadHalf>>;
+pub(crate) type Lines = tokio::io::Lines<BufReader<OwnedReadHalf>>;
 
 /// Listens for connections, each of which goes on as `talk` says; gives the port.
-async fn server<F>(heard: &Arc<Heard>, talk: fn(Arc<Heard>, Lines, OwnedWriteHalf) -> F) -> u16
+pub(crate) async fn server<F>(heard: &Arc<Heard>, talk: fn(Arc<Heard>, Lines, OwnedWriteHalf) -> F) -> u16
 where
     F: Future<Output = Option<()>> + Send + 'static,
 {
@@ -160,7 +160,7 @@ async fn a_message_goes_out_with_a_token_and_with_another_when_that_has_ended() 
 }
 
 /// As much of IMAP as reading an empty folder takes.
-async fn imap(heard: Arc<Heard>, mut lines: Lines, mut writer: OwnedWriteHalf) -> Option<()> {
+pub(crate) async fn imap(heard: Arc<Heard>, mut lines: Lines, mut writer: OwnedWriteHalf) -> Option<()> {
     writer.write_all(b"* OK IMAP4rev1\r\n").await.ok()?;
     let mut says = async |text: String| writer.write_all(text.as_bytes()).await.ok();
     loop {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{Data, Format};
+use super::{Data, Programs};
 
 /// Connect a connection with an account: a person agrees, in a browser.
 ///
@@ -64,14 +64,8 @@ Examples:
   flowc connections list
   flowc connections list orders.flow --format json | jq '.connections[] | select(.state == \"ended\").name'")]
 pub(crate) struct ConnectionsList {
-    /// The program, or a folder with programs
-    #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
-    pub(crate) program: PathBuf,
-    /// How it is written
-    #[arg(long, value_name = "FORMAT", default_value = "human")]
-    pub(crate) format: Format,
     #[command(flatten)]
-    pub(crate) data: Data,
+    pub(crate) of: Programs,
 }
 
 /// Show whether credentials work, by the operation that each connector names for that (`probe:`).
@@ -83,15 +77,9 @@ Examples:
 
 Exits with 0 when all that were tried work, 3 when one does not.")]
 pub(crate) struct ConnectionsTest {
-    /// The program, or a folder with programs
-    #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
-    pub(crate) program: PathBuf,
+    #[command(flatten)]
+    pub(crate) of: Programs,
     /// Only this connection
     #[arg(long, value_name = "NAME")]
     pub(crate) only: Option<String>,
-    /// How it is written
-    #[arg(long, value_name = "FORMAT", default_value = "human")]
-    pub(crate) format: Format,
-    #[command(flatten)]
-    pub(crate) data: Data,
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{Data, Format};
+use super::{Data, Programs};
 
 /// See how far triggers that poll have read, and let one read from elsewhere.
 #[derive(Debug, Args)]
@@ -32,14 +32,8 @@ Examples:
 
 Exits with 0, also when nothing polls.")]
 pub(crate) struct PollsList {
-    /// The program, or a folder with programs
-    #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
-    pub(crate) path: PathBuf,
-    /// How the list is written
-    #[arg(long, value_name = "FORMAT", default_value = "human")]
-    pub(crate) format: Format,
     #[command(flatten)]
-    pub(crate) data: Data,
+    pub(crate) of: Programs,
 }
 
 /// Let a trigger that polls read from elsewhere.

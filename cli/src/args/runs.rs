@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use flow_model::units::Millis;
 
-use super::{Data, Format};
+use super::{Data, Format, Programs};
 
 /// Look at runs and their history, and decide about them.
 ///
@@ -76,9 +76,8 @@ Examples:
   flowc runs list receipt.flow --state failed
   flowc runs list --data /var/lib/flow --format json | jq '.[].id'")]
 pub(crate) struct RunsList {
-    /// The program, or its folder
-    #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
-    pub(crate) program: PathBuf,
+    #[command(flatten)]
+    pub(crate) of: Programs,
     /// Only the runs of this flow
     #[arg(long, value_name = "NAME")]
     pub(crate) flow: Option<String>,
@@ -88,11 +87,6 @@ pub(crate) struct RunsList {
     /// How many at most
     #[arg(long, value_name = "N", default_value = "50")]
     pub(crate) limit: usize,
-    /// How they are written
-    #[arg(long, value_name = "FORMAT", default_value = "human")]
-    pub(crate) format: Format,
-    #[command(flatten)]
-    pub(crate) data: Data,
 }
 
 /// The state of a run.
@@ -283,9 +277,8 @@ Examples:
   flowc dead-letters list
   flowc dead-letters list --queue crm_backlog --format json | jq '.[].id'")]
 pub(crate) struct LettersList {
-    /// The program, or its folder
-    #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
-    pub(crate) program: PathBuf,
+    #[command(flatten)]
+    pub(crate) of: Programs,
     /// Only those in this queue
     #[arg(long, value_name = "NAME")]
     pub(crate) queue: Option<String>,
@@ -295,11 +288,6 @@ pub(crate) struct LettersList {
     /// How many at most
     #[arg(long, value_name = "N", default_value = "50")]
     pub(crate) limit: usize,
-    /// How they are written
-    #[arg(long, value_name = "FORMAT", default_value = "human")]
-    pub(crate) format: Format,
-    #[command(flatten)]
-    pub(crate) data: Data,
 }
 
 /// Which dead letter.
@@ -387,14 +375,8 @@ Examples:
 
 Exits with 0 when all is well, 6 when something is damaged.")]
 pub(crate) struct JournalVerify {
-    /// The program, or its folder
-    #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
-    pub(crate) program: PathBuf,
-    /// How it is written
-    #[arg(long, value_name = "FORMAT", default_value = "human")]
-    pub(crate) format: Format,
     #[command(flatten)]
-    pub(crate) data: Data,
+    pub(crate) of: Programs,
 }
 
 /// End the runs that can't go on because their journal is damaged.

@@ -1,10 +1,8 @@
 //! The command line of `flowc webhooks`.
 
-use std::path::PathBuf;
-
 use clap::{Args, Subcommand};
 
-use super::{Data, Format};
+use super::Programs;
 
 /// See where other systems send what happens, and tell them.
 #[derive(Debug, Args)]
@@ -35,30 +33,18 @@ Examples:
 
 Exits with 0, also when nothing is listened to.")]
 pub(crate) struct WebhooksList {
-    /// The program, or a folder with programs
-    #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
-    pub(crate) path: PathBuf,
-    /// How the list is written
-    #[arg(long, value_name = "FORMAT", default_value = "human")]
-    pub(crate) format: Format,
     #[command(flatten)]
-    pub(crate) data: Data,
+    pub(crate) of: Programs,
 }
 
 /// Which webhooks are meant, of which programs.
 #[derive(Debug, Args)]
 pub(crate) struct WebhooksAt {
-    /// The program, or a folder with programs
-    #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
-    pub(crate) path: PathBuf,
+    #[command(flatten)]
+    pub(crate) of: Programs,
     /// Only those of this connection
     #[arg(long, value_name = "NAME")]
     pub(crate) only: Option<String>,
-    /// How it is written what was done
-    #[arg(long, value_name = "FORMAT", default_value = "human")]
-    pub(crate) format: Format,
-    #[command(flatten)]
-    pub(crate) data: Data,
 }
 
 /// Tell systems where to send what happens: once, however often this runs.

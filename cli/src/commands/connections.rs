@@ -243,10 +243,10 @@ pub(crate) fn connections(args: &args::Connections) -> Result<Exit, Trouble> {
 }
 
 fn list(args: &args::ConnectionsList) -> Result<Exit, Trouble> {
-    let known = Known::of(&args.program, &args.data)?;
+    let known = Known::of(&args.of.path, &args.of.data)?;
     let connectors = known.host.connectors();
     let standing = |name: &str, account: &Account| connectors.standing(&account.plan, name);
-    match args.format {
+    match args.of.format {
         args::Format::Human => {
             let rows: Vec<[String; 3]> = known
                 .accounts
@@ -309,7 +309,7 @@ fn machine(name: &str, account: &Account, standing: &Result<Standing, Failure>) 
 }
 
 fn test(args: &args::ConnectionsTest) -> Result<Exit, Trouble> {
-    let known = Known::of(&args.program, &args.data)?;
+    let known = Known::of(&args.of.path, &args.of.data)?;
     if let Some(name) = &args.only {
         known.named(name)?;
     }
@@ -320,14 +320,14 @@ fn test(args: &args::ConnectionsTest) -> Result<Exit, Trouble> {
         let mut tested = Vec::new();
         for (name, account) in known.accounts.iter().filter(|(name, _)| wanted(name)) {
             let outcome = interrupts.or(connectors.test(&account.plan, name)).await?;
-            if args.format == args::Format::Human {
+            if args.of.format == args::Format::Human {
                 ui::print(&line(name, account, outcome.as_ref()))?;
             }
             tested.push((name.clone(), account.connector(name).to_owned(), outcome));
         }
         Ok(tested)
     })?;
-    if args.format == args::Format::Json {
+    if args.of.format == args::Format::Json {
         let connections: Vec<Json> = tested
             .iter()
             .map(|(name, connector, outcome)| {

@@ -190,7 +190,15 @@ fn human(found: &Reference) -> String {
         text.push_str("\n  triggers\n");
     }
     for trigger in &found.triggers {
-        text.push_str(&format!("    {} as {}\n", styled(HINT, &trigger.name), trigger.payload));
+        let parameters: Vec<_> = trigger.parameters.iter().map(|one| format!("{}: {}", one.name, one.ty)).collect();
+        let parameters = if parameters.is_empty() { String::new() } else { format!("({})", parameters.join(", ")) };
+        let polled = trigger.every.as_ref().map(|every| styled(QUIET, format!("  asked for every {every}")));
+        let polled = polled.unwrap_or_default();
+        let name = styled(HINT, &trigger.name);
+        text.push_str(&format!("    {name}{parameters} as {}{polled}\n", trigger.payload));
+        if let Some(line) = trigger.doc.lines().next() {
+            text.push_str(&format!("        {}\n", styled(QUIET, line)));
+        }
         if let Some(order) = &trigger.order {
             text.push_str(&format!("        {}\n", styled(QUIET, order.replace('`', ""))));
         }

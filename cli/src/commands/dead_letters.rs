@@ -42,10 +42,10 @@ pub(crate) fn dead_letters(args: &args::DeadLetters) -> Result<Exit, Trouble> {
 fn list(args: &args::LettersList) -> Result<(), Trouble> {
     let which = if args.all { WhichLetters::All } else { WhichLetters::Open };
     let letters = Letters { queue: args.queue.clone(), which, limit: args.limit };
-    let mut letters = open(&args.data, &args.program)?.letters(&letters).map_err(|error| host::trouble(&error))?;
+    let mut letters = open(&args.of.data, &args.of.path)?.letters(&letters).map_err(|error| host::trouble(&error))?;
     // Lists hold no data: neither what was kept nor what an error says of it in its fields.
     letters.iter_mut().filter_map(|letter| letter.cause.as_mut()).for_each(|cause| cause.failure.fields.clear());
-    if args.format == args::Format::Json {
+    if args.of.format == args::Format::Json {
         let letters: Vec<Json> = letters.iter().map(as_json).collect();
         return ui::print(&format!("{:#}\n", Json::from(letters)));
     }

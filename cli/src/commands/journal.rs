@@ -105,8 +105,8 @@ fn size(bytes: u64) -> String {
 }
 
 fn verify(args: &args::JournalVerify) -> Result<Exit, Trouble> {
-    let verified = open(&args.data, &args.program)?.verify().map_err(|error| host::trouble(&error))?;
-    ui::print(&match args.format {
+    let verified = open(&args.of.data, &args.of.path)?.verify().map_err(|error| host::trouble(&error))?;
+    ui::print(&match args.of.format {
         args::Format::Human => told(&verified),
         args::Format::Json => format!("{:#}\n", as_json(&verified)),
     })?;

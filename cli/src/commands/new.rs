@@ -194,7 +194,12 @@ fn connector(name: &str) -> Result<Exit, Trouble> {
     }
     write(&folder, &file, &CONNECTOR.replace("NAME", name))?;
     ui::print(&format!("{} {}\n", styled(WELL, "made"), path.display()))?;
-    ui::say(&format!("next: flowc check {0}, then `use {name}` in a program\n", path.display()));
+    let known = if place.is_project() {
+        format!("then `use {name}` in a program")
+    } else {
+        format!("and make a `flow.toml`, which may be empty, so that programs know it: `use {name}`")
+    };
+    ui::say(&format!("next: flowc check {}, {known}\n", path.display()));
     Ok(Exit::Done)
 }
 

@@ -41,7 +41,7 @@ pub(crate) fn polls(args: &args::Polls) -> Result<Exit, Trouble> {
 }
 
 fn list(args: &args::PollsList) -> Result<(), Trouble> {
-    let (found, data) = found(&args.path, &args.data)?;
+    let (found, data) = found(&args.of.path, &args.of.data)?;
     let stands = stands(&data, &found)?;
     // Whoever does not serve the folder, or is of an older version, tells nothing.
     let told = match control::ask(&data, &Ask::Polls) {
@@ -49,12 +49,12 @@ fn list(args: &args::PollsList) -> Result<(), Trouble> {
         _ => Vec::new(),
     };
     let of = |one: &Polled| told.iter().find(|told| told.flow == one.flow() && told.on == one.on());
-    if args.format == Format::Json {
+    if args.of.format == Format::Json {
         let polls: Vec<Json> = found.iter().zip(&stands).map(|(one, stands)| as_json(one, stands, of(one))).collect();
         return ui::print(&format!("{:#}\n", json!({ "version": 1, "polls": polls })));
     }
     if found.is_empty() {
-        return ui::print(&format!("no flow of `{}` is started by a list that is polled\n", args.path.display()));
+        return ui::print(&format!("no flow of `{}` is started by a list that is polled\n", args.of.path.display()));
     }
     let rows: Vec<[String; 6]> = found.iter().zip(&stands).map(|(one, stands)| row(one, stands, of(one))).collect();
     let mut text = table(["FLOW", "TRIGGER", "READ UP TO", "LOOKED", "NEXT", ""], &rows);

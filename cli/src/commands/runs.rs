@@ -78,8 +78,8 @@ fn list(args: &args::RunsList) -> Result<(), Trouble> {
         limit: args.limit,
         ..Filter::default()
     };
-    let runs = open(&args.data, &args.program)?.list(&filter).map_err(|error| host::trouble(&error))?;
-    if args.format == args::Format::Json {
+    let runs = open(&args.of.data, &args.of.path)?.list(&filter).map_err(|error| host::trouble(&error))?;
+    if args.of.format == args::Format::Json {
         let runs: Vec<Json> = runs.iter().map(|run| Json::Object(summary(run))).collect();
         return ui::print(&format!("{:#}\n", Json::from(runs)));
     }

@@ -37,13 +37,13 @@ pub(crate) fn webhooks(args: &args::Webhooks) -> Result<Exit, Trouble> {
 }
 
 fn list(args: &args::WebhooksList) -> Result<Exit, Trouble> {
-    let place = Place::of(&args.path, &args.data.environment)?;
-    let book = Book::look(&place.data_folder(&args.data, &args.path))?;
-    let plans = served(&place, &program::served(&args.path)?)?.plans;
+    let place = Place::of(&args.of.path, &args.of.data.environment)?;
+    let book = Book::look(&place.data_folder(&args.of.data, &args.of.path))?;
+    let plans = served(&place, &program::served(&args.of.path)?)?.plans;
     let routes = trigger::routes(&plans).map_err(|error| Trouble::new(Exit::Program, error.to_string()))?;
     let public = place.project().serve.public_url.as_ref().map(|url| url.value.as_str().trim_end_matches('/'));
     let url = |route: &Route| format!("{}{}", public.unwrap_or_default(), route.path);
-    if args.format == Format::Json {
+    if args.of.format == Format::Json {
         let webhooks = routes.iter().map(|route| {
             json!({
                 "method": route.method,
@@ -61,7 +61,7 @@ fn list(args: &args::WebhooksList) -> Result<Exit, Trouble> {
         return Ok(Exit::Done);
     }
     if routes.is_empty() {
-        ui::print(&format!("no flow of `{}` is started by requests\n", args.path.display()))?;
+        ui::print(&format!("no flow of `{}` is started by requests\n", args.of.path.display()))?;
         return Ok(Exit::Done);
     }
     let rows: Vec<[String; 6]> = routes

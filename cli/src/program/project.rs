@@ -184,6 +184,11 @@ impl Place {
         &self.project
     }
 
+    /// Whether there is a `flow.toml`, so that programs know the connectors of its folder.
+    pub(crate) fn is_project(&self) -> bool {
+        self.root.is_some()
+    }
+
     /// The folder that paths in `flow.toml` are relative to; without one, that of the program.
     pub(crate) fn folder(&self, program: &Path) -> PathBuf {
         match (&self.root, program.parent()) {

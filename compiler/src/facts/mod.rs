@@ -325,18 +325,24 @@ fn join(total: &mut Uses, part: Uses, with: impl Fn(Formula, &Formula) -> Formul
     }
 }
 
-/// The host that the requests of a connection go to, with what its settings say: a text is put in, of a variable the name.
+/// The host that the requests of a connection go to, with what its settings say.
 fn reached(connector: &Connector, config: &IndexMap<String, Expr>) -> Option<String> {
-    let mut reached = host(connector, config.get("base_url"), config.get("sandbox"))?;
+    Some(filled(host(connector, config.get("base_url"), config.get("sandbox"))?, config))
+}
+
+/// A host with what settings say put in: a text, or of a variable the name.
+fn filled(mut host: String, config: &IndexMap<String, Expr>) -> String {
     for (setting, value) in config {
+        let place = format!("{{config.{setting}}}");
         let said = match value {
             Expr::Literal(Value::String(text)) => text.to_string(),
+            Expr::Env(variable, None) if host == place => return format!("the host in {variable}"),
             Expr::Env(variable, _) => format!("{{{variable}}}"),
             _ => continue,
         };
-        reached = reached.replace(&format!("{{config.{setting}}}"), &said);
+        host = host.replace(&place, &said);
     }
-    Some(reached)
+    if host.contains("://") { host_of(&host).to_owned() } else { host }
 }
 
 /// The host of the base URL that requests really go to, by the settings of that name.
@@ -344,12 +350,13 @@ pub(crate) fn host(connector: &Connector, base_url: Option<&Expr>, sandbox: Opti
     let http = connector.http.as_ref()?;
     match base_url {
         None | Some(Expr::Literal(Value::Null)) => declared_host(http, sandbox),
-        Some(Expr::Env(variable, default)) => {
-            let usual = match default.as_deref() {
-                None | Some(Expr::Literal(Value::Null)) => declared_host(http, sandbox),
-                Some(default) => url_host(default),
+        Some(Expr::Env(variable, None)) => Some(format!("the host in {variable}")),
+        Some(Expr::Env(variable, Some(default))) => {
+            let usual = match &**default {
+                Expr::Literal(Value::Null) => declared_host(http, sandbox),
+                default => url_host(default),
             };
-            usual.map(|host| format!("{host} (or as {variable} says)"))
+            usual.map(|host| format!("{host} (or the host in {variable})"))
         }
         Some(expr) => url_host(expr),
     }
@@ -387,6 +394,7 @@ fn more_hosts(connector: &Connector, config: &IndexMap<String, Expr>) -> Vec<Str
         };
         hosts.extend([Some(&oauth.token), oauth.refresh.as_ref(), device].into_iter().flatten().filter_map(url_host));
     }
+    hosts = hosts.into_iter().map(|host| filled(host, config)).collect();
     hosts.sort();
     hosts.dedup();
     hosts
@@ -404,20 +412,30 @@ fn is_left_out(connector: &Connector, config: &IndexMap<String, Expr>, oauth: &O
     **of == Expr::Ambient(Ambient::Config) && config.get(name).or_else(usual).is_none_or(is_null)
 }
 
+/// The host of a URL, what is inserted in braces.
 fn url_host(base: &Expr) -> Option<String> {
+    let inserted = |expr: &Expr| match expr {
+        Expr::Env(variable, _) => format!("{{{variable}}}"),
+        other => format!("{{{}}}", words(other, &BTreeMap::new())),
+    };
     let text = match base {
         Expr::Literal(value) => value.to_string(),
         Expr::Text { parts, .. } => parts
             .iter()
             .map(|part| match part {
                 TextPart::Fixed(fixed) => fixed.clone(),
-                TextPart::Insert(insert) => format!("{{{}}}", words(insert, &BTreeMap::new())),
+                TextPart::Insert(insert) => inserted(insert),
             })
             .collect(),
-        other => format!("{{{}}}", words(other, &BTreeMap::new())),
+        other => inserted(other),
     };
-    let after_scheme = text.split_once("://").map_or(text.as_str(), |(_, rest)| rest);
-    Some(after_scheme.split('/').next().unwrap_or_default().to_owned())
+    Some(host_of(&text).to_owned())
+}
+
+/// The host in a URL, with its port; of what is no URL all of it.
+fn host_of(url: &str) -> &str {
+    let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+    after_scheme.split('/').next().unwrap_or_default()
 }
 
 fn collect_variables(expr: &Expr, variables: &mut BTreeMap<String, Requirement>) {

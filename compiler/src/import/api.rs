@@ -59,6 +59,8 @@ pub(super) struct Operation<'a> {
     /// Schemas of answers that are failures.
     pub(super) failures: Vec<&'a Value>,
     pub(super) scopes: Vec<&'a str>,
+    /// Scopes of which one would do as well, where one is enough.
+    pub(super) other_scopes: Vec<&'a str>,
     /// A failure announces when to try again.
     pub(super) retry_after: bool,
     /// Requests of this operation go to another host.
@@ -253,6 +255,7 @@ impl<'a> Reader<'a> {
             answer,
             failures,
             scopes: scopes(written),
+            other_scopes: other_scopes(written),
             retry_after,
             elsewhere,
             lost,
@@ -464,19 +467,29 @@ fn media(written: &str) -> Media<'_> {
     }
 }
 
-fn scopes(written: &Value) -> Vec<&str> {
+/// The ways in which an operation may be called that need scopes, with these.
+fn ways(written: &Value) -> impl Iterator<Item = Vec<&str>> {
     let needs = written.get("security").and_then(Value::as_array).into_iter().flatten();
-    let mut scopes: Vec<&str> = Vec::new();
-    // The first way of several that an operation accepts.
-    let of_one = needs
-        .filter_map(Value::as_object)
-        .find(|need| need.values().any(|scopes| scopes.as_array().is_some_and(|scopes| !scopes.is_empty())));
-    for scope in of_one.into_iter().flat_map(|need| need.values()).filter_map(Value::as_array).flatten() {
-        if let Some(scope) = scope.as_str().filter(|scope| !scopes.contains(scope)) {
-            scopes.push(scope);
-        }
-    }
-    scopes
+    let ways = needs.filter_map(Value::as_object).map(|need| {
+        let mut scopes: Vec<&str> = Vec::new();
+        let all = need.values().filter_map(Value::as_array).flatten().filter_map(Value::as_str);
+        all.for_each(|scope| scopes.extend((!scopes.contains(&scope)).then_some(scope)));
+        scopes
+    });
+    ways.filter(|scopes| !scopes.is_empty())
+}
+
+/// The scopes of the first way.
+fn scopes(written: &Value) -> Vec<&str> {
+    ways(written).next().unwrap_or_default()
+}
+
+/// What the other ways need, where each needs one scope.
+fn other_scopes(written: &Value) -> Vec<&str> {
+    let mut ways = ways(written);
+    let first = ways.next().unwrap_or_default();
+    let others: Option<Vec<&str>> = ways.map(|way| <[&str; 1]>::try_from(way).ok().map(|[scope]| scope)).collect();
+    others.filter(|_| first.len() == 1).unwrap_or_default()
 }
 
 /// A property that is text, and not empty.

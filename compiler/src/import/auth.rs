@@ -92,6 +92,19 @@ pub(super) fn auth<'a>(document: &'a Document, is_two: bool, base: &Base, lost: 
     chosen.auth
 }
 
+/// Whether a parameter in the query or a header is a key by which callers prove who they are: however the connector proves it, no
+/// caller gives that to an operation.
+pub(super) fn is_key(document: &Document, place: &str, name: &str) -> bool {
+    let root = document.root();
+    let schemes = [root.get("securityDefinitions"), root.get("components").and_then(|it| it.get("securitySchemes"))];
+    let schemes = schemes.into_iter().flatten().filter_map(Value::as_object).flat_map(|schemes| schemes.values());
+    { schemes }.filter_map(|scheme| document.follow(scheme)).any(|scheme| {
+        string(scheme, "type") == Some("apiKey")
+            && string(scheme, "in") == Some(place)
+            && string(scheme, "name").is_some_and(|key| key.eq_ignore_ascii_case(name))
+    })
+}
+
 /// The form for one scheme, and what of it is lost.
 fn scheme<'a>(scheme: &'a Value, name: &str, base: &Base) -> Option<(Auth<'a>, Option<String>)> {
     let auth = match string(scheme, "type")? {

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::{
     api::{Answer, Body, MERGE_PATCH, Media, Operation, Param, Place, Style},
-    auth::Auth,
+    auth::{self, Auth},
     document::Document,
     page::Pages,
     ty::{Field, Ty, Types},
@@ -98,6 +98,7 @@ pub(super) struct Call {
     /// How its pages follow each other, where it has some.
     pub(super) pages: Option<Pages>,
     pub(super) scopes: Vec<String>,
+    pub(super) other_scopes: Vec<String>,
     pub(super) deprecated: bool,
     pub(super) lost: Vec<String>,
 }
@@ -146,6 +147,7 @@ pub(super) fn call<'a>(
         links: operation.answer.as_ref().is_some_and(|answer| answer.links),
         pages: None,
         scopes: operation.scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+        other_scopes: operation.other_scopes.iter().map(|scope| (*scope).to_owned()).collect(),
         deprecated: operation.deprecated,
         lost: Vec::new(),
     };
@@ -167,7 +169,7 @@ pub(super) fn call<'a>(
             Place::Path => {}
             Place::Query => {
                 let is_set = query.iter().any(|(name, _)| *name == word::key(param.name));
-                if !is_set && !matches!(auth, Auth::Query(name) if *name == param.name) {
+                if !is_set && !auth::is_key(document, "query", param.name) {
                     writer.query(&mut query, param)?;
                 }
             }
@@ -175,7 +177,7 @@ pub(super) fn call<'a>(
                 let lower = param.name.to_ascii_lowercase();
                 let is_own = OWN_HEADERS.contains(&lower.as_str())
                     || (lower == "token" && matches!(auth, Auth::Bearer | Auth::OAuth(_)))
-                    || matches!(auth, Auth::Header(name) if name.eq_ignore_ascii_case(&lower));
+                    || auth::is_key(document, "header", param.name);
                 if KEYS.contains(&lower.as_str()) {
                     if effect == Effect::Create {
                         call.key = Some(format!("header({})", word::quoted(param.name)));

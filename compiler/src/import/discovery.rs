@@ -84,10 +84,11 @@ fn operation(method: &Value, api: &str, global: Option<&Value>) -> Value {
         "responses": { "200": {} },
     });
     let json = |value: &Value| json!({ "content": { "application/json": { "schema": schema(value) } } });
-    if let Some(scopes) = method.get("scopes") {
-        // Any one of the scopes will do; the last is the narrowest as a rule, and the first the widest.
-        let narrowest = scopes.as_array().and_then(|scopes| scopes.iter().min_by_key(|scope| rank(scope)));
-        operation["security"] = json!([{ "oauth2": narrowest.into_iter().collect::<Vec<_>>() }]);
+    if let Some(scopes) = method.get("scopes").and_then(Value::as_array) {
+        // Any one of them will do: in OpenAPI each is a way of its own, and the first counts.
+        let mut scopes: Vec<&str> = scopes.iter().filter_map(Value::as_str).collect();
+        scopes.sort_by_key(|scope| rank(scope, id));
+        operation["security"] = scopes.iter().map(|scope| json!({ "oauth2": [scope] })).collect();
     }
     if let Some(request) = method.get("request") {
         operation["requestBody"] = json(request);
@@ -98,9 +99,18 @@ fn operation(method: &Value, api: &str, global: Option<&Value>) -> Value {
     operation
 }
 
-/// Scopes for a part before those for everything; the longer, the narrower.
-fn rank(scope: &Value) -> std::cmp::Reverse<usize> {
-    std::cmp::Reverse(scope.as_str().map_or(0, str::len))
+/// Words of scopes with which a method sees a part of what it is for: what an application has made itself, what is known of a
+/// thing without its content, what add-ons are shown.
+const PARTS: [&str; 11] =
+    ["addons", "appdata", "apps", "created", "current", "file", "meet", "metadata", "owned", "photos", "scripts"];
+
+/// Which scope a method takes, of those of which any will do: with all that it is for before a part of it, then the one named
+/// after what it does (`gmail.send`), then one that only reads, then the narrowest; the longer, the narrower.
+fn rank(scope: &str, method: &str) -> impl Ord + use<> {
+    let name = scope.trim_end_matches('/').rsplit('/').next().unwrap_or(scope);
+    let is_for_a_part = name.split('.').skip(1).any(|word| PARTS.contains(&word));
+    let (last, verb) = (name.rsplit('.').next(), method.rsplit('.').next());
+    (is_for_a_part, last != verb, last != Some("readonly"), std::cmp::Reverse(scope.len()))
 }
 
 fn parameter(name: &str, param: &Value) -> Value {

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::word::{free, is_plural, snake};
+use super::word::{free, is_plural, snake, words};
 
 /// What a name is made from.
 #[derive(Clone, Copy)]
@@ -21,7 +21,7 @@ pub(super) struct Source<'a> {
 }
 
 /// Words for what is done, where they stand in a path.
-const VERBS: [&str; 133] = [
+const VERBS: [&str; 136] = [
     "abort",
     "accept",
     "acknowledge",
@@ -53,10 +53,12 @@ const VERBS: [&str; 133] = [
     "convert",
     "copy",
     "count",
+    "create",
     "deactivate",
     "decline",
     "delete",
     "deliver",
+    "destroy",
     "detach",
     "disable",
     "disconnect",
@@ -91,6 +93,7 @@ const VERBS: [&str; 133] = [
     "list",
     "lock",
     "lookup",
+    "make",
     "mark",
     "match",
     "merge",
@@ -157,6 +160,9 @@ const VERBS: [&str; 133] = [
     "upsert",
 ];
 
+/// Most words of an id that are looked at to spell a part of a path.
+const MOST_WORDS: usize = 12;
+
 /// A part of a path.
 #[derive(Clone, Debug, PartialEq)]
 enum Segment {
@@ -170,6 +176,13 @@ enum Segment {
 pub(super) fn names(sources: &[Source<'_>]) -> Vec<String> {
     let mut paths: Vec<Vec<Segment>> = sources.iter().map(|source| segments(source.path)).collect();
     strip_common(&mut paths);
+    for (path, source) in paths.iter_mut().zip(sources) {
+        if let (Some(Segment::Fixed(last)), Some(id)) = (path.last_mut(), source.id) {
+            let mut id = words(id);
+            id.truncate(MOST_WORDS);
+            *last = spelt(last, &id);
+        }
+    }
     // All calls are `POST` to a path that says what is done.
     let is_remote_call = sources.len() > 1
         && sources.iter().zip(&paths).all(|(source, path)| {
@@ -177,12 +190,13 @@ pub(super) fn names(sources: &[Source<'_>]) -> Vec<String> {
         });
     let with_put: BTreeSet<&str> =
         sources.iter().filter(|source| source.method == "patch").map(|source| source.path).collect();
+    let others_too = |path: &str| sources.iter().filter(|source| source.path == path).count() > 1;
     let mut names: Vec<Vec<String>> = sources
         .iter()
         .zip(&paths)
         .map(|(source, path)| match source.named {
             Some(named) => named.split('.').map(snake).collect(),
-            None => of_path(source, path, is_remote_call, with_put.contains(source.path)),
+            None => of_path(source, path, is_remote_call, with_put.contains(source.path), others_too(source.path)),
         })
         .collect();
     apart(sources, &paths, &mut names);
@@ -195,6 +209,21 @@ pub(super) fn names(sources: &[Source<'_>]) -> Vec<String> {
             name
         })
         .collect()
+}
+
+/// A word of a path that is several in one, `addtag`, as the id of the operation spells it: `add_tag`.
+fn spelt(word: &str, id: &[String]) -> String {
+    fn parts<'i>(word: &str, id: &'i [String]) -> Option<Vec<&'i str>> {
+        if word.is_empty() {
+            return Some(Vec::new());
+        }
+        id.iter().enumerate().find_map(|(at, first)| {
+            let mut found = parts(word.strip_prefix(first.as_str())?, id.get(at + 1..).unwrap_or_default())?;
+            found.insert(0, first);
+            Some(found)
+        })
+    }
+    parts(word, id).map_or_else(|| word.to_owned(), |parts| parts.join("_"))
 }
 
 /// Parts that a path of names may have: the first is no word of statements and expressions.
@@ -256,7 +285,13 @@ fn strip_common(paths: &mut [Vec<Segment>]) {
     }
 }
 
-fn of_path(source: &Source<'_>, path: &[Segment], is_remote_call: bool, is_patched: bool) -> Vec<String> {
+fn of_path(
+    source: &Source<'_>,
+    path: &[Segment],
+    is_remote_call: bool,
+    is_patched: bool,
+    others_too: bool,
+) -> Vec<String> {
     let mut resource = Vec::new();
     let mut action: Option<String> = None;
     for (at, segment) in path.iter().enumerate() {
@@ -264,14 +299,18 @@ fn of_path(source: &Source<'_>, path: &[Segment], is_remote_call: bool, is_patch
             Segment::Action(name) => action = Some(name.clone()),
             Segment::Param(_) => {}
             Segment::Fixed(name) => {
+                let first = name.split('_').next().unwrap_or_default();
+                // `list_tags` is what is done where the id begins so, too, and else a list of its own: `import_jobs`.
+                let is_said =
+                    source.id.is_some_and(|id| name != first && words(id).first().is_some_and(|id| id == first));
                 let is_verb = !resource.is_empty()
-                    && (VERBS.contains(&name.as_str()) || VERBS.contains(&name.split('_').next().unwrap_or_default()));
+                    && (is_said || (VERBS.contains(&name.as_str()) || VERBS.contains(&first)) && !is_plural(name));
                 // `…/batch/read`: from the first verb on, it is what is done.
                 let all_fixed = path.iter().skip(at).all(|segment| matches!(segment, Segment::Fixed(_)));
                 if let Some(action) = &mut action {
                     action.push('_');
                     action.push_str(name);
-                } else if is_verb && all_fixed && !is_plural(name) {
+                } else if is_verb && all_fixed {
                     action = Some(name.clone());
                 } else {
                     resource.push(name.clone());
@@ -302,12 +341,12 @@ fn of_path(source: &Source<'_>, path: &[Segment], is_remote_call: bool, is_patch
     }
     let last_is_plural = resource.last().is_some_and(|last| is_plural(last));
     let verb = match (source.method, action) {
-        ("post", Some(action)) => action,
-        (method, Some(action)) => match method {
-            "get" => action,
-            "delete" => format!("{action}_delete"),
-            _ => format!("{action}_{}", if method == "put" { "set" } else { "update" }),
-        },
+        ("delete", Some(action)) if !action.starts_with("delete") && !action.starts_with("destroy") => {
+            format!("{action}_delete")
+        }
+        ("put", Some(action)) if others_too => format!("{action}_set"),
+        ("patch", Some(action)) if others_too => format!("{action}_update"),
+        (_, Some(action)) => action,
         ("get", None) if ends_in_param && !source.many => "get".to_owned(),
         ("get", None) if source.many || last_is_plural && !ends_in_param => "list".to_owned(),
         ("get", None) => "get".to_owned(),
@@ -396,6 +435,40 @@ mod tests {
             "shops.update",
         ];
         assert_eq!(named(&operations), names);
+    }
+
+    #[test]
+    fn what_is_done_is_read_from_the_path_and_spelt_as_the_id_has_it() {
+        let operations = [
+            ("put", "/tickets/{id}/mark_as_spam", "MarkTicketAsSpam"),
+            ("post", "/tickets/create_many", "CreateManyTickets"),
+            ("delete", "/tickets/destroy_many", "DestroyManyTickets"),
+            ("put", "/tickets/{id}/lock", "LockTicket"),
+            ("delete", "/tickets/{id}/lock", "UnlockTicket"),
+            ("post", "/orders/addtag", "AddTagToOrder"),
+            ("post", "/orders/holduntil", "HoldOrderUntil"),
+            ("get", "/accounts/listtags", "ListTags"),
+            ("get", "/carriers/import_jobs", "ListImportJobs"),
+        ];
+        let source = |(method, path, id): &(&'static str, &'static str, &'static str)| Source {
+            method,
+            path,
+            id: Some(id),
+            named: None,
+            many: false,
+        };
+        let expected = [
+            "tickets.mark_as_spam",
+            "tickets.create_many",
+            "tickets.destroy_many",
+            "tickets.lock_set",
+            "tickets.lock_delete",
+            "orders.add_tag",
+            "orders.hold_until",
+            "accounts.list_tags",
+            "carriers.import_jobs.list",
+        ];
+        assert_eq!(names(&operations.iter().map(source).collect::<Vec<_>>()), expected);
     }
 
     #[test]

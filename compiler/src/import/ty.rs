@@ -586,6 +586,9 @@ pub(super) fn flag(value: &Value, key: &str) -> bool {
 }
 
 fn text(schema: &Value) -> Ty {
+    if let Some(mark) = written_out_time(schema) {
+        return Ty::Unix(mark);
+    }
     Ty::Plain(match schema.get("format").and_then(Value::as_str) {
         Some("date-time" | "datetime" | "google-datetime") => "Timestamp",
         Some("date") => "Date",
@@ -596,6 +599,22 @@ fn text(schema: &Value) -> Ty {
         Some("binary") => "File",
         _ => "String",
     })
+}
+
+/// How a point in time is written, where a number of 64 bits in quotes is told to be one: Google has no format for that.
+fn written_out_time(schema: &Value) -> Option<&'static str> {
+    let is_number = matches!(schema.get("format").and_then(Value::as_str), Some("int64" | "uint64"));
+    let told = schema.get("description").and_then(Value::as_str).filter(|_| is_number)?.to_ascii_lowercase();
+    let words: Vec<&str> = told.split(|letter: char| !letter.is_ascii_alphanumeric()).collect();
+    let has = |known: &[&str]| words.iter().any(|word| known.contains(word));
+    if !has(&["epoch"]) && !told.contains("unix time") {
+        return None;
+    }
+    match (has(&["ms", "millis", "milliseconds"]), has(&["s", "second", "seconds"])) {
+        (true, false) => Some("unix_ms"),
+        (false, true) => Some("unix"),
+        _ => None,
+    }
 }
 
 fn number(schema: &Value, plain: &'static str) -> Ty {

@@ -131,7 +131,8 @@ fn config(name: &str, api: &Api<'_>, base: &Base) -> (Vec<String>, String) {
         written.push_str(rest);
         for (variable, default, doc) in &base.variables {
             config.extend(doc.iter().map(|line| format!("/// {line}")));
-            let default = default.as_deref().map(|text| format!(" = {}", word::quoted(text))).unwrap_or_default();
+            let default = default.as_deref().filter(|text| !stands_for_another(text));
+            let default = default.map(|text| format!(" = {}", word::quoted(text))).unwrap_or_default();
             config.push(format!("{}: String{default}", word::param(variable)));
         }
     } else {
@@ -163,6 +164,12 @@ fn config(name: &str, api: &Api<'_>, base: &Base) -> (Vec<String>, String) {
         }
     }
     (config, written)
+}
+
+/// Whether what a description gives as the usual text shows only where one's own belongs: `example`, `your-domain`.
+fn stands_for_another(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    lower.contains("example") || lower.starts_with("your") || lower.contains(['<', '{'])
 }
 
 /// How tokens are got, an argument a line.
@@ -319,6 +326,12 @@ fn operation(out: &mut Out, call: &Call) {
     }
     if let Some(format) = call.format {
         out.line(&format!("format: {format}"));
+    }
+    if !call.other_scopes.is_empty() {
+        let names =
+            call.other_scopes.iter().map(|scope| scope.trim_end_matches('/').rsplit('/').next().unwrap_or(scope));
+        let names = names.collect::<Vec<_>>().join(", ");
+        out.line(&format!("// One scope is enough; it could also be: {}", one_line(&names)));
     }
     if !call.scopes.is_empty() {
         let scopes: Vec<_> = call.scopes.iter().map(|scope| word::quoted(scope)).collect();

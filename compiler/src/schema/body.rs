@@ -86,7 +86,10 @@ fn graphql(section: &Section<'_>, written: &Expr, template: &mut Template<'_>, p
         if !matches!(written.kind, ExprKind::Missing) {
             problems.push(
                 Diagnostic::new(Code::E0524, "a GraphQL query is fixed text", written.span, "is put together")
-                    .help("declare what changes as a variable, `query($id: ID!)`, and send it: `variables: { id }`"),
+                    .help(
+                        "write it as it is, `r\"query($id: ID!) { … }\"`, where braces are no insertions; what changes is a \
+                         variable of it: `variables: { id }`",
+                    ),
             );
         }
         return Body::None;

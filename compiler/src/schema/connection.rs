@@ -19,7 +19,7 @@ use indexmap::IndexMap;
 use super::{over, reach::reach, section::listed, setting};
 use crate::{
     ast::{self, ExprKind, Ident, Item},
-    names::{ConnectionInfo, ConnectorInfo, Names, Unit, chain, unknown, walk},
+    names::{ConnectionInfo, ConnectorInfo, Names, Unit, chain, out_of_bounds, unknown, walk},
     project::InForce,
     types::{Definitions, Elaborator},
 };
@@ -202,7 +202,14 @@ fn config(
     if !missing.is_empty() {
         problems.push(lacks(&written.name.text, &missing, written.name.span, info));
     }
+    let before = problems.len();
     reach(info, &config, &places, problems);
+    let told: Vec<Span> = problems.iter().skip(before).map(Diagnostic::span).collect();
+    for (field, place) in places.iter().filter(|(_, place)| !told.contains(place)) {
+        if let (Some(declared), Some(Expr::Literal(value))) = (info.schema.config.get(field), config.get(field)) {
+            problems.extend(out_of_bounds(field, &declared.bounds, value, *place, info.config.get(field).copied()));
+        }
+    }
     (config, places)
 }
 

@@ -217,6 +217,9 @@ fn format(written: &ast::Expr, problems: &mut Vec<Diagnostic>) -> Option<Format>
             }
         };
     }
+    if let Some(("xml", [arg])) = form(written) {
+        return word("xml", &arg.value, &[("local", Format::XmlLocal)], problems);
+    }
     word("format", written, &FORMATS, problems)
 }
 

@@ -166,7 +166,7 @@ fn place(written: &ast::Expr, template: &mut Template<'_>) -> Place {
 }
 
 /// `text`, `hex`, `base64`, `base64("whsec_")`, `sha256`
-fn key(written: &ast::Expr, problems: &mut Vec<Diagnostic>) -> Option<KeyForm> {
+pub(super) fn key(written: &ast::Expr, problems: &mut Vec<Diagnostic>) -> Option<KeyForm> {
     if let Some(("base64", [arg])) = form(written) {
         return fixed_text("key", &arg.value, problems).map(KeyForm::Base64);
     }

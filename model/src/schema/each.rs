@@ -47,6 +47,7 @@ impl Auth {
             Self::Session(session) => session.each_expr(visit),
             Self::OAuth1(keys) => keys.each_expr(visit),
             Self::SigV4(key) => key.each_expr(visit),
+            Self::Signed(scheme) => scheme.each_expr(visit),
             Self::Basic(first, second) | Self::Header(first, second) => {
                 visit(first);
                 visit(second);

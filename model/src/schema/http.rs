@@ -107,6 +107,8 @@ pub enum Format {
     Csv(u8),
     /// `xml`: the root element, as [`Body::Xml`](super::Body::Xml) is written.
     Xml,
+    /// `xml(local)`: the same with names without their prefixes, which systems choose as they like.
+    XmlLocal,
     /// `text`: text as it is.
     Text,
 }

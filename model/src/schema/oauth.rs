@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::OperationCall;
+use super::{DigestEncoding, Hash, KeyForm, OperationCall, Proof};
 use crate::{expr::Expr, units::Millis};
 
 /// How a connection comes by the tokens that its requests carry (OAuth 2.0, RFC 6749).
@@ -238,6 +238,104 @@ pub struct SigV4 {
     pub region: Expr,
     /// The service: `execute-api`.
     pub service: String,
+}
+
+/// `signed`: requests are signed by a scheme of the vendor's own, a hash with a shared secret over parts of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OwnScheme {
+    /// [`Proof::Hmac`], or [`Proof::Digest`], where the secret is in what is hashed.
+    pub method: Proof,
+    /// The hash.
+    pub hash: Hash,
+    /// The secret.
+    pub secret: Expr,
+    /// How its text becomes the key.
+    pub key: KeyForm,
+    /// How the signature is written.
+    pub encoding: DigestEncoding,
+    /// Where it goes.
+    pub place: Carrier,
+    /// What stands there, the signature among it.
+    pub value: Vec<RequestPart>,
+    /// What is signed.
+    pub signed: Vec<RequestPart>,
+    /// Where the time goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<Carrier>,
+    /// How the time is written.
+    #[serde(default)]
+    pub time: TimeForm,
+    /// Where a text goes that is used once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<Carrier>,
+}
+
+/// What of a request carries something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Carrier {
+    /// The header of that name.
+    Header(String),
+    /// The query parameter of that name, after all others.
+    Query(String),
+}
+
+/// How the time of a signature is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TimeForm {
+    /// `unix`: seconds since 1970.
+    #[default]
+    Unix,
+    /// `unix_millis`: milliseconds since 1970.
+    UnixMillis,
+    /// `iso`: `2026-01-31T10:00:00.000Z` (RFC 3339).
+    Iso,
+}
+
+/// A part of what is signed of a request, or of what carries the signature.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum RequestPart {
+    /// Fixed text.
+    Text(String),
+    /// A setting: text over `config`.
+    Value(Expr),
+    /// The time.
+    Timestamp,
+    /// A text that is used once.
+    Nonce,
+    /// The method: `POST`.
+    Method,
+    /// The whole URL.
+    Url,
+    /// The path and, where there is one, `?` with the query, as the request line has them.
+    Target,
+    /// The path.
+    Path,
+    /// The query without its `?`; empty where there is none.
+    Query,
+    /// The host, with its port where that is not the usual one.
+    Host,
+    /// The body.
+    Body,
+    /// The SHA-256 of the body in hexadecimal.
+    BodySha256,
+    /// A header as it is sent; empty where it is not.
+    Header(String),
+    /// The secret itself.
+    Secret,
+    /// The signature.
+    Signature,
+}
+
+impl OwnScheme {
+    /// Goes over its expressions.
+    pub fn each_expr<'e>(&'e self, visit: &mut dyn FnMut(&'e Expr)) {
+        visit(&self.secret);
+        for part in self.value.iter().chain(&self.signed) {
+            if let RequestPart::Value(value) = part {
+                visit(value);
+            }
+        }
+    }
 }
 
 impl OAuth {

@@ -102,4 +102,6 @@ pub enum Into {
     Query(String),
     /// A field of the body.
     Body(String),
+    /// A field within others of the body, `body.variables.after`, from the outermost inwards: those that are not there are made.
+    Within(Vec<String>),
 }

@@ -15,7 +15,10 @@ use flow_model::{
 use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
 use serde_json::Value as Json;
 
-use super::{Reached, table, xml};
+use super::{
+    Reached, table,
+    xml::{self, Names},
+};
 use crate::eval::{Environment, Evaluator, Frame, Library};
 
 /// How long a message may be; systems that answer with a page of text would fill the history.
@@ -352,9 +355,10 @@ fn content(answer: &Answer, format: Format) -> Content {
     let text =
         || std::str::from_utf8(bytes).map_err(|error| format!("it is not UTF-8 at byte {}", error.valid_up_to()));
     // A failure is written as the system likes, whatever a success is; what speaks XML says so in XML.
+    let xml = |names| text().and_then(|text| xml::read(text, names));
     let format = match format {
-        Format::Xml if !answer.status.is_success() && text().and_then(xml::read).is_err() => Format::Auto,
-        Format::Xml => Format::Xml,
+        Format::Xml | Format::XmlLocal if !answer.status.is_success() && xml(Names::Whole).is_err() => Format::Auto,
+        Format::Xml | Format::XmlLocal => format,
         other if answer.status.is_success() => other,
         _ => Format::Auto,
     };
@@ -366,7 +370,8 @@ fn content(answer: &Answer, format: Format) -> Content {
         }),
         Format::JsonLines => Some(table::json_lines(bytes).map_or_else(Content::Unreadable, Content::Json)),
         Format::Csv(separator) => Some(table::csv(bytes, separator).map_or_else(Content::Unreadable, Content::Table)),
-        Format::Xml => Some(text().and_then(xml::read).map_or_else(Content::Unreadable, Content::Table)),
+        Format::Xml => Some(xml(Names::Whole).map_or_else(Content::Unreadable, Content::Table)),
+        Format::XmlLocal => Some(xml(Names::Local).map_or_else(Content::Unreadable, Content::Table)),
         Format::Text => Some(text().map_or_else(Content::Unreadable, |text| Content::Text(text.to_owned()))),
     };
     if let Some(content) = read {

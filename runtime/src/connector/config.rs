@@ -2,7 +2,7 @@
 //! that the connector declares.
 
 use flow_model::{
-    boundary::Decoder,
+    boundary::{Decoder, within},
     expr::Expr,
     failure::{ErrorKind, Failure},
     plan::Connection,
@@ -21,7 +21,7 @@ pub(super) const SANDBOX: &str = "sandbox";
 /// Computes the configuration; secrets are by name.
 ///
 /// # Errors
-/// `Invalid` when a setting is missing or is not of its type: an environment variable that is no URL.
+/// `Invalid` when a setting is missing, is not of its type (an environment variable that is no URL), or breaks its bounds.
 pub(crate) fn settings(
     name: &str,
     connection: &Connection,
@@ -43,6 +43,9 @@ pub(crate) fn settings(
             None => return Err(wrong(&setting, "it has no value".to_owned())),
         };
         let value = typed(value, &ty, connector).map_err(|cause| wrong(&setting, cause))?;
+        if let Some(field) = connector.config.get(&setting) {
+            within(&value, &field.bounds).map_err(|mismatch| wrong(&setting, mismatch.to_string()))?;
+        }
         settings.insert(setting, value);
     }
     Ok(settings)

@@ -302,6 +302,7 @@ impl Connectors {
             Auth::Session(_) => return Ok(Standing::Configured("session")),
             Auth::OAuth1(_) => return Ok(Standing::Configured("oauth1")),
             Auth::SigV4(_) => return Ok(Standing::Configured("sigv4")),
+            Auth::Signed(_) => return Ok(Standing::Configured("signed")),
             Auth::OAuth(oauth) => &oauth.grant,
         };
         match grant {

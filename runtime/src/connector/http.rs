@@ -16,7 +16,7 @@ use super::{
     Reached,
     answer::{Answer, AnswerBody},
     kept::keep,
-    pace::{Coming, Stopped, slow},
+    pace::{Coming, Leaving, Stopped, slow, unread},
     redirect::{Stop, Trail, host},
     request::Prepared,
 };
@@ -129,7 +129,8 @@ impl Clients {
         if let Err(refused) = self.guard.url(&prepared.url) {
             return Err(denied(&refused));
         }
-        let body = prepared.body.body(blobs).await;
+        let leaving = Leaving::default();
+        let body = prepared.body.body(blobs, &leaving).await;
         let body = body.map_err(|failure| Lost { failure, reached: Reached::Never })?;
         let mut headers = prepared.headers.clone();
         if let Some(length) = prepared.body.length() {
@@ -142,7 +143,12 @@ impl Clients {
                     reached: Reached::Never,
                 },
             )?;
-        match timeout_at(limit.deadline, client.execute(request)).await {
+        let executed = tokio::select! {
+            biased;
+            executed = timeout_at(limit.deadline, client.execute(request)) => executed,
+            () = leaving.stalled() => return Err(Lost { failure: unread(&host), reached: Reached::Perhaps }),
+        };
+        match executed {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(lost(&host, error)),
             Err(_) => Err(Lost { failure: limit.passed(&host), reached: Reached::Perhaps }),
@@ -176,7 +182,7 @@ impl Clients {
     async fn read(&self, response: Response) -> Result<AnswerBody, Stopped> {
         let longest = self.longest.answer;
         let fits = |length: usize| u64::try_from(length).is_ok_and(|length| length <= longest);
-        let mut coming = Coming::of(response);
+        let mut coming = Coming::of_text(response);
         if coming.length().is_some_and(|length| length > longest) {
             return Ok(AnswerBody::TooLarge(longest));
         }
@@ -293,9 +299,18 @@ mod tests {
         piece: usize,
         pause: Duration,
     ) -> (Result<u64, Failure>, Duration) {
-        let pieces = stream::unfold(0, move |number| async move {
+        coming_as(status, keeps, vec![vec![b'.'; piece]; count as usize], pause).await
+    }
+
+    async fn coming_as(
+        status: u16,
+        keeps: bool,
+        pieces: Vec<Vec<u8>>,
+        pause: Duration,
+    ) -> (Result<u64, Failure>, Duration) {
+        let pieces = stream::unfold(pieces.into_iter(), move |mut pieces| async move {
             tokio::time::sleep(pause).await;
-            (number < count).then(|| (Ok::<_, Infallible>(vec![b'.'; piece]), number + 1))
+            Some((Ok::<_, Infallible>(pieces.next()?), pieces))
         });
         let response = http::Response::builder().status(status).body(reqwest::Body::wrap_stream(pieces)).unwrap();
         let longest = Longest { answer: 1 << 20, file: 1 << 30 };
@@ -344,5 +359,22 @@ mod tests {
                 "short ones within the minute"
             );
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_system_that_sends_white_space_while_it_works_may_take_the_time_of_its_call() {
+        let half = Duration::from_secs(30);
+        let working = |count: usize| vec![b"\r\n".to_vec(); count];
+        let whole = || [working(300), vec![br#"{"id":1}"#.to_vec()]].concat();
+        let (answer, took) = coming_as(200, false, whole(), half).await;
+        assert_eq!(answer, Ok(608));
+        assert!(took > Duration::from_secs(2 * 3600), "{took:?}");
+        // From its beginning on it has to come.
+        let dripping = [working(10), vec![b"{".to_vec()], working(10)].concat();
+        assert_eq!(coming_as(200, false, dripping, half).await.0.unwrap_err().kind, ErrorKind::Timeout);
+        // Silence is no sign of life, and in a file every byte counts.
+        let silent = coming_as(200, false, whole(), Duration::from_secs(61)).await;
+        assert_eq!((silent.0.unwrap_err().kind, silent.1.as_secs()), (ErrorKind::Timeout, 60));
+        assert_eq!(coming_as(200, true, whole(), half).await.0.unwrap_err().kind, ErrorKind::Timeout);
     }
 }

@@ -22,8 +22,8 @@ pub(super) enum Turn {
     First,
     /// This in a parameter of the query.
     Query(String, Value),
-    /// This in a field of the body.
-    Body(String, Value),
+    /// This in a field of the body, named with those that it stands in.
+    Body(Vec<String>, Value),
     /// It goes to this URL.
     Url(String),
 }
@@ -36,7 +36,8 @@ impl Turn {
     pub(super) fn of(page: &Page, begins: &Value) -> Result<Self, Failure> {
         let placed = |into: &Into, value: Value| match into {
             Into::Query(name) => Self::Query(name.clone(), value),
-            Into::Body(name) => Self::Body(name.clone(), value),
+            Into::Body(name) => Self::Body(vec![name.clone()], value),
+            Into::Within(path) => Self::Body(path.clone(), value),
         };
         Ok(match (&page.kind, begins) {
             (PageKind::Number { into, first }, Value::Null) => placed(into, Value::Int(*first)),

@@ -10,6 +10,7 @@ use flow_model::{failure::Failure, file::File};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use sha2::{Digest as _, Sha256};
 
+use super::pace::{Leaving, PIECE};
 use crate::blob::{self, Blobs};
 
 /// A body.
@@ -60,11 +61,11 @@ impl Payload {
         })
     }
 
-    /// How many bytes it has, where that has to be said beside it.
+    /// How many bytes it has, where it does not leave in one piece: that has to be said beside it then.
     pub(super) fn length(&self) -> Option<u64> {
-        self.files().next()?;
         let bytes: u64 = self.in_memory().map(|bytes| bytes.len() as u64).sum();
-        Some(self.files().fold(bytes, |length, file| length.saturating_add(file.size)))
+        let is_one_piece = bytes <= PIECE as u64 && self.files().next().is_none();
+        (!is_one_piece).then(|| self.files().fold(bytes, |length, file| length.saturating_add(file.size)))
     }
 
     /// The SHA-256 of the whole, in hexadecimal; none where a file stands beside other parts, and for a part of a file: they would have to be read.
@@ -80,11 +81,11 @@ impl Payload {
         }
     }
 
-    /// The body as it is sent.
+    /// The body as it is sent; how it leaves is seen there.
     ///
     /// # Errors
     /// When the bytes of a file are not there.
-    pub(super) async fn body(&self, blobs: &dyn Blobs) -> Result<reqwest::Body, Failure> {
+    pub(super) async fn body(&self, blobs: &dyn Blobs, leaving: &Leaving) -> Result<reqwest::Body, Failure> {
         if self.length().is_none() {
             let whole: Vec<u8> = self.in_memory().flat_map(|bytes| bytes.iter().copied()).collect();
             return Ok(whole.into());
@@ -96,6 +97,6 @@ impl Payload {
                 Chunk::File(file) => blob::open(blobs, file).await?.into_stream().boxed(),
             });
         }
-        Ok(reqwest::Body::wrap_stream(stream::iter(parts).flatten()))
+        Ok(reqwest::Body::wrap_stream(leaving.paced(stream::iter(parts).flatten())))
     }
 }

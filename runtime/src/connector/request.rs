@@ -22,7 +22,7 @@ use super::{
     multipart::{self, Piece},
     page::Turn,
     payload::Payload,
-    sign::{oauth1, sigv4},
+    sign::{oauth1, own, sigv4},
     template::{Scope, base_url, is_parameter},
     xml,
 };
@@ -118,14 +118,14 @@ pub(super) fn prepare(
             query.retain(|(known, _)| known != name);
             query.push((name.clone(), value.to_string()));
         }
-        Some(Turn::Body(name, value)) => body.insert(name, value.clone())?,
+        Some(Turn::Body(path, value)) => body.insert(path, value.clone())?,
         Some(Turn::Url(_) | Turn::First) | None => {}
     }
     match &operation.key {
         Some(KeySource::Header(name)) => {
             headers.insert(header_name(name)?, header_value(name, key)?);
         }
-        Some(KeySource::Field(name)) => body.insert(name, Value::text(key))?,
+        Some(KeySource::Field(name)) => body.insert(std::slice::from_ref(name), Value::text(key))?,
         Some(KeySource::Native | KeySource::Lookup(_)) | None => {}
     }
     if is_ours {
@@ -241,7 +241,7 @@ enum Content {
     Form(Value),
     Raw(Payload, String),
     Multipart(Vec<Piece>),
-    Xml(String),
+    Xml(Value),
 }
 
 fn body(scope: &Scope<'_>, body: &Body) -> Result<Content, Failure> {
@@ -272,7 +272,7 @@ fn body(scope: &Scope<'_>, body: &Body) -> Result<Content, Failure> {
             }
             Content::Multipart(pieces)
         }
-        Body::Xml(template) => Content::Xml(xml::write(&scope.body(template)?).map_err(invalid)?),
+        Body::Xml(template) => Content::Xml(scope.body(template)?),
         Body::GraphQl { query, variables } => {
             let mut fields = IndexMap::from([("query".to_owned(), Value::text(query.as_str()))]);
             if let Some(variables) = variables {
@@ -349,18 +349,18 @@ fn values(name: &str, value: Value, pieces: &mut Vec<Piece>) {
 }
 
 impl Content {
-    /// Puts a value into a field: the idempotency key, where a page begins, or the credential.
-    fn insert(&mut self, name: &str, value: Value) -> Result<(), Failure> {
+    /// Puts a value into a field, named with those that it stands in: the idempotency key, where a page begins, or the
+    /// credential.
+    fn insert(&mut self, path: &[String], value: Value) -> Result<(), Failure> {
         if matches!(self, Self::None) {
             *self = Self::Json(Value::Record(IndexMap::new()));
         }
-        match self {
-            Self::Json(Value::Record(fields)) | Self::Form(Value::Record(fields)) => {
-                fields.insert(name.to_owned(), value);
-                Ok(())
-            }
-            _ => Err(invalid(format!("the body has no fields, so nothing can be its field `{name}`"))),
-        }
+        let is_put = match self {
+            Self::Json(whole) | Self::Form(whole) | Self::Xml(whole) => put(whole, path, value),
+            Self::None | Self::Raw(..) | Self::Multipart(_) => false,
+        };
+        let unfit = || format!("the body has no fields, so nothing can be its field `{}`", path.join("."));
+        if is_put { Ok(()) } else { Err(invalid(unfit())) }
     }
 
     fn written(self, key: &str) -> Result<(Option<String>, Payload), Failure> {
@@ -373,13 +373,30 @@ impl Content {
                 (Some("application/x-www-form-urlencoded".to_owned()), text.into_bytes().into())
             }
             Self::Raw(content, media_type) => (Some(media_type), content),
-            Self::Xml(text) => (Some("application/xml; charset=utf-8".to_owned()), text.into_bytes().into()),
+            Self::Xml(root) => {
+                let text = xml::write(&root).map_err(invalid)?;
+                (Some("application/xml; charset=utf-8".to_owned()), text.into_bytes().into())
+            }
             Self::Multipart(pieces) => {
                 let (media_type, body) = multipart::write(pieces, key)?;
                 (Some(media_type), body)
             }
         })
     }
+}
+
+/// Puts a value into a field of a record, or of one in it; says whether there was a record to put it into.
+fn put(whole: &mut Value, path: &[String], value: Value) -> bool {
+    let (Value::Record(fields), Some((name, within))) = (whole, path.split_first()) else { return false };
+    if within.is_empty() {
+        fields.insert(name.clone(), value);
+        return true;
+    }
+    let inner = fields.entry(name.clone()).or_insert(Value::Null);
+    if *inner == Value::Null {
+        *inner = Value::Record(IndexMap::new());
+    }
+    put(inner, within, value)
 }
 
 /// The form that the connection has a credential for.
@@ -433,7 +450,7 @@ fn authorize(
     };
     let (name, text) = match proof.auth {
         // Signatures are made when the request is whole.
-        Auth::None | Auth::OAuth1(_) | Auth::SigV4(_) | Auth::First(_) => return Ok(()),
+        Auth::None | Auth::OAuth1(_) | Auth::SigV4(_) | Auth::Signed(_) | Auth::First(_) => return Ok(()),
         Auth::Bearer(token) => (AUTHORIZATION, format!("Bearer {}", credential(token)?)),
         Auth::OAuth(oauth) => carried(&oauth.carry)?,
         Auth::Session(session) => carried(&session.carry)?,
@@ -447,7 +464,9 @@ fn authorize(
             query.push((name.clone(), credential(value)?));
             return Ok(());
         }
-        Auth::Field(name, value) => return body.insert(name, Value::text(credential(value)?)),
+        Auth::Field(name, value) => {
+            return body.insert(std::slice::from_ref(name), Value::text(credential(value)?));
+        }
     };
     let mut value = header_value(name.as_str(), &text)?;
     value.set_sensitive(true);
@@ -505,6 +524,11 @@ fn sign(
                 .sha256()
                 .ok_or_else(|| invalid("a request that is signed with SigV4 holds one whole file, or none"))?;
             sigv4::sign(&key, method, url, headers, &digest, proof.now).map_err(unfit)?;
+        }
+        Auth::Signed(scheme) => {
+            let nonce = hex::encode(rand::random::<[u8; 16]>());
+            let once = own::Once { now: proof.now, nonce: &nonce };
+            own::sign(scheme, &text, own::Unsigned { method, url, headers, body }, once)?;
         }
         _ => {}
     }

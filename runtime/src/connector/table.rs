@@ -45,6 +45,7 @@ pub(super) fn json_lines(bytes: &[u8]) -> Result<Json, String> {
 pub fn typed(value: Value, ty: &Type, types: &Types) -> Value {
     match (ty, value) {
         (Type::Optional(_), Value::String(text)) if text.trim().is_empty() => Value::Null,
+        (Type::Optional(_), Value::Null) => Value::Null,
         (Type::Optional(inner), value) => typed(value, inner, types),
         (Type::List(item), Value::List(items)) => {
             Value::List(items.into_iter().map(|value| typed(value, item, types)).collect())

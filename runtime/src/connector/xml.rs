@@ -2,7 +2,7 @@
 //!
 //! An element is a record: attributes are fields whose names begin with `@`, elements within are fields by their names
 //! (those that occur several times a list), and text beside them is `#text`. An element with text alone is that text, an
-//! empty one is null. Prefixes of names stay; comments and instructions are passed over. What could blow up is refused:
+//! empty one is null. Prefixes of names stay, unless local names are asked for; comments and instructions are passed over. What could blow up is refused:
 //! document types and with them entities of their own, more than 128 levels, and more elements than JSON may hold values.
 
 use flow_model::value::Value;
@@ -19,6 +19,27 @@ const MOST_DEPTH: usize = 128;
 /// How many elements and attributes a document may have.
 const MOST_PARTS: usize = 200_000;
 
+/// Which names elements and attributes have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Names {
+    /// As they are written.
+    Whole,
+    /// Without their prefixes, and without what says what these stand for (Namespaces in XML 1.0, section 3).
+    Local,
+}
+
+impl Names {
+    /// The name of an element or attribute; none of one that is left out.
+    fn of(self, written: &str) -> Option<&str> {
+        match (self, written.split_once(':')) {
+            (Self::Whole, _) => Some(written),
+            (Self::Local, Some(("xmlns", _))) => None,
+            (Self::Local, Some((_, local))) => Some(local),
+            (Self::Local, None) => Some(written).filter(|name| *name != "xmlns"),
+        }
+    }
+}
+
 /// An element that is being read.
 #[derive(Default)]
 struct Open {
@@ -31,7 +52,7 @@ struct Open {
 ///
 /// # Errors
 /// Why it is not acceptable, with the place.
-pub(super) fn read(text: &str) -> Result<Value, String> {
+pub(super) fn read(text: &str, names: Names) -> Result<Value, String> {
     let mut reader = Reader::from_str(text);
     let config = reader.config_mut();
     config.expand_empty_elements = true;
@@ -43,7 +64,7 @@ pub(super) fn read(text: &str) -> Result<Value, String> {
         let wrong = |cause: String| format!("it is not acceptable XML at byte {at}: {cause}");
         match reader.read_event().map_err(|error| wrong(error.to_string()))? {
             Event::Start(start) => {
-                let element = begin(&start).map_err(wrong)?;
+                let element = begin(&start, names).map_err(wrong)?;
                 parts += 1 + element.fields.len();
                 if parts > MOST_PARTS {
                     return Err(wrong(format!("more than {MOST_PARTS} elements")));
@@ -93,15 +114,18 @@ pub(super) fn read(text: &str) -> Result<Value, String> {
     }
 }
 
-fn begin(start: &BytesStart<'_>) -> Result<Open, String> {
+fn begin(start: &BytesStart<'_>, names: Names) -> Result<Open, String> {
     let text = |bytes: &[u8]| std::str::from_utf8(bytes).map(str::to_owned).map_err(|error| error.to_string());
-    let mut element = Open { name: text(start.name().as_ref())?, ..Open::default() };
+    let name = text(start.name().as_ref())?;
+    let mut element = Open { name: names.of(&name).unwrap_or(&name).to_owned(), ..Open::default() };
     for attribute in start.attributes() {
         let attribute = attribute.map_err(|error| error.to_string())?;
         let value = attribute
             .decoded_and_normalized_value(quick_xml::XmlVersion::Implicit1_0, start.decoder())
             .map_err(|error| error.to_string())?;
-        element.fields.insert(format!("@{}", text(attribute.key.as_ref())?), Value::text(&*value));
+        if let Some(name) = names.of(&text(attribute.key.as_ref())?) {
+            element.fields.insert(format!("@{name}"), Value::text(&*value));
+        }
     }
     Ok(element)
 }
@@ -217,12 +241,30 @@ mod tests {
         let text = r#"<?xml version="1.0"?><!-- a --><order id="7"><line sku="a">2 &amp; 3</line><line sku="b"/>
             <note><![CDATA[<b>]]></note><empty/></order>"#;
         assert_eq!(
-            read(text).unwrap().to_json(),
+            read(text, Names::Whole).unwrap().to_json(),
             json!({ "order": {
                 "@id": "7",
                 "line": [{ "@sku": "a", "#text": "2 & 3" }, { "@sku": "b" }],
                 "note": "<b>",
                 "empty": null,
+            } })
+        );
+    }
+
+    #[test]
+    fn names_have_their_prefixes_or_none() {
+        let text = r#"<s:Envelope xmlns:s="urn:soap" xmlns="urn:other" s:id="1"><s:Body><Get x:nil="true"/></s:Body></s:Envelope>"#;
+        assert_eq!(
+            read(text, Names::Local).unwrap().to_json(),
+            json!({ "Envelope": { "@id": "1", "Body": { "Get": { "@nil": "true" } } } })
+        );
+        assert_eq!(
+            read(text, Names::Whole).unwrap().to_json(),
+            json!({ "s:Envelope": {
+                "@xmlns:s": "urn:soap",
+                "@xmlns": "urn:other",
+                "@s:id": "1",
+                "s:Body": { "Get": { "@x:nil": "true" } },
             } })
         );
     }
@@ -238,7 +280,10 @@ mod tests {
             ]),
         )]);
         let text = write(&value).unwrap();
-        assert_eq!(read(&text).unwrap().to_json(), json!({ "Order": { "@id": "a\"<b>", "Line": ["1 < 2 & 3", "x"] } }));
+        assert_eq!(
+            read(&text, Names::Whole).unwrap().to_json(),
+            json!({ "Order": { "@id": "a\"<b>", "Line": ["1 < 2 & 3", "x"] } })
+        );
         assert!(write(&Value::record([("a b", Value::Null)])).is_err());
         assert!(write(&Value::record([("a", Value::text("\u{1}"))])).is_err());
     }
@@ -251,7 +296,7 @@ mod tests {
         let many = format!("<a>{}</a>", "<b/>".repeat(MOST_PARTS + 1));
         for text in [laughs, outside, &deep, &many, "<l>&x;</l>", "<a></b>", "<a>", "<a/><b/>", "", "text", "<a b=1/>"]
         {
-            assert!(read(text).is_err(), "{}", text.get(..60).unwrap_or(text));
+            assert!(read(text, Names::Local).is_err(), "{}", text.get(..60).unwrap_or(text));
         }
     }
 }

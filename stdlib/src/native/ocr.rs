@@ -14,13 +14,16 @@ use flow_model::{
 use flow_runtime::connector::{NativeCall, NativeFailure, NativeOperation, NativeTable};
 use rust_decimal::Decimal;
 
-use super::child::{self, Ended};
+use super::child::{self, Bounds, Ended};
 
 /// How large a picture may be: 64 MiB.
 const MOST_BYTES: u64 = 64 << 20;
 
 /// How much Tesseract writes at most: 64 MiB.
 const MOST_OUTPUT: u64 = 64 << 20;
+
+/// What Tesseract may take: a picture of few bytes can be one of very many dots.
+const BOUNDS: Bounds = Bounds { memory: 3 << 30, seconds: 300 };
 
 /// How many lines of what the program complains of are told.
 const MOST_COMPLAINTS: usize = 3;
@@ -97,7 +100,7 @@ fn is_picture(bytes: &[u8]) -> bool {
 
 /// What the program writes.
 async fn ran(command: Command, program: &str, language: &str, input: Vec<u8>) -> Result<String, Failure> {
-    let ended = child::ran(command, input, MOST_OUTPUT).await;
+    let ended = child::ran(command, input, MOST_OUTPUT, BOUNDS).await;
     let Ended { status, output, complaints } = ended.map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => invalid(format!(
             "the program `{program}` is not there: install Tesseract (Debian, Ubuntu: `apt-get install tesseract-ocr`; macOS: \

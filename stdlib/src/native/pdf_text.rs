@@ -16,13 +16,16 @@ use flow_runtime::connector::{NativeCall, NativeFailure, NativeOperation, Native
 use serde_json::Value as Json;
 use tokio::sync::Semaphore;
 
-use super::child::{self, Ended};
+use super::child::{self, Bounds, Ended};
 
 /// How many documents are read at a time.
 static PLACES: Semaphore = Semaphore::const_new(4);
 
 /// How much text a document may hold: 256 MiB, as JSON.
 const MOST_TEXT: u64 = 256 << 20;
+
+/// What reading may take: of the memory, the program takes some itself.
+const BOUNDS: Bounds = Bounds { memory: 3 << 30, seconds: 300 };
 
 /// Binds `pdf.text` to a program that reads.
 pub(super) fn bind(table: NativeTable, program: &Path) -> NativeTable {
@@ -43,7 +46,7 @@ impl NativeOperation for Text {
         // It needs nothing that stands in the environment, and secrets may.
         command.env_clear().args(["read-pdf", "--", &file.name]);
         let Ended { status, output, .. } =
-            child::ran(command, bytes, MOST_TEXT).await.map_err(|error| away(error.to_string()))?;
+            child::ran(command, bytes, MOST_TEXT, BOUNDS).await.map_err(|error| away(error.to_string()))?;
         let told = output.map_err(|error| unfit(&file.name, &error.to_string()))?;
         if !status.success() {
             let why = format!("its reader ended with {status}, as one does of which too much is asked");

@@ -61,9 +61,9 @@ struct Programs {
 
 impl Programs {
     fn of(args: &args::WebhooksAt) -> Result<Self, Trouble> {
-        let place = Place::of(&args.path, &args.data.environment)?;
+        let place = Place::of(&args.of.path, &args.of.data.environment)?;
         let mut wanted: BTreeMap<String, Wanted> = BTreeMap::new();
-        for file in program::served(&args.path)? {
+        for file in program::served(&args.of.path)? {
             let program = place.load(&file)?;
             for plan in program.plans.values() {
                 listened_to(plan, &program.hooks, &mut wanted);
@@ -78,7 +78,7 @@ impl Programs {
             return Err(Trouble::new(Exit::Usage, message).help_if(help));
         }
         wanted.retain(|name, _| args.only.as_ref().is_none_or(|only| only == name));
-        let surroundings = Surroundings::of(&place, &args.path, &args.data)?;
+        let surroundings = Surroundings::of(&place, &args.of.path, &args.of.data)?;
         let book = Book::open(&surroundings.data)?;
         Ok(Self { place, host: Host::new(&surroundings), book, wanted })
     }
@@ -137,7 +137,7 @@ pub(super) fn register(args: &args::WebhooksRegister) -> Result<Exit, Trouble> {
         let help = "say of which connection: `--only NAME`";
         return Err(Trouble::new(Exit::Usage, "`--secret` names the secret of one connection").help(help));
     }
-    each(&mut programs, args.at.format, async |host, connectors, book, name, wanted| {
+    each(&mut programs, args.at.of.format, async |host, connectors, book, name, wanted| {
         let Some(plan) = &wanted.plan else { return Ok(None) };
         let url = format!("{base}/hooks/{name}");
         let events: Vec<String> = wanted.events.iter().cloned().collect();
@@ -153,7 +153,7 @@ pub(super) fn register(args: &args::WebhooksRegister) -> Result<Exit, Trouble> {
 /// A program has errors, something is missing, or a system refuses.
 pub(super) fn remove(args: &args::WebhooksRemove) -> Result<Exit, Trouble> {
     let mut programs = Programs::of(&args.at)?;
-    each(&mut programs, args.at.format, async |host, connectors, book, name, wanted| {
+    each(&mut programs, args.at.of.format, async |host, connectors, book, name, wanted| {
         let (Some(plan), Some(entry)) = (&wanted.plan, book.get(name).cloned()) else { return Ok(None) };
         let Entry { url, events, .. } = entry.clone();
         let hook = Hook { plan: Arc::clone(plan), connection: name.to_owned(), url, events };

@@ -7,6 +7,7 @@
 mod field;
 mod named;
 mod oauth;
+mod own;
 mod signed;
 
 use flow_model::{
@@ -31,7 +32,7 @@ use crate::{
 };
 
 /// The forms with their parameters, as they are written.
-const FORMS: [(&str, &str); 14] = [
+const FORMS: [(&str, &str); 15] = [
     ("bearer", "bearer(config.token)"),
     ("basic", "basic(config.user, config.password)"),
     ("header", "header(\"X-Api-Key\", config.key)"),
@@ -66,6 +67,11 @@ const FORMS: [(&str, &str); 14] = [
         "sigv4",
         "sigv4(access_key_id: config.access_key_id, secret_access_key: config.secret_access_key, \
          region: config.region, service: \"execute-api\")",
+    ),
+    (
+        "signed",
+        "signed(secret: config.secret, header: \"X-Signature\", signed: \"{timestamp}{method}{target}{body}\", \
+         timestamp: header(\"X-Timestamp\"))",
     ),
     ("first", "first(bearer(config.token), header(\"X-Api-Key\", config.key), none)"),
     ("none", "none"),
@@ -104,6 +110,7 @@ pub(super) fn auth(context: &Context<'_, '_>, written: &ast::Expr, problems: &mu
         "session" => return signed::session(context, &named, problems).map(|it| Auth::Session(Box::new(it))),
         "oauth1" => return signed::oauth1(context, &named, problems).map(|it| Auth::OAuth1(Box::new(it))),
         "sigv4" => return signed::sigv4(context, &named, problems).map(|it| Auth::SigV4(Box::new(it))),
+        "signed" => return own::scheme(context, &named, problems).map(|it| Auth::Signed(Box::new(it))),
         "first" => return first(context, args, written, problems),
         _ => {}
     }

@@ -5,6 +5,7 @@
 
 pub(super) mod jwt;
 pub(super) mod oauth1;
+pub(super) mod own;
 pub(super) mod sigv4;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};

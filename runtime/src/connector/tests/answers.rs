@@ -3,7 +3,7 @@
 use flow_model::{
     expr::{Ambient, BinaryOp, Expr},
     failure::ErrorKind,
-    schema::{Call, Effect, ErrorCondition, Wait, WaitForm},
+    schema::{Call, Effect, ErrorCondition, Format, Request, Wait, WaitForm},
     ty::{Field, Type},
     units::{Instant, Millis},
     value::Value,
@@ -54,6 +54,24 @@ async fn an_answer_that_does_not_fit_is_a_mismatch_with_its_path() {
     let server = Server::saying(200, &[("content-type", "text/html")], "<h1>hello</h1>").await;
     let failure = World::reading(&server.url, thing()).call(vec![]).await.outcome.unwrap_err();
     assert!(failure.message.ends_with("it is not JSON"), "{failure}");
+}
+
+/// Two readers of the same text could see different things in it (RFC 8259, section 4).
+#[tokio::test]
+async fn case_15_a_key_that_is_there_twice_is_in_no_result_and_hides_no_refusal() {
+    let twice = r#"{"id":7,"more":{"x":1,"x":2},"message":"no"}"#;
+    for (status, kind) in [(200, ErrorKind::Mismatch), (404, ErrorKind::NotFound), (503, ErrorKind::Unavailable)] {
+        let server = Server::saying(status, &[("content-type", "application/json")], twice).await;
+        let failure = World::reading(&server.url, Type::Json).call(vec![]).await.outcome.unwrap_err();
+        assert_eq!(failure.kind, kind);
+        assert!(status != 200 || failure.message.contains("the key \"x\" occurs twice at line 1 column"), "{failure}");
+    }
+    // As text it can be had.
+    let server = Server::json(twice).await;
+    let mut world = World::at(&server.url);
+    let request = Request { format: Format::Text, ..get(text("/")) };
+    world.declare(operation(IndexMap::new(), Type::String, Effect::Read, Call::Http(Box::new(request))));
+    assert_eq!(world.call(vec![]).await.outcome, Ok(Value::text(twice)));
 }
 
 #[tokio::test]

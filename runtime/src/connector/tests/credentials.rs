@@ -15,7 +15,8 @@ use flow_model::{
     expr::{Ambient, Expr},
     failure::ErrorKind,
     schema::{
-        Assertion, Auth, Body, Call, Carry, Effect, Grant, OAuth1, OperationCall, SendClient, Session, SigV4, Signature,
+        Assertion, Auth, Body, Call, Carrier, Carry, DigestEncoding, Effect, Grant, Hash, KeyForm, OAuth1,
+        OperationCall, OwnScheme, Proof, Request, RequestPart, SendClient, Session, SigV4, Signature, TimeForm,
     },
     ty::Type,
     units::Millis,
@@ -31,7 +32,7 @@ use url::{Url, form_urlencoded};
 
 use super::{
     accounts::{Hand, Kept, answer, api, by_code, given, login, process, tokens, world},
-    world::{CANARY, Server, World, fields, member, operation, post, record, slot, text},
+    world::{CANARY, Server, World, fields, get, member, operation, post, record, slot, text},
 };
 use crate::connector::{Performer as _, Reached, sign::sigv4};
 
@@ -337,4 +338,54 @@ async fn a_request_is_signed_over_what_is_sent_with_sigv4() {
     let now = flow_model::units::Instant(1_440_938_160_000);
     sigv4::sign(&key, &Method::POST, &mut url, &mut headers, &hex::encode(Sha256::digest(&seen.body)), now).unwrap();
     assert_eq!(seen.headers["authorization"], headers["authorization"]);
+}
+
+/// A scheme of the vendor's own, over what arrives; the second attempt has another time.
+#[tokio::test]
+async fn a_request_is_signed_over_what_is_sent_by_a_scheme_of_the_vendors_own() {
+    let server = Server::scripted(|seen| {
+        let message = format!("{}\n{}\n{}\n{}", seen.header("x-time").unwrap(), seen.method, seen.uri, seen.body);
+        let mut mac = Hmac::<Sha256>::new_from_slice(CANARY.as_bytes()).unwrap();
+        mac.update(message.as_bytes());
+        let expected = format!("HMAC consumer-1:{}", STANDARD.encode(mac.finalize().into_bytes()));
+        match seen.header("authorization") == Some(expected.as_str()) {
+            true => answer(200, &json!({})),
+            false => answer(401, &json!({ "message": message })),
+        }
+    })
+    .await;
+    let mut world = World::reading(&server.url, Type::Json);
+    let fixed = |text: &str| RequestPart::Text(text.to_owned());
+    let signed = [RequestPart::Timestamp, RequestPart::Method, RequestPart::Target, RequestPart::Body];
+    world.http().auth = Auth::Signed(Box::new(OwnScheme {
+        method: Proof::Hmac,
+        hash: Hash::Sha256,
+        secret: member(Ambient::Config, "token"),
+        key: KeyForm::Text,
+        encoding: DigestEncoding::Base64,
+        place: Carrier::Header("Authorization".to_owned()),
+        value: vec![fixed("HMAC "), RequestPart::Value(text("consumer-1")), fixed(":"), RequestPart::Signature],
+        signed: signed.into_iter().flat_map(|part| [part, fixed("\n")]).take(7).collect(),
+        timestamp: Some(Carrier::Header("X-Time".to_owned())),
+        time: TimeForm::UnixMillis,
+        nonce: None,
+    }));
+    let mut request = post("/a b", Body::Json(record([("n", text("ü"))])));
+    request.query = vec![("z".to_owned(), text("a b+c")), ("a".to_owned(), text("%"))];
+    world.declare(operation(IndexMap::new(), Type::Json, Effect::Create, Call::Http(Box::new(request))));
+    for now in [1_440_938_160_000, 1_440_938_160_001] {
+        let process = world.connectors().with_clock(Arc::new(Hand(Mutex::new(now))));
+        let attempt = process.perform(world.invocation(vec![])).await;
+        assert!(attempt.outcome.is_ok(), "{:?}", attempt.outcome);
+    }
+    let times: Vec<_> = server.seen().iter().map(|seen| seen.header("x-time").unwrap().to_owned()).collect();
+    assert_eq!(times, ["1440938160000", "1440938160001"]);
+
+    // What goes to another host that the system names is not signed.
+    let elsewhere = Server::json("{}").await;
+    let request = Request { whole_url: true, ..get(text(&format!("{}/file", elsewhere.url))) };
+    world.http().hosts = vec!["127.0.0.1".into()];
+    world.declare(operation(IndexMap::new(), Type::Json, Effect::Read, Call::Http(Box::new(request))));
+    assert!(world.call(vec![]).await.outcome.is_ok());
+    assert_eq!(elsewhere.only().header("authorization").or(elsewhere.only().header("x-time")), None);
 }

@@ -51,29 +51,6 @@ const PIECES: [&[u8]; 30] = [
     b"<![CDATA[",
 ];
 
-fn changed(drawn: &Seeded, bytes: &[u8]) -> Vec<u8> {
-    let mut bytes = bytes.to_vec();
-    let place = |bytes: &[u8]| usize::try_from(drawn.below(bytes.len() as u64 + 1)).unwrap();
-    for _ in 0..=drawn.below(5) {
-        let (from, to) = (place(&bytes), place(&bytes));
-        let (from, to) = (from.min(to), from.max(to));
-        match drawn.below(6) {
-            0 => drop(bytes.drain(from..to)),
-            1 => bytes.truncate(from),
-            2 => drop(bytes.splice(from..from, bytes[from..to].to_vec())),
-            3 => drop(bytes.splice(from..from, PIECES[drawn.below(PIECES.len() as u64) as usize].iter().copied())),
-            // As deep or as often as no one writes it.
-            4 => {
-                let piece = PIECES[drawn.below(PIECES.len() as u64) as usize]
-                    .repeat(1 + usize::try_from(drawn.below(300)).unwrap());
-                drop(bytes.splice(from..from, piece));
-            }
-            _ => bytes.iter_mut().skip(from).take(1).for_each(|byte| *byte ^= 1 << drawn.below(8)),
-        }
-    }
-    bytes
-}
-
 fn depth(value: &Value) -> usize {
     match value {
         Value::List(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
@@ -91,13 +68,14 @@ fn answers_that_are_changed_at_random_are_read_or_are_a_failure_in_words() {
         (Format::Csv(b';'), CSV),
         (Format::Csv(b','), COMMAS),
         (Format::Xml, XML),
+        (Format::XmlLocal, XML),
         (Format::Text, CSV),
     ] {
         let drawn = Seeded::new(0xA5);
         assert!(read_answer(right, format).is_ok(), "{format:?}");
         let (mut read, mut refused) = (0, 0);
         for _ in 0..ROUNDS {
-            let bytes = changed(&drawn, right);
+            let bytes = drawn.changed(right, 5, &PIECES);
             match read_answer(&bytes, format) {
                 Ok(value) => {
                     read += 1;

@@ -1,6 +1,6 @@
 //! Files in requests and answers: their bytes go through, and are never held as a whole.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{body::Body as Sent, response::Response};
 use bytes::Bytes;
@@ -9,10 +9,12 @@ use flow_model::{
     file::{File, Sha256},
     schema::{Body, Call, Effect, Part, Request},
     ty::Type,
+    units::Millis,
     value::Value,
 };
 use futures::stream;
 use indexmap::IndexMap;
+use tokio::{io::AsyncReadExt as _, net::TcpListener};
 
 use super::{
     faults::bomb,
@@ -212,4 +214,51 @@ fn held(folder: &std::path::Path) -> u64 {
             data => data.len(),
         })
         .sum()
+}
+
+/// What becomes of a call whose server reads the beginning of the request and no more, and how long that takes. The clock
+/// stands still from then on, so that nothing is waited for.
+async fn unread(blobs: &Memory, content: Value) -> (Attempt, Duration) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut world = World::at(&format!("http://{}", listener.local_addr().unwrap()));
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.read_exact(&mut [0; 64]).await.unwrap();
+        tokio::time::pause();
+        stream
+    });
+    let params = fields([("content", Type::Json)]);
+    let request = post("/up", Body::Raw(slot(0), None));
+    world.declare(operation(params, Type::Null, Effect::Idempotent, Call::Http(Box::new(request))));
+    world.timeout = Millis::seconds(6 * 3600);
+    let began = tokio::time::Instant::now();
+    let attempt = call(&world, blobs, vec![content]).await;
+    drop(server.await.unwrap());
+    (attempt, began.elapsed())
+}
+
+fn more_than_buffers_hold() -> String {
+    "x".repeat(48 << 20)
+}
+
+fn is_lost(attempt: Attempt) {
+    let failure = attempt.outcome.unwrap_err();
+    assert_eq!((&failure.kind, attempt.reached), (&ErrorKind::Unavailable, Reached::Perhaps));
+    assert!(failure.message.ends_with("reads the request too slowly: fewer than 16384 bytes within 1m"), "{failure}");
+}
+
+#[tokio::test]
+async fn case_11_a_server_that_reads_no_more_of_a_file_is_lost_long_before_the_time_of_the_call() {
+    let blobs = Memory::new();
+    let content = file(&blobs, &more_than_buffers_hold(), "a.txt", "text/plain").await;
+    let (attempt, took) = unread(&blobs, content).await;
+    is_lost(attempt);
+    assert!(took < Duration::from_secs(120), "{took:?}");
+}
+
+#[tokio::test]
+async fn case_11_a_server_that_reads_no_more_of_a_long_text_is_lost_in_the_same_way() {
+    let (attempt, took) = unread(&Memory::new(), Value::text(more_than_buffers_hold())).await;
+    is_lost(attempt);
+    assert!(took < Duration::from_secs(120), "{took:?}");
 }

@@ -10,7 +10,7 @@ use flow_model::{
 };
 use indexmap::IndexMap;
 
-use super::world::{Seen, Server, World, fields, get, member, operation, post, text};
+use super::world::{Seen, Server, World, fields, get, member, operation, post, record, slot, text};
 use crate::connector::{Attempt, Invocation, Performer as _};
 
 /// An operation that gives a stream of `{ id: Int }`, of which a page has at most so many as its parameter says.
@@ -77,6 +77,44 @@ async fn a_cursor_goes_into_the_body_where_the_request_has_one() {
     let world = listing(&server.url, post("/search", Body::None), Page::of(kind));
     assert_eq!(page(&world, Value::text("x")).await, (ints(&[]), Value::Null));
     assert_eq!(server.only().body, r#"{"after":"x"}"#);
+}
+
+#[tokio::test]
+async fn a_cursor_goes_into_a_field_within_others_where_these_are_or_are_not() {
+    let server = Server::json(r#"{"items":[],"next":null}"#).await;
+    let within = |path: &[&str]| Into::Within(path.iter().map(|name| (*name).to_owned()).collect());
+    let kind = |path: &[&str]| Page::of(PageKind::Cursor { next: member(Ambient::Body, "next"), into: within(path) });
+    let query = "query($first: Int!, $after: String) { orders { id } }";
+    let variables = Some(record([("first", slot(0))]));
+    let graphql = Body::GraphQl { query: query.to_owned(), variables };
+    let xml = Body::Xml(record([("Get", record([("Page", Expr::Literal(Value::Null)), ("Size", slot(0))]))]));
+    let json = Body::Json(record([("paging", Expr::Literal(Value::Null))]));
+    for (body, path, first, next) in [
+        (
+            graphql,
+            ["variables", "after"].as_slice(),
+            r#"{"query":"query($first: Int!, $after: String) { orders { id } }","variables":{"first":2}}"#,
+            r#"{"query":"query($first: Int!, $after: String) { orders { id } }","variables":{"first":2,"after":"x"}}"#,
+        ),
+        (
+            xml,
+            &["Get", "Page"],
+            r#"<?xml version="1.0" encoding="UTF-8"?><Get><Size>2</Size></Get>"#,
+            r#"<?xml version="1.0" encoding="UTF-8"?><Get><Page>x</Page><Size>2</Size></Get>"#,
+        ),
+        (json, &["paging", "from", "id"], r#"{"paging":null}"#, r#"{"paging":{"from":{"id":"x"}}}"#),
+        (Body::None, &["paging", "after"], "", r#"{"paging":{"after":"x"}}"#),
+    ] {
+        let world = listing(&server.url, post("/search", body), kind(path));
+        assert_eq!(page(&world, Value::Null).await, (ints(&[]), Value::Null));
+        assert_eq!(page(&world, Value::text("x")).await, (ints(&[]), Value::Null));
+        let bodies: Vec<_> = server.seen().into_iter().rev().take(2).map(|seen| seen.body).collect();
+        assert_eq!(bodies, [next, first]);
+    }
+    let text = Body::Json(record([("paging", text("none"))]));
+    let world = listing(&server.url, post("/search", text), kind(&["paging", "after"]));
+    let failure = fetch(&world, Value::text("x")).await.outcome.unwrap_err();
+    assert_eq!(failure.message, "the body has no fields, so nothing can be its field `paging.after`");
 }
 
 #[tokio::test]

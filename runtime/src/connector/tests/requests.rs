@@ -4,7 +4,7 @@ use flow_model::{
     expr::{Ambient, Expr},
     failure::ErrorKind,
     schema::{Auth, Body, Call, Effect, KeySource},
-    ty::Type,
+    ty::{Bounds, Field, Type},
     value::Value,
 };
 use indexmap::IndexMap;
@@ -319,4 +319,22 @@ async fn a_credential_in_the_body_is_a_field_of_json_or_of_a_form() {
     world.declare(operation(IndexMap::new(), Type::Null, Effect::Create, http(post("/", Body::None))));
     assert!(world.call(vec![]).await.outcome.is_ok());
     assert_eq!(server.only().body, r#"{"api_key":"canary/7f+3a \"x\""}"#);
+}
+
+#[tokio::test]
+async fn a_setting_that_breaks_its_bounds_sends_nothing() {
+    let server = Server::json("{}").await;
+    let mut world = World::reading(&server.url, Type::Json);
+    let bounds = Bounds { pattern: Some("[a-z]+".into()), ..Bounds::default() };
+    world.connector.config.insert("shop".into(), Field { bounds, ..Field::of(Type::String) });
+    world.config.insert("shop".into(), text("acme"));
+    assert!(world.call(vec![]).await.outcome.is_ok());
+    world.config.insert("shop".into(), Expr::Env("HOST".into(), None));
+    let attempt = world.call(vec![]).await;
+    assert_eq!(attempt.reached, Reached::Never);
+    assert_eq!(
+        attempt.outcome.unwrap_err().message,
+        "the setting `shop` of the connection `sales`: expected text that matches `[a-z]+`, found another text"
+    );
+    assert_eq!(server.seen().len(), 1);
 }

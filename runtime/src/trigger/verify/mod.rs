@@ -28,13 +28,14 @@ use flow_model::{
 use http::HeaderMap;
 use subtle::Choice;
 
+use self::header::Presented;
 pub(super) use self::proof::sign;
+pub(crate) use self::proof::{Means, prove};
 pub use self::{
     certificate::Roots,
     refusal::Refusal,
     scheme::{Grammar, Scheme, Spot},
 };
-use self::{header::Presented, proof::Means};
 use crate::secret::SecretText;
 
 /// A request as it was received.

@@ -25,10 +25,10 @@ const URL_SAFE: GeneralPurpose = GeneralPurpose::new(
 
 /// How something is proved.
 #[derive(Clone, Copy)]
-pub(super) struct Means<'a> {
-    pub(super) method: Proof,
-    pub(super) hash: Hash,
-    pub(super) key: &'a KeyForm,
+pub(crate) struct Means<'a> {
+    pub(crate) method: Proof,
+    pub(crate) hash: Hash,
+    pub(crate) key: &'a KeyForm,
 }
 
 impl Means<'_> {
@@ -138,7 +138,17 @@ pub(super) fn decode(method: Proof, text: &str, encoding: DigestEncoding) -> Opt
 pub(crate) fn sign(hash: Hash, encoding: DigestEncoding, secret: &SecretText, text: &str) -> String {
     let mut running = keyed(hash, secret.reveal().as_bytes());
     running.update(text.as_bytes());
-    let digest = running.finish();
+    encode(encoding, &running.finish())
+}
+
+/// Writes what proves a message, as it is sent; none where the secret is no key, or the proof is no hash.
+pub(crate) fn prove(means: Means<'_>, encoding: DigestEncoding, secret: &SecretText, message: &[u8]) -> Option<String> {
+    let mut running = begin(means, secret)?;
+    running.update(message);
+    Some(encode(encoding, &running.finish()))
+}
+
+fn encode(encoding: DigestEncoding, digest: &[u8]) -> String {
     match encoding {
         DigestEncoding::Hex => hex::encode(digest),
         DigestEncoding::Base64 => STANDARD.encode(digest),
