@@ -21,7 +21,7 @@ pub(super) struct Source<'a> {
 }
 
 /// Words for what is done, where they stand in a path.
-const VERBS: [&str; 136] = [
+const VERBS: [&str; 141] = [
     "abort",
     "accept",
     "acknowledge",
@@ -109,6 +109,7 @@ const VERBS: [&str; 136] = [
     "publish",
     "purge",
     "query",
+    "reactivate",
     "read",
     "reauthorize",
     "recalculate",
@@ -141,6 +142,7 @@ const VERBS: [&str; 136] = [
     "search",
     "send",
     "ship",
+    "show",
     "simulate",
     "start",
     "stop",
@@ -152,12 +154,15 @@ const VERBS: [&str; 136] = [
     "test",
     "transfer",
     "trash",
+    "unarchive",
+    "unassign",
     "undelete",
     "unlink",
     "unsubscribe",
     "update",
     "upload",
     "upsert",
+    "void",
 ];
 
 /// Most words of an id that are looked at to spell a part of a path.
@@ -443,6 +448,8 @@ mod tests {
             ("put", "/tickets/{id}/mark_as_spam", "MarkTicketAsSpam"),
             ("post", "/tickets/create_many", "CreateManyTickets"),
             ("delete", "/tickets/destroy_many", "DestroyManyTickets"),
+            ("get", "/tickets/show_many", "ShowManyTickets"),
+            ("post", "/tickets/{id}/reactivate", "ReactivateTicket"),
             ("put", "/tickets/{id}/lock", "LockTicket"),
             ("delete", "/tickets/{id}/lock", "UnlockTicket"),
             ("post", "/orders/addtag", "AddTagToOrder"),
@@ -461,6 +468,8 @@ mod tests {
             "tickets.mark_as_spam",
             "tickets.create_many",
             "tickets.destroy_many",
+            "tickets.show_many",
+            "tickets.reactivate",
             "tickets.lock_set",
             "tickets.lock_delete",
             "orders.add_tag",
