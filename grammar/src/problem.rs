@@ -104,6 +104,8 @@ pub enum ProblemKind {
 pub enum Habit {
     /// `f"…"`
     Prefix,
+    /// `Sql"…"`, and the type.
+    TypedText(String),
     /// `String[]`, and the list.
     Array(String),
     /// `[x for x in xs]`, and the calls of the list.
@@ -274,6 +276,10 @@ pub enum Habit {
     LambdaStatement,
     /// `@min(1)`, and its Flow.
     AttributeCall(String),
+    /// `a: Int >= 1`, and its Flow.
+    Bound(String),
+    /// `verify: hmac sha256(…)`, and its Flow.
+    Scheme(String),
     /// `a: String from aName`, and its Flow.
     JsonName(String),
     /// `enum Tier { "pro" }`, `enum Tier { Pro = "pro" }`, and its Flow.

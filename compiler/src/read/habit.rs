@@ -12,6 +12,19 @@ pub(super) fn words_of(habit: &Habit, found: &str) -> Words {
             "means nothing here",
             "leave it out: each text takes insertions, `\"Hello {name}\"`",
         ),
+        Habit::TypedText(name) => words(
+            "a text has no type before it",
+            "belongs to what takes the text",
+            format!("leave it out: a text is `{name}` where `{name}` is expected"),
+        ),
+        Habit::Bound(meant) => words(
+            "what a value may be is said with `min`, `max` and `pattern`",
+            "compares nothing in a type",
+            format!("write `{meant}`"),
+        ),
+        Habit::Scheme(meant) => {
+            words("the name of a check is one word", "two words", format!("write `{meant}(header: …, secret: …)`"))
+        }
         Habit::Array(list) => {
             words("a list is not written with `[]` in Flow", "a type with `[]`", format!("write `{list}`"))
         }

@@ -4,6 +4,7 @@ use super::{Found, Search};
 use crate::{
     problem::{Edit, Habit},
     scan::HOLE,
+    token::TokenKind,
 };
 
 impl Search<'_> {
@@ -28,6 +29,23 @@ impl Search<'_> {
         let fix = vec![self.edit(at, close, meant.as_str())?];
         let found = self.found(at, close, Habit::AttributeCall(meant), vec![self.edit(at, close, "")?])?;
         Some((self.fixed(found, fix), close + 1))
+    }
+
+    /// `a: Int >= 1`
+    pub(super) fn bound(&self, at: usize) -> Option<(Found, usize)> {
+        let of = at.checked_sub(2)?;
+        let is_field = self.text(of) == ":" && self.is_type(of + 1);
+        let value = at + 1;
+        let is_number = |at: usize| self.token(at).is_some_and(|token| token.kind == TokenKind::Number);
+        let end = if self.text(value) == "-" { value + 1 } else { value };
+        if !is_field || !is_number(end) || self.is_first(at) {
+            return None;
+        }
+        let word = if self.text(at) == ">=" { "min" } else { "max" };
+        let meant = format!("{word} {}", self.source(value, end)?);
+        let fix = vec![self.edit(at, end, meant.as_str())?];
+        let found = self.found(at, end, Habit::Bound(meant), vec![self.edit(at, end, "")?])?;
+        Some((self.fixed(found, fix), end + 1))
     }
 
     /// `a: @pii String`

@@ -199,7 +199,9 @@ impl Search<'_> {
             "retry" | "retries" | "timeout" => self.inline_policy(at),
             "+" | "-" | "*" | "/" => self.compound(at).or_else(|| self.dangling(at)).or_else(|| self.regex(at)),
             "??" | "||" | "or" => self.else_sign(at).or_else(|| self.dangling(at)),
-            "%" | "==" | "!=" | "<=" | ">=" => self.dangling(at),
+            "<=" | ">=" => self.bound(at).or_else(|| self.dangling(at)),
+            "%" | "==" | "!=" => self.dangling(at),
+            "hmac" => self.scheme(at),
             "=" => self.entry_set(at).or_else(|| self.dangling(at)),
             "type" => self.alias(at),
             "enum" => self.choice(at).or_else(|| self.enum_values(at)),
@@ -207,6 +209,7 @@ impl Search<'_> {
             "on" => self.kinds_commas(at).or_else(|| self.trigger(at)).or_else(|| self.yaml(at)),
             word if self.is_word(at) => self
                 .modifier(at, word)
+                .or_else(|| self.typed_text(at))
                 .or_else(|| self.type_first(at))
                 .or_else(|| self.named_record(at))
                 .or_else(|| self.currency_first(at))

@@ -17,6 +17,30 @@ impl Search<'_> {
         Some((self.found(at, at, Habit::Prefix, vec![self.edit(at, at, "")?])?, at + 1))
     }
 
+    /// `Sql"…"`
+    pub(super) fn typed_text(&self, at: usize) -> Option<(Found, usize)> {
+        let is_text = matches!(self.token(at + 1)?.kind, TokenKind::Text | TokenKind::TextOpen);
+        if !is_text || !self.touch(at) || !self.is_type(at) {
+            return None;
+        }
+        let name = self.text(at).to_owned();
+        Some((self.found(at, at, Habit::TypedText(name), vec![self.edit(at, at, "")?])?, at + 1))
+    }
+
+    /// `verify: hmac sha256(…)`
+    pub(super) fn scheme(&self, at: usize) -> Option<(Found, usize)> {
+        let is_verify = at >= 2 && self.text(at - 1) == ":" && self.text(at - 2) == "verify";
+        let hash = if matches!(self.text(at + 1), "-" | "." | "/") { at + 2 } else { at + 1 };
+        if !is_verify || !self.is_word(hash) || self.text(hash + 1) != "(" || self.is_first(hash) {
+            return None;
+        }
+        let meant = format!("hmac_{}", self.text(hash));
+        let fix = vec![self.edit(at, hash, meant.as_str())?];
+        let close = self.closing(hash + 1)?;
+        let found = self.found(at, hash, Habit::Scheme(meant), vec![self.edit(at, close, HOLE)?])?;
+        Some((self.fixed(found, fix), close + 1))
+    }
+
     /// `String[]`
     pub(super) fn array(&self, at: usize) -> Option<(Found, usize)> {
         let before = at.checked_sub(1)?;
