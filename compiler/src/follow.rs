@@ -15,13 +15,16 @@ use flow_model::{
 pub(crate) fn causes(files: &Files, problems: &mut Vec<Diagnostic>) {
     let causes = Causes::of(files, problems);
     let follows: Vec<bool> = problems.iter().map(|problem| causes.follows(files, problem)).collect();
-    let bound = causes.bound;
+    let (bound, parameters) = (causes.bound, causes.parameters);
     let mut follows = follows.into_iter();
     problems.retain(|_| !follows.next().unwrap_or(false));
     for problem in problems.iter_mut().filter(|problem| problem.code == Code::E0201) {
         let span = problem.span();
         if let Some(bound) = bound.get(&(span.file, text(files, span))) {
-            *problem = told(problem, *bound, text(files, span));
+            *problem = match parameters.contains(bound) && is_one_head(files, *bound, span) {
+                true => of_a_default(problem, *bound, text(files, span)),
+                false => told(problem, *bound, text(files, span)),
+            };
         }
     }
 }
@@ -32,6 +35,8 @@ struct Causes<'a> {
     names: BTreeSet<(FileId, Code, &'a str)>,
     /// Where a name is bound that is used nowhere.
     bound: BTreeMap<(FileId, &'a str), Span>,
+    /// Those of them that are parameters.
+    parameters: BTreeSet<Span>,
     /// Places of what has to be a name or a text as such.
     literal: BTreeSet<Span>,
     /// What types that are not known were looked for in, or should be.
@@ -50,6 +55,12 @@ struct Causes<'a> {
     holes: BTreeSet<(FileId, u32)>,
     /// The words of such lines where no change mends them: the first lines that have each.
     unread: BTreeMap<(FileId, &'a str), Vec<u32>>,
+    /// The words of what was left out.
+    left_out: BTreeSet<(FileId, &'a str)>,
+    /// Stretches that are mistakes as a whole: where each begins and ends.
+    whole: BTreeMap<(FileId, u32), u32>,
+    /// Triggers whose path has a part that varies.
+    paths: BTreeSet<FileId>,
 }
 
 impl<'a> Causes<'a> {
@@ -57,6 +68,7 @@ impl<'a> Causes<'a> {
         let mut causes = Self {
             names: BTreeSet::new(),
             bound: BTreeMap::new(),
+            parameters: BTreeSet::new(),
             literal: BTreeSet::new(),
             owners: BTreeSet::new(),
             keys: BTreeMap::new(),
@@ -66,29 +78,61 @@ impl<'a> Causes<'a> {
             lines: BTreeSet::new(),
             holes: BTreeSet::new(),
             unread: BTreeMap::new(),
+            left_out: BTreeSet::new(),
+            whole: BTreeMap::new(),
+            paths: BTreeSet::new(),
         };
         for problem in problems {
             let span = problem.span();
             let name = text(files, span);
             match problem.code {
                 Code::E0102 => causes.line(files, problem),
-                Code::E0201 | Code::E0203 | Code::E0424 => drop(causes.names.insert((span.file, problem.code, name))),
+                Code::E0201 | Code::E0203 | Code::E0424 => {
+                    causes.names.insert((span.file, problem.code, name));
+                    causes.called(files, problem);
+                }
+                Code::E0404 => drop(causes.whole.insert((span.file, span.start), span.end)),
+                Code::E0411 if name.starts_with('"') && name.contains("/:") => drop(causes.paths.insert(span.file)),
                 Code::E0205 => causes.owner(files, problem),
                 Code::E0524 if name.starts_with('"') => drop(causes.texts.insert((span.file, span.start), span.end)),
                 Code::E0211 => drop(causes.attributes.insert((span.file, span.end))),
-                Code::E0315 => drop(causes.literal.insert(span)),
+                Code::E0315 | Code::E0602 => drop(causes.literal.insert(span)),
                 Code::E0605 => drop(causes.keys.insert((span.file, span.start), span.end)),
-                Code::W0401 => drop(causes.bound.entry((span.file, name)).or_insert(span)),
+                Code::W0401 => {
+                    causes.bound.entry((span.file, name)).or_insert(span);
+                    if problem.message.starts_with("the parameter") {
+                        causes.parameters.insert(span);
+                    }
+                }
                 _ => {}
             }
         }
         causes
     }
 
+    /// Notes the call of a function that there is not, with its arguments.
+    fn called(&mut self, files: &Files, problem: &Diagnostic) {
+        let span = problem.span();
+        let whole = files.get(span.file).map_or("", |source| source.text.as_str());
+        let rest = whole.get(span.end as usize..).unwrap_or_default();
+        // Arguments on one line: nobody writes more into a function that there is not.
+        let line = rest.get(..rest.find('\n').unwrap_or(rest.len())).unwrap_or_default();
+        if let (true, Some(close)) = (line.starts_with('('), line.rfind(')')) {
+            self.whole.insert((span.file, span.start), span.end + close as u32);
+        }
+    }
+
     /// Notes a line that could not be read.
     fn line(&mut self, files: &'a Files, problem: &Diagnostic) {
         let span = problem.span();
         let start = self.line_of(span);
+        // What its repair takes away is read by nobody.
+        let edits = problem.fixes.iter().flat_map(|fix| fix.edits.iter().map(|edit| edit.span));
+        let (first, last) =
+            edits.fold((span.start, span.end), |(first, last), edit| (first.min(edit.start), last.max(edit.end)));
+        let gone = files.get(span.file).and_then(|source| source.text.get(first as usize..last as usize));
+        let words = gone.unwrap_or_default().split(|letter: char| letter != '_' && !letter.is_ascii_alphanumeric());
+        self.left_out.extend(words.filter(|word| !word.is_empty()).take(MOST_WORDS).map(|word| (span.file, word)));
         self.lines.insert((span.file, start));
         if !problem.fixes.is_empty() || !self.holes.insert((span.file, start)) {
             return;
@@ -139,12 +183,22 @@ impl<'a> Causes<'a> {
             Code::E0403 | Code::E0413 => self.lines.contains(&(at.file, self.line_of(at))),
             // What has to be a name or a text as such is no value.
             Code::E0201 => self.literal.contains(&at),
-            // The value of an attribute that there is not, and what was taken for an insertion.
-            Code::E0102 => self.attributes.contains(&(at.file, at.start)) || self.is_in_text(at),
+            // The value of an attribute that there is not, a part of a call that can't be, what was taken for an insertion.
+            Code::E0102 => {
+                let around = self.whole.range((at.file, 0)..(at.file, at.start)).next_back();
+                self.attributes.contains(&(at.file, at.start))
+                    || around.is_some_and(|(_, end)| *end >= at.end)
+                    || self.is_in_text(at)
+            }
+            // A secret is no key, whatever it would tell apart.
+            Code::E0411 => self.literal.contains(&at),
+            // What the path of a trigger was to bring.
+            Code::E0303 if matches!(name, "params" | "path_params") => self.paths.contains(&at.file),
             // A built-in error that the program declares as its own.
             Code::E0315 => has(Code::E0203),
             // It is used where it is not known.
-            Code::W0401 => has(Code::E0201),
+            Code::W0401 => has(Code::E0201) || self.left_out.contains(&(at.file, name)),
+            Code::W0203 => self.left_out.contains(&(at.file, name)),
             Code::W0201 | Code::W0202 => self.owners.contains(&(at.file, name.to_owned())),
             // A call that a flow never makes, which the test expects as well.
             Code::W0403 => has(Code::E0424),
@@ -167,6 +221,9 @@ impl<'a> Causes<'a> {
     }
 }
 
+/// How many words of what was left out are looked up.
+const MOST_WORDS: usize = 1_000;
+
 /// A name that is not known, told by where it is known.
 fn told(problem: &Diagnostic, bound: Span, name: &str) -> Diagnostic {
     let mut problem = problem.clone();
@@ -179,6 +236,22 @@ fn told(problem: &Diagnostic, bound: Span, name: &str) -> Diagnostic {
         ),
         false => format!("make it the value of the block: `let {name} = if … {{ … }} else {{ … }}`"),
     })
+}
+
+/// Whether two places stand between the parentheses of one head.
+fn is_one_head(files: &Files, first: Span, other: Span) -> bool {
+    let whole = files.get(first.file).map_or("", |source| source.text.as_str());
+    let between = whole.get(first.end as usize..other.start as usize);
+    first.file == other.file && between.is_some_and(|between| !between.contains(['{', '}']))
+}
+
+/// A parameter that is read where its own flow or function begins: in the default of another one, or elsewhere.
+fn of_a_default(problem: &Diagnostic, bound: Span, name: &str) -> Diagnostic {
+    let mut problem = problem.clone();
+    problem.fixes.clear();
+    problem.label(bound, "known in the body alone").help(format!(
+        "a default reads no other parameter: declare this one as `T?`, and write `… ?? {name}` in the body"
+    ))
 }
 
 /// Where the lines of a text begin.

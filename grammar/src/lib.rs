@@ -11,6 +11,7 @@ mod attempt;
 mod balance;
 mod build;
 mod habit;
+mod idiom;
 mod kind;
 mod parser;
 mod patch;
@@ -25,6 +26,7 @@ mod token;
 mod tree;
 mod units;
 
+pub use idiom::Idiom;
 pub use kind::Kind;
 pub use problem::{Edit, Habit, Problem, ProblemKind, dump};
 pub use token::{CONTROL, ITEMS, MEMBERS, RESERVED, STATEMENTS};

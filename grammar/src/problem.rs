@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::idiom::Idiom;
+
 /// A place where the text is not Flow. One mistake gives one problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -300,6 +302,8 @@ pub enum Habit {
     Assert,
     /// `$json.x`
     Dollar,
+    /// A word or a sign that Flow does not have there.
+    Idiom(Idiom),
 }
 
 /// Problems as text for snapshots: a line for each.

@@ -4,6 +4,7 @@
 //! The scanner knows the brackets only as far as texts with insertions need it; [`crate::balance`] pairs them.
 
 mod mistakes;
+mod stretch;
 mod text;
 
 use crate::{
@@ -65,6 +66,8 @@ struct Scanner<'a> {
     line: u32,
     /// How often an unclosed `"""` was cut off; after a few, the rest of the file is its content.
     cuts: usize,
+    /// Whether a fence of Markdown was reported.
+    is_fenced: bool,
 }
 
 /// Scans a text.
@@ -84,6 +87,7 @@ pub(crate) fn scan(source: &str) -> Scan {
         indent: 0,
         line: 0,
         cuts: 0,
+        is_fenced: false,
     };
     if source.starts_with('\u{feff}') {
         scanner.replace(0, 3, "");
@@ -159,6 +163,7 @@ impl<'a> Scanner<'a> {
                 }
                 _ => self.close(TokenKind::Close, 1),
             },
+            '<' if (rest.starts_with("<<") || rest.starts_with("<!")) && self.markup() => {}
             '<' => self.angle(start),
             _ => self.sign(letter),
         }

@@ -95,7 +95,8 @@ impl<'a> Lowering<'a> {
             self.raise_unknown();
         }
         let found = std::mem::replace(&mut self.el.problems, problems);
-        self.el.problems.extend(found.into_iter().filter(|problem| problem.code == Code::E0601));
+        // One change at the step mends all of them.
+        self.el.problems.extend(found.into_iter().find(|problem| problem.code == Code::E0601));
         self.el.has_gaps = has_gaps;
     }
 

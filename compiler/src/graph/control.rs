@@ -218,7 +218,9 @@ impl Lowering<'_> {
             (Goal::Yield(_), _) => Goal::Yield(Want::default()),
             (Goal::Drop, _) => Goal::Drop,
         };
+        self.items.push((item, each.item.text.clone()));
         let region = self.block(&each.body, inner);
+        self.items.pop();
         if on_error != ForOnError::Stop {
             self.raised.pop();
         }

@@ -4,7 +4,7 @@
 //! a limited time gives null when nothing came.
 
 use flow_model::{
-    diagnostic::{Code, Diagnostic},
+    diagnostic::{Code, Diagnostic, Edit},
     expr::{Ambient, Expr},
     plan::NodeKind,
     span::Span,
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     ast::{self, Arg, Ident},
-    names::unknown,
+    names::{unknown, walk},
     types::{Because, Callee, Parameter, Typed, Want, decision},
 };
 
@@ -61,10 +61,14 @@ impl Lowering<'_> {
             self.el.ambient(Ambient::Item, ty.clone());
             // It is computed anew for each event, and nothing of it is recorded.
             self.el.observes = false;
-            let filter = self.el.condition(filter);
+            let before = self.el.problems.len();
+            let condition = self.el.condition(filter);
+            if let (Some(event), true) = (&event, self.el.problems.len() == before) {
+                self.looks_at_the_event(filter, event);
+            }
             self.el.observes = true;
             self.el.forget(Ambient::Item);
-            filter
+            condition
         });
         let within = self.within(step);
         let slot = self.el.scope.fresh();
@@ -74,6 +78,35 @@ impl Lowering<'_> {
             self.builder.add(chain, node_name, kind, step.span);
         }
         Typed::new(Expr::Slot(slot), ty)
+    }
+
+    /// Reports a condition that holds for all events or for none, since it reads nothing of them: `where id == id`.
+    fn looks_at_the_event(&mut self, filter: &ast::Expr, event: &str) {
+        if matches!(filter.kind, ast::ExprKind::Missing) || reads_item(filter) {
+            return;
+        }
+        let label = format!("reads nothing of `{event}`");
+        let problem = Diagnostic::new(Code::E0418, "this does not say which event is meant", filter.span, label);
+        let ty = Type::Named(event.to_owned());
+        let fields = self.el.names.types.fields(&ty);
+        let has = |name: &str| fields.as_ref().is_some_and(|fields| fields.contains_key(name));
+        let left = match &filter.kind {
+            ast::ExprKind::Binary { left, .. } => Some(left.as_ref()),
+            _ => None,
+        };
+        let own = left.and_then(|left| match &left.kind {
+            ast::ExprKind::Name(name) if has(name) => Some((left.span, name)),
+            _ => None,
+        });
+        self.el.problems.push(match own {
+            Some((span, name)) => problem
+                .help(format!("a field of the event is named with a dot before it: `.{name}`"))
+                .fix(format!("write `.{name}`"), vec![Edit { span, text: format!(".{name}") }]),
+            None => {
+                let field = fields.and_then(|fields| fields.keys().next().cloned()).unwrap_or_else(|| "id".to_owned());
+                problem.help(format!("name a field of the event, with a dot before it: `where .{field} == …`"))
+            }
+        });
     }
 
     /// Says whether a callee is `approve`, and not a function or binding of that name.
@@ -162,4 +195,17 @@ impl Lowering<'_> {
                 .help("to limit how long a call takes, write `with { timeout: 10s }`"),
         );
     }
+}
+
+/// Says whether an expression reads a member of what its place implies: `.id`.
+fn reads_item(written: &ast::Expr) -> bool {
+    struct Reads(bool);
+    impl<'a> walk::Visitor<'a> for Reads {
+        fn expr(&mut self, expr: &'a ast::Expr) {
+            self.0 |= matches!(expr.kind, ast::ExprKind::ImpliedMember(_));
+        }
+    }
+    let mut reads = Reads(false);
+    walk::expr(written, &mut reads);
+    reads.0
 }

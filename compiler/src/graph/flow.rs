@@ -14,6 +14,7 @@ use flow_model::{
 };
 
 use super::{
+    answer::answered_twice,
     builder::Chain,
     call::Signatures,
     content::{self, Cuts},
@@ -61,6 +62,7 @@ pub(super) fn lower(
     lowering.el.scope.push();
     lowering.el.observes = true;
     let mut chain = Chain::default();
+    answered_twice(&written.body, &mut lowering.el.problems);
     let mut ends = lowering.statements(&mut chain, &written.body.statements, written.body.value.as_deref());
     if let Some(value) = written.body.value.as_deref() {
         let value_ends = lowering.last(&mut chain, value);

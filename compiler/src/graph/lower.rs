@@ -106,6 +106,8 @@ pub(super) struct Lowering<'a> {
     pub signatures: &'a Signatures,
     /// The `saga`s around, innermost last.
     pub sagas: Vec<Span>,
+    /// The items of the `for`s around, innermost last.
+    pub items: Vec<(Slot, String)>,
     /// How many `first`s are around.
     pub firsts: u32,
     /// What fetching the pages of a stream can end with, by the stream's slot.
@@ -145,6 +147,7 @@ impl<'a> Lowering<'a> {
             sent: Vec::new(),
             signatures,
             sagas: Vec::new(),
+            items: Vec::new(),
             firsts: 0,
             streams: BTreeMap::new(),
             deadline: None,
@@ -234,26 +237,12 @@ impl<'a> Lowering<'a> {
     ) -> Ends {
         let mut left: Option<Span> = None;
         let mut reported = false;
-        let mut answered: Option<Span> = None;
         let ends_at = statements.iter().map(|statement| (statement.span, Some(statement)));
         for (span, statement) in ends_at.chain(value.map(|value| (value.span, None))) {
             if let (Some(leaving), false) = (left, reported) {
                 reported = true;
                 self.el.has_gaps = true;
                 self.unreachable(span, leaving);
-            }
-            if let Some(Statement { kind: StatementKind::Respond { .. }, span }) = statement {
-                let keyword = Span { end: span.start + "respond".len() as u32, ..*span };
-                match answered {
-                    Some(first) => self.el.problems.push(
-                        Diagnostic::new(Code::E0412, "the caller has its answer already", keyword, "reaches nobody")
-                            .label(first, "is answered here")
-                            .help(
-                                "a request has one answer: leave one of them out, or put each in a branch of an `if`",
-                            ),
-                    ),
-                    None => answered = Some(keyword),
-                }
             }
             if let Some(statement) = statement
                 && self.statement(chain, statement) == Ends::Leaves
@@ -426,6 +415,17 @@ impl<'a> Lowering<'a> {
                 .help("leave it out, or `return` a result: it is kept in the run's history"),
             );
         }
+        if body.is_none() && matches!(status.kind, ast::ExprKind::Record(_)) {
+            let problem = Diagnostic::new(
+                Code::E0301,
+                "an answer begins with its status",
+                status.span,
+                "what is answered, without a status",
+            );
+            self.el.problems.push(problem.help("write `respond 200 { … }`: the status, then what is answered as JSON"));
+            self.el.alone(status);
+            return;
+        }
         let value = self.el.check(status, Want::of(&Type::Int));
         if let Expr::Literal(Value::Int(number)) = value.expr
             && !(200..=599).contains(&number)
@@ -455,7 +455,13 @@ impl<'a> Lowering<'a> {
                     value.span,
                     format!("of type `{}`", typed.ty),
                 )
-                .help("write `sleep 3d` or `sleep until timestamp`"),
+                .help(match typed.ty {
+                    Type::Date => "a day begins at another time in each zone: `sleep until day.at(\"09:00\", \"Europe/Berlin\").timestamp`",
+                    Type::Int | Type::Decimal => "write the unit: `sleep 30s`, `sleep 5m`, `sleep 2h`; a number of seconds is `sleep Duration.from_seconds(n)`",
+                    Type::Zoned => "the point in time of it is `.timestamp`",
+                    Type::String => "write a duration without quotes, `sleep 3d`; a text that holds a time is read with `text as Timestamp`, which may be null",
+                    _ => "write `sleep 3d` or `sleep until timestamp`",
+                }),
             );
         }
         self.builder.add(chain, "sleep", NodeKind::Sleep(typed.expr), span);

@@ -4,6 +4,7 @@
 //! and flows. A plan is complete in itself; of a flow with errors there is none.
 
 mod account;
+mod answer;
 mod attempts;
 mod binding;
 mod body;
@@ -16,6 +17,7 @@ mod event;
 mod failure;
 mod flow;
 mod gather;
+mod keyed;
 mod lower;
 mod once;
 mod policy;
@@ -27,6 +29,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod trigger;
+mod verify;
 
 pub(crate) use self::{
     account::{accounts, hooks},

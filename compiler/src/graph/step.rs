@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     ast::{self, Arg, ExprKind, Ident},
-    names::{ConnectorInfo, FlowInfo, chain, similar, unknown},
+    names::{ConnectorInfo, FlowInfo, chain, foreign, similar, unknown},
     query::watch::{self, Meaning},
     rules::{Sent, sent_elsewhere},
     types::{
@@ -325,6 +325,11 @@ impl<'a> Lowering<'a> {
                 values.push(if is_http { wire(&self.el.names.types, param, field, value) } else { value });
             }
         }
+        if let (Some(key), Some(arg)) =
+            (&key, args.iter().find(|arg| arg.name.as_ref().is_some_and(|name| name.text == KEY)))
+        {
+            self.tells_apart(key, &values, arg.span);
+        }
         self.deprecated(target);
         let (policy, retries) = policy::in_force(self, step, &target.connection, operation);
         if let (Some(retries), false) = (retries, operation.call == Call::Body) {
@@ -568,9 +573,9 @@ impl<'a> Lowering<'a> {
             let problem = unknown(Code::E0201, "flow", root, known);
             self.el.problems.push(match problem.help {
                 Some(_) => problem,
-                None => problem.help(
+                None => problem.help(foreign::function(&root.text).unwrap_or(
                     "a step calls an operation of a connection, `connection.operation(…)`, or another flow of the program",
-                ),
+                )),
             });
             return;
         }

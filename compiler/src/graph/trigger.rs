@@ -9,7 +9,7 @@ use flow_model::{
     diagnostic::{Code, Diagnostic, Edit},
     expr::{Ambient, Descend, Expr, Slot},
     plan::{Concurrency, Dedupe, Trigger, TriggerKind},
-    schema::{Rate, VerifyCall},
+    schema::Rate,
     span::Span,
     ty::{Field, Type, TypeDef},
     units::Millis,
@@ -231,6 +231,15 @@ impl Lowering<'_> {
         {
             self.secret(clause.span, "a secret can't come from outside");
         }
+        if let ("GET", Some(clause)) =
+            (method.text.as_str(), written.clauses.iter().find(|one| one.name.text == "body"))
+        {
+            self.el.problems.push(
+                Diagnostic::new(Code::E0411, "a `GET` request has no body", clause.span, "never comes")
+                    .label(method.span, "this method")
+                    .help("take what varies from the query, `?id=7` as `.query[\"id\"]` of the payload, or receive a `POST`"),
+            );
+        }
         // A clause that is not known may be meant to say it.
         let has_strangers = written.clauses.iter().any(|clause| !HTTP.contains(&clause.name.text.as_str()));
         let unsaid = if has_strangers { Type::Unknown } else { Type::Json };
@@ -414,6 +423,11 @@ impl Lowering<'_> {
             span: path.span(),
             declared: declared.map(|declared| declared.name.span()),
         };
+        // What is wrong with a list that it reads was reported there.
+        let is_list = |declared: &&ast::WebhookTrigger| declared.properties.iter().any(|one| one.name.text == "poll");
+        if trigger.poll.is_none() && declared.as_ref().is_some_and(is_list) {
+            return None;
+        }
         if let Some(poll) = &trigger.poll {
             let (args, told) = self.told(&called, written, &poll.params, declared);
             let (connection, every) = (root.text.clone(), poll.every);
@@ -666,66 +680,6 @@ impl Lowering<'_> {
                 None
             }
         }
-    }
-
-    /// Finds out who proves itself how; a webhook that nobody verifies must say so.
-    fn verify(&mut self, written: &ast::Trigger, clauses: &BTreeMap<&str, &TriggerClause>, kind: &mut TriggerKind) {
-        let verify: &mut Option<VerifyCall> = match kind {
-            TriggerKind::Http { verify, .. } | TriggerKind::Webhook { verify, .. } => verify,
-            TriggerKind::Every(_)
-            | TriggerKind::Cron { .. }
-            | TriggerKind::Event { .. }
-            | TriggerKind::File { .. }
-            | TriggerKind::Poll { .. } => {
-                return;
-            }
-        };
-        let Some(clause) = clauses.get("verify") else {
-            let is_named_wrong = written.clauses.iter().any(|clause| similar(&clause.name.text, ["verify"]).is_some());
-            if verify.is_none() && !is_named_wrong {
-                self.unverified(written);
-            }
-            return;
-        };
-        match &clause.value {
-            TriggerClauseValue::Expr(call) => {
-                let (names, definitions) = (self.el.names, self.el.definitions);
-                *verify = crate::schema::verify_call(names, definitions, call, None, &mut self.el.problems);
-            }
-            TriggerClauseValue::NoneBecause(reason) => {
-                *verify = None;
-                if reason.as_ref().is_none_or(|reason| reason.text.trim().is_empty()) {
-                    self.el.problems.push(
-                        Diagnostic::new(Code::E0603, "`verify: none` needs a reason", clause.span, "says no why")
-                            .help("write why nobody else can call it: `verify: none because \"only reachable from our own network\"`"),
-                    );
-                }
-            }
-            _ => {
-                self.wrong_clause(clause, "write `verify: hmac_sha256(header: \"X-Signature\", secret: secret(\"…\"))`")
-            }
-        }
-    }
-
-    fn unverified(&mut self, written: &ast::Trigger) {
-        let head = match &written.source {
-            TriggerSource::Http { path, .. } => Span { start: written.span.start, ..path.span },
-            TriggerSource::Connection(path) => Span { start: written.span.start, ..path.span() },
-            TriggerSource::Every(_)
-            | TriggerSource::Cron { .. }
-            | TriggerSource::Event(_)
-            | TriggerSource::File(_)
-            | TriggerSource::Missing => written.span,
-        };
-        let mut problem =
-            Diagnostic::new(Code::E0603, "nobody checks who sends this webhook", head, "anyone can start the flow");
-        if let Some(declared) = self.declared_trigger(written) {
-            problem = problem.label(declared, "declared without `verify:`");
-        }
-        self.el.problems.push(problem.help(
-            "add `verify: hmac_sha256(header: \"X-Signature\", secret: secret(\"…\"))`, a scheme of a connector, \
-             or `verify: none because \"…\"`",
-        ));
     }
 
     /// Where the connector declares the trigger.

@@ -3,6 +3,8 @@
 //! In: a name that Flow does not know. Out: what to write in its place, for people who come from TypeScript, Python, Go
 //! or a tool with nodes and expressions.
 
+use flow_model::ty::Language;
+
 /// A value: `None`, `undefined`, `console`.
 pub(crate) fn value(name: &str) -> Option<&'static str> {
     Some(match name {
@@ -19,6 +21,10 @@ pub(crate) fn value(name: &str) -> Option<&'static str> {
         }
         "Math" => "numbers have functions of their own: `x.round(2)`, `x.abs()`, `x.min(y)`",
         "JSON" => "write `Json.parse(text)` and `Json.text(value)`",
+        "it" => "name what is meant: `x -> x + 1`",
+        "Object" => "a map has `.keys()`, `.values()` and `.entries()`",
+        "second" | "minute" | "hour" | "day" | "week" => "write it with its number: `1s`, `1m`, `1h`, `1d`, `7d`",
+        "Promise" => "what runs at the same time stands in `parallel { … }`",
         "lambda" => "a function without a name is written `x -> x + 1`",
         "f" => "each text takes insertions: write `\"… {x}\"` without a letter before it",
         _ => return None,
@@ -39,14 +45,42 @@ pub(crate) fn function(name: &str) -> Option<&'static str> {
             "lists have these: `xs.map(x -> …)`, `xs.filter(x -> …)`, `xs.fold(0, (a, x) -> …)`"
         }
         "require" | "include" => "write `use connector` or `use \"./file.flow\"` at the beginning of the file",
-        "fetch" | "axios" | "request" => "a request is an operation of a connector: declare it, and call it in a step",
+        "fetch" | "axios" | "request" | "curl" => {
+            "a request is an operation: `use http`, `connection api = http { base_url: \"https://…\" }`, then \
+             `step r = api.get<Json>(path: \"/orders\")`"
+        }
+        "Money" => "write the amount with its currency, `5.00 EUR`, or `Money.of(amount, \"EUR\")`",
+        "wait" => "a run that does nothing for a time sleeps: `sleep 5m`",
         "regex" | "regexp" | "RegExp" | "re" => {
             "a pattern is a text: `text.matches(r\"^[a-z]+$\")`, `text.replace_pattern(…)`"
         }
         "today" | "date" | "moment" | "dayjs" | "timestamp" | "currentTime" => {
             "write `now()`, which is a `Timestamp`; the day is `now().in(\"Europe/Berlin\").date`"
         }
-        "setTimeout" | "delay" => "write `sleep 30s`",
+        "setTimeout" | "setInterval" | "delay" => "write `sleep 30s`",
+        _ => return None,
+    })
+}
+
+/// An argument of something that takes none of that name: `idempotency_key`, `url`.
+///
+/// `languages` are those of its parameters.
+pub(crate) fn argument(name: &str, languages: &[Language]) -> Option<&'static str> {
+    let takes = |language| languages.contains(&language);
+    Some(match name {
+        "idempotency_key" | "idempotencyKey" | "idempotency" => {
+            "write `key: …` where the connector declares one; without it, the engine makes a key of the run and the step"
+        }
+        "params" | "args" | "values" | "bindings" | "binds" | "parameters" if takes(Language::Sql) => {
+            "insert each value where it belongs, without quotes: `where id = {id}`; it is bound there"
+        }
+        "url" if takes(Language::UrlPath) => {
+            "the host is the connection's, `connection api = http { base_url: \"https://…\" }`, and the rest is the path: \
+             `path: \"/orders/{id}\"`"
+        }
+        "timeout" | "retry" | "retries" => {
+            "how a call is carried out stands after it: `with { timeout: 10s, retry { times: 3 } }`"
+        }
         _ => return None,
     })
 }
@@ -60,6 +94,7 @@ pub(crate) fn ty(name: &str) -> Option<&'static str> {
         "integer" | "Integer" | "int" | "Long" | "long" => "write `Int`",
         "boolean" | "Boolean" | "bool" => "write `Bool`",
         "str" | "Text" | "text" => "write `String`",
+        "Pii" | "PII" | "Personal" => "mark the field instead: `email: Email @pii`",
         "any" | "Any" | "unknown" | "object" | "Object" | "dynamic" => {
             "write the fields, `{ id: Int }`; what is not known is `Json`, read with `… as T`"
         }
@@ -91,6 +126,10 @@ pub(crate) fn member(name: &str) -> Option<&'static str> {
         "some" | "exists" => "write `.any(x -> …)`",
         "every" => "write `.all(x -> …)`",
         "replaceAll" => "write `.replace(from, to)`",
+        "addDays" | "addHours" | "addMinutes" | "plusDays" | "plusHours" | "add_days" => {
+            "add a duration: `t + 3d`, `t - 2h`"
+        }
+        "hours" | "minutes" | "days" | "total_seconds" => "divide its `.seconds`: `d.seconds / 3600` are hours",
         "toISOString" | "isoformat" | "strftime" => "write `.in(\"Europe/Berlin\").format(\"%Y-%m-%d\")`",
         _ => return None,
     })

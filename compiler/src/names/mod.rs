@@ -16,6 +16,7 @@ mod mention;
 mod path;
 mod style;
 mod suggest;
+mod tag;
 mod ty;
 pub(crate) mod walk;
 
@@ -99,6 +100,7 @@ pub(crate) fn names<'a>(
         header::again(names, items, &connectors);
     });
     problems.extend(endless);
+    problems.extend(tag::tags(&names));
     for (name, used) in &connectors {
         declaration::connector(&mut names, name, used.ast, definitions, problems);
     }

@@ -5,7 +5,7 @@
 
 use flow_model::{
     boundary::within,
-    diagnostic::{Code, Diagnostic},
+    diagnostic::{Code, Diagnostic, Edit},
     expr::Expr,
     failure::ErrorKind,
     span::Span,
@@ -238,7 +238,13 @@ impl Names<'_> {
         let mut inner: Vec<Type> = args.iter().map(|arg| self.ty(arg, within, problems)).collect();
         if inner.len() != 1 {
             let what = if inner.is_empty() { "has none" } else { "has several" };
-            problems.push(arguments(name, span, what, &format!("write `{name}<T>` with one type in place of `T`")));
+            let help = match (name, args) {
+                ("Map", [_, _]) => {
+                    "keys are always texts: name the type of the values alone, as in `Map<Int>`".to_owned()
+                }
+                _ => format!("write `{name}<T>` with one type in place of `T`"),
+            };
+            problems.push(arguments(name, span, what, &help));
         }
         let item = Box::new(if inner.len() == 1 { inner.remove(0) } else { Type::Unknown });
         Some(match name {
@@ -294,7 +300,7 @@ impl Names<'_> {
         }
         let mut problem = unknown(Code::E0205, "type", name, candidates.iter().map(String::as_str));
         if problem.help.is_none() {
-            let is_it = |known: &&String| known.split_once('.').is_some_and(|(_, own)| own == full);
+            let is_it = |known: &&String| known.split_once('.').is_some_and(|(_, own)| own == name.text);
             let qualified = if is_worth_it() { self.types.0.keys().find(is_it) } else { None };
             problem = match (qualified, path.parts.len()) {
                 (Some(known), 1) => problem.help(format!("did you mean `{known}`?")),
@@ -302,7 +308,11 @@ impl Names<'_> {
                     Some(help) => help.to_owned(),
                     None => format!("declare it: `record {full} {{ … }}`"),
                 }),
-                _ => problem.help("write `connector.Type`, with a type that the connector declares"),
+                // A connection stands where its connector should.
+                (Some(known), _) => problem
+                    .help(format!("a type belongs to its connector: did you mean `{known}`?"))
+                    .fix(format!("write `{known}`"), vec![Edit { span: path.span(), text: known.clone() }]),
+                (None, _) => problem.help("write `connector.Type`, with a type that the connector declares"),
             };
         }
         problems.push(problem);

@@ -67,7 +67,12 @@ pub(super) fn words_of(habit: &Habit, found: &str) -> Words {
         Habit::NamedRecord(name) => words(
             "a record is written without its name",
             "not needed",
-            format!("write `{{ field: … }}`; `let x: {name} = {{ … }}` says which record it is"),
+            match name.as_str() {
+                "Set" => "a list without repetitions is `xs.distinct()`".to_owned(),
+                "Map" => "write `Map.from(…)` with a list of `{ key, value }`".to_owned(),
+                "Error" | "Exception" => "what goes wrong is an error of the program: `error Refused { why: String }`, then `fail Refused(why: …)`".to_owned(),
+                _ => format!("write `{{ field: … }}`; `let x: {name} = {{ … }}` says which record it is"),
+            },
         ),
         Habit::TypeOf(convert) => words(
             "a value is not asked for its type",
@@ -504,6 +509,7 @@ pub(super) fn words_of(habit: &Habit, found: &str) -> Words {
             "means nothing here",
             "`a?.b` is null where `a` is, `a ?? b` gives another value, `let x = a else fail E()` ends the run",
         ),
+        Habit::Idiom(idiom) => super::idiom::words_of(idiom),
         Habit::Dollar => words(
             format!(
                 "`{}` is nothing in Flow: there is no implied item",

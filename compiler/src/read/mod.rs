@@ -9,6 +9,7 @@ mod connector;
 mod expr;
 mod flow;
 mod habit;
+mod idiom;
 mod item;
 mod literal;
 mod pattern;

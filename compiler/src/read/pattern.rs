@@ -80,17 +80,26 @@ impl Reader<'_> {
     fn list(&mut self, node: Node<'_>) -> ast::PatternKind {
         let mut items = Vec::new();
         let mut rest = None;
+        let mut is_told = false;
         for child in node.children() {
             let span = self.span(child);
+            let is_late = rest.is_some() && !std::mem::replace(&mut is_told, rest.is_some());
             match child.kind() {
                 Kind::RestPattern if rest.is_some() => {
-                    self.syntax(span, "a list pattern has one `...`", "this is the second", "keep one, as the last");
+                    if is_late {
+                        let help = "keep one, as the last";
+                        self.syntax(span, "a list pattern has one `...`", "this is the second", help);
+                    }
                 }
                 Kind::RestPattern => rest = Some(self.name(child)),
-                _ if rest.is_some() => {
-                    self.syntax(span, "`...` is the last in a list pattern", "this stands after it", "put `...` last");
+                _ => {
+                    if is_late {
+                        let (message, help) = ("`...` is the last in a list pattern", "put `...` last");
+                        self.syntax(span, message, "this stands after it", help);
+                    }
+                    // What it binds is known in the arm.
+                    items.push(self.pattern(child));
                 }
-                _ => items.push(self.pattern(child)),
             }
         }
         ast::PatternKind::List { items, rest }

@@ -196,6 +196,10 @@ fn taught(found: &str, expects: &dyn Fn(&str) -> bool) -> Option<&'static str> {
         "(" if expects("what it answers: `returns …`, `fails …` or `using schema`") => {
             "a stub stands for all calls of an operation: leave `(…)` out; `expect … called with { … }` says what a call was given"
         }
+        "once" | "always" | "never" | "times" if expects("`then`") => {
+            "`using schema` answers all calls, and one where `then` follows: leave it out; `returns …` and `fails …` take `once`, \
+             `3 times` or `always`"
+        }
         "throws" | "raises" if expects("what it answers: `returns …`, `fails …` or `using schema`") => {
             "write `fails NotFound`, with the kind of error"
         }
@@ -306,7 +310,7 @@ fn statement(problem: &Problem) -> Words {
             "is neither a step nor the last value of its block",
             "write `step` before the call of an operation or a flow; what a function gives is kept with `let name = …`",
         ),
-        ProblemKind::UnusedValue if problem.found == "on" => words(
+        ProblemKind::UnusedValue if problem.found == "on" || problem.found.starts_with("on ") => words(
             "this trigger can't be read",
             "is written in another way",
             "write `on every 15m as tick { … }`, `on http POST \"/path\" as request { … }`, `on file \"inbox/*.csv\" as file`, each \
@@ -480,6 +484,11 @@ fn character(problem: &Problem) -> Words {
             format!(
                 "leave it out: it makes a program look different from what it is; in a text write `\\u{{{code:x}}}`"
             ),
+        ),
+        _ if matches!(found.as_str(), "&" | "^" | "~") => words(
+            format!("`{found}` has no meaning here"),
+            "not expected here",
+            "conditions are joined with `and`, `or` and `not`; there is no arithmetic with bits",
         ),
         _ if found == "…" => words(
             "`…` stands for something that was left out",

@@ -8,7 +8,7 @@ use flow_model::{
     diagnostic::{Code, Diagnostic, Edit},
     expr::Expr,
     span::Span,
-    ty::{Bounds, Field, Type},
+    ty::{Bounds, Field, Language, Type},
     value::Value,
 };
 use indexmap::IndexMap;
@@ -16,7 +16,7 @@ use indexmap::IndexMap;
 use super::{Because, Elaborator, Want, name::count, record::listed};
 use crate::{
     ast::{Arg, ExprKind, RecordEntry},
-    names::similar,
+    names::{foreign, similar},
     query::watch::{self, Meaning},
 };
 
@@ -184,10 +184,23 @@ impl Elaborator<'_> {
             Some(span) => problem.label(span, "declared here"),
             None => problem,
         };
+        let language = |param: &Parameter| match param.ty.non_null() {
+            Type::Text(language) => Some(*language),
+            _ => None,
+        };
+        let languages: Vec<Language> = params.values().filter_map(language).collect();
         self.problems.push(match similar(&name.text, params.keys().map(String::as_str)) {
             Some(near) => problem
                 .help(format!("did you mean `{near}`? The parameters are {}", listed(params.keys())))
                 .fix(format!("write `{near}`"), vec![Edit { span: name.span, text: near.to_owned() }]),
+            None if callee.name == "`approve`" && name.text == "timeout" => {
+                problem.help("how long is waited stands after the call: `approve(…) for 2d`, which is null when nobody decided in time")
+            }
+            None if callee.name.contains('.')
+                && let Some(help) = foreign::argument(&name.text, &languages) =>
+            {
+                problem.help(help)
+            }
             None if params.is_empty() => problem.help("it takes none"),
             None => problem.help(format!("the parameters are {}", listed(params.keys()))),
         });

@@ -396,7 +396,12 @@ impl Elaborator<'_> {
         if written.body.value.is_none() {
             self.without_value(result, written);
         }
-        let body = self.pure_block(&written.body, Want { ty: result, because: because.as_ref() });
+        // Of a block without a value that was said.
+        let want = match &written.body.value {
+            Some(_) => Want { ty: result, because: because.as_ref() },
+            None => Want::default(),
+        };
+        let body = self.pure_block(&written.body, want);
         let body = match written.body.value.as_deref() {
             Some(value) => self.fit(body, Want { ty: result, because: because.as_ref() }, value.span),
             None => Typed::unknown(),

@@ -137,20 +137,8 @@ impl Elaborator<'_> {
             Type::OneOf(texts) => texts.iter().any(|one| one == text).then(|| Value::text(text)),
             Type::Bytes => Some(Value::Bytes(text.as_bytes().into())),
             _ => {
-                if let Some((name, variants)) = expect::variants(&self.names.types, shape)
-                    && variants.iter().any(|variant| variant == text)
-                {
-                    let fix = format!("{name}.{text}");
-                    self.problems.push(
-                        Diagnostic::new(
-                            Code::E0301,
-                            format!("a variant of `{name}` is written without quotes"),
-                            span,
-                            "a text",
-                        )
-                        .help(format!("write `{fix}`"))
-                        .fix(format!("write `{fix}`"), vec![Edit { span, text: fix }]),
-                    );
+                if let Some((name, variants)) = expect::variants(&self.names.types, shape) {
+                    self.problems.push(text_for_variant(text, span, name, variants));
                     return Typed::unknown();
                 }
                 return value(Value::text(text), &Type::String);
@@ -235,4 +223,28 @@ pub(crate) fn fixed(parts: &[ast::TextPart]) -> Option<String> {
             ast::TextPart::Insert(_) => None,
         })
         .collect()
+}
+
+/// A text where a variant of an enum belongs.
+fn text_for_variant(text: &str, span: Span, name: &str, variants: &[String]) -> Diagnostic {
+    let is_variant = variants.iter().any(|variant| variant == text);
+    let message = match is_variant {
+        true => format!("a variant of `{name}` is written without quotes"),
+        false => format!("`{name}` has no variant {text:?}"),
+    };
+    let problem = Diagnostic::new(Code::E0301, message, span, "a text");
+    let near = match is_variant {
+        true => Some(text),
+        false => similar(text, variants.iter().map(String::as_str)),
+    };
+    match near {
+        Some(near) => {
+            let fix = format!("{name}.{near}");
+            problem.help(format!("write `{fix}`")).fix(format!("write `{fix}`"), vec![Edit { span, text: fix }])
+        }
+        None => {
+            let all: Vec<String> = variants.iter().take(12).map(|variant| format!("`{name}.{variant}`")).collect();
+            problem.help(format!("its variants are {}", all.join(", ")))
+        }
+    }
 }

@@ -183,7 +183,16 @@ impl Elaborator<'_> {
                 None => problem,
             },
         };
-        if let (Some(help), None) = (foreign::member(&name.text), self.names.types.fields(&value.ty)) {
+        let help = match (&value.ty, name.text.as_str()) {
+            (
+                Type::Timestamp,
+                "format" | "date" | "year" | "month" | "day" | "hour" | "minute" | "weekday" | "to_string",
+            ) => Some("clocks differ by zone: `.in(\"Europe/Berlin\")` comes before it"),
+            (Type::String, "join") => Some("the list comes first: `xs.join(\", \")`"),
+            (Type::String, "format") => Some("put the values into the text: `\"… {x}\"`"),
+            (_, name) => foreign::member(name),
+        };
+        if let (Some(help), None) = (help, self.names.types.fields(&value.ty)) {
             return problem.help(help);
         }
         if let Type::Map(_) = value.ty {

@@ -23,9 +23,9 @@ fn is_date(left: &ast::Expr, right: &ast::Expr) -> bool {
         matches!(expr.kind, ast::ExprKind::Literal(Value::Int(_))) && expr.span.end - expr.span.start == count
     };
     match &left.kind {
+        // With space around its signs or without: the formatter puts it there.
         ast::ExprKind::Binary { op: BinaryOp::Subtract, left: year, right: month, .. } => {
-            let touch = year.span.end + 1 == month.span.start && month.span.end + 1 == right.span.start;
-            touch && digits(year, 4) && digits(month, 2) && digits(right, 2)
+            digits(year, 4) && digits(month, 2) && digits(right, 2)
         }
         _ => false,
     }
@@ -411,6 +411,9 @@ impl Elaborator<'_> {
             (BinaryOp::Add | BinaryOp::Subtract, Type::Money(_), Type::Int | Type::Decimal)
             | (BinaryOp::Add | BinaryOp::Subtract, Type::Int | Type::Decimal, Type::Money(_)) => {
                 "write the amount with its currency: `5.00 EUR`".to_owned()
+            }
+            (BinaryOp::Add | BinaryOp::Subtract, Type::Date, Type::Int | Type::Duration) => {
+                "a day is counted on with `.plus_days(1)`, or `.plus_days(-1)`".to_owned()
             }
             (BinaryOp::Add | BinaryOp::Subtract, Type::Timestamp | Type::Zoned, Type::Int | Type::Decimal) => {
                 "write the unit: `30s`, `5m`, `2h`".to_owned()

@@ -202,15 +202,15 @@ impl Elaborator<'_> {
 
     fn pattern_bind(&mut self, name: &Ident, ty: Type, binds: bool) -> Option<flow_model::expr::Slot> {
         if !binds {
-            self.problems.push(
-                Diagnostic::new(
-                    Code::E0310,
-                    format!("`{}` would be bound by one alternative only", name.text),
-                    name.span,
-                    "binds",
-                )
-                .help("write `_`, or an arm of its own"),
-            );
+            let message = format!("`{}` would be bound by one alternative only", name.text);
+            // Where each alternative binds it, that is one mistake.
+            if self.problems.last().is_none_or(|last| last.message != message) {
+                self.problems.push(
+                    Diagnostic::new(Code::E0310, message, name.span, "binds").help("write `_`, or an arm of its own"),
+                );
+                // The value of the arm may use it.
+                self.bind_new(name, Type::Unknown, Kind::Pattern);
+            }
             return None;
         }
         if name.text == "_" {

@@ -26,10 +26,14 @@ impl Search<'_> {
         Some(((Problem { start: place, end: place, expected, found, kind, fix: Vec::new() }, vec![edit]), at + 1))
     }
 
-    /// `step kept files.read(…)`
+    /// `step kept files.read(…)`, also with the call on the next line.
     pub(super) fn step_value(&self, at: usize) -> Option<(Found, usize)> {
         let call = at + 2;
-        let is_call = self.is_name(call) && !self.is_first(call) && matches!(self.text(call + 1), "." | "(");
+        let is_near = match self.is_first(call) {
+            true => self.path_end(call).is_some_and(|last| last > call && self.text(last + 1) == "("),
+            false => matches!(self.text(call + 1), "." | "("),
+        };
+        let is_call = self.is_name(call) && is_near;
         let is_wait = self.text(at + 1) == "wait";
         if !self.is_first(at) || !self.is_name(at + 1) || self.is_first(at + 1) || is_wait || !is_call {
             return None;

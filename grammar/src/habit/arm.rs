@@ -222,7 +222,7 @@ impl Search<'_> {
 }
 
 /// The kind of error that a status has where a connector says nothing else.
-fn kind_of(status: &str) -> Option<&'static str> {
+pub(super) fn kind_of(status: &str) -> Option<&'static str> {
     let number: u16 = status.trim_end_matches("xx").parse().ok()?;
     Some(match (number, status.ends_with("xx")) {
         (401, _) => "Unauthorized",

@@ -8,6 +8,8 @@ mod arm;
 mod block;
 mod bracket;
 mod field;
+mod idiom;
+mod idiom_of_item;
 mod item;
 mod statement;
 mod trial;
@@ -49,7 +51,9 @@ pub(crate) fn habits(source: &str, scan: &mut Scan) {
         if is_known && !is_node {
             continue;
         }
-        let is_fix = edits.iter().all(|edit| !edit.text.contains(HOLE));
+        let is_whole = edits.iter().all(|edit| !edit.text.contains(HOLE));
+        let is_gap = matches!(problem.kind, ProblemKind::Incomplete | ProblemKind::Habit(Habit::FormatSpec));
+        let is_fix = is_whole && !is_gap && !takes_code(source, &edits);
         if !edits.iter().all(|edit| patch::insert(&mut scan.edits, edit.clone())) {
             continue;
         }
@@ -63,6 +67,15 @@ pub(crate) fn habits(source: &str, scan: &mut Scan) {
     scan.problems.append(&mut told);
     scan.problems.sort_by_key(|problem| problem.start);
     join(&mut scan.problems);
+}
+
+/// Whether edits take a part of the program away and put nothing in its place: nobody wants that to be done for them.
+fn takes_code(source: &str, edits: &[Edit]) -> bool {
+    let is_code = |edit: &Edit| {
+        let gone = source.get(edit.start as usize..edit.end as usize).unwrap_or_default();
+        gone.contains(['(', '=', '"', '+', '-']) || gone.trim().contains('\n')
+    };
+    edits.iter().all(|edit| edit.text.is_empty()) && edits.iter().any(is_code)
 }
 
 /// A habit that a text has on many of its lines is told at the first, with the fix of all.
@@ -138,6 +151,10 @@ impl Search<'_> {
                 return self.yaml(at);
             }
         }
+        self.habit(at).or_else(|| self.idiom(at))
+    }
+
+    fn habit(&self, at: usize) -> Option<(Found, usize)> {
         match self.text(at) {
             "f" | "F" => self.prefix(at),
             "[" => self.array(at).or_else(|| self.comprehension(at)),

@@ -226,16 +226,25 @@ impl Search<'_> {
     /// `throw new Error("…")`, `raise Refused(…)`
     pub(super) fn throw(&self, at: usize) -> Option<(Found, usize)> {
         let name = at + 1 + usize::from(self.text(at + 1) == "new");
-        if !self.is_first(at) || !self.is_word(name) {
+        let before = at.checked_sub(1).map_or("", |before| self.text(before));
+        // `if (…) throw …`
+        let is_branch = !self.is_first(at) && matches!(before, ")" | "else");
+        if !(self.is_first(at) || is_branch || matches!(before, "{" | "}")) || !self.is_word(name) {
             return None;
         }
         let word = self.text(name).to_owned();
         let is_general = word.ends_with("Error") || word.ends_with("Exception");
         let end = self.statement_end(at);
+        let (open, close) = if is_branch { ("{ ", " }") } else { ("", "") };
         let edits = if is_general {
-            vec![self.edit(at, end, format!("fail {HOLE}"))?]
+            vec![self.edit(at, end, format!("{open}fail {HOLE}{close}"))?]
         } else {
-            vec![Edit { start: self.token(at)?.start, end: self.token(name)?.start, text: "fail ".to_owned() }]
+            let (start, stop) = (self.token(at)?.start, self.token(name)?.start);
+            let mut edits = vec![Edit { start, end: stop, text: format!("{open}fail ") }];
+            if is_branch {
+                edits.push(self.after(end, close)?);
+            }
+            edits
         };
         let told = if is_general { None } else { Some(word) };
         Some((self.found(at, at, Habit::Throw(self.text(at).to_owned(), told), edits)?, name + 1))
@@ -286,6 +295,10 @@ impl Search<'_> {
             return None;
         }
         let end = self.statement_end(close + 1);
+        // What that is, is told there.
+        if matches!(self.text(close + 2), "parallel" | "await") {
+            return None;
+        }
         let is_list = self.text(at + 1) == "[";
         let of = self.source(close + 2, end)?;
         let part = |place: usize, name: &usize| match is_list {
@@ -386,6 +399,8 @@ impl Search<'_> {
             _ => format!("retry {{ times: {} }}", self.text(value)),
         };
         let last = value + usize::from(self.text(value + 1) == "times" && self.text(at) != "timeout");
-        Some((self.found(at, last, Habit::InlinePolicy(meant), vec![self.edit(at, last, "")?])?, last + 1))
+        let fix = vec![self.edit(at, last, format!("with {{ {meant} }}"))?];
+        let found = self.found(at, last, Habit::InlinePolicy(meant), vec![self.edit(at, last, "")?])?;
+        Some((self.fixed(found, fix), last + 1))
     }
 }

@@ -181,7 +181,9 @@ impl Scanner<'_> {
         } else {
             String::new()
         };
-        self.report_with_fix(start, end, kind, vec![Edit { start, end, text }]);
+        // What stands between two values is not left out.
+        let fix = if matches!(letter, '&' | '^' | '~') { Vec::new() } else { vec![Edit { start, end, text }] };
+        self.report_with_fix(start, end, kind, fix);
         self.replace(start, end, " ");
         self.at += length;
     }

@@ -2,7 +2,8 @@
 
 use super::{Mode, Scanner, TokenKind};
 use crate::{
-    problem::{Edit, ProblemKind},
+    idiom::Idiom,
+    problem::{Edit, Habit, ProblemKind},
     token::{ITEMS, closer},
 };
 
@@ -13,7 +14,9 @@ impl Scanner<'_> {
     /// Quotes in code: the beginning of a text.
     pub(super) fn quote(&mut self, quote: char) {
         if quote != '"' {
-            self.foreign_quotes(quote);
+            if !self.tripled(quote) {
+                self.foreign_quotes(quote);
+            }
             return;
         }
         let is_multi = self.rest().starts_with("\"\"\"");
@@ -162,21 +165,34 @@ impl Scanner<'_> {
         self.depth = self.depth.saturating_sub(1 + depth.saturating_sub(closed));
         let start = token.start as usize;
         self.forget(token.start);
+        let further = if is_line && index == 0 { self.end_on_another_line(start) } else { None };
+        let is_line = is_line && further.is_none();
         let end = match is_line {
+            false if let Some(end) = further => end,
             _ if is_at_end && self.cuts > CUTS => self.source.len(),
             true => self.line_end(opener, start),
             false => self.multi_end(start),
         };
         let quotes = if is_line { "\"" } else { "\"\"\"" };
         let (from, to) = (token.start, end as u32);
-        let fix = Edit { start: to, end: to, text: quotes.into() };
+        let fix = match further {
+            Some(_) => vec![
+                Edit { start: from, end: from + 1, text: quotes.into() },
+                Edit { start: to - 1, end: to, text: quotes.into() },
+            ],
+            None if is_line && inner.is_empty() => vec![Edit { start: to, end: to, text: quotes.into() }],
+            None => Vec::new(),
+        };
         let shown = self.source.get(start..end).unwrap_or_default();
         let shown = from + shown.find('\n').unwrap_or(shown.len()) as u32;
         self.report_with_fix(
             from,
             if is_line { to } else { shown },
-            ProblemKind::UnclosedText,
-            if is_line && inner.is_empty() { vec![fix] } else { Vec::new() },
+            match further {
+                Some(_) => ProblemKind::Habit(Habit::Idiom(Idiom::Heredoc)),
+                None => ProblemKind::UnclosedText,
+            },
+            fix,
         );
         self.replace(from, to, "\"\"");
         if let Some(token) = self.scan.tokens.get_mut(opener) {
@@ -184,13 +200,13 @@ impl Scanner<'_> {
             token.end = to;
         }
         let is_last = self.source.get(end..).is_some_and(|rest| rest.trim().is_empty());
-        if !is_line || is_last {
+        if is_last || !is_line && further.is_none() {
             self.forgive(from);
         }
         if !is_line {
             let lines = self.source.get(start..end).unwrap_or_default().bytes().filter(|byte| *byte == b'\n').count();
             self.line = token.line + lines as u32;
-            self.is_first = true;
+            self.is_first = further.is_none();
             self.indent = 0;
         }
         self.at = end;

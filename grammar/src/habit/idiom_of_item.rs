@@ -1,0 +1,179 @@
+//! Heads of items, and parts of tests, as other languages have them: `flow "my flow"`, `flow f = { … }`, a `flow` within a
+//! flow, `then "x"` of a stub.
+
+use super::{Found, Search};
+use crate::{idiom::Idiom, problem::Edit, scan::HOLE, token::TokenKind};
+
+impl Search<'_> {
+    /// The idiom of an item, or of a part of it, that begins at a token.
+    pub(super) fn idiom_of_item(&self, at: usize) -> Option<(Found, usize)> {
+        match self.text(at) {
+            "flow" | "fn" | "record" | "error" | "enum" | "union" | "policy" | "connection" | "event" => {
+                self.text_name(at).or_else(|| self.head_equals(at)).or_else(|| self.inner_item(at))
+            }
+            "test" => self.no_flow(at).or_else(|| self.inner_item(at)),
+            "throws" | "raises" => self.throws(at),
+            "fails" => self.stub_status(at),
+            "then" => self.then_value(at),
+            "let" => self.test_let(at),
+            "@" => self.attribute_of_field(at),
+            _ => None,
+        }
+    }
+
+    /// `flow "my flow" { … }`
+    fn text_name(&self, at: usize) -> Option<(Found, usize)> {
+        if !self.is_first(at) || self.depth.get() > 0 || !self.is_text(at + 1) || self.is_first(at + 1) {
+            return None;
+        }
+        let is_type = matches!(self.text(at), "record" | "error" | "enum" | "union");
+        let name = match self.text(at) {
+            "event" => self.text(at + 1).trim_matches('"').to_lowercase().replace([' ', '-'], "_"),
+            _ => written(self.text(at + 1), is_type),
+        };
+        if !name.starts_with(|first: char| first.is_ascii_alphabetic()) {
+            return None;
+        }
+        let edits = vec![self.edit(at + 1, at + 1, name.as_str())?];
+        let habit = Idiom::TextName(self.text(at).to_owned(), name);
+        Some((self.told(at + 1, at + 1, habit, edits)?, at + 2))
+    }
+
+    /// `flow f = { … }`, `fn f(n: Int) = { … }`
+    fn head_equals(&self, at: usize) -> Option<(Found, usize)> {
+        if !self.is_first(at) || !matches!(self.text(at), "flow" | "fn" | "record" | "error") || !self.is_word(at + 1) {
+            return None;
+        }
+        let sign = match self.text(at + 2) {
+            "(" => self.closing(at + 2)? + 1,
+            _ => at + 2,
+        };
+        if self.text(sign) != "=" || self.text(sign + 1) != "{" {
+            return None;
+        }
+        let word = self.text(at).to_owned();
+        Some((self.told(sign, sign, Idiom::HeadEquals(word), vec![self.drop(sign)?])?, sign + 1))
+    }
+
+    /// A `flow` within a flow, a `fn` within a record.
+    fn inner_item(&self, at: usize) -> Option<(Found, usize)> {
+        let open = self.opening(at)?;
+        let start = self.line_start(open);
+        let owner = self.text(start + usize::from(self.text(start) == "private"));
+        let is_owner = matches!(owner, "flow" | "fn" | "record" | "test") && self.opening(open).is_none();
+        let is_named =
+            (self.is_word(at + 1) || (self.text(at) == "test" && self.is_text(at + 1))) && !self.is_first(at + 1);
+        // `parallel on error wait { … }`
+        let goes_on = matches!(self.text(at.checked_sub(1)?), "on" | "." | "=" | "," | ":");
+        if goes_on
+            || !is_owner
+            || !self.is_first(at)
+            || self.token(at)?.indent == 0
+            || !is_named
+            || self.text(open) != "{"
+        {
+            return None;
+        }
+        let goes_on = matches!(self.text(at + 2), "{" | "(" | "->" | "fails" | "on" | "=" | "." | "for");
+        let body = (at + 2..=self.statement_end(at)).find(|index| self.text(*index) == "{");
+        if !goes_on || body.is_none() {
+            return None;
+        }
+        let close = self.statement_end(at);
+        let habit = Idiom::InnerItem(self.text(at).to_owned(), owner.to_owned());
+        Some((self.told(at, at, habit, vec![self.edit(at, close, HOLE)?])?, close + 1))
+    }
+
+    /// `test "…" { … }`
+    fn no_flow(&self, at: usize) -> Option<(Found, usize)> {
+        if !self.is_first(at) || self.depth.get() > 0 || !self.is_text(at + 1) || self.text(at + 2) != "{" {
+            return None;
+        }
+        let edits = vec![self.after(at + 1, format!(" for {HOLE}"))?];
+        Some((self.told(at + 1, at + 1, Idiom::NoFlow, edits)?, at + 2))
+    }
+
+    /// `flow f() throws Refused { … }`
+    fn throws(&self, at: usize) -> Option<(Found, usize)> {
+        let start = self.line_start(at);
+        let is_head = matches!(self.text(start), "flow" | "private") && self.depth.get() == 0 && start < at;
+        if !is_head || !self.is_word(at + 1) {
+            return None;
+        }
+        let word = self.text(at).to_owned();
+        Some((self.told(at, at, Idiom::Throws(word), vec![self.edit(at, at, "fails")?])?, at + 1))
+    }
+
+    /// `stub files.read fails 500`
+    fn stub_status(&self, at: usize) -> Option<(Found, usize)> {
+        let status = self.token(at + 1).filter(|status| status.kind == TokenKind::Number && !status.first)?;
+        let kind = super::arm::kind_of(status.text(self.source))?.to_owned();
+        if self.text(self.line_start(at)) != "stub" {
+            return None;
+        }
+        let fix = vec![self.edit(at + 1, at + 1, kind.as_str())?];
+        let habit = Idiom::StubStatus(self.text(at + 1).to_owned(), kind);
+        let found = self.told(at + 1, at + 1, habit, vec![self.edit(at + 1, at + 1, HOLE)?])?;
+        Some((self.fixed(found, fix), at + 2))
+    }
+
+    /// `stub … fails Unavailable once then "x"`
+    fn then_value(&self, at: usize) -> Option<(Found, usize)> {
+        let next = self.token(at + 1).filter(|next| !next.first)?;
+        let is_value = matches!(next.kind, TokenKind::Number | TokenKind::Text | TokenKind::TextOpen)
+            || matches!(self.text(at + 1), "{" | "[" | "null" | "true" | "false" | "fixture");
+        let is_stub = self.opening(at).is_some_and(|open| self.text(self.line_start(open)) == "test");
+        let line = self.line_start(at);
+        if !is_value || !is_stub || !(self.text(line) == "stub" || line == at) {
+            return None;
+        }
+        let value = self.text(at + 1).to_owned();
+        Some((self.told(at + 1, at + 1, Idiom::ThenValue(value), vec![self.before(at + 1, "returns ")?])?, at + 2))
+    }
+
+    /// `let` in a test.
+    fn test_let(&self, at: usize) -> Option<(Found, usize)> {
+        let open = self.opening(at)?;
+        if !self.is_first(at) || self.text(self.line_start(open)) != "test" || self.opening(open).is_some() {
+            return None;
+        }
+        let end = self.statement_end(at);
+        Some((self.told(at, at, Idiom::TestLet, vec![self.edit(at, end, HOLE)?])?, end + 1))
+    }
+
+    /// `record Lead { @pii email: Email }`
+    fn attribute_of_field(&self, at: usize) -> Option<(Found, usize)> {
+        let (word, name) = (at + 1, at + 2);
+        let is_place =
+            self.is_first(at) || matches!(at.checked_sub(1).map(|before| self.text(before)), Some("{" | "," | "("));
+        let is_field = self.is_word(word) && self.is_word(name) && self.text(name + 1) == ":" && self.is_type(name + 2);
+        if !is_place || !is_field {
+            return None;
+        }
+        let mut end = self.path_end(name + 2)?;
+        if self.text(end + 1) == "<" && self.touch(end) {
+            end = (end + 1..end + 16).find(|index| self.text(*index) == ">")?;
+        }
+        if self.text(end + 1) == "?" && self.touch(end) {
+            end += 1;
+        }
+        let attribute = self.text(word);
+        let meant = format!("{} @{attribute}", self.source(name, end)?);
+        let drop = Edit { start: self.token(at)?.start, end: self.token(name)?.start, text: String::new() };
+        let edits = vec![drop, self.after(end, format!(" @{attribute}"))?];
+        Some((self.told(at, word, Idiom::AttributeOfField(meant), edits)?, end + 1))
+    }
+}
+
+/// The name that a text may stand for.
+fn written(text: &str, is_type: bool) -> String {
+    let parts = text.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|part| !part.is_empty());
+    let capital = |part: &str| {
+        let mut letters = part.chars();
+        letters.next().map_or(String::new(), |first| format!("{}{}", first.to_ascii_uppercase(), letters.as_str()))
+    };
+    match is_type {
+        true => parts.map(capital).collect(),
+        false => parts.map(str::to_lowercase).collect::<Vec<_>>().join("_"),
+    }
+}
