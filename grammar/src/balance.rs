@@ -37,11 +37,6 @@ pub(crate) fn balance(source: &str, scan: &mut Scan) -> Groups {
     groups::groups(source, &scan.tokens, changes)
 }
 
-/// The groups of a text whose brackets pair up.
-pub(crate) fn paired(source: &str, tokens: &[Token]) -> Option<Groups> {
-    pairs_up(source, tokens).then(|| groups::groups(source, tokens, Vec::new()))
-}
-
 fn pairs_up(source: &str, tokens: &[Token]) -> bool {
     let mut open = Vec::new();
     for token in tokens {

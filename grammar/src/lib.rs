@@ -46,9 +46,6 @@ pub fn read(text: &str) -> (Tree, Vec<Problem>) {
         return (Tree { entries: vec![build::file(0)] }, Vec::new());
     };
     let mut scanned = scan::scan(text);
-    if let Some(entries) = repair::without(text, &scanned) {
-        return (file(length, entries), Vec::new());
-    }
     habit::habits(text, &mut scanned);
     let groups = balance::balance(text, &mut scanned);
     let mut reading = repair::read(text, &scanned, groups);

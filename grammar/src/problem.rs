@@ -246,6 +246,8 @@ pub enum Habit {
     Now,
     /// `expect result == "x"`
     ExpectResult,
+    /// `expect result.a == "x"`, and its Flow.
+    ExpectField(String),
     /// `called twice`, `not called`, and its Flow.
     HowOften(String),
     /// `expect log …`, `expect(…)`, and the word.

@@ -13,7 +13,7 @@ pub(crate) mod words;
 
 use crate::{
     attempt::{self, Failure, attempt},
-    balance::{Groups, paired},
+    balance::Groups,
     patch,
     problem::{Edit, Problem, ProblemKind},
     scan::{HOLE, Scan},
@@ -96,14 +96,6 @@ struct Piece {
 enum Outcome {
     Done(Vec<Entry>),
     Stops(usize, Failure),
-}
-
-/// The nodes of a text that needs no repair; nothing if it does.
-pub(crate) fn without(source: &str, scan: &Scan) -> Option<Vec<Entry>> {
-    let is_clean = scan.problems.is_empty() && scan.edits.is_empty();
-    let groups = if is_clean { paired(source, &scan.tokens)? } else { return None };
-    let units = Units { source, tokens: &scan.tokens, groups };
-    without_repairs(&units, &pieces(&units), &[])
 }
 
 /// Reads a text whose single characters and brackets are in order.

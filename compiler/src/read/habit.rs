@@ -376,6 +376,11 @@ pub(super) fn words_of(habit: &Habit, found: &str) -> Words {
             "not needed",
             "write `expect result \"x\"`, or `expect result { field: … }` for some of its fields",
         ),
+        Habit::ExpectField(meant) => words(
+            "what a field of the result should be stands in a record",
+            "is not compared",
+            format!("write `{}`, with the fields that matter", shortened(meant)),
+        ),
         Habit::HowOften(meant) => words(
             "how often stands after `called`",
             "is written in another way",

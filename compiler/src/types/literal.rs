@@ -6,7 +6,7 @@
 use flow_model::{
     boundary,
     diagnostic::{Code, Diagnostic, Edit},
-    expr::{Expr, TextPart},
+    expr::{BinaryOp, Expr, TextPart},
     span::Span,
     ty::{Language, Type},
     value::Value,
@@ -95,7 +95,7 @@ impl Elaborator<'_> {
             ast::TextPart::Fixed(text) => return TextPart::Fixed(text.clone()),
             ast::TextPart::Insert(insert) => insert,
         };
-        let typed = self.infer(insert, Want::default());
+        let typed = self.inserted(insert, language);
         let types = &self.names.types;
         if fit::holds_secret(types, &typed.ty) {
             self.problems.push(expect::secret("a secret can't be part of a text", insert.span));
@@ -117,6 +117,31 @@ impl Elaborator<'_> {
             self.problems.extend(url_path::wrong_insertion(types, &typed.ty, insert));
         }
         TextPart::Insert(typed.expr)
+    }
+
+    /// The value of an insertion. What a text holds where there is no value is a text, whatever the value would have been:
+    /// `{count ?? "none"}`. In a query or a path, both are of one type.
+    fn inserted(&mut self, insert: &ast::Expr, language: Option<Language>) -> Typed {
+        let is_prose = matches!(language, None | Some(Language::Html | Language::Mrkdwn));
+        let ast::ExprKind::Binary { op: BinaryOp::Coalesce, left, right, .. } = &insert.kind else {
+            return self.infer(insert, Want::default());
+        };
+        let value = self.infer(left, Want::default());
+        let types = &self.names.types;
+        let is_written = match &value.ty {
+            Type::Optional(inner) => {
+                fit::join(types, inner, &Type::String).is_none()
+                    && !fit::holds_secret(types, inner)
+                    && !matches!(**inner, Type::Function(..) | Type::File | Type::Stream(_))
+            }
+            _ => false,
+        };
+        if !is_prose || !is_written || !matches!(right.kind, ast::ExprKind::Text(_)) {
+            return self.or_else(value, left.span, right, Want::default());
+        }
+        let other = self.infer(right, Want::default());
+        let either = Expr::Binary(BinaryOp::Coalesce, Box::new(value.expr), Box::new(other.expr));
+        Typed::new(either, Type::String)
     }
 
     /// Text without insertions.

@@ -142,6 +142,11 @@ impl Search<'_> {
 
     /// The habit that begins at a token, and the first token after it.
     fn at(&self, at: usize) -> Option<(Found, usize)> {
+        match self.token(at)?.kind {
+            TokenKind::Text | TokenKind::TextOpen | TokenKind::TextClose | TokenKind::Close => return None,
+            TokenKind::Number => return self.idiom(at),
+            TokenKind::Word | TokenKind::Open | TokenKind::Sign => {}
+        }
         // After a dot, and before a colon, a keyword is a name like others.
         if self.is_word(at) {
             if matches!(at.checked_sub(1).map(|before| self.text(before)), Some("." | "?.")) {

@@ -31,8 +31,17 @@ impl Search<'_> {
         }
     }
 
-    /// `expect result == "x"`
+    /// `expect result == "x"`, `expect result.a == "x"`
     fn compared(&self, at: usize) -> Option<(Found, usize)> {
+        let is_field = self.text(at + 2) == "." && self.is_word(at + 3);
+        if is_field && matches!(self.text(at + 4), "==" | "=" | "is" | "equals") {
+            let end = self.statement_end(at);
+            let meant = format!("expect result {{ {}: {} }}", self.text(at + 3), self.source(at + 5, end)?);
+            let fix = vec![self.edit(at, end, meant.as_str())?];
+            let hole = vec![self.edit(at, end, HOLE)?];
+            let found = self.found(at + 1, at + 4, Habit::ExpectField(meant), hole)?;
+            return Some((self.fixed(found, fix), end + 1));
+        }
         let last = match (self.text(at + 2), self.text(at + 3)) {
             ("==" | "=" | ":" | "is" | "equals" | "contains", _) => at + 2,
             ("to", "be" | "equal") => at + 3,
