@@ -276,10 +276,13 @@ impl Search<'_> {
             word,
             "async" | "export" | "public" | "pub" | "private" | "static" | "abstract" | "final" | "default" | "declare"
         );
+        if !is_modifier || !self.is_first(at) {
+            return None;
+        }
         let is_next = |index| ITEMS.contains(&self.text(index)) || self.text(index) == "function";
         let last = if is_next(at + 1) { at } else { at + 1 };
         let is_before = is_next(last + 1) && !self.is_first(last + 1) && self.is_word(last);
-        if !is_modifier || !is_before || !self.is_first(at) || (word == "private" && last == at) {
+        if !is_before || (word == "private" && last == at) {
             return None;
         }
         let edit = Edit { start: self.token(at)?.start, end: self.token(last + 1)?.start, text: String::new() };

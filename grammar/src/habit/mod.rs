@@ -5,6 +5,7 @@
 
 mod absent;
 mod arm;
+mod begins;
 mod block;
 mod bracket;
 mod field;
@@ -156,7 +157,10 @@ impl Search<'_> {
                 return self.yaml(at);
             }
         }
-        self.habit(at).or_else(|| self.idiom(at))
+        match begins::may_begin(self.text(at)) {
+            true => self.habit(at).or_else(|| self.idiom(at)),
+            false => self.habit_of_word(at),
+        }
     }
 
     fn habit(&self, at: usize) -> Option<(Found, usize)> {
@@ -229,16 +233,22 @@ impl Search<'_> {
             "enum" => self.choice(at).or_else(|| self.enum_values(at)),
             "import" | "from" => self.import(at).or_else(|| self.json_name(at)),
             "on" => self.kinds_commas(at).or_else(|| self.trigger(at)).or_else(|| self.yaml(at)),
-            word if self.is_word(at) => self
-                .modifier(at, word)
-                .or_else(|| self.typed_text(at))
-                .or_else(|| self.type_first(at))
-                .or_else(|| self.named_record(at))
-                .or_else(|| self.currency_first(at))
-                .or_else(|| self.now(at))
-                .or_else(|| self.yaml(at)),
-            _ => None,
+            _ => self.habit_of_word(at),
         }
+    }
+
+    /// The habit that begins at a word, whichever it is.
+    fn habit_of_word(&self, at: usize) -> Option<(Found, usize)> {
+        if !self.is_word(at) {
+            return None;
+        }
+        self.modifier(at, self.text(at))
+            .or_else(|| self.typed_text(at))
+            .or_else(|| self.type_first(at))
+            .or_else(|| self.named_record(at))
+            .or_else(|| self.currency_first(at))
+            .or_else(|| self.now(at))
+            .or_else(|| self.yaml(at))
     }
 
     /// The errors that the text declares.

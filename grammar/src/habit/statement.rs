@@ -333,6 +333,9 @@ impl Search<'_> {
 
     /// `String name` where a field or a parameter stands.
     pub(super) fn type_first(&self, at: usize) -> Option<(Found, usize)> {
+        if !self.is_type(at) || !self.is_name(at + 1) || self.is_first(at + 1) {
+            return None;
+        }
         let before = at.checked_sub(1)?;
         let is_place = matches!(self.text(before), "{" | "," | "(") || (self.is_first(at) && self.text(before) != "|");
         // Names stand side by side in `enum` and `use`.
@@ -342,8 +345,7 @@ impl Search<'_> {
         // What a connection does in a test, and what a number is counted by.
         let is_invariant =
             matches!(self.text(at + 1), "called" | "succeeded" | "failed" | "fails" | "returns" | "using" | "per");
-        if are_names || is_invariant || !is_place || !self.is_type(at) || !self.is_name(at + 1) || self.is_first(at + 1)
-        {
+        if are_names || is_invariant || !is_place {
             return None;
         }
         let next = self.token(at + 2)?;
