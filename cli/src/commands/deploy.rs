@@ -10,10 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use flow_model::{
-    plan::{self, NodeKind, Plan},
-    schema::Call,
-};
+use flow_model::plan::{self, Plan};
 use flow_runtime::{
     machine,
     store::{Filter, Reader, RunState, RunSummary},
@@ -111,26 +108,11 @@ fn problems(reader: &Reader, host: &Host, digest: &str) -> Result<Vec<String>, T
     let mut needs = Needs::default();
     needs.add_unfinished(&plan);
     let missing = needs.missing(host)?.into_iter().map(|name| format!("{name} is missing"));
-    let natives = flow_stdlib::native::native_table(None);
-    let gone = native(&plan).into_iter().filter(|(connector, operation)| natives.get(connector, operation).is_none());
+    needs.add_natives(&plan);
     let gone: Vec<String> =
-        gone.map(|(connector, operation)| format!("this `flowc` has no code for `{connector}.{operation}`")).collect();
+        needs.without_code().into_iter().map(|name| format!("this `flowc` has no code for `{name}`")).collect();
     let unconnected = host.unconnected(&[Arc::new(plan)]).into_values();
     Ok(missing.chain(gone).chain(unconnected).collect())
-}
-
-/// The native operations that a plan calls, by connector and name.
-fn native(plan: &Plan) -> BTreeSet<(String, String)> {
-    let steps = plan.graph.node_weights().filter_map(|node| match &node.kind {
-        NodeKind::Step(step) => Some(step),
-        _ => None,
-    });
-    let natives = steps.filter_map(|step| {
-        let connector = &plan.connections.get(&step.connection)?.connector;
-        let operation = plan.connectors.get(connector)?.operations.get(&step.operation)?;
-        (operation.call == Call::Native).then(|| (connector.clone(), step.operation.clone()))
-    });
-    natives.collect()
 }
 
 type Versions = [((String, String), Version)];

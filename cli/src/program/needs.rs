@@ -5,7 +5,10 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use flow_model::{plan::Plan, schema::Connector};
+use flow_model::{
+    plan::Plan,
+    schema::{Call, Connector},
+};
 use serde_json::Value as Json;
 
 use crate::{exit::Exit, host::Host, trouble::Trouble, ui};
@@ -17,6 +20,8 @@ pub(crate) struct Needs {
     secrets: BTreeSet<String>,
     /// Variables that `env("NAME")` reads without a default.
     variables: BTreeSet<String>,
+    /// Operations that code carries out: connector and operation.
+    natives: BTreeSet<(String, String)>,
 }
 
 impl Needs {
@@ -26,6 +31,15 @@ impl Needs {
         found.walk(&json(plan));
         self.secrets.extend(plan.secrets.iter().cloned());
         self.variables.extend(found.variables);
+        self.add_natives(plan);
+    }
+
+    /// Adds what code of this build has to carry out.
+    pub(crate) fn add_natives(&mut self, plan: &Plan) {
+        for (connector, declared) in &plan.connectors {
+            let native = declared.operations.iter().filter(|(_, operation)| operation.call == Call::Native);
+            self.natives.extend(native.map(|(operation, _)| (connector.clone(), operation.clone())));
+        }
     }
 
     /// Adds a secret by its name.
@@ -40,6 +54,7 @@ impl Needs {
         found.walk(&json(&without_triggers(plan)));
         self.secrets.extend(found.secrets.into_iter().filter(|name| plan.secrets.contains(name)));
         self.variables.extend(found.variables);
+        self.add_natives(plan);
     }
 
     /// Adds what is needed to continue a run. The variables that its body reads were written down when it began.
@@ -109,6 +124,7 @@ impl Needs {
     /// # Errors
     /// Names all that is missing, with each way in which it can be set; or a provider of secrets can't be asked.
     pub(crate) fn check(&self, host: &Host) -> Result<(), Trouble> {
+        self.check_natives()?;
         let mut secrets = Vec::new();
         for name in &self.secrets {
             if host.keyring.find(name)?.is_none() {
@@ -134,6 +150,28 @@ impl Needs {
             lines.extend(plain.iter().map(|name| format!("  {name}  for `env(\"{name}\")`")));
         }
         Err(Trouble::new(Exit::Environment, format!("{} {verb} missing", counted.join(" and "))).help(lines.join("\n")))
+    }
+
+    /// The native operations for which this build has no code.
+    pub(crate) fn without_code(&self) -> Vec<String> {
+        if self.natives.is_empty() {
+            return Vec::new();
+        }
+        let table = flow_stdlib::native::native_table(None);
+        let without = self.natives.iter().filter(|(connector, operation)| table.get(connector, operation).is_none());
+        without.map(|(connector, operation)| format!("{connector}.{operation}")).collect()
+    }
+
+    fn check_natives(&self) -> Result<(), Trouble> {
+        let named: Vec<String> = self.without_code().iter().map(|name| format!("`{name}`")).collect();
+        if named.is_empty() {
+            return Ok(());
+        }
+        let message = format!("this build of Flow has no code for {}", named.join(", "));
+        Err(Trouble::new(Exit::Program, message).help(
+            "`native` is for connectors that come with Flow: declare what is called with `request: …`, or write a body \
+             of other calls. In tests, a stub stands for it",
+        ))
     }
 }
 
@@ -172,7 +210,10 @@ mod tests {
             "list": { "Literal": [{ "$secret": "s/two" }, { "Env": ["data", null] }] },
         }));
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
-        assert_eq!(needs, Needs { secrets: names(&["s/one", "s/two"]), variables: names(&["A", "C"]) });
+        assert_eq!(
+            needs,
+            Needs { secrets: names(&["s/one", "s/two"]), variables: names(&["A", "C"]), ..Needs::default() }
+        );
     }
 
     #[test]
@@ -180,6 +221,7 @@ mod tests {
         let needs = Needs {
             secrets: ["stripe/webhook".to_owned(), "slack/bot_token".to_owned()].into(),
             variables: ["REGION".to_owned()].into(),
+            ..Needs::default()
         };
         let folder = tempfile::tempdir().unwrap();
         let host = |set: &[&str]| {
@@ -197,5 +239,16 @@ mod tests {
             assert!(help.contains(place), "{help}");
         }
         assert!(needs.check(&host(&["STRIPE_WEBHOOK", "SLACK_BOT_TOKEN", "REGION"])).is_ok());
+    }
+
+    #[test]
+    fn native_operations_have_code_in_this_build() {
+        let of = |connector: &str, operation: &str| Needs {
+            natives: [(connector.to_owned(), operation.to_owned())].into(),
+            ..Needs::default()
+        };
+        assert!(of("files", "read").check_natives().is_ok());
+        let trouble = of("own", "ping").check_natives().unwrap_err();
+        assert_eq!(trouble.message(), "this build of Flow has no code for `own.ping`");
     }
 }
