@@ -49,6 +49,12 @@ pub fn read(text: &str) -> (Tree, Vec<Problem>) {
     habit::habits(text, &mut scanned);
     let groups = balance::balance(text, &mut scanned);
     let mut reading = repair::read(text, &scanned, groups);
+    let mut entries = vec![build::file(length)];
+    entries.append(&mut reading.entries);
+    let size = entries.len() as u32;
+    if let Some(file) = entries.first_mut() {
+        file.size = size;
+    }
     reading.retracted.sort_unstable();
     reading.doubted.sort_unstable();
     let mut problems = scanned.problems;
@@ -65,18 +71,7 @@ pub fn read(text: &str) -> (Tree, Vec<Problem>) {
     problems.sort_by_key(|problem| (problem.start, problem.end));
     told_once(text, &mut problems);
     problems.truncate(MOST);
-    (file(length, reading.entries), problems)
-}
-
-/// The tree of a text of so many bytes with these nodes in it.
-fn file(length: u32, mut nodes: Vec<tree::Entry>) -> Tree {
-    let mut entries = vec![build::file(length)];
-    entries.append(&mut nodes);
-    let size = entries.len() as u32;
-    if let Some(file) = entries.first_mut() {
-        file.size = size;
-    }
-    Tree { entries }
+    (Tree { entries }, problems)
 }
 
 /// Of what nothing explains, a line is told once: what comes after it follows from it, and no change of the one place mends

@@ -100,9 +100,13 @@ enum Outcome {
 
 /// Reads a text whose single characters and brackets are in order.
 pub(crate) fn read(source: &str, scan: &Scan, groups: Groups) -> Reading {
+    let end = source.len() as u32;
     let units = Units { source, tokens: &scan.tokens, groups };
-    let pieces = pieces(&units);
-    if let Some(entries) = without_repairs(&units, &pieces, &scan.edits) {
+    let pieces = pieces(&units, end);
+    // What a parse finds is kept in memory until its end, so a long text is read in pieces from the start.
+    let whole = [Piece { from: 0, to: scan.tokens.len(), start: 0, end }];
+    let first = if source.len() > LONG { pieces.as_slice() } else { &whole };
+    if let Some(entries) = without_repairs(source, first, &scan.edits) {
         return Reading { entries, problems: Vec::new(), retracted: Vec::new(), doubted: Vec::new() };
     }
     let mut repairer = Repairer {
@@ -126,8 +130,7 @@ pub(crate) fn read(source: &str, scan: &Scan, groups: Groups) -> Reading {
 }
 
 /// The parts of a file that can be read for themselves: its items, as far as tokens tell.
-fn pieces(units: &Units<'_>) -> Vec<Piece> {
-    let end = units.source.len() as u32;
+fn pieces(units: &Units<'_>, end: u32) -> Vec<Piece> {
     let count = units.tokens.len();
     let mut starts: Vec<usize> = units.direct(0, 0, count).filter(|index| units.begins(*index, 0)).collect();
     if starts.first() != Some(&0) {
@@ -147,12 +150,9 @@ fn pieces(units: &Units<'_>) -> Vec<Piece> {
 }
 
 /// The nodes of all pieces, if each can be read as it is.
-fn without_repairs(units: &Units<'_>, pieces: &[Piece], edits: &[Edit]) -> Option<Vec<Entry>> {
-    let source = units.source;
-    // What a parse finds is kept in memory until its end, so a long text is read in pieces.
-    let whole = [Piece { from: 0, to: units.tokens.len(), start: 0, end: source.len() as u32 }];
+fn without_repairs(source: &str, pieces: &[Piece], edits: &[Edit]) -> Option<Vec<Entry>> {
     let mut entries = Vec::new();
-    for piece in if source.len() > LONG { pieces } else { &whole } {
+    for piece in pieces {
         entries.append(&mut attempt::entries(source, piece.start, piece.end, piece.edits(edits))?);
     }
     Some(entries)

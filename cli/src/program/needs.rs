@@ -1,4 +1,4 @@
-//! What does a plan need from the environment: which secrets, and which variables?
+//! What does a plan need to run here: which secrets, which variables, and which code?
 //!
 //! A plan is walked in its JSON form, where an expression is an expression whatever holds it. Constants are not entered
 //! except for secrets, so that data can't be taken for an expression.
@@ -122,7 +122,7 @@ impl Needs {
     /// Checks that everything is there.
     ///
     /// # Errors
-    /// Names all that is missing, with each way in which it can be set; or a provider of secrets can't be asked.
+    /// Names what is native and has no code here, or all that is missing, with each way in which it can be set; or a provider of secrets can't be asked.
     pub(crate) fn check(&self, host: &Host) -> Result<(), Trouble> {
         self.check_natives()?;
         let mut secrets = Vec::new();
