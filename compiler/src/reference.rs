@@ -224,7 +224,7 @@ fn parameters(fields: &IndexMap<String, Field>) -> Vec<Parameter> {
         name: name.clone(),
         ty: field.ty.to_string(),
         required: field.default.is_none() && !field.ty.is_nullable(),
-        default: field.default.as_ref().map(text),
+        default: field.default.as_deref().map(text),
     };
     fields.iter().map(parameter).collect()
 }

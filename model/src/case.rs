@@ -2,7 +2,7 @@
 //!
 //! Expressions see what `given` binds: the payload of the trigger in slot 0, or the flow's parameters in slots `0..`.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{expr::Expr, failure::ErrorKind, plan::Function, span::Span, ty::Types, value::Value};
 
@@ -24,7 +24,7 @@ pub struct Case {
     /// What must hold at the end, in order.
     pub expectations: Vec<Expectation>,
     /// Functions of the program that the expressions of the test use, by name.
-    pub functions: BTreeMap<String, Function>,
+    pub functions: BTreeMap<String, Arc<Function>>,
     /// Named types that they use.
     pub types: Types,
 }

@@ -17,6 +17,7 @@ pub mod literal;
 pub mod mask;
 pub mod plan;
 pub mod schema;
+mod shared;
 pub mod span;
 pub mod ty;
 pub mod units;

@@ -21,6 +21,7 @@ use crate::{
     failure::ErrorKind,
     mask::Mask,
     schema::{Connector, Rate, VerifyCall},
+    shared,
     span::Span,
     ty::{Field, Type, Types},
     units::Millis,
@@ -56,8 +57,9 @@ pub struct Plan {
     /// Connectors by name, cut down to what the flow uses. Plans that use the same of one share it.
     #[serde(with = "shared")]
     pub connectors: BTreeMap<String, Arc<Connector>>,
-    /// The program's functions that the flow uses, by name.
-    pub functions: BTreeMap<String, Function>,
+    /// The program's functions that the flow uses, by name; plans share them likewise.
+    #[serde(with = "shared")]
+    pub functions: BTreeMap<String, Arc<Function>>,
     /// Named types that can occur at a boundary.
     pub types: Types,
     /// Names of the secrets that it needs.
@@ -120,27 +122,6 @@ impl Plan {
         });
         let bodies: Vec<_> = bodies.collect();
         self.graph.retain_edges(|_, edge| !bodies.contains(&edge));
-    }
-}
-
-/// Values that are shared in memory and written out each time.
-mod shared {
-    use std::{collections::BTreeMap, sync::Arc};
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub(super) fn serialize<T: Serialize, S: Serializer>(
-        map: &BTreeMap<String, Arc<T>>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(map.iter().map(|(name, value)| (name, value.as_ref())))
-    }
-
-    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<BTreeMap<String, Arc<T>>, D::Error> {
-        let map = BTreeMap::<String, T>::deserialize(deserializer)?;
-        Ok(map.into_iter().map(|(name, value)| (name, Arc::new(value))).collect())
     }
 }
 

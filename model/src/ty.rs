@@ -1,6 +1,6 @@
 //! The types of the language.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -211,7 +211,7 @@ pub struct Field {
     pub json_name: Option<String>,
     /// What it is when absent. Absent nullable fields without a default are null.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub default: Option<Expr>,
+    pub default: Option<Box<Expr>>,
     /// How the value is written in JSON, where that is not its type's usual form.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
@@ -278,15 +278,15 @@ pub enum TypeDef {
     Error(IndexMap<String, Field>),
 }
 
-/// The named types of a plan or connector, by full name.
+/// The named types of a plan or connector, by full name. Plans of one program share their definitions.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Types(pub BTreeMap<String, TypeDef>);
+pub struct Types(#[serde(with = "crate::shared")] pub BTreeMap<String, Arc<TypeDef>>);
 
 impl Types {
     /// The definition of a name, if there is one.
     pub fn get(&self, name: &str) -> Option<&TypeDef> {
-        self.0.get(name)
+        self.0.get(name).map(Arc::as_ref)
     }
 
     /// The fields of a type that has fields: a record or an error, named or not.

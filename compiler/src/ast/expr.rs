@@ -50,7 +50,7 @@ pub(crate) struct Statement {
 #[derive(Clone, Debug)]
 pub(crate) enum StatementKind {
     /// `let name: T = value else …`
-    Let { name: Ident, ty: Option<TypeExpr>, value: Expr, otherwise: Option<Otherwise> },
+    Let { name: Ident, ty: Option<Box<TypeExpr>>, value: Expr, otherwise: Option<Box<Otherwise>> },
     /// `step name = call …`
     Step(Box<Step>),
     /// `return value`
@@ -173,7 +173,7 @@ pub(crate) enum ExprKind {
         right: Box<Expr>,
     },
     /// `x as T`
-    Convert(Box<Expr>, TypeExpr),
+    Convert(Box<Expr>, Box<TypeExpr>),
     /// `1..10`
     Range(Option<Box<Expr>>, Option<Box<Expr>>),
     /// `x -> expr`, `(a, b) -> expr`
@@ -184,7 +184,7 @@ pub(crate) enum ExprKind {
     /// `if c { … } else if d { … } else { … }`
     If {
         arms: Vec<(Expr, Block)>,
-        otherwise: Option<Block>,
+        otherwise: Option<Box<Block>>,
     },
     /// `match x { … }`
     Match {
@@ -196,27 +196,27 @@ pub(crate) enum ExprKind {
     /// `parallel on error wait { … }`
     Parallel {
         on_error: Option<Ident>,
-        body: Block,
+        body: Box<Block>,
     },
     /// `try { … } catch { … }`
     Try {
-        body: Block,
+        body: Box<Block>,
         catch: Vec<CatchArm>,
     },
     /// `saga { … }`
-    Saga(Block),
+    Saga(Box<Block>),
     /// `first p in candidates { … }`
     First {
         item: Ident,
         items: Box<Expr>,
-        body: Block,
+        body: Box<Block>,
     },
     /// `race { … }`
-    Race(Block),
+    Race(Box<Block>),
     /// `repeat every 10s up to 30 times until done { … }`
     Repeat(Box<Repeat>),
     /// `{ statements value }` as the value of an arm.
-    Block(Block),
+    Block(Box<Block>),
     /// Could not be read; a problem was reported.
     Missing,
 }

@@ -205,7 +205,7 @@ fn expected_of_one(trigger: &Trigger) -> Type {
     let mut fields = fields.clone();
     for (name, value) in defaults {
         if let Some(field) = fields.get_mut(name) {
-            *field = Field { default: Some(Expr::Literal(value)), ..field.clone() };
+            *field = Field { default: Some(Box::new(Expr::Literal(value))), ..field.clone() };
         }
     }
     Type::Record(fields)

@@ -407,7 +407,7 @@ fn is_left_out(connector: &Connector, config: &IndexMap<String, Expr>, oauth: &O
         _ => oauth.id.as_ref(),
     };
     let Some(Expr::Member { of, name, .. }) = decides else { return false };
-    let usual = || connector.config.get(name).and_then(|field| field.default.as_ref());
+    let usual = || connector.config.get(name).and_then(|field| field.default.as_deref());
     let is_null = |expr: &Expr| *expr == Expr::Literal(Value::Null);
     **of == Expr::Ambient(Ambient::Config) && config.get(name).or_else(usual).is_none_or(is_null)
 }

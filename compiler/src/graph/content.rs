@@ -11,7 +11,7 @@ use std::{
 use flow_model::{
     expr::{Ambient, Expr, ListPart, Pattern, RecordPart, TextPart},
     failure::ErrorKind,
-    plan::{NodeKind, Plan, Stage, Trigger, TriggerKind},
+    plan::{Function, NodeKind, Plan, Stage, Trigger, TriggerKind},
     schema::{Auth, Connector, Operation, VerifyCall, WebhookTrigger},
     ty::{Field, Type, TypeDef, Types},
     value::Value,
@@ -132,7 +132,7 @@ pub(crate) fn referred<'e>(
     names: &Names<'_>,
     definitions: &Definitions,
     expressions: impl IntoIterator<Item = &'e Expr>,
-) -> (BTreeMap<String, flow_model::plan::Function>, Types) {
+) -> (BTreeMap<String, Arc<Function>>, Types) {
     let mut needs = Needs::new(names, definitions);
     expressions.into_iter().for_each(|expr| needs.expr(expr));
     (needs.found.functions, needs.found.types)
@@ -155,7 +155,7 @@ struct Needs<'a> {
 /// What was found so far.
 #[derive(Default)]
 struct Found {
-    functions: BTreeMap<String, flow_model::plan::Function>,
+    functions: BTreeMap<String, Arc<Function>>,
     types: Types,
     secrets: BTreeSet<String>,
     /// Settings of the connection that are read: `config.api_key`.
@@ -168,7 +168,7 @@ impl Found {
         let functions: Vec<_> = other.functions.iter().filter(is_new).map(own).collect();
         self.functions.extend(functions);
         for (name, def) in &other.types.0 {
-            self.types.0.entry(name.clone()).or_insert_with(|| def.clone());
+            self.types.0.entry(name.clone()).or_insert_with(|| Arc::clone(def));
         }
         self.secrets.extend(other.secrets.iter().cloned());
         self.config.extend(other.config.iter().cloned());
@@ -351,9 +351,9 @@ impl<'a> Needs<'a> {
                 self.ty(result);
             }
             Type::Named(name) if !self.found.types.0.contains_key(name) => {
-                let Some(def) = self.names.types.get(name) else { return };
-                self.found.types.0.insert(name.clone(), def.clone());
-                match def {
+                let Some(def) = self.names.types.0.get(name) else { return };
+                self.found.types.0.insert(name.clone(), Arc::clone(def));
+                match &**def {
                     TypeDef::Record(fields) | TypeDef::Error(fields) => self.fields(fields.values()),
                     TypeDef::Union { cases, .. } => cases.values().for_each(|case| self.ty(case)),
                     TypeDef::Enum(_) => {}
@@ -369,7 +369,7 @@ impl<'a> Needs<'a> {
             return;
         }
         if let Some(function) = self.definitions.function(self.names, name) {
-            self.found.functions.insert(name.to_owned(), function.clone());
+            self.found.functions.insert(name.to_owned(), Arc::clone(&function));
             self.expr(&function.body);
         }
     }

@@ -39,7 +39,7 @@ impl Lowering<'_> {
     ) -> (Type, Ends) {
         match &expr.kind {
             ExprKind::If { arms, otherwise } => {
-                self.if_node(chain, expr.span, arms, otherwise.as_ref(), goal, slot, name)
+                self.if_node(chain, expr.span, arms, otherwise.as_deref(), goal, slot, name)
             }
             ExprKind::Match { subject, arms } => self.match_node(chain, expr.span, subject, arms, goal, slot, name),
             ExprKind::For(each) => self.for_node(chain, expr.span, each, goal, slot, name),

@@ -268,7 +268,7 @@ impl<'a> Lowering<'a> {
         }
         match &statement.kind {
             StatementKind::Let { name, ty, value, otherwise } => {
-                self.let_statement(chain, span, name, ty.as_ref(), value, otherwise.as_ref())
+                self.let_statement(chain, span, name, ty.as_deref(), value, otherwise.as_deref())
             }
             StatementKind::Step(step) => self.step(chain, step),
             StatementKind::Return(value) => {
@@ -533,8 +533,8 @@ pub(super) fn has_effect(expr: &ast::Expr) -> bool {
         block.statements.iter().any(|statement| match &statement.kind {
             StatementKind::Let { value, otherwise, .. } => {
                 has_effect(value)
-                    || matches!(otherwise, Some(ast::Otherwise::Fail(_) | ast::Otherwise::Return(..)))
-                    || matches!(otherwise, Some(ast::Otherwise::Value(value)) if has_effect(value))
+                    || matches!(otherwise.as_deref(), Some(ast::Otherwise::Fail(_) | ast::Otherwise::Return(..)))
+                    || matches!(otherwise.as_deref(), Some(ast::Otherwise::Value(value)) if has_effect(value))
             }
             StatementKind::Control(value) => has_effect(value),
             _ => true,
@@ -549,7 +549,7 @@ pub(super) fn has_effect(expr: &ast::Expr) -> bool {
         | ExprKind::Race(_)
         | ExprKind::Repeat(_) => true,
         ExprKind::If { arms, otherwise } => {
-            arms.iter().any(|(_, block)| in_block(block)) || otherwise.as_ref().is_some_and(in_block)
+            arms.iter().any(|(_, block)| in_block(block)) || otherwise.as_deref().is_some_and(in_block)
         }
         ExprKind::Match { arms, .. } => arms.iter().any(|arm| has_effect(&arm.value)),
         ExprKind::Block(block) => in_block(block),

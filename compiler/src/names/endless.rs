@@ -58,7 +58,7 @@ fn unbuildable<'n>(names: &'n Names<'_>) -> BTreeSet<&'n str> {
     };
     let known = |ty: &Type| holds(ty).into_iter().map(|(held, _)| held).filter(|held| names.types.get(held).is_some());
     for (name, def) in &names.types.0 {
-        match def {
+        match &**def {
             TypeDef::Record(fields) | TypeDef::Error(fields) => {
                 add(name, fields.values().flat_map(|field| known(&field.ty)).collect());
             }

@@ -3,7 +3,7 @@
 //! In: the items, with the names of all types known. Out: the fields of types, the parameters and results of functions,
 //! flows and operations. Done twice: the second time defaults are known, and what is wrong was reported the first time.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use flow_model::{
     diagnostic::{Code, Diagnostic},
@@ -56,7 +56,7 @@ fn type_name(names: &mut Names<'_>, item: &Item, within: Option<&str>) {
     let full = full_name(&name.text, within);
     if !names.types.0.contains_key(&full) {
         names.type_spans.insert(full.clone(), name.span);
-        names.types.0.insert(full, def);
+        names.types.0.insert(full, Arc::new(def));
     }
 }
 
@@ -69,7 +69,7 @@ fn event_name(names: &mut Names<'_>, event: &ast::Event, problems: &mut Vec<Diag
         None => {
             names.events.insert(name.clone(), span);
             names.type_spans.insert(name.clone(), span);
-            names.types.0.insert(name, TypeDef::Record(IndexMap::new()));
+            names.types.0.insert(name, Arc::new(TypeDef::Record(IndexMap::new())));
         }
     }
 }
@@ -100,7 +100,7 @@ fn event(names: &mut Names<'_>, event: &ast::Event, problems: &mut Vec<Diagnosti
         for field in &event.fields {
             names.field_spans.entry((name.clone(), field.name.text.clone())).or_insert(field.name.span);
         }
-        names.types.0.insert(name, TypeDef::Record(fields));
+        names.types.0.insert(name, Arc::new(TypeDef::Record(fields)));
     }
 }
 
@@ -233,7 +233,7 @@ fn define(names: &mut Names<'_>, item: &Item, within: Option<&str>, problems: &m
             for part in parts {
                 names.field_spans.entry((full.clone(), part.text.clone())).or_insert(part.span);
             }
-            names.types.0.insert(full, def);
+            names.types.0.insert(full, Arc::new(def));
         }
     }
 }
@@ -284,7 +284,7 @@ fn connector<'a>(
         config.entry("base_url".to_owned()).or_insert_with(|| Field::of(Type::Url.optional()));
         if ast.http.iter().flat_map(|(_, properties)| properties).any(|property| property.name.text == "sandbox") {
             config.entry("sandbox".to_owned()).or_insert_with(|| Field {
-                default: Some(flow_model::expr::Expr::Literal(flow_model::value::Value::Bool(false))),
+                default: Some(Box::new(flow_model::expr::Expr::Literal(flow_model::value::Value::Bool(false)))),
                 ..Field::of(Type::Bool)
             });
         }

@@ -3,12 +3,13 @@
 //! In: the files of the program. Out: warnings for imports, connections and other items that are left over. A name that
 //! is also bound within a body counts as a reference: at worst, a warning is missing.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
 use flow_model::{
     diagnostic::{Code, Diagnostic, Edit},
     span::Span,
 };
+use rustc_hash::FxHashSet;
 
 use super::{
     ItemKind, Names, declare, fits, is_worth_it,
@@ -171,13 +172,13 @@ fn removal(name: &Ident, listed: &[Ident], whole: Span) -> Option<Span> {
 #[derive(Default)]
 struct Mentions<'a> {
     /// As a value, a policy, or a connection that is called or starts a flow.
-    values: HashSet<&'a str>,
+    values: FxHashSet<&'a str>,
     /// As a type, or before one.
-    types: HashSet<&'a str>,
+    types: FxHashSet<&'a str>,
     /// As a type whose name has several parts.
     paths: Vec<&'a Path>,
     /// As the connector of a connection.
-    connectors: HashSet<&'a str>,
+    connectors: FxHashSet<&'a str>,
     /// As events, or as patterns of their names.
     events: Vec<&'a Path>,
 }
@@ -185,9 +186,9 @@ struct Mentions<'a> {
 impl<'a> Mentions<'a> {
     /// Adds what an item refers to, without its own name.
     fn extend(&mut self, found: &Found<'a>, own: Option<&str>) {
-        let others = |names: &[&'a str]| names.iter().copied().filter(|name| Some(*name) != own).collect::<Vec<_>>();
-        self.values.extend(others(&found.values));
-        self.types.extend(others(&found.types));
+        let is_other = |name: &&'a str| Some(*name) != own;
+        self.values.extend(found.values.iter().copied().filter(is_other));
+        self.types.extend(found.types.iter().copied().filter(is_other));
         self.connectors.extend(&found.connectors);
         self.paths.extend(&found.paths);
         self.events.extend(&found.events);

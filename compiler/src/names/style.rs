@@ -97,13 +97,17 @@ impl<'a> Visitor<'a> for Bindings<'_> {
 
 fn check(name: &Ident, case: Case, what: &str) -> Option<Diagnostic> {
     let text = name.text.as_str();
-    let (is_right, style, right) = match case {
-        Case::Snake => (is_snake(text), "snake_case", snake(text)),
-        Case::Pascal => (is_pascal(text), "PascalCase", pascal(text)),
+    let is_right = match case {
+        Case::Snake => is_snake(text),
+        Case::Pascal => is_pascal(text),
     };
     if is_right || text.is_empty() {
         return None;
     }
+    let (style, right) = match case {
+        Case::Snake => ("snake_case", snake(text)),
+        Case::Pascal => ("PascalCase", pascal(text)),
+    };
     let message = format!("the {what} `{text}` is not written in `{style}`");
     Some(Diagnostic::new(Code::E0204, message, name.span, "this name").help(format!("write `{right}`")))
 }

@@ -14,7 +14,7 @@ use super::Names;
 pub(super) fn tags(names: &Names<'_>) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
     for (union, def) in &names.types.0 {
-        let TypeDef::Union { on, cases } = def else { continue };
+        let TypeDef::Union { on, cases } = &**def else { continue };
         for (tag, case) in cases {
             let Type::Named(record) = case else { continue };
             let field = names.types.fields(case).and_then(|fields| fields.get(on));

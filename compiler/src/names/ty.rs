@@ -122,7 +122,7 @@ impl Names<'_> {
         let default = written
             .default
             .as_ref()
-            .map(|_| self.defaults.get(&written.span).cloned().unwrap_or(Expr::Literal(Value::Null)));
+            .map(|_| Box::new(self.defaults.get(&written.span).cloned().unwrap_or(Expr::Literal(Value::Null))));
         let mut field =
             Field { json_name: written.json_name.as_ref().map(|name| name.text.clone()), default, ..Field::of(ty) };
         for attribute in &written.attributes {

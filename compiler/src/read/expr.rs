@@ -81,7 +81,7 @@ impl Reader<'_> {
             parts.next();
             left = match part.kind() {
                 Kind::Convert => {
-                    let ty = self.type_or_missing(part);
+                    let ty = Box::new(self.type_or_missing(part));
                     ast::Expr { span: left.span.to(self.span(part)), kind: ExprKind::Convert(Box::new(left), ty) }
                 }
                 Kind::DotDot => {
@@ -273,17 +273,19 @@ impl Reader<'_> {
                 ExprKind::Match { subject, arms: arms.map(|arm| self.match_arm(arm)).collect() }
             }
             Kind::ForExpr => self.for_expr(node),
-            Kind::ParallelExpr => ExprKind::Parallel { on_error: self.on_error(node), body: self.block_below(node) },
+            Kind::ParallelExpr => {
+                ExprKind::Parallel { on_error: self.on_error(node), body: Box::new(self.block_below(node)) }
+            }
             Kind::TryExpr => ExprKind::Try {
-                body: self.block_below(node),
+                body: Box::new(self.block_below(node)),
                 catch: node.child(Kind::Catch).map(|catch| self.catch(catch)).unwrap_or_default(),
             },
-            Kind::SagaExpr => ExprKind::Saga(self.block_below(node)),
-            Kind::RaceExpr => ExprKind::Race(self.block_below(node)),
+            Kind::SagaExpr => ExprKind::Saga(Box::new(self.block_below(node))),
+            Kind::RaceExpr => ExprKind::Race(Box::new(self.block_below(node))),
             Kind::FirstExpr => {
                 let items = Box::new(self.expr_below(node));
                 let item = self.name(node).unwrap_or_else(|| ast::Ident { text: String::new(), span: items.span });
-                ExprKind::First { item, items, body: self.block_below(node) }
+                ExprKind::First { item, items, body: Box::new(self.block_below(node)) }
             }
             Kind::RepeatExpr => {
                 let given = node.children().filter(|child| child.kind() == Kind::Expr).collect::<Vec<_>>();
@@ -303,7 +305,7 @@ impl Reader<'_> {
             arms.push((self.expr_below(other), self.block_below(other)));
         }
         let otherwise = node.children().filter(|child| child.kind() == Kind::Block).nth(1);
-        let otherwise = otherwise.map(|block| self.block(block));
+        let otherwise = otherwise.map(|block| Box::new(self.block(block)));
         ast::Expr { span: self.span(node), kind: ExprKind::If { arms, otherwise } }
     }
 

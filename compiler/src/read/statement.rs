@@ -82,8 +82,8 @@ impl Reader<'_> {
         let kind = match node.kind() {
             Kind::LetStatement => {
                 let value = self.expr_below(node);
-                let ty = node.child(Kind::Annotation).and_then(|annotation| self.type_below(annotation));
-                let otherwise = node.child(Kind::Otherwise).map(|otherwise| self.otherwise(otherwise));
+                let ty = node.child(Kind::Annotation).and_then(|annotation| self.type_below(annotation)).map(Box::new);
+                let otherwise = node.child(Kind::Otherwise).map(|otherwise| Box::new(self.otherwise(otherwise)));
                 ast::StatementKind::Let { name: self.name(node)?, ty, value, otherwise }
             }
             Kind::StepStatement => ast::StatementKind::Step(Box::new(self.step(node))),
@@ -218,7 +218,9 @@ impl Reader<'_> {
     /// The value of an arm, of a lambda or after `else`: an expression, or a block.
     pub(super) fn arm_value(&mut self, node: Node<'_>) -> ast::Expr {
         match node.child(Kind::Block) {
-            Some(block) => ast::Expr { span: self.span(block), kind: ast::ExprKind::Block(self.block(block)) },
+            Some(block) => {
+                ast::Expr { span: self.span(block), kind: ast::ExprKind::Block(Box::new(self.block(block))) }
+            }
             None => self.expr_below(node),
         }
     }

@@ -86,7 +86,7 @@ pub(crate) fn connections(
 
 /// What a field holds that is not set.
 fn absent(field: &Field) -> Expr {
-    field.default.clone().unwrap_or(Expr::Literal(Value::Null))
+    field.default.as_deref().cloned().unwrap_or(Expr::Literal(Value::Null))
 }
 
 fn connection(

@@ -329,7 +329,7 @@ fn signed(written: &ast::Expr, params: &[&str], problems: &mut Vec<Diagnostic>) 
 /// The built-in scheme: the digest of the body, alone in a header.
 fn hmac_sha256(encoding: DigestEncoding) -> Verification {
     let text = |text: &str| Expr::Literal(Value::text(text));
-    let with_default = |ty: Type, default: &str| Field { default: Some(text(default)), ..Field::of(ty) };
+    let with_default = |ty: Type, default: &str| Field { default: Some(Box::new(text(default))), ..Field::of(ty) };
     let encodings = ENCODINGS.iter().map(|(name, _)| (*name).to_owned()).collect();
     Verification {
         doc: "HMAC-SHA256 over the body, alone in a header.".to_owned(),
@@ -489,7 +489,7 @@ fn arguments(
     for (param, field) in &scheme.params {
         read.push(match (given.get(param.as_str()), &field.default) {
             (Some(arg), _) => elaborator.expr(&arg.value, Some(&rotating(&field.ty, &arg.value))).expr,
-            (None, Some(default)) => default.clone(),
+            (None, Some(default)) => (**default).clone(),
             (None, None) if field.ty.is_nullable() => Expr::Literal(Value::Null),
             (None, None) => {
                 let help = format!("add `{param}: …`, of type `{}`", field.ty);

@@ -59,7 +59,7 @@ pub(crate) struct Callee {
 
 /// What a parameter gets that is left out: its default, or null.
 pub(crate) fn left_out(field: &Field) -> Expr {
-    field.default.clone().unwrap_or(Expr::Literal(Value::Null))
+    field.default.as_deref().cloned().unwrap_or(Expr::Literal(Value::Null))
 }
 
 impl Elaborator<'_> {

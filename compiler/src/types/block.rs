@@ -98,7 +98,7 @@ impl Elaborator<'_> {
         for statement in &block.statements {
             match &statement.kind {
                 StatementKind::Let { name, ty, value, otherwise } => {
-                    lets.extend(self.pure_let(name, ty.as_ref(), value, otherwise.as_ref()));
+                    lets.extend(self.pure_let(name, ty.as_deref(), value, otherwise.as_deref()));
                 }
                 StatementKind::Control(value) => self.idle(value),
                 _ => self.effect(statement),

@@ -7,6 +7,7 @@
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
 };
 
 use flow_model::{
@@ -59,7 +60,7 @@ struct Definition {
     /// The type of its value.
     ty: Type,
     /// Slots of the parameters and the body; constants have no parameters.
-    function: plan::Function,
+    function: Arc<plan::Function>,
     /// Constants and functions that it uses, with the places.
     uses: Vec<(String, Span)>,
 }
@@ -126,9 +127,9 @@ impl Definitions {
     }
 
     /// The function or constant of the program by that name, as plans hold it; elaborated if it was not yet.
-    pub(crate) fn function(&self, names: &Names<'_>, name: &str) -> Option<plan::Function> {
+    pub(crate) fn function(&self, names: &Names<'_>, name: &str) -> Option<Arc<plan::Function>> {
         self.need(names, name);
-        self.known.borrow().definitions.get(name).map(|definition| definition.function.clone())
+        self.known.borrow().definitions.get(name).map(|definition| Arc::clone(&definition.function))
     }
 
     /// Elaborates all constants and functions, and hands out all problems that were found in them.
@@ -198,7 +199,7 @@ impl Definitions {
         known.is_busy = false;
         known.problems.append(&mut elaborator.problems);
         let uses = std::mem::take(&mut elaborator.uses);
-        known.definitions.insert(name.to_owned(), Definition { ty, function, uses });
+        known.definitions.insert(name.to_owned(), Definition { ty, function: Arc::new(function), uses });
     }
 
     /// Reports each circle of definitions once, at the one that stands first.

@@ -277,13 +277,13 @@ mod tests {
         let record = |fields: &[(&str, Type)]| {
             TypeDef::Record(fields.iter().map(|(name, ty)| ((*name).to_owned(), Field::of(ty.clone()))).collect())
         };
-        types.0.insert("Point".into(), record(&[("x", Type::Int), ("y", Type::Int)]));
-        types.0.insert("Note".into(), record(&[("x", Type::Int), ("note", Type::String.optional())]));
-        types.0.insert("Tree".into(), record(&[("next", Type::Named("Tree".into()).optional())]));
-        types.0.insert("Tier".into(), TypeDef::Enum(vec!["Pro".into(), "Standard".into()]));
+        types.0.insert("Point".into(), record(&[("x", Type::Int), ("y", Type::Int)]).into());
+        types.0.insert("Note".into(), record(&[("x", Type::Int), ("note", Type::String.optional())]).into());
+        types.0.insert("Tree".into(), record(&[("next", Type::Named("Tree".into()).optional())]).into());
+        types.0.insert("Tier".into(), TypeDef::Enum(vec!["Pro".into(), "Standard".into()]).into());
         let mut renamed = Field::of(Type::Timestamp);
         renamed.json_name = Some("createdAt".into());
-        types.0.insert("Event".into(), TypeDef::Record(IndexMap::from([("created_at".into(), renamed)])));
+        types.0.insert("Event".into(), TypeDef::Record(IndexMap::from([("created_at".into(), renamed)])).into());
         types
     }
 

@@ -258,7 +258,7 @@ impl<'a> Elaborator<'a> {
                 )
             }
             ExprKind::Lambda { params, body } => self.lambda(expr.span, params, body, want),
-            ExprKind::If { arms, otherwise } => self.pure_if(expr.span, arms, otherwise.as_ref(), want),
+            ExprKind::If { arms, otherwise } => self.pure_if(expr.span, arms, otherwise.as_deref(), want),
             ExprKind::Match { subject, arms } => self.pure_match(expr.span, subject, arms, want),
             ExprKind::Block(block) => self.pure_block(block, want),
             ExprKind::For(_)

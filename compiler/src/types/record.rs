@@ -285,7 +285,7 @@ impl Elaborator<'_> {
         let mut missing = Vec::new();
         for (name, field) in wanted.iter().filter(|(name, _)| !given.contains_key(*name)) {
             match &field.default {
-                Some(default) => parts.push(RecordPart::Field(name.clone(), default.clone())),
+                Some(default) => parts.push(RecordPart::Field(name.clone(), (**default).clone())),
                 None if field.ty.is_nullable() => {}
                 None => missing.push((name, &field.ty)),
             }

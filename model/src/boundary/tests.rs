@@ -36,7 +36,7 @@ fn types() -> Types {
         ("tier", Field::of(Type::OneOf(texts(&["pro", "standard"])))),
         ("state", Field::of(named("State"))),
         ("email", Field { pii: true, ..Field::of(Type::Email.optional()) }),
-        ("note", Field { default: Some(Expr::Literal(Value::text("none"))), ..Field::of(Type::String) }),
+        ("note", Field { default: Some(Box::new(Expr::Literal(Value::text("none")))), ..Field::of(Type::String) }),
         ("labels", Field::of(Type::Map(Box::new(Type::String.optional())))),
         ("lines", Field::of(Type::List(Box::new(named("Line"))))),
         ("payment", Field::of(named("Payment"))),
@@ -57,7 +57,7 @@ fn types() -> Types {
             ("State", TypeDef::Enum(texts(&["Open", "Closed"]))),
             ("Payment", TypeDef::Union { on: "kind".into(), cases }),
         ]
-        .map(|(name, def)| (name.to_owned(), def))
+        .map(|(name, def)| (name.to_owned(), def.into()))
         .into(),
     )
 }
@@ -183,7 +183,7 @@ fn absent_fields_take_their_default_or_null() {
 #[test]
 fn a_default_that_is_not_constant_is_asked_for() {
     let default = Expr::Call("fallback".into(), vec![]);
-    let fields = record([("a", Field { default: Some(default.clone()), ..Field::of(Type::Int) })]);
+    let fields = record([("a", Field { default: Some(Box::new(default.clone())), ..Field::of(Type::Int) })]);
     let types = Types::default();
     let defaults = |expr: &Expr| {
         assert_eq!(*expr, default);

@@ -36,7 +36,7 @@ pub(crate) fn settings(
     let declared = connector.config.iter().map(|(name, field)| (name.clone(), field.ty.clone()));
     let fields: IndexMap<String, Type> = std::iter::once(base_url).chain(declared).collect();
     for (setting, ty) in fields {
-        let default = connector.config.get(&setting).and_then(|field| field.default.as_ref());
+        let default = connector.config.get(&setting).and_then(|field| field.default.as_deref());
         let value = match connection.config.get(&setting).or(default) {
             Some(expr) => eval(expr).map_err(|failure| wrong(&setting, failure.message))?,
             None if ty.is_nullable() => Value::Null,

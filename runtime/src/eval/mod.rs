@@ -16,7 +16,7 @@ mod tests;
 mod text;
 pub(crate) mod url_path;
 
-use std::{cell::Cell, collections::BTreeMap};
+use std::{cell::Cell, collections::BTreeMap, sync::Arc};
 
 use flow_model::{
     boundary,
@@ -66,7 +66,7 @@ pub struct Evaluator<'a> {
     /// The standard functions.
     pub library: &'a Library,
     /// The program's functions.
-    pub functions: &'a BTreeMap<String, plan::Function>,
+    pub functions: &'a BTreeMap<String, Arc<plan::Function>>,
     /// The types that conversions name.
     pub types: &'a Types,
     /// Plain configuration.

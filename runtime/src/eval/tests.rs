@@ -50,11 +50,13 @@ fn eval_in(expr: &Expr, slots: &mut Frame) -> Result<Value, Failure> {
         plan::Function {
             params: vec![Slot(0)],
             body: Expr::Binary(BinaryOp::Multiply, Box::new(Expr::Slot(Slot(0))), Box::new(int(2))),
-        },
+        }
+        .into(),
     )]);
     let mut id = Field::of(Type::Int);
     id.json_name = Some("orderId".to_owned());
-    let types = Types(BTreeMap::from([("Order".to_owned(), TypeDef::Record(IndexMap::from([("id".to_owned(), id)])))]));
+    let types =
+        Types(BTreeMap::from([("Order".to_owned(), TypeDef::Record(IndexMap::from([("id".to_owned(), id)])).into())]));
     let env = BTreeMap::from([("REGION".to_owned(), "eu".to_owned())]);
     let evaluator = Evaluator {
         library: &Library::new(&FUNCTIONS),

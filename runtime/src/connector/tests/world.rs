@@ -139,7 +139,8 @@ impl World {
     /// A connector `crm` with a token, reached at `base`.
     pub(super) fn at(base: &str) -> Self {
         let secret = Value::Secret("crm/token".into());
-        let token = Field { default: Some(Expr::Literal(secret)), ..Field::of(Type::Secret(Box::new(Type::String))) };
+        let token =
+            Field { default: Some(Box::new(Expr::Literal(secret))), ..Field::of(Type::Secret(Box::new(Type::String))) };
         let http = Http {
             base: text("https://crm.invalid"),
             auth: Auth::Bearer(member(Ambient::Config, "token")),

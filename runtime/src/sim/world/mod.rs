@@ -45,7 +45,7 @@ pub(super) struct World<'a> {
     plan: Arc<Plan>,
     library: Library,
     /// What expressions of the test and the plan use.
-    functions: BTreeMap<String, Function>,
+    functions: BTreeMap<String, Arc<Function>>,
     types: Types,
     /// What `given` binds.
     given: Frame,

@@ -16,7 +16,7 @@ use plans::{EVENT, dedupe, http, member, plan, prefixed_hmac, text};
 
 fn lead() -> Type {
     let mut note = Field::of(Type::String);
-    note.default = Some(Expr::Env("WHOLESALE".to_owned(), None));
+    note.default = Some(Box::new(Expr::Env("WHOLESALE".to_owned(), None)));
     let mut mail = Field::of(Type::Email);
     mail.pii = true;
     let fields = [("name", Field::of(Type::String)), ("mail", mail), ("wholesale", note)];

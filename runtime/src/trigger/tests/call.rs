@@ -15,7 +15,7 @@ use plans::{http, plan, text};
 
 /// `flow NAME(amount: Int, note: String = "none") { … }`
 fn flow(name: &str, nodes: Vec<NodeKind>) -> Arc<Plan> {
-    let note = Field { default: Some(text("none")), ..Field::of(Type::String) };
+    let note = Field { default: Some(Box::new(text("none"))), ..Field::of(Type::String) };
     let params = [("amount".to_owned(), Field::of(Type::Int)), ("note".to_owned(), note)];
     Arc::new(Plan { params: params.into_iter().collect(), ..plan(name, vec![], nodes) })
 }

@@ -115,7 +115,7 @@ pub(super) fn prefixed_hmac(secret: &str) -> VerifyCall {
         params: [
             ("header".to_owned(), Field::of(Type::String)),
             ("secret".to_owned(), secret_type),
-            ("prefix".to_owned(), Field { default: Some(text("")), ..Field::of(Type::String) }),
+            ("prefix".to_owned(), Field { default: Some(Box::new(text(""))), ..Field::of(Type::String) }),
         ]
         .into_iter()
         .collect(),
@@ -174,8 +174,8 @@ pub(super) fn with_webhook(plan: Plan, connection: &str, name: &str, webhook: We
 /// id, as the connector declares.
 pub(super) fn on_paid(flow: &str, secret: &str) -> Arc<Plan> {
     let types = Types(BTreeMap::from([
-        ("pay.Event".to_owned(), record(&[("id", Type::String), ("data", Type::Named("pay.Data".to_owned()))])),
-        ("pay.Data".to_owned(), record(&[("payment", Type::String), ("amount", Type::Int)])),
+        ("pay.Event".to_owned(), record(&[("id", Type::String), ("data", Type::Named("pay.Data".to_owned()))]).into()),
+        ("pay.Data".to_owned(), record(&[("payment", Type::String), ("amount", Type::Int)]).into()),
     ]));
     let payload = Type::Named("pay.Event".to_owned());
     let is_paid =
@@ -205,8 +205,10 @@ pub(super) fn on_paid(flow: &str, secret: &str) -> Arc<Plan> {
 /// A flow on the webhook `changed` of the connection `crm`, which comes with a list of events: `webhook: each body`,
 /// `when: .kind == "changed"`.
 pub(super) fn on_each_change(flow: &str) -> Arc<Plan> {
-    let types =
-        Types(BTreeMap::from([("pay.Change".to_owned(), record(&[("id", Type::Int), ("contact", Type::String)]))]));
+    let types = Types(BTreeMap::from([(
+        "pay.Change".to_owned(),
+        record(&[("id", Type::Int), ("contact", Type::String)]).into(),
+    )]));
     let payload = Type::Named("pay.Change".to_owned());
     let is_change = Expr::Binary(
         BinaryOp::Equal,

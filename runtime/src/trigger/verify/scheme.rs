@@ -96,7 +96,7 @@ fn resolve(call: &VerifyCall, evaluator: &Evaluator<'_>, secrets: &dyn Secrets) 
     let declared = &call.scheme;
     let mut args = Vec::with_capacity(declared.params.len());
     for (index, field) in declared.params.values().enumerate() {
-        args.push(match call.args.get(index).or(field.default.as_ref()) {
+        args.push(match call.args.get(index).or(field.default.as_deref()) {
             Some(arg) => evaluator.eval(arg, &mut Frame::new())?,
             None => Value::Null,
         });

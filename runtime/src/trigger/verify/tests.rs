@@ -254,7 +254,7 @@ impl Secrets for Vault {
 fn resolved(args: Vec<Expr>) -> Result<Scheme, Refusal> {
     let slot = |index: u32| Expr::Slot(Slot(index));
     let mut tolerance = Field::of(Type::Duration);
-    tolerance.default = Some(Expr::Literal(Value::Duration(Millis::seconds(300))));
+    tolerance.default = Some(Box::new(Expr::Literal(Value::Duration(Millis::seconds(300)))));
     let scheme = Verification {
         doc: String::new(),
         params: [

@@ -393,10 +393,11 @@ impl Secrets for Vault {
 /// The declarations of `s3.flow` that these tests need, and a connection to a server.
 fn plan(url: &str) -> Plan {
     let secret = |name: &str| Field {
-        default: Some(Expr::Literal(Value::Secret(name.into()))),
+        default: Some(Box::new(Expr::Literal(Value::Secret(name.into())))),
         ..Field::of(Type::Secret(Box::new(Type::String)))
     };
-    let with_default = |ty: Type, default: Value| Field { default: Some(Expr::Literal(default)), ..Field::of(ty) };
+    let with_default =
+        |ty: Type, default: Value| Field { default: Some(Box::new(Expr::Literal(default))), ..Field::of(ty) };
     let named = |fields: &[(&str, Field)]| -> IndexMap<String, Field> {
         fields.iter().map(|(name, field)| ((*name).to_owned(), field.clone())).collect()
     };
