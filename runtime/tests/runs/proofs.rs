@@ -134,12 +134,15 @@ fn case_19_runs_that_fail_together_come_again_spread_over_the_wait_and_give_up()
 #[test]
 fn case_19_runs_that_fail_together_share_the_budget_of_their_account() {
     const RUNS: usize = 400;
+    // What may leave waits for one of the 64 calls under way, of 10 ms each, which the first attempts are for so long.
+    const CROWDED: Millis = Millis(10 * RUNS.div_ceil(64) as u64);
     let budget = Rate { count: 100, period: Millis::seconds(60) };
     let made = herd(RUNS, 2, Some(budget));
     assert_eq!(made.len(), RUNS * 3, "three attempts each: the budget makes them wait, and fails none");
     let again: Vec<_> = made.iter().filter(|made| made.before > 0).map(|made| made.at).collect();
     for (at, first) in again.iter().enumerate() {
-        let within = again[at..].iter().take_while(|later| later.since(*first) < budget.period).count();
+        let within = again[at..].iter().take_while(|later| later.since(*first).0 < budget.period.0 - CROWDED.0);
+        let within = within.count();
         assert!(within <= 100, "{within} calls are made again within a minute of {first}");
     }
 }
