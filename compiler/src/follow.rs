@@ -18,12 +18,27 @@ pub(crate) fn causes(files: &Files, problems: &mut Vec<Diagnostic>) {
     let (bound, parameters) = (causes.bound, causes.parameters);
     let mut follows = follows.into_iter();
     problems.retain(|_| !follows.next().unwrap_or(false));
+    let mut ended: BTreeMap<FileId, BTreeMap<&str, Vec<u32>>> = BTreeMap::new();
     for problem in problems.iter_mut().filter(|problem| problem.code == Code::E0201) {
         let span = problem.span();
+        let name = text(files, span);
+        let whole = files.get(span.file).map_or("", |source| source.text.as_str());
+        let steps = ended.entry(span.file).or_insert_with(|| named_steps(whole));
+        // A step of that name stands before it, in a block of the same flow that has ended.
+        let before = steps.get(name).and_then(|places| {
+            places.get(places.partition_point(|place| *place < span.start).checked_sub(1)?).copied()
+        });
+        if let Some(start) =
+            before.filter(|start| problem.message.contains("no value") && is_one_item(whole, *start, span.start))
+        {
+            let bound = Span::new(span.file, start, start + name.len() as u32);
+            *problem = told(problem, bound, name, &meant_by(whole, start as usize, name));
+            continue;
+        }
         if let Some(bound) = bound.get(&(span.file, text(files, span))) {
             *problem = match parameters.contains(bound) && is_one_head(files, *bound, span) {
-                true => of_a_default(problem, *bound, text(files, span)),
-                false => told(problem, *bound, text(files, span)),
+                true => of_a_default(problem, *bound, name),
+                false => told(problem, *bound, name, &meant_by(whole, bound.start as usize, name)),
             };
         }
     }
@@ -61,6 +76,8 @@ struct Causes<'a> {
     whole: BTreeMap<(FileId, u32), u32>,
     /// Triggers whose path has a part that varies.
     paths: BTreeSet<FileId>,
+    /// Where calls begin that give a whole address, so that they lack a connection and all that comes with it.
+    addressed: BTreeSet<(FileId, u32)>,
 }
 
 impl<'a> Causes<'a> {
@@ -81,12 +98,14 @@ impl<'a> Causes<'a> {
             left_out: BTreeSet::new(),
             whole: BTreeMap::new(),
             paths: BTreeSet::new(),
+            addressed: BTreeSet::new(),
         };
         for problem in problems {
             let span = problem.span();
             let name = text(files, span);
             match problem.code {
                 Code::E0102 => causes.line(files, problem),
+                Code::E0310 | Code::E0409 => drop(causes.names.insert((span.file, problem.code, name))),
                 Code::E0201 | Code::E0203 | Code::E0424 => {
                     causes.names.insert((span.file, problem.code, name));
                     causes.called(files, problem);
@@ -97,6 +116,9 @@ impl<'a> Causes<'a> {
                 Code::E0524 if name.starts_with('"') => drop(causes.texts.insert((span.file, span.start), span.end)),
                 Code::E0211 => drop(causes.attributes.insert((span.file, span.end))),
                 Code::E0315 | Code::E0602 => drop(causes.literal.insert(span)),
+                Code::E0306 if name == "url" && is_of_address(problem) => causes.address(files, span),
+                Code::E0516 if is_of_address(problem) => causes.address(files, span),
+                Code::E0604 if name.starts_with('"') => drop(causes.texts.insert((span.file, span.start), span.end)),
                 Code::E0605 => drop(causes.keys.insert((span.file, span.start), span.end)),
                 Code::W0401 => {
                     causes.bound.entry((span.file, name)).or_insert(span);
@@ -120,6 +142,19 @@ impl<'a> Causes<'a> {
         if let (true, Some(close)) = (line.starts_with('('), line.rfind(')')) {
             self.whole.insert((span.file, span.start), span.end + close as u32);
         }
+    }
+
+    /// Notes the call that an argument stands in.
+    fn address(&mut self, files: &Files, argument: Span) {
+        let whole = files.get(argument.file).map_or("", |source| source.text.as_str());
+        let before = whole.get(..argument.start as usize).unwrap_or_default();
+        let head = before.rfind('(').and_then(|open| before.get(..open)).unwrap_or_default();
+        let head = head
+            .split_once('<')
+            .filter(|_| head.ends_with('>'))
+            .map_or(head, |_| head.rfind('<').and_then(|open| head.get(..open)).unwrap_or_default());
+        let name = head.trim_end_matches(|letter: char| matches!(letter, '_' | '.') || letter.is_ascii_alphanumeric());
+        self.addressed.insert((argument.file, name.len() as u32));
     }
 
     /// Notes a line that could not be read.
@@ -182,7 +217,7 @@ impl<'a> Causes<'a> {
             // What is left of a line that was not understood.
             Code::E0403 | Code::E0413 => self.lines.contains(&(at.file, self.line_of(at))),
             // What has to be a name or a text as such is no value.
-            Code::E0201 => self.literal.contains(&at),
+            Code::E0201 => self.literal.contains(&at) || self.is_in_text(at),
             // The value of an attribute that there is not, a part of a call that can't be, what was taken for an insertion.
             Code::E0102 => {
                 let around = self.whole.range((at.file, 0)..(at.file, at.start)).next_back();
@@ -190,6 +225,12 @@ impl<'a> Causes<'a> {
                     || around.is_some_and(|(_, end)| *end >= at.end)
                     || self.is_in_text(at)
             }
+            // Who gives a whole address knows of no connection, and names no type.
+            Code::E0210 | Code::E0531 if self.addressed.contains(&(at.file, at.start)) => true,
+            // An operation that there is not needs no settings.
+            Code::E0531 => self.whole.contains_key(&(at.file, at.end + 1)),
+            // What stands in a text where a secret should.
+            Code::E0602 => self.is_in_text(at),
             // A secret is no key, whatever it would tell apart.
             Code::E0411 => self.literal.contains(&at),
             // What the path of a trigger was to bring.
@@ -197,8 +238,8 @@ impl<'a> Causes<'a> {
             // A built-in error that the program declares as its own.
             Code::E0315 => has(Code::E0203),
             // It is used where it is not known.
-            Code::W0401 => has(Code::E0201) || self.left_out.contains(&(at.file, name)),
-            Code::W0203 => self.left_out.contains(&(at.file, name)),
+            Code::W0401 => has(Code::E0201) || has(Code::E0409) || self.left_out.contains(&(at.file, name)),
+            Code::W0203 => self.left_out.contains(&(at.file, name)) || has(Code::E0310),
             Code::W0201 | Code::W0202 => self.owners.contains(&(at.file, name.to_owned())),
             // A call that a flow never makes, which the test expects as well.
             Code::W0403 => has(Code::E0424),
@@ -225,7 +266,7 @@ impl<'a> Causes<'a> {
 const MOST_WORDS: usize = 1_000;
 
 /// A name that is not known, told by where it is known.
-fn told(problem: &Diagnostic, bound: Span, name: &str) -> Diagnostic {
+fn told(problem: &Diagnostic, bound: Span, name: &str, meant: &str) -> Diagnostic {
     let mut problem = problem.clone();
     problem.fixes.clear();
     let is_error = problem.message.contains("no error");
@@ -234,8 +275,68 @@ fn told(problem: &Diagnostic, bound: Span, name: &str) -> Diagnostic {
             "a failure is not raised again: leave the arm out, so that nothing catches it; or raise an error of your own, \
              `fail Gone(why: {name}.message)`"
         ),
-        false => format!("make it the value of the block: `let {name} = if … {{ … }} else {{ … }}`"),
+        false => meant.to_owned(),
     })
+}
+
+/// Where the steps of a text stand that have a name.
+fn named_steps(text: &str) -> BTreeMap<&str, Vec<u32>> {
+    let mut steps: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
+    for (at, word) in text.match_indices("step ") {
+        let start = at + word.len();
+        let rest = text.get(start..).unwrap_or_default();
+        let end = rest.find(|letter: char| letter != '_' && !letter.is_ascii_alphanumeric()).unwrap_or(rest.len());
+        let (name, after) = rest.split_at(end);
+        if !name.is_empty() && after.trim_start().starts_with('=') {
+            steps.entry(name).or_default().push(start as u32);
+        }
+    }
+    steps
+}
+
+/// Whether no item begins between two places of a text: they stand in the same flow.
+fn is_one_item(text: &str, from: u32, to: u32) -> bool {
+    let between = text.get(from as usize..to as usize).unwrap_or_default();
+    !between.lines().skip(1).any(|line| line.starts_with(|first: char| first.is_ascii_lowercase()))
+}
+
+/// How what a block binds is known after it, by the block.
+fn meant_by(text: &str, bound: usize, name: &str) -> String {
+    let mut depth = 0usize;
+    let before = text.get(..bound).unwrap_or_default();
+    let open = before.bytes().rposition(|byte| {
+        match byte {
+            b'}' => depth += 1,
+            b'{' if depth == 0 => return true,
+            b'{' => depth -= 1,
+            _ => {}
+        }
+        false
+    });
+    let head = before.get(..open.unwrap_or(0)).unwrap_or_default();
+    let line = head.rsplit('\n').next().unwrap_or_default();
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let has = |word: &str| words.contains(&word);
+    match () {
+        () if has("for") => {
+            format!(
+                "each item has its own: make it the value of the block, `let all = for … {{ …  {name} }}`, which is a list"
+            )
+        }
+        () if has("race") => format!("which branch wins is not known before: write `let {name} = race {{ … }}`"),
+        () if has("try") => {
+            format!("make it the value of the block: `let {name} = try {{ …  {name} }} catch {{ … => … }}`")
+        }
+        () if has("first") || has("repeat") => {
+            format!("make it the value of the block: end the block in `{name}`, and write `let {name} = …` before it")
+        }
+        () => format!("make it the value of the block: `let {name} = if … {{ … }} else {{ … }}`"),
+    }
+}
+
+/// Whether a mistake is that a call was given a whole address.
+fn is_of_address(problem: &Diagnostic) -> bool {
+    problem.help.as_deref().is_some_and(|help| help.starts_with("the host is the connection's"))
 }
 
 /// Whether two places stand between the parentheses of one head.

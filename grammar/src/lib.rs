@@ -16,6 +16,7 @@ mod kind;
 mod parser;
 mod patch;
 mod peg;
+mod phrase;
 mod problem;
 mod repair;
 mod scan;
@@ -28,6 +29,7 @@ mod units;
 
 pub use idiom::Idiom;
 pub use kind::Kind;
+pub use phrase::Phrase;
 pub use problem::{Edit, Habit, Problem, ProblemKind, dump};
 pub use token::{CONTROL, ITEMS, MEMBERS, RESERVED, STATEMENTS};
 pub use tree::{Node, Tree};

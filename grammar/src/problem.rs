@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::idiom::Idiom;
+use crate::{idiom::Idiom, phrase::Phrase};
 
 /// A place where the text is not Flow. One mistake gives one problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -306,6 +306,8 @@ pub enum Habit {
     Dollar,
     /// A word or a sign that Flow does not have there.
     Idiom(Idiom),
+    /// A clause or a short statement that is phrased in another way.
+    Phrase(Phrase),
 }
 
 /// Problems as text for snapshots: a line for each.

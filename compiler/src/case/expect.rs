@@ -32,13 +32,30 @@ impl Checker<'_> {
             }
             ExpectedWhat::Called { target, often, with } => self.calls(target, *often, with.as_ref())?,
             ExpectedWhat::DeadLetter { queue, contains } => {
-                let contains = contains.as_ref().map(|value| self.pattern(value, None));
+                let pattern = contains.as_ref().map(|value| self.pattern(value, None));
                 self.queue(queue)?;
-                Expected::DeadLetter { queue: queue.text.clone(), contains }
+                if let Some(written) = contains {
+                    let what = format!("what goes into `{}`", queue.text);
+                    self.kept(written, &what, |kind| match kind {
+                        NodeKind::DeadLetter { queue: one, value } if *one == queue.text => Some(value),
+                        _ => None,
+                    });
+                }
+                Expected::DeadLetter { queue: queue.text.clone(), contains: pattern }
             }
             ExpectedWhat::Responded { status, body } => {
-                let body = body.as_ref().map(|value| self.pattern(value, None));
-                Expected::Responded { status: self.status(status)?, body }
+                let pattern = body.as_ref().map(|value| self.pattern(value, None));
+                let status = self.status(status)?;
+                if let Some(written) = body {
+                    self.kept(written, &format!("an answer with {status}"), |kind| match kind {
+                        NodeKind::Respond { status: Expr::Literal(Value::Int(one)), body: Some(body) } => {
+                            (*one == i64::from(status)).then_some(body)
+                        }
+                        NodeKind::Respond { body: Some(body), .. } => Some(body),
+                        _ => None,
+                    });
+                }
+                Expected::Responded { status, body: pattern }
             }
             ExpectedWhat::Never { what, order } => {
                 let what = self.happening(what);
@@ -282,6 +299,39 @@ impl Checker<'_> {
             None => problem.help(format!("its dead letters go to {}", listed(&known))),
         });
         None
+    }
+
+    /// Reports fields that nothing has which the flow puts there; what is not written out as a record may have any.
+    fn kept(&mut self, written: &ast::Expr, what: &str, put: impl Fn(&NodeKind) -> Option<&Expr>) {
+        let ExprKind::Record(entries) = &written.kind else { return };
+        let mut known: Vec<String> = Vec::new();
+        for value in self.plans.iter().flat_map(|plan| plan.graph.node_weights()).filter_map(|node| put(&node.kind)) {
+            let Expr::Record(parts) = value else { return };
+            for part in parts {
+                let RecordPart::Field(name, _) = part else { return };
+                known.push(name.clone());
+            }
+        }
+        known.sort();
+        known.dedup();
+        for entry in entries {
+            let RecordEntry::Field { name, .. } = entry else { continue };
+            if known.is_empty() || known.contains(&name.text) || name.text.is_empty() {
+                continue;
+            }
+            let problem = Diagnostic::new(
+                Code::E0306,
+                format!("{what} has no field `{}`", name.text),
+                name.span,
+                "no such field",
+            );
+            self.el.problems.push(match similar(&name.text, known.iter().map(String::as_str)) {
+                Some(near) => problem
+                    .help(format!("did you mean `{near}`?"))
+                    .fix(format!("write `{near}`"), vec![Edit { span: name.span, text: near.to_owned() }]),
+                None => problem.help(format!("its fields are {}", listed(&known))),
+            });
+        }
     }
 
     fn status(&mut self, status: &ast::Expr) -> Option<u16> {

@@ -5,6 +5,7 @@
 //! makes, expectations that it can't meet. A test of a flow with errors is passed over: what is wrong is said there.
 //! Left out on purpose: running.
 
+mod contradiction;
 mod expect;
 mod given;
 mod stub;
@@ -156,7 +157,8 @@ impl<'a> Checker<'a> {
     fn case(&mut self, test: &ast::Test) -> Case {
         let (trigger, given) = self.given(test);
         let stubs = self.stubs(&test.stubs);
-        let expectations = test.expectations.iter().filter_map(|one| self.expectation(one)).collect();
+        let expectations: Vec<_> = test.expectations.iter().filter_map(|one| self.expectation(one)).collect();
+        contradiction::contradictions(&expectations, &mut self.el.problems);
         if test.expectations.is_empty() && !self.el.has_gaps {
             self.el.problems.push(
                 Diagnostic::new(Code::W0404, "this test expects nothing", test.name.span, "has no `expect`")

@@ -80,6 +80,7 @@ impl Lowering<'_> {
             );
         }
         let mut regions = Vec::new();
+        self.races.push(Span { end: span.start + "race".len() as u32, ..span });
         for branch in &branches {
             let own = super::control::bound_name(branch);
             self.el.scope.push();
@@ -94,6 +95,7 @@ impl Lowering<'_> {
             }
             self.el.close();
         }
+        self.races.pop();
         for (index, region) in regions.iter().enumerate() {
             self.builder.region(node, index, region.chain);
         }

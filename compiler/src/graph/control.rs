@@ -283,6 +283,10 @@ impl Lowering<'_> {
                     Type::Map(_) => "go through its `.entries()`",
                     Type::Json => "convert it first: `… as List<T>`",
                     Type::Int => "count with `List.range(0, …)`",
+                    Type::String => "a text is no list: `.lines()`, `.split(\",\")` and `.characters()` make one of it",
+                    Type::File => {
+                        "what is in a file is read by a step: `step rows = csv.read<Row>(file)`, `step text = files.text(content: file)`"
+                    }
                     _ => "give a list",
                 };
                 self.el.problems.push(

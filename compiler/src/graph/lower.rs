@@ -106,6 +106,8 @@ pub(super) struct Lowering<'a> {
     pub signatures: &'a Signatures,
     /// The `saga`s around, innermost last.
     pub sagas: Vec<Span>,
+    /// The keywords of the races around, the innermost last.
+    pub races: Vec<Span>,
     /// The items of the `for`s around, innermost last.
     pub items: Vec<(Slot, String)>,
     /// How many `first`s are around.
@@ -147,6 +149,7 @@ impl<'a> Lowering<'a> {
             sent: Vec::new(),
             signatures,
             sagas: Vec::new(),
+            races: Vec::new(),
             items: Vec::new(),
             firsts: 0,
             streams: BTreeMap::new(),
@@ -415,7 +418,7 @@ impl<'a> Lowering<'a> {
                 .help("leave it out, or `return` a result: it is kept in the run's history"),
             );
         }
-        if body.is_none() && matches!(status.kind, ast::ExprKind::Record(_)) {
+        if body.is_none() && matches!(status.kind, ast::ExprKind::Record(_) | ast::ExprKind::Text(_)) {
             let problem = Diagnostic::new(
                 Code::E0301,
                 "an answer begins with its status",

@@ -174,9 +174,9 @@ impl Lowering<'_> {
         }
     }
 
-    /// Warns of what a saga makes and would leave behind.
+    /// Warns of what a saga makes and would leave behind, and of what the loser of a race does.
     pub(super) fn left_behind(&mut self, step: &ast::Step, target: &Target<'_>) {
-        let Some(saga) = self.sagas.last() else { return };
+        let Some(saga) = self.sagas.last() else { return self.left_by_loser(step, target) };
         if step.undo.is_some() || target.operation.effect != Effect::Create {
             return;
         }
@@ -194,6 +194,29 @@ impl Lowering<'_> {
             problem
                 .help("add `undo connection.operation(…)` to the step, or put the step after the saga if it may stay"),
         );
+    }
+
+    /// Warns of what a branch of a race does that nothing takes back when another one wins.
+    fn left_by_loser(&mut self, step: &ast::Step, target: &Target<'_>) {
+        let Some(race) = self.races.last() else { return };
+        let label = match target.operation.effect {
+            Effect::Create => "creates something, and has no `undo`",
+            Effect::Destroy => "takes something away, and has no `undo`",
+            Effect::Read | Effect::Idempotent => return,
+        };
+        if step.undo.is_some() {
+            return;
+        }
+        let message =
+            format!("what `{}.{}` does stays when another branch of the race wins", target.connection, target.name);
+        let mut problem = Diagnostic::new(Code::W0608, message, step.call.span, label)
+            .label(*race, "cancels the others when one has succeeded");
+        if let Some(effect) = target.info.operations.get(&target.name).and_then(|spans| spans.effect) {
+            problem = problem.label(effect, "declared here");
+        }
+        self.el.problems.push(problem.help(
+            "add `undo connection.operation(…)` to the step, or try one after the other: `first x in xs { … }` stops where something may have happened",
+        ));
     }
 }
 

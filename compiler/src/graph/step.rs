@@ -522,8 +522,8 @@ impl<'a> Lowering<'a> {
             None => problem,
         };
         let near = similar(name, operations.iter().map(String::as_str)).map(str::to_owned).or_else(|| {
-            // `upsert` for `contacts.upsert`, `contact.upsert` for `contacts.upsert`
-            let last = name.rsplit('.').next().unwrap_or(name);
+            // `upsert` for `contacts.upsert`; `customers.list` is not meant by `invoices.list`
+            let last = name;
             let mut same = operations.iter().filter(|one| one.rsplit('.').next() == Some(last));
             same.next().filter(|_| same.next().is_none()).cloned()
         });
@@ -531,7 +531,21 @@ impl<'a> Lowering<'a> {
             Some(near) => problem
                 .help(format!("did you mean `{}.{near}`?", root.text))
                 .fix(format!("write `{near}`"), vec![Edit { span, text: near }]),
-            None => problem.help(format!("its operations are {}", listed(&operations))),
+            None => {
+                let of = name.split_once('.').map(|(of, _)| of);
+                let own: Vec<String> =
+                    operations.iter().filter(|one| one.split_once('.').map(|(own, _)| own) == of).cloned().collect();
+                let is_call =
+                    matches!(name, "request" | "call" | "send" | "fetch") && operations.iter().any(|one| one == "get");
+                problem.help(match own.is_empty() {
+                    _ if is_call => {
+                        "an operation is called like the method of the request: `get`, `post`, `put`, `patch`, `delete`"
+                            .to_owned()
+                    }
+                    false if of.is_some() => format!("its operations there are {}", listed(&own)),
+                    _ => format!("its operations are {}", listed(&operations)),
+                })
+            }
         });
     }
 

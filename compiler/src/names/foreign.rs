@@ -13,6 +13,7 @@ pub(crate) fn value(name: &str) -> Option<&'static str> {
         "None" | "nil" | "undefined" | "NULL" | "Null" => "write `null`",
         "console" | "logger" | "logging" => "write `log \"…\"`: a line in the history of the run",
         "process" | "os" => "configuration is read with `env(\"NAME\")`, a credential with `secret(\"name\")`",
+        "exit" | "quit" | "end" => "write `return`: the run ends there",
         "this" | "self" => "nothing is implied here: name the value",
         "pass" => "leave it out: a block may be empty",
         "break" | "continue" => "a loop goes through all items: leave items out before with `.filter(x -> …)`",
@@ -57,6 +58,10 @@ pub(crate) fn function(name: &str) -> Option<&'static str> {
         "today" | "date" | "moment" | "dayjs" | "timestamp" | "currentTime" => {
             "write `now()`, which is a `Timestamp`; the day is `now().in(\"Europe/Berlin\").date`"
         }
+        "panic" | "abort" | "die" | "assert" | "raise" | "error" => {
+            "what goes wrong is an error of the program: `error Refused { why: String }`, then `fail Refused(why: …)`"
+        }
+        "exit" | "quit" => "write `return`: the run ends there",
         "setTimeout" | "setInterval" | "delay" => "write `sleep 30s`",
         _ => return None,
     })
@@ -102,7 +107,37 @@ pub(crate) fn ty(name: &str) -> Option<&'static str> {
         "dict" | "Dict" | "Record" | "HashMap" | "Object<string>" => "write `Map<T>`: its keys are strings",
         "datetime" | "DateTime" | "Datetime" | "Instant" => "write `Timestamp`, or `Date` for a day",
         "Optional" | "Option" | "Maybe" | "Nullable" => "write `T?`: the type with a `?` may be null",
+        "Set" | "set" | "HashSet" => "write `List<T>`; without repetitions it is `xs.distinct()`",
+        "Tuple" | "tuple" => "write a record: `{ id: Int, name: String }`",
         "void" | "None" | "Unit" => "leave the result out",
+        _ => return None,
+    })
+}
+
+/// A kind of failure: `ServerError`, `BadRequest`.
+pub(crate) fn failure(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "ServerError"
+        | "InternalError"
+        | "InternalServerError"
+        | "HttpError"
+        | "HTTPError"
+        | "ServiceUnavailable"
+        | "BadGateway"
+        | "NetworkError"
+        | "ConnectionError" => "write `Unavailable`: the system has failed, or was not reached",
+        "TimeoutError" | "TimedOut" | "DeadlineExceeded" | "GatewayTimeout" => "write `Timeout`",
+        "BadRequest" | "ValidationError" | "ClientError" | "UnprocessableEntity" | "ValueError" => {
+            "write `Invalid`: the system has not understood the request"
+        }
+        "AuthError" | "AuthenticationError" | "Unauthenticated" => "write `Unauthorized`, or `Forbidden`",
+        "PermissionDenied" | "AccessDenied" | "PermissionError" => "write `Forbidden`",
+        "TooManyRequests" | "RateLimit" | "RateLimitError" | "Throttled" => "write `RateLimited`",
+        "Duplicate" | "AlreadyExists" | "DuplicateKey" => "write `Conflict`",
+        "Missing" | "Gone" | "NotFoundError" => "write `NotFound`",
+        "Cancelled" | "Canceled" => {
+            "a run that is cancelled ends there: nothing catches that, and the `undo`s of its steps run"
+        }
         _ => return None,
     })
 }

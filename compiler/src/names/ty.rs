@@ -112,6 +112,7 @@ impl Names<'_> {
                 }
             }
         }
+        same_in_json(written, problems);
         fields
     }
 
@@ -171,7 +172,10 @@ impl Names<'_> {
                     .chain(ErrorKind::BUILT_IN.iter().map(ErrorKind::name))
                     .collect();
                 let mut problem = unknown(Code::E0201, "error", name, candidates);
-                if problem.help.is_none() {
+                if let Some(meant) = super::foreign::failure(&name.text) {
+                    problem.fixes.clear();
+                    problem = problem.help(meant);
+                } else if problem.help.is_none() {
                     problem = problem.help(format!("declare it: `error {} {{ … }}`", name.text));
                 }
                 problems.push(problem);
@@ -489,4 +493,23 @@ fn text(parts: &[ast::TextPart]) -> Option<String> {
             ast::TextPart::Insert(_) => None,
         })
         .collect()
+}
+
+/// Reports fields that have in JSON the name of one before them: no value could have both.
+fn same_in_json(written: &[ast::Field], problems: &mut Vec<Diagnostic>) {
+    // Fields with names of their own are told apart by them.
+    if written.iter().all(|field| field.json_name.is_none()) {
+        return;
+    }
+    let mut known: IndexMap<&str, &ast::Field> = IndexMap::with_capacity(written.len());
+    for field in written {
+        let key = field.json_name.as_ref().unwrap_or(&field.name);
+        let Some(first) = known.insert(&key.text, field).filter(|first| first.name.text != field.name.text) else {
+            continue;
+        };
+        let place = first.json_name.as_ref().map_or(first.name.span, |name| name.span);
+        let message = format!("`{}` and `{}` are both called `{}` in JSON", first.name.text, field.name.text, key.text);
+        let problem = Diagnostic::new(Code::E0202, message, key.span, "again").label(place, "first here");
+        problems.push(problem.help("give one of them another name: `from \"jsonName\"`"));
+    }
 }

@@ -216,13 +216,20 @@ pub(super) fn words_of(habit: &Habit, found: &str) -> Words {
             "stands inside of another statement",
             format!("make it a step of its own before, `step name = {called}(…)`, and use `name` here"),
         ),
-        Habit::LoopIndex(one, other) => words(
-            "a loop has one name",
-            "two names",
-            format!(
-                "write `for {one} in xs.enumerate() {{ … }}`, then `{one}.index` for `{other}` and `{one}.item` for the item; of a map, `.entries()` has `.key` and `.value`"
-            ),
-        ),
+        Habit::LoopIndex(one, other) => {
+            let (index, item) = match one.as_str() {
+                "i" | "j" | "n" | "k" | "idx" | "index" | "key" | "_" => (one, other),
+                _ => (other, one),
+            };
+            words(
+                "a loop has one name",
+                "two names",
+                format!(
+                    "write `for {item} in xs.enumerate() {{ … }}`, then `{item}.index` for `{index}` and `{item}.item` for the item; \
+                     of a map, `.entries()` has `.key` and `.value`"
+                ),
+            )
+        }
         Habit::Spread(name) => words(
             "a call names each of its arguments",
             "would be spread over several of them",
@@ -515,6 +522,7 @@ pub(super) fn words_of(habit: &Habit, found: &str) -> Words {
             "`a?.b` is null where `a` is, `a ?? b` gives another value, `let x = a else fail E()` ends the run",
         ),
         Habit::Idiom(idiom) => super::idiom::words_of(idiom),
+        Habit::Phrase(phrase) => super::phrase::words_of(phrase),
         Habit::Dollar => words(
             format!(
                 "`{}` is nothing in Flow: there is no implied item",

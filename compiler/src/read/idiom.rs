@@ -88,7 +88,7 @@ pub(super) fn words_of(idiom: &Idiom) -> Words {
             "write it at the top of the file, and give it the record: `fn double(order: Order) -> Int { … }`",
         ),
         Idiom::InnerItem(word, owner) => words(
-            format!("a `{word}` stands at the top of a file"),
+            format!("{} `{word}` stands at the top of a file", article(word)),
             format!("is within a `{owner}`"),
             "move it out of the braces",
         ),
@@ -235,4 +235,9 @@ pub(super) fn words_of(idiom: &Idiom) -> Words {
             format!("write `{}`", shortened(meant)),
         ),
     }
+}
+
+/// `a` or `an`, as it stands before a word.
+fn article(word: &str) -> &'static str {
+    if word.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
 }

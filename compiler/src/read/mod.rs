@@ -13,6 +13,7 @@ mod idiom;
 mod item;
 mod literal;
 mod pattern;
+mod phrase;
 mod problem;
 mod statement;
 mod test;

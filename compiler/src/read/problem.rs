@@ -1,6 +1,6 @@
 //! What the parser could not read, in words: what is wrong, what is there, what to do.
 
-use flow_grammar::{Habit, Problem, ProblemKind, RESERVED};
+use flow_grammar::{CONTROL, Habit, Problem, ProblemKind, RESERVED, STATEMENTS};
 use flow_model::{
     diagnostic::{Code, Diagnostic, Edit},
     span::{FileId, Span},
@@ -115,6 +115,9 @@ fn unexpected(problem: &Problem) -> Words {
             "what a connector can do is an operation: `operation orders.get(id: String) -> Order { effect: read, request: GET \"/orders/{id}\" }`".to_owned()
         }
         _ if let Some(taught) = taught(&problem.found, &expects) => taught.to_owned(),
+        "," if problem.expected == ["`)`"] => {
+            "one value or one type stands in parentheses; several are a record: `{ a: 1, b: 2 }`, of type `{ a: Int, b: Int }`".to_owned()
+        }
         "," => "leave the `,` out, or write what should follow it".to_owned(),
         "on" => "triggers stand at the top of a flow, before its statements".to_owned(),
         "else" if expects("a pattern") || expects("an arm `pattern => value`") => {
@@ -158,7 +161,9 @@ fn taught(found: &str, expects: &dyn Fn(&str) -> bool) -> Option<&'static str> {
         "..." if is_field_name => {
             "a record has the fields that it lists, and no others: write them all, or give it a field with the other record"
         }
-        "<" if expects("`{`") => "a declaration has no types as parameters: write one for each, or take `Json`",
+        "<" if expects("`{`") || expects("`(`") => {
+            "a declaration has no types as parameters: write one for each, or take `Json`"
+        }
         "??" if expects("`=`") => "one `?` says that it may be null: `Int?`",
         "|" if expects("`=`") => {
             "a value has one type: several records are a `union Shape on kind { circle => Circle }`, several texts `\"a\" | \"b\"`"
@@ -173,8 +178,22 @@ fn taught(found: &str, expects: &dyn Fn(&str) -> bool) -> Option<&'static str> {
             "say by which field the cases are told apart: `union Shape on kind { circle => Circle, square => Square }`"
         }
         "{" if expects("a text") && expects("a name") => {
-            "the file stands before the names: `use \"./file.flow\" { name }`"
+            "connectors are named without braces, `use slack, stripe`; what a file declares is taken so: `use \"./file.flow\" { name }`"
         }
+        "-" if expects("`:`") && expects("`,`") && expects("`}`") => {
+            "a name with `-` stands in quotes: `{ \"content-type\": \"text/plain\" }`"
+        }
+        "[" if expects("a field") => {
+            "the names of fields are written out; where a name is computed, make a map: `Map.from([{ key: name, value: 1 }])`"
+        }
+        ".." if expects("`=>`") => "`..` touches the value on its left: `1..10`",
+        "concurrency" if expects("`{`") => {
+            "the statements of a `parallel` all run at the same time; how many items of a list do is said in a loop: `for x in xs concurrency 8 { … }`"
+        }
+        "batch" | "chunk" | "chunks" | "by" | "step" if expects("`concurrency`") => {
+            "a loop takes several items at a time so: `for batch in xs.chunks(50) { … }`"
+        }
+        _ if expects("`up to`") => "write `repeat every 10s up to 30 times until done { … }`, in this order",
         "parallel" if expects("`concurrency`") => {
             "how many items are under way at a time is said so: `for x in xs concurrency 8 { … }`"
         }
@@ -189,9 +208,6 @@ fn taught(found: &str, expects: &dyn Fn(&str) -> bool) -> Option<&'static str> {
         "or" if expects("`=>`") => "several of them have `|` between them: `NotFound | Forbidden => …`",
         _ if expects("an arm `Kind => value`") && found.starts_with('"') => {
             "kinds are named without quotes: `NotFound => value`; `_ => value` takes all failures"
-        }
-        ":" if expects("`=`") && expects("a statement") => {
-            "a step has the type that its operation gives: leave `: …` out"
         }
         "(" if expects("what it answers: `returns …`, `fails …` or `using schema`") => {
             "a stub stands for all calls of an operation: leave `(…)` out; `expect … called with { … }` says what a call was given"
@@ -213,7 +229,7 @@ fn taught(found: &str, expects: &dyn Fn(&str) -> bool) -> Option<&'static str> {
 
 fn items() -> String {
     "a file is made of items: `use`, `const`, `record`, `enum`, `union`, `error`, `fn`, `connection`, `policy`, \
-     `connector`, `flow`, `test`"
+     `event`, `connector`, `flow`, `test`"
         .to_owned()
 }
 
@@ -265,6 +281,13 @@ fn incomplete(problem: &Problem) -> Words {
         "" => "at the end of the file".to_owned(),
         _ => format!("before {}", found(problem)),
     };
+    if problem.found == "+" {
+        return words(
+            "`+` stands between two values",
+            "nothing before it",
+            "leave it out: a number without a sign is positive",
+        );
+    }
     let what = list(&problem.expected);
     words(format!("{what} is missing {before}"), format!("{what} belongs here"), format!("write {what} here"))
 }
@@ -291,6 +314,9 @@ fn unknown_word(found: &str, meant: Option<&str>) -> Words {
                     .to_owned(),
                 "export" | "public" | "private" | "static" | "async" | "abstract" | "final" => {
                     "leave it out".to_owned()
+                }
+                word if STATEMENTS.contains(&word) || CONTROL.contains(&word) => {
+                    format!("statements stand in a flow: `flow name() {{ {word} … }}`")
                 }
                 _ => items(),
             },

@@ -2,7 +2,7 @@
 
 use flow_grammar::{Kind, Node};
 use flow_model::{
-    diagnostic::{Code, Diagnostic},
+    diagnostic::{Code, Diagnostic, Edit},
     span::Span,
 };
 
@@ -31,7 +31,7 @@ impl Reader<'_> {
             match child.kind() {
                 Kind::Value => {
                     let before = node.children().take_while(|other| other.start() < child.start()).last();
-                    value = Some(Box::new(self.block_value(child, before)));
+                    value = Some(Box::new(self.block_value(child, before, &mut statements)));
                 }
                 Kind::Trigger if !statements.is_empty() => {
                     let keyword = self.keyword(child);
@@ -61,20 +61,33 @@ impl Reader<'_> {
         ast::Block { span: self.span(node), statements, value }
     }
 
-    /// The value of a block. Brackets behind a space on the line of the statement before were meant for that.
-    fn block_value(&mut self, node: Node<'_>, before: Option<Node<'_>>) -> ast::Expr {
+    /// The value of a block. Brackets behind a space on the line of the statement before were meant for that, so that its
+    /// value is not known.
+    fn block_value(
+        &mut self,
+        node: Node<'_>,
+        before: Option<Node<'_>>,
+        statements: &mut [ast::Statement],
+    ) -> ast::Expr {
         let value = self.expr_below(node);
         let between = before.and_then(|before| self.text.get(before.end() as usize..node.start() as usize));
         let is_apart = between.is_some_and(|between| between.bytes().all(|byte| byte == b' ' || byte == b'\t'));
         let opens = self.text_of(node).chars().next().filter(|first| matches!(first, '(' | '['));
         let Some(bracket) = opens.filter(|_| is_apart) else { return value };
         let span = Span::new(self.file, node.start(), node.start() + 1);
-        self.syntax(
-            span,
-            format!("`{bracket}` must touch what it applies to"),
-            "has space before it",
-            "leave the space out, as in `f(x)` and `list[0]`, or begin a new line",
-        );
+        let help = "leave the space out, as in `f(x)` and `list[0]`, or begin a new line";
+        let space = Span::new(self.file, before.map_or(span.start, |before| before.end()), span.start);
+        let message = format!("`{bracket}` must touch what it applies to");
+        let diagnostic = Diagnostic::new(Code::E0102, message, span, "has space before it").help(help);
+        self.report(diagnostic.fix(help, vec![Edit { span: space, text: String::new() }]));
+        if let Some(
+            ast::StatementKind::Let { value, .. }
+            | ast::StatementKind::Return(Some(value))
+            | ast::StatementKind::Log(value),
+        ) = statements.last_mut().map(|last| &mut last.kind)
+        {
+            value.kind = ast::ExprKind::Missing;
+        }
         ast::Expr { span: value.span, kind: ast::ExprKind::Missing }
     }
 
@@ -204,6 +217,15 @@ impl Reader<'_> {
 
     /// The arms of a `catch`.
     pub(super) fn catch(&mut self, node: Node<'_>) -> Vec<ast::CatchArm> {
+        if node.children().all(|child| !matches!(child.kind(), Kind::CatchArm | Kind::Missing)) {
+            let keyword = self.keyword(node);
+            self.syntax(
+                keyword,
+                "this `catch` has no arm",
+                "catches nothing",
+                "write `catch { NotFound => …  _ as e => … }`, where `_` takes all failures, or leave it out",
+            );
+        }
         let arms = node.children().filter(|child| child.kind() == Kind::CatchArm);
         arms.map(|arm| {
             let kinds =

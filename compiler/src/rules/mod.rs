@@ -2,6 +2,7 @@
 //!
 //! In: the names of a program. Out: problems. One rule a file; this list is the table of contents.
 
+mod echo;
 mod owner;
 mod personal;
 mod route;
@@ -21,6 +22,7 @@ use crate::names::Names;
 pub(crate) fn across_flows(names: &Names<'_>, sent: Vec<Sent>) -> Vec<Diagnostic> {
     let mut problems = route::route(names);
     problems.append(&mut sequence::sequence(names));
+    problems.append(&mut echo::echo(names));
     problems.append(&mut owner::shared(names));
     problems.append(&mut owner::sent_to_several(names, sent));
     problems

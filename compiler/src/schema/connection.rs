@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use flow_model::{
-    diagnostic::{Code, Diagnostic},
+    diagnostic::{Code, Diagnostic, Edit},
     expr::Expr,
     plan::{self, Policy},
     span::Span,
@@ -164,9 +164,13 @@ fn config(
 ) -> (IndexMap<String, Expr>, BTreeMap<String, Span>) {
     let mut set: IndexMap<&str, (Expr, Span)> = IndexMap::new();
     let mut places: BTreeMap<String, Span> = BTreeMap::new();
+    let mut meant: Vec<String> = Vec::new();
     for (name, value) in written.config.iter().filter(|(name, _)| !name.text.is_empty()) {
         let Some((field, declared)) = info.schema.config.get_key_value(&name.text) else {
-            problems.push(unknown_setting(name, info));
+            let problem = unknown_setting(name, info);
+            // What was meant by it is not missing as well.
+            meant.extend(problem.fixes.iter().flat_map(|fix| &fix.edits).map(|edit| edit.text.clone()));
+            problems.push(problem);
             continue;
         };
         if let Some((_, first)) = set.get(field.as_str()) {
@@ -196,6 +200,7 @@ fn config(
             None if declared.default.is_some() || declared.ty.is_nullable() => {
                 config.insert(field.clone(), absent(declared));
             }
+            None if meant.contains(field) => {}
             None => missing.push(field.as_str()),
         }
     }
@@ -226,6 +231,24 @@ pub(super) fn unknown_setting(name: &Ident, info: &ConnectorInfo<'_>) -> Diagnos
     let known: Vec<&str> = info.schema.config.keys().map(String::as_str).collect();
     let mut problem = unknown(Code::E0530, "setting", name, known.iter().copied());
     problem.message = format!("`{}` has no setting `{}`", info.schema.name, name.text);
+    let is_address = matches!(
+        name.text.as_str(),
+        "url"
+            | "uri"
+            | "base"
+            | "host"
+            | "endpoint"
+            | "baseurl"
+            | "base_uri"
+            | "baseUrl"
+            | "baseURL"
+            | "api_url"
+            | "server"
+    );
+    if is_address && known.contains(&"base_url") {
+        let edits = vec![Edit { span: name.span, text: "base_url".to_owned() }];
+        return problem.help("the address of the system is its `base_url`").fix("write `base_url`", edits);
+    }
     match problem.help {
         Some(_) => problem,
         None if known.is_empty() => problem.help("it takes none"),

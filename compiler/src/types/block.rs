@@ -4,7 +4,7 @@
 //! effect, and leaving early, belong to flows: they are reported with what to do.
 
 use flow_model::{
-    diagnostic::{Code, Diagnostic},
+    diagnostic::{Code, Diagnostic, Edit},
     expr::{self, Expr, Slot},
     span::Span,
     ty::Type,
@@ -101,6 +101,7 @@ impl Elaborator<'_> {
                     lets.extend(self.pure_let(name, ty.as_deref(), value, otherwise.as_deref()));
                 }
                 StatementKind::Control(value) => self.idle(value),
+                StatementKind::Return(Some(value)) if is_last(block, statement) => self.returned(statement, value),
                 _ => self.effect(statement),
             }
         }
@@ -158,6 +159,17 @@ impl Elaborator<'_> {
     fn idle(&mut self, value: &ast::Expr) {
         let before = self.problems.len();
         self.infer(value, Want::default());
+        // What returns there would go on from there: the rest belongs into the other branch.
+        for problem in self.problems.iter_mut().skip(before).filter(|problem| problem.code == Code::E0402) {
+            if problem.fixes.is_empty() {
+                continue;
+            }
+            problem.fixes.clear();
+            problem.help = Some(
+                "write both ways as one value: `if … { a } else { b }`, with what follows in the other branch"
+                    .to_owned(),
+            );
+        }
         if self.problems.len() == before {
             self.problems.push(
                 Diagnostic::new(Code::E0413, "the value goes nowhere", value.span, "computed for nothing")
@@ -199,6 +211,16 @@ impl Elaborator<'_> {
                 Home::Elsewhere => "a lambda and an operand only compute: bind the value of the whole `if` or `match` with `let` first, then use it here",
             }),
         );
+    }
+
+    /// Reports `return` before the last value of a block, where leaving it out is all there is to do.
+    fn returned(&mut self, statement: &Statement, value: &ast::Expr) {
+        self.leaving(statement.span, "return");
+        let word = Span { end: value.span.start, ..statement.span };
+        if let Some(problem) = self.problems.pop() {
+            let edits = vec![Edit { span: word, text: String::new() }];
+            self.problems.push(problem.fix("leave `return` out", edits));
+        }
     }
 
     fn leaving(&mut self, span: Span, word: &str) {
@@ -313,6 +335,11 @@ impl Elaborator<'_> {
             .collect();
         Typed::new(Expr::Match { subject: Box::new(value.expr), arms }, ty)
     }
+}
+
+/// Whether a statement is all that a block ends in.
+fn is_last(block: &Block, statement: &Statement) -> bool {
+    block.value.is_none() && block.statements.last().is_some_and(|last| std::ptr::eq(last, statement))
 }
 
 /// Says whether a block ends in `return` or `fail`.

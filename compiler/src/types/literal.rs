@@ -119,8 +119,8 @@ impl Elaborator<'_> {
         TextPart::Insert(typed.expr)
     }
 
-    /// The value of an insertion. What a text holds where there is no value is a text, whatever the value would have been:
-    /// `{count ?? "none"}`. In a query or a path, both are of one type.
+    /// The value of an insertion. What a text holds where there is no value is written as well, whatever the value would have
+    /// been: `{count ?? "none"}`, `{name ?? 3}`. In a query or a path, both are of one type.
     fn inserted(&mut self, insert: &ast::Expr, language: Option<Language>) -> Typed {
         let is_prose = matches!(language, None | Some(Language::Html | Language::Mrkdwn));
         let ast::ExprKind::Binary { op: BinaryOp::Coalesce, left, right, .. } = &insert.kind else {
@@ -128,20 +128,20 @@ impl Elaborator<'_> {
         };
         let value = self.infer(left, Want::default());
         let types = &self.names.types;
-        let is_written = match &value.ty {
-            Type::Optional(inner) => {
-                fit::join(types, inner, &Type::String).is_none()
-                    && !fit::holds_secret(types, inner)
-                    && !matches!(**inner, Type::Function(..) | Type::File | Type::Stream(_))
-            }
-            _ => false,
+        let is_written = |ty: &Type| {
+            !fit::holds_secret(types, ty) && !matches!(ty, Type::Function(..) | Type::File | Type::Stream(_))
         };
-        if !is_prose || !is_written || !matches!(right.kind, ast::ExprKind::Text(_)) {
+        let is_optional = matches!(&value.ty, Type::Optional(inner) if is_written(inner));
+        if !is_prose || !is_optional {
             return self.or_else(value, left.span, right, Want::default());
         }
-        let other = self.infer(right, Want::default());
-        let either = Expr::Binary(BinaryOp::Coalesce, Box::new(value.expr), Box::new(other.expr));
-        Typed::new(either, Type::String)
+        let other = self.inserted(right, language);
+        if !is_written(other.ty.non_null()) || matches!(other.ty, Type::Unknown | Type::Never) {
+            return other;
+        }
+        let either = fit::join(types, value.ty.non_null(), other.ty.non_null()).unwrap_or(Type::String);
+        let ty = if other.ty.is_nullable() { either.optional() } else { either };
+        Typed::new(Expr::Binary(BinaryOp::Coalesce, Box::new(value.expr), Box::new(other.expr)), ty)
     }
 
     /// Text without insertions.

@@ -23,6 +23,9 @@ use crate::{
 /// How many names an operation is looked for behind a connection's.
 const LONGEST_OPERATION: usize = 8;
 
+/// How long the name of a type may be in the title of a message.
+const LONG: usize = 90;
+
 impl Elaborator<'_> {
     /// `a.b`, `a?.b`, `Tier.Pro`
     pub(super) fn member(&mut self, expr: &ast::Expr, of: &ast::Expr, name: &Ident, null_safe: bool) -> Typed {
@@ -169,7 +172,12 @@ impl Elaborator<'_> {
         });
         let problem = Diagnostic::new(
             Code::E0303,
-            format!("`{}` has no member `{}`", value.ty, name.text),
+            match value.ty.to_string() {
+                long if long.len() > LONG && matches!(value.ty.non_null(), Type::Record(_)) => {
+                    format!("this record has no member `{}`", name.text)
+                }
+                ty => format!("`{ty}` has no member `{}`", name.text),
+            },
             name.span,
             "no such member",
         );
@@ -204,6 +212,12 @@ impl Elaborator<'_> {
         let has_fields = !members.is_empty();
         let standard = self.definitions.members(types, &value.ty);
         let near = similar(&name.text, members.iter().chain(&standard).map(String::as_str)).map(str::to_owned);
+        // What a string of a kind has of its own comes first.
+        let of_string = match &value.ty {
+            Type::Email | Type::Url | Type::Uuid => self.definitions.members(types, &Type::String),
+            _ => Vec::new(),
+        };
+        let own: Vec<String> = standard.iter().filter(|member| !of_string.contains(member)).cloned().collect();
         match near {
             Some(near) => problem
                 .help(format!("did you mean `{near}`?"))
@@ -221,6 +235,9 @@ impl Elaborator<'_> {
                         problem.help(format!("tell its cases apart: `match … {{ {case} as x => x.… }}`"))
                     }
                     _ if members.is_empty() => problem,
+                    _ if !of_string.is_empty() && !own.is_empty() => {
+                        problem.help(format!("it has {}, and what every `String` has", listed(&own)))
+                    }
                     _ => problem.help(format!("it has {}", listed(&members))),
                 }
             }

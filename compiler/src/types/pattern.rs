@@ -257,6 +257,16 @@ impl Elaborator<'_> {
             );
             return Pattern::Any;
         }
+        if names.consts.contains_key(&name.text) && names.sees(name.span.file, &name.text) {
+            let message = format!("`{}` is a new name here, and would take every value", name.text);
+            let mut problem = Diagnostic::new(Code::E0310, message, name.span, "not the constant");
+            if let Some((_, span)) = names.items.get(&name.text) {
+                problem = problem.label(*span, "the constant of that name");
+            }
+            let help = format!("compare with it in a condition, `x if x == {0} => …`, or write its value", name.text);
+            self.problems.push(problem.help(help));
+            return Pattern::Any;
+        }
         match self.pattern_bind(name, ty.clone(), binds) {
             Some(slot) => Pattern::Bind(slot),
             None => Pattern::Any,

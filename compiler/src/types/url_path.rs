@@ -19,7 +19,12 @@ pub(crate) fn wrong_path(parts: &[ast::TextPart], span: Span) -> Option<Diagnost
     });
     let starts = matches!(parts.first(), Some(ast::TextPart::Fixed(text)) if text.starts_with('/'));
     let fixed: String = fixed.collect();
-    let (label, help) = if !starts {
+    let (label, help) = if fixed.starts_with("http://") || fixed.starts_with("https://") {
+        (
+            "is a whole address",
+            "the host is the connection's, `connection api = http { base_url: \"https://…\" }`, and the rest is the path: `\"/orders/{id}\"`",
+        )
+    } else if !starts {
         ("does not begin with `/`", "the path is put after the base; begin it with `/`")
     } else if fixed.contains('?') {
         ("has a query", "write the query as `{ query: { name: value } }` after the path")

@@ -4,6 +4,7 @@ use super::{Found, Search};
 use crate::{
     problem::{Edit, Habit},
     scan::HOLE,
+    token::{CONTROL, STATEMENTS},
 };
 
 impl Search<'_> {
@@ -77,7 +78,8 @@ impl Search<'_> {
 
     /// `step slack.chat.post_message { channel: "#a" }`, `step notify { … }`
     pub(super) fn step_braces(&self, at: usize) -> Option<(Found, usize)> {
-        if self.text(at + 1) == "=" || !self.is_first(at) {
+        let begins = self.is_first(at) || matches!(at.checked_sub(1).map(|before| self.text(before)), Some("{" | "}"));
+        if self.text(at + 1) == "=" || !begins {
             return None;
         }
         let call = at + 1 + if self.text(at + 2) == "=" { 2 } else { 0 };
@@ -93,12 +95,15 @@ impl Search<'_> {
             let edits = vec![start, self.edit(close, close, ")")?];
             return Some((self.found(open, open, Habit::StepBraces(called), edits)?, open + 1));
         }
-        let is_block = last == call && self.is_name(open + 1) && self.text(open + 2) != ":";
+        let is_statement = STATEMENTS.contains(&self.text(open + 1)) || CONTROL.contains(&self.text(open + 1));
+        let is_block =
+            last == call && (self.is_name(open + 1) || is_statement) && !matches!(self.text(open + 2), ":" | "," | "}");
         if !is_block {
             return None;
         }
         let name = self.text(call).to_owned();
-        Some((self.found(open, open, Habit::StepBlock(name), vec![self.edit(at, close, HOLE)?])?, close + 1))
+        let edits = vec![self.edit(at, at, "let")?, self.edit(open, close, format!("= {HOLE}"))?];
+        Some((self.found(open, open, Habit::StepBlock(name), edits)?, close + 1))
     }
 
     /// `(x: Int) -> x + 1`

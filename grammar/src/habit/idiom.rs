@@ -27,7 +27,7 @@ impl Search<'_> {
                 self.compensate(at).or_else(|| self.after_block(at))
             }
             "saga" | "parallel" | "try" | "race" => self.block_head(at),
-            "timeout" => self.timeout_word(at),
+            "timeout" | "until" => self.timeout_word(at),
             "timezone" | "tz" | "zone" => self.zone_word(at),
             "call" | "run" | "invoke" | "execute" => self.call_word(at),
             "delete" | "del" => self.delete(at),
@@ -81,7 +81,7 @@ impl Search<'_> {
     }
 
     /// Whether a statement may begin at a token.
-    fn begins_statement(&self, at: usize) -> bool {
+    pub(super) fn begins_statement(&self, at: usize) -> bool {
         self.is_first(at) || matches!(at.checked_sub(1).map(|before| self.text(before)), Some("{" | "}"))
     }
 
@@ -389,8 +389,14 @@ impl Search<'_> {
             return None;
         }
         let head = format!("repeat every 10s up to 30 times until {HOLE} ");
-        let edit = Edit { start: self.token(at)?.start, end: self.token(open)?.start, text: head };
-        Some((self.told(at, open - 1, Idiom::Repeat, vec![edit])?, open))
+        let mut edits = vec![Edit { start: self.token(at)?.start, end: self.token(open)?.start, text: head }];
+        // `repeat … { … } until done`
+        if let Some(after) = self.closing(open).map(|close| close + 1)
+            && matches!(self.text(after), "until" | "while")
+        {
+            edits.push(self.edit(after, self.statement_end(after), "")?);
+        }
+        Some((self.told(at, open - 1, Idiom::Repeat, edits)?, open))
     }
 
     /// `catch { log "failed" }`

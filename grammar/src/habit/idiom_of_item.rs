@@ -34,7 +34,24 @@ impl Search<'_> {
         if !name.starts_with(|first: char| first.is_ascii_alphabetic()) {
             return None;
         }
-        let edits = vec![self.edit(at + 1, at + 1, name.as_str())?];
+        let token = self.token(at + 1)?;
+        // What stands between the quotes may be the name as it is.
+        let mut edits = match self.text(at + 1).trim_matches('"') == name {
+            true => vec![
+                Edit { start: token.start, end: token.start + 1, text: String::new() },
+                Edit { start: token.end - 1, end: token.end, text: String::new() },
+            ],
+            false => vec![self.edit(at + 1, at + 1, name.as_str())?],
+        };
+        // `connection "team" slack { … }`, `connection "team" "slack" { … }`
+        if self.text(at) == "connection" && self.text(at + 2) != "=" && !self.is_first(at + 2) {
+            edits.push(self.after(at + 1, " =")?);
+            if self.is_text(at + 2) {
+                let connector = self.token(at + 2)?;
+                edits.push(Edit { start: connector.start, end: connector.start + 1, text: String::new() });
+                edits.push(Edit { start: connector.end - 1, end: connector.end, text: String::new() });
+            }
+        }
         let habit = Idiom::TextName(self.text(at).to_owned(), name);
         Some((self.told(at + 1, at + 1, habit, edits)?, at + 2))
     }

@@ -12,6 +12,7 @@ mod field;
 mod idiom;
 mod idiom_of_item;
 mod item;
+mod phrase;
 mod statement;
 mod trial;
 mod value;
@@ -145,7 +146,7 @@ impl Search<'_> {
     fn at(&self, at: usize) -> Option<(Found, usize)> {
         match self.token(at)?.kind {
             TokenKind::Text | TokenKind::TextOpen | TokenKind::TextClose | TokenKind::Close => return None,
-            TokenKind::Number => return self.idiom(at),
+            TokenKind::Number => return self.unit_apart(at).or_else(|| self.idiom(at)),
             TokenKind::Word | TokenKind::Open | TokenKind::Sign => {}
         }
         // After a dot, and before a colon, a keyword is a name like others.
@@ -166,7 +167,7 @@ impl Search<'_> {
     fn habit(&self, at: usize) -> Option<(Found, usize)> {
         match self.text(at) {
             "f" | "F" => self.prefix(at),
-            "[" => self.array(at).or_else(|| self.comprehension(at)),
+            "[" => self.array(at).or_else(|| self.comprehension(at)).or_else(|| self.type_brackets(at)),
             "{" => self.node(at).or_else(|| self.double_brace(at)),
             "?" => self.optional_field(at).or_else(|| self.safe_index(at)),
             "|" => self.nullable(at),
@@ -176,10 +177,10 @@ impl Search<'_> {
             "(" => self.typed_lambda(at),
             "->" => self.lambda_statement(at),
             "@" => self.attribute_call(at).or_else(|| self.attribute_first(at)),
-            "with" => self.with_call(at),
+            "with" => self.with_call(at).or_else(|| self.with_words(at)),
             "given" => self.given_record(at),
             "respond" => self.statement_call(at),
-            "dead_letter" => self.statement_call(at).or_else(|| self.queue_text(at)),
+            "dead_letter" => self.statement_call(at).or_else(|| self.queue_text(at)).or_else(|| self.queue_name(at)),
             "<" => self.unequal(at).or_else(|| self.bound_by_arrow(at)),
             "AND" | "OR" | "NOT" => self.capital_word(at),
             "by" => self.per(at),
@@ -198,7 +199,7 @@ impl Search<'_> {
             "fail" => self.fail_text(at).or_else(|| self.fail_record(at)),
             "undo" => self.undo(at),
             "wait" => self.waiting(at),
-            "emit" => self.emit_call(at),
+            "emit" => self.emit_call(at).or_else(|| self.emit_words(at)),
             "parallel" | "race" | "saga" | "try" => self.statement_commas(at),
             "expect" => self.expectation(at),
             "use" => self.used(at),
@@ -206,29 +207,47 @@ impl Search<'_> {
             "fn" | "flow" => self.parameters(at),
             "fails" => self.fails(at),
             "..." => self.spread(at),
-            ":" => self.colon(at).or_else(|| self.named_late(at)).or_else(|| self.format_spec(at)),
+            ":" => self
+                .colon(at)
+                .or_else(|| self.named_late(at))
+                .or_else(|| self.format_spec(at))
+                .or_else(|| self.head_colon(at)),
             "switch" => self.switch(at),
-            "catch" => self.catch(at),
+            "catch" => self.catch(at).or_else(|| self.catch_bare(at)),
             "for" => self.loop_head(at).or_else(|| self.loop_index(at)),
             "do" => self.do_while(at),
-            "match" => self.no_subject(at).or_else(|| self.arms(at)),
+            "match" => self.no_subject(at).or_else(|| self.match_several(at)).or_else(|| self.arms(at)),
             "await" => self.awaited(at),
             "throw" | "raise" => self.throw(at),
-            "let" | "var" => self.binding(at),
+            "let" | "var" => self.keyword_bound(at).or_else(|| self.binding(at)),
             "const" => self.no_value(at).or_else(|| self.require(at)).or_else(|| self.binding(at)),
             "step" => self
                 .step_name(at)
+                .or_else(|| self.step_two(at))
+                .or_else(|| self.step_type(at))
                 .or_else(|| self.step_braces(at))
                 .or_else(|| self.step_value(at))
                 .or_else(|| self.step_statement(at))
                 .or_else(|| self.step_inside(at)),
             "retry" | "retries" | "timeout" => self.inline_policy(at),
-            "+" | "-" | "*" | "/" => self.compound(at).or_else(|| self.dangling(at)).or_else(|| self.regex(at)),
+            "+" | "-" | "*" | "/" => self
+                .spread_star(at)
+                .or_else(|| self.compound(at))
+                .or_else(|| self.dangling(at))
+                .or_else(|| self.regex(at)),
             "??" | "||" | "or" => self.else_sign(at).or_else(|| self.dangling(at)),
             "<=" | ">=" => self.bound(at).or_else(|| self.dangling(at)),
             "%" | "==" | "!=" => self.dangling(at),
             "hmac" => self.scheme(at),
             "=" => self.entry_set(at).or_else(|| self.dangling(at)),
+            "log" => self.log_level(at),
+            "return" => self.return_several(at),
+            "sleep" => self.sleep_words(at),
+            "as" => self.json_as(at),
+            "ends_with" | "endswith" | "endsWith" | "startswith" | "startsWith" | "contains" | "includes" | "has"
+            | "like" | "matches" | "regex" => self.text_pattern(at).or_else(|| self.field_word(at)),
+            "minLength" | "maxLength" | "minimum" | "maximum" | "min_length" | "max_length" | "at_least"
+            | "default" => self.field_word(at).or_else(|| self.habit_of_word(at)),
             "type" => self.alias(at),
             "enum" => self.choice(at).or_else(|| self.enum_values(at)),
             "import" | "from" => self.import(at).or_else(|| self.json_name(at)),

@@ -229,19 +229,22 @@ impl Search<'_> {
         let before = at.checked_sub(1).map_or("", |before| self.text(before));
         // `if (…) throw …`
         let is_branch = !self.is_first(at) && matches!(before, ")" | "else");
-        if !(self.is_first(at) || is_branch || matches!(before, "{" | "}")) || !self.is_word(name) {
+        let is_text = self.is_text(name) || self.token(name)?.kind == TokenKind::TextOpen;
+        if !(self.is_first(at) || is_branch || matches!(before, "{" | "}")) || !(self.is_word(name) || is_text) {
             return None;
         }
         let word = self.text(name).to_owned();
-        let is_general = word.ends_with("Error") || word.ends_with("Exception");
+        let is_general = word.ends_with("Error") || word.ends_with("Exception") || is_text;
         let end = self.statement_end(at);
-        let (open, close) = if is_branch { ("{ ", " }") } else { ("", "") };
+        // `let x = y else throw …`
+        let is_value = before == "else" && at.checked_sub(2).is_some_and(|value| self.text(value) != "}");
+        let (open, close) = if is_branch && !is_value { ("{ ", " }") } else { ("", "") };
         let edits = if is_general {
             vec![self.edit(at, end, format!("{open}fail {HOLE}{close}"))?]
         } else {
             let (start, stop) = (self.token(at)?.start, self.token(name)?.start);
             let mut edits = vec![Edit { start, end: stop, text: format!("{open}fail ") }];
-            if is_branch {
+            if !close.is_empty() {
                 edits.push(self.after(end, close)?);
             }
             edits
@@ -363,7 +366,9 @@ impl Search<'_> {
         let name = at.checked_sub(1)?;
         let is_double = self.text(at) == self.text(at + 1) && matches!(self.text(at), "+" | "-");
         let is_sign = (self.text(at + 1) == "=" || is_double) && self.touch(at);
-        if !is_sign || !self.is_first(name) || !self.is_name(name) {
+        let begins =
+            self.is_first(name) || matches!(name.checked_sub(1).map(|before| self.text(before)), Some("{" | "}"));
+        if !is_sign || !begins || !self.is_name(name) {
             return None;
         }
         let after = self.token(at + 2);

@@ -162,6 +162,7 @@ codes! {
     W0404 "test-expects-nothing" Warning "the test expects nothing",
     W0405 "needless-sequence" Warning "steps wait for each other without need",
     W0406 "unbounded-calls" Warning "a loop makes as many calls as a stream has items",
+    W0407 "endless-events" Warning "flows start each other without end",
     W0601 "deprecated-operation" Warning "the operation should no longer be used",
     W0602 "no-dedupe" Warning "a repeated delivery starts a second run",
     W0603 "create-without-undo" Warning "a failed saga leaves something behind",
@@ -169,6 +170,7 @@ codes! {
     W0605 "deadline-before-retries" Warning "the run is given up before its retries",
     W0606 "credential-in-clear" Warning "a credential travels unencrypted",
     W0607 "version-ends" Warning "the vendor stops serving the version of the interface",
+    W0608 "race-leaves-behind" Warning "what the loser of a race has done is left behind",
 }
 
 impl fmt::Display for Code {
