@@ -66,7 +66,7 @@ pub(super) fn body(
             }
             let has_fields =
                 context.names.types.fields(&typed.ty).is_some() || matches!(typed.ty, Type::Map(_) | Type::Unknown);
-            if holds_file(&context.names.types, &typed.ty) {
+            if holds_file(&context.names.types, &typed.ty, &mut Vec::new()) {
                 let problem =
                     Diagnostic::new(Code::E0505, "a file goes into no form like this", written.span, "holds a file");
                 problems.push(problem.help("send it with `multipart`, which is a form with files"));
@@ -108,13 +108,18 @@ fn form_lists(written: &Expr) -> (Expr, BTreeMap<String, (ListStyle, Span)>) {
     (plain, lists)
 }
 
-/// Says whether a field of the type is a file.
-fn holds_file(types: &Types, ty: &Type) -> bool {
+/// Says whether a value of the type holds a file.
+fn holds_file(types: &Types, ty: &Type, seen: &mut Vec<String>) -> bool {
     match ty {
         Type::File => true,
-        Type::List(item) | Type::Map(item) | Type::Optional(item) => holds_file(types, item),
-        Type::Record(fields) => fields.values().any(|field| holds_file(types, &field.ty)),
-        _ => false,
+        Type::List(item) | Type::Map(item) | Type::Optional(item) => holds_file(types, item, seen),
+        Type::Named(name) if seen.contains(name) => false,
+        ty => {
+            if let Type::Named(name) = ty {
+                seen.push(name.clone());
+            }
+            types.fields(ty).is_some_and(|fields| fields.values().any(|field| holds_file(types, &field.ty, seen)))
+        }
     }
 }
 

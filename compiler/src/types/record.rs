@@ -177,8 +177,8 @@ impl Elaborator<'_> {
             Type::Map(item) => Some(&**item),
             _ => None,
         });
-        let all = items.chain(fields.values().map(|field| &field.ty));
-        let joined = all.fold(Some(Type::Never), |joined, ty| fit::join(types, &joined?, ty));
+        let mut all = items.chain(fields.values().map(|field| &field.ty));
+        let joined = all.try_fold(Type::Never, |joined, ty| fit::join(types, &joined, ty));
         if let Some(item) = joined {
             return Typed::new(Expr::Record(parts), Type::Map(Box::new(item)));
         }
