@@ -197,6 +197,9 @@ fn operation(name: &str, operation: &Operation) -> OperationReference {
     let repeating = match &operation.key {
         Some(KeySource::Header(header)) => format!("is tried again with the same key, in the header `{header}`"),
         Some(KeySource::Field(field)) => format!("is tried again with the same key, in the field `{field}`"),
+        Some(KeySource::Within(path)) => {
+            format!("is tried again with the same key, in the field `{}`", path.join("."))
+        }
         Some(KeySource::Native) => "is tried again with the same key".to_owned(),
         Some(KeySource::Lookup(lookup)) => {
             format!("is tried again after `{}` has shown that the first try did nothing", lookup.operation)

@@ -176,6 +176,8 @@ pub enum Auth {
     Query(String, Expr),
     /// A field of that name in a body of JSON or a form.
     Field(String, Expr),
+    /// A field within others of the body, from the outermost inwards.
+    Within(Vec<String>, Expr),
     /// With a token that a server gives out.
     OAuth(Box<OAuth>),
     /// With what an operation that logs in has answered.
@@ -247,6 +249,9 @@ pub struct Operation {
     pub effect: Effect,
     /// What makes repeating a `create` or `destroy` safe.
     pub key: Option<KeySource>,
+    /// Whether the key goes out as a UUID, made of it where it is none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub uuid_key: bool,
     /// How it is carried out.
     pub call: Call,
     /// Errors of its own that it can end with, besides the built-in ones.
@@ -323,6 +328,8 @@ pub enum KeySource {
     Header(String),
     /// The key goes into this field of the body.
     Field(String),
+    /// The key goes into a field within others of the body, from the outermost inwards.
+    Within(Vec<String>),
     /// The key goes into this parameter of a native operation.
     Native,
     /// No key goes with the call: another operation finds what an earlier call did, over the parameters. Null, or the
@@ -363,6 +370,9 @@ pub struct Request {
     /// How lists in the query are written, by parameter; repeated when nothing is said.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub lists: BTreeMap<String, ListStyle>,
+    /// How lists in a form are written, by field; by index when nothing is said.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub form_lists: BTreeMap<String, ListStyle>,
     /// Maps of further query parameters; those that are named go before them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub more_query: Vec<Expr>,

@@ -331,6 +331,7 @@ fn connector<'a>(
             cost: None,
             undo: None,
             visible_after: None,
+            uuid_key: false,
             bulk: None,
             page: None,
         };

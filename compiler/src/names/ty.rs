@@ -172,11 +172,23 @@ impl Names<'_> {
                     .chain(ErrorKind::BUILT_IN.iter().map(ErrorKind::name))
                     .collect();
                 let mut problem = unknown(Code::E0201, "error", name, candidates);
+                let is_it = |full: &&String| {
+                    let is_named = full.split_once('.').is_some_and(|(_, own)| own == name.text);
+                    is_named && matches!(self.types.get(full), Some(TypeDef::Error(_)))
+                };
+                let qualified = if is_worth_it() { self.types.0.keys().find(is_it) } else { None };
                 if let Some(meant) = super::foreign::failure(&name.text) {
                     problem.fixes.clear();
                     problem = problem.help(meant);
                 } else if problem.help.is_none() {
-                    problem = problem.help(format!("declare it: `error {} {{ … }}`", name.text));
+                    problem = match (qualified, path.parts.len()) {
+                        (Some(known), 1) => problem.help(format!("did you mean `{known}`?")),
+                        // A connection stands where its connector should.
+                        (Some(known), _) => problem
+                            .help(format!("an error belongs to its connector: did you mean `{known}`?"))
+                            .fix(format!("write `{known}`"), vec![Edit { span: path.span(), text: known.clone() }]),
+                        (None, _) => problem.help(format!("declare it: `error {} {{ … }}`", name.text)),
+                    };
                 }
                 problems.push(problem);
                 None

@@ -365,7 +365,7 @@ pub(super) fn words_of(habit: &Habit, found: &str) -> Words {
         Habit::SafeIndex(None) => words(
             "there is no `?[…]`",
             "may be applied to null",
-            "bind what is before it, with another value for null: `let x = … ?? …`, then `x[…]`",
+            "say what holds in the place of null: `(… ?? [])[…]` of a list, `(… ?? {})[…]` of a map or of `Json`",
         ),
         Habit::Untyped(name) => words(
             format!("the parameter `{name}` has no type"),

@@ -67,7 +67,7 @@ fn follows<'a>(statement: &'a Statement, emitted: &mut Vec<&'a Path>) -> bool {
     match &statement.kind {
         StatementKind::Emit { event, .. } => emitted.push(event),
         StatementKind::Control(value) => return runs(value, emitted),
-        StatementKind::Let { value, otherwise, .. } => return runs(value, emitted) && !leaves(otherwise.as_ref()),
+        StatementKind::Let { value, otherwise, .. } => return runs(value, emitted) && !leaves(otherwise.as_deref()),
         StatementKind::Step(step) => {
             // Somebody decides, or something else happens first.
             let waits = step.wait.is_some() || step.within.is_some();

@@ -3,16 +3,19 @@
 //! In: `body: { … }` (JSON), `form: { … }`, `multipart: { … }`, `xml: { … }`, `graphql: "…"` with its `variables`, or
 //! `raw: value` with its `content_type`. Out: the body.
 
+use std::collections::BTreeMap;
+
 use flow_model::{
     diagnostic::{Code, Diagnostic},
     expr,
-    schema::{Body, Part},
-    ty::Type,
+    schema::{Body, ListStyle, Part},
+    span::Span,
+    ty::{Type, Types},
 };
 
 use super::{
     Context, Section, Template,
-    request::Params,
+    request::{Params, styled},
     section::{fixed_text, form, wrong_value},
 };
 use crate::{
@@ -23,13 +26,15 @@ use crate::{
 /// The properties that are a body, each by itself.
 pub(super) const BODIES: [&str; 6] = ["body", "form", "raw", "multipart", "xml", "graphql"];
 
-/// The body of a request; nothing when there is none, or when it could not be understood, which is reported.
+/// The body of a request, and how lists in a form are written; nothing when there is none, or when it could not be understood,
+/// which is reported.
 pub(super) fn body(
     context: &Context<'_, '_>,
     section: &Section<'_>,
     params: Params<'_>,
     problems: &mut Vec<Diagnostic>,
-) -> Body {
+) -> (Body, BTreeMap<String, ListStyle>) {
+    let mut lists = BTreeMap::new();
     let given: Vec<_> = BODIES.into_iter().filter_map(|part| section.get(part)).collect();
     if let [first, second, ..] = given.as_slice() {
         problems.push(
@@ -53,9 +58,19 @@ pub(super) fn body(
     {
         Some(("body", written)) => Body::Json(template.expr(written, None).expr),
         Some(("form", written)) => {
-            let typed = template.expr(written, None);
+            let (plain, words) = form_lists(written);
+            let typed = template.expr(&plain, None);
+            for (name, (style, span)) in words {
+                problems.extend(wrong_list(context, &typed.ty, &name, style, span));
+                lists.insert(name, style);
+            }
             let has_fields =
                 context.names.types.fields(&typed.ty).is_some() || matches!(typed.ty, Type::Map(_) | Type::Unknown);
+            if holds_file(&context.names.types, &typed.ty, &mut Vec::new()) {
+                let problem =
+                    Diagnostic::new(Code::E0505, "a file goes into no form like this", written.span, "holds a file");
+                problems.push(problem.help("send it with `multipart`, which is a form with files"));
+            }
             if !has_fields {
                 problems.push(wrong_value("form", written.span, "has no fields", "write `form: { name: value }`"));
             }
@@ -76,7 +91,51 @@ pub(super) fn body(
         None => Body::None,
     };
     template.finish(problems);
-    body
+    (body, lists)
+}
+
+/// A form without the words for its lists, `form: { MediaUrl: repeated(media) }`, and those words with what they are about.
+fn form_lists(written: &Expr) -> (Expr, BTreeMap<String, (ListStyle, Span)>) {
+    let (mut plain, mut lists) = (written.clone(), BTreeMap::new());
+    if let ExprKind::Record(entries) = &mut plain.kind {
+        for entry in entries {
+            let RecordEntry::Field { name, value } = entry else { continue };
+            let (inner, Some(style)) = styled(value) else { continue };
+            lists.insert(name.text.clone(), (style, inner.span));
+            *value = inner.clone();
+        }
+    }
+    (plain, lists)
+}
+
+/// Says whether a value of the type holds a file.
+fn holds_file(types: &Types, ty: &Type, seen: &mut Vec<String>) -> bool {
+    match ty {
+        Type::File => true,
+        Type::List(item) | Type::Map(item) | Type::Optional(item) => holds_file(types, item, seen),
+        Type::Named(name) if seen.contains(name) => false,
+        ty => {
+            if let Type::Named(name) = ty {
+                seen.push(name.clone());
+            }
+            types.fields(ty).is_some_and(|fields| fields.values().any(|field| holds_file(types, &field.ty, seen)))
+        }
+    }
+}
+
+/// Reports a list that can't be written as a form says: records in it need their indexes.
+fn wrong_list(context: &Context<'_, '_>, form: &Type, name: &str, style: ListStyle, span: Span) -> Option<Diagnostic> {
+    let types = &context.names.types;
+    let ty = &types.fields(form)?.get(name)?.ty;
+    let item = match ty.non_null() {
+        Type::List(item) => item.non_null(),
+        other => other,
+    };
+    (style != ListStyle::Indexes && !is_single(types, item)).then(|| {
+        let problem =
+            Diagnostic::new(Code::E0505, format!("`{ty}` can't be written so"), span, "no list of single values");
+        problem.help("leave the word out: records and lists in a form are nested with their names")
+    })
 }
 
 /// `graphql: """query …""", variables: { … }`

@@ -28,7 +28,7 @@ const FORMS: [(&str, &str); 4] = [
     ("concurrent", "concurrent(10)"),
 ];
 
-const HELP: &str = "write `100 per 10s`, or a list of `moving(100, per: 10s)`, `fixed(10_000, per: 1d)`, \
+const HELP: &str = "write `100 per 10s` alone, or a list of `moving(100, per: 10s)`, `fixed(10_000, per: 1d)`, \
                     `bucket(40, refill: 2, per: 1s)` and `concurrent(10)`";
 
 /// `limit: 100 per 10s`, `limit: [bucket(40, refill: 2, per: 1s), concurrent(10)]`

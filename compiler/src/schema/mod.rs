@@ -15,6 +15,7 @@ mod limit;
 mod operation;
 mod origin;
 mod page;
+mod place;
 mod policy;
 mod poll;
 mod reach;

@@ -7,13 +7,14 @@ use flow_model::{
     diagnostic::{Code, Diagnostic},
     expr::Ambient,
     failure::ErrorKind,
-    schema::{Body, Call, Effect, Errors, Format, KeySource, Operation, OperationCall, Request},
+    schema::{Body, Call, Effect, Errors, Format, Into, KeySource, Operation, OperationCall, Request},
     ty::Type,
     value::Value,
 };
 
 use super::{
     Context, Section, Template, body, bulk, errors, page,
+    place::{self, place},
     reference::{operation_call, wrong},
     request::{self, Params, header_problem, is_token},
     section::{fixed_text, form, texts, word, wrong_value},
@@ -88,7 +89,7 @@ pub(super) fn operation(
         problems
             .push(problem.help("results are kept in the run's history: leave it out of the type, and it is not read"));
     }
-    operation.key = key(context, &section, &operation, effect, written, problems);
+    operation.key = key(context, &section, &mut operation, effect, written, problems);
     operation.undo = undo(context, &section, &operation, written, problems);
     if let Some(bulk) = section.expr("bulk", problems) {
         operation.bulk = bulk::bulk(context, &operation, bulk, problems);
@@ -350,7 +351,7 @@ fn call(
 fn key(
     context: &Context<'_, '_>,
     section: &Section<'_>,
-    operation: &Operation,
+    operation: &mut Operation,
     effect: Option<Effect>,
     written: &ast::Operation,
     problems: &mut Vec<Diagnostic>,
@@ -370,26 +371,39 @@ fn key(
     let help = if is_native {
         "write `key: native`: the code gets the key beside the arguments"
     } else {
-        "write `key: header(\"Idempotency-Key\")`, `field(\"request_id\")`, or `lookup(operation(…))`"
+        "write `key: header(\"Idempotency-Key\")`, `field(\"request_id\")`, with `format: uuid` where the system takes UUIDs alone, or `lookup(operation(…))`"
     };
     if let Some(("lookup", [arg])) = form(expr) {
         return lookup(context, operation, written, &arg.value, problems);
     }
     let named = match &expr.kind {
         ExprKind::Name(name) if name == "native" && is_native => return Some(KeySource::Native),
-        ExprKind::Call { callee, args, .. } => match (&callee.kind, args.as_slice()) {
-            (ExprKind::Name(form), [arg]) if matches!(form.as_str(), "header" | "field") && !is_native => {
-                Some((form.as_str(), &arg.value))
+        _ if is_native => None,
+        _ => match form(expr) {
+            Some((form @ ("header" | "field"), [named])) => Some((form, &named.value)),
+            Some((form @ ("header" | "field"), [named, format])) if is_uuid(format) => {
+                operation.uuid_key = true;
+                Some((form, &named.value))
             }
             _ => None,
         },
-        _ => None,
     };
     let Some((form, named)) = named else {
         problems.push(wrong("this does not say where the key goes", "not known", help));
         return None;
     };
-    let name = fixed_text(form, named, problems)?;
+    let into = if form == "field" { place(named) } else { None };
+    if let (Some(into @ Into::Within(path)), Call::Http(request)) = (&into, &operation.call) {
+        if let Some((why, label, instead)) = place::unfit(into, &request.body) {
+            problems.push(wrong(why, label, if instead == place::HELP { help } else { instead }));
+            return None;
+        }
+        return Some(KeySource::Within(path.clone()));
+    }
+    let name = match into {
+        Some(Into::Body(name)) => name,
+        _ => fixed_text(form, named, problems)?,
+    };
     if form == "header" {
         if !is_token(&name) {
             problems.push(header_problem(&name, named.span));
@@ -420,4 +434,10 @@ fn key(
         }
     }
     Some(KeySource::Field(name))
+}
+
+/// `format: uuid`: the key goes out as a UUID.
+fn is_uuid(arg: &ast::Arg) -> bool {
+    let is_format = arg.name.as_ref().is_some_and(|name| name.text == "format");
+    is_format && matches!(&arg.value.kind, ExprKind::Name(word) if word == "uuid")
 }

@@ -7,7 +7,7 @@
 use flow_model::{
     diagnostic::{Code, Diagnostic},
     expr::Ambient,
-    schema::{Body, Call, Effect, Into, Operation, Page, PageKind},
+    schema::{Call, Effect, Into, Operation, Page, PageKind},
     span::Span,
     ty::Type,
     value::Value,
@@ -15,11 +15,12 @@ use flow_model::{
 
 use super::{
     Context, Section, Template, errors, limit,
+    place::{self, place},
     section::{form, listed},
     template::over_answer,
 };
 use crate::{
-    ast::{self, Arg, ExprKind},
+    ast::{self, Arg},
     names::{literal, similar},
 };
 
@@ -219,58 +220,24 @@ impl Forms<'_, '_, '_> {
         Some(page)
     }
 
-    /// `query.after`, `query["page[after]"]`, `body.cursor`, `body.variables.after`
+    /// Where the request says which page it wants.
     fn into(&self, arg: &Arg, problems: &mut Vec<Diagnostic>) -> Option<Into> {
-        let help = "write `query.name`, `body.name` or `body.name.inner`: where the request says which page it wants";
         let mut wrong = |message: &str, label: &str, help: &str| {
             problems.push(self::wrong(message, arg.span, label, help));
             None
         };
-        let path = path(&arg.value).unwrap_or_default();
-        let names: Vec<&str> = path.iter().map(String::as_str).collect();
-        let into = match names.as_slice() {
-            ["query", name] => return Some(Into::Query((*name).to_owned())),
-            ["body", name] => Into::Body((*name).to_owned()),
-            ["body", first, inner @ ..] => {
-                Into::Within([first].into_iter().chain(inner).map(|name| (*name).to_owned()).collect())
-            }
-            _ => return wrong("no request has this", "not a part of the request", help),
+        let Some(into) = place(&arg.value) else {
+            let help = format!("{}: where the request says which page it wants", place::HELP);
+            return wrong("no request has this", "not a part of the request", &help);
         };
-        let body = match &self.operation.call {
-            Call::Http(request) => &request.body,
-            Call::Native | Call::Body => return Some(into),
-        };
-        match (body, names.get(1), names.len()) {
-            (Body::Json(_) | Body::Form(_) | Body::None, ..) => Some(into),
-            (Body::GraphQl { .. }, Some(&"variables"), 3..) => Some(into),
-            (Body::GraphQl { .. }, ..) => wrong(
-                "a query takes what changes as a variable",
-                "no variable",
-                "write `body.variables.name`, with a variable that the query declares",
-            ),
-            (Body::Xml(_), _, 3..) => Some(into),
-            (Body::Xml(_), ..) => {
-                wrong("the body has one root element", "a second one", "write `body.Root.name`: an element within it")
-            }
-            (Body::Raw(..) | Body::Multipart(_), ..) => wrong("the body has no fields", "put into a field", help),
+        match &self.operation.call {
+            Call::Http(request) => match place::unfit(&into, &request.body) {
+                Some((why, label, help)) => wrong(why, label, help),
+                None => Some(into),
+            },
+            Call::Native | Call::Body => Some(into),
         }
     }
-}
-
-/// The names of `a.b["c"]`.
-fn path(expr: &ast::Expr) -> Option<Vec<String>> {
-    let (of, name) = match &expr.kind {
-        ExprKind::Name(name) => return Some(vec![name.clone()]),
-        ExprKind::Member { of, name, null_safe: false } => (of, name.text.clone()),
-        ExprKind::Index { of, index } => match literal(index)? {
-            Value::String(name) => (of, name.to_string()),
-            _ => return None,
-        },
-        _ => return None,
-    };
-    let mut path = path(of)?;
-    path.push(name);
-    Some(path)
 }
 
 fn wrong(message: &str, span: Span, label: &str, help: &str) -> Diagnostic {

@@ -11,7 +11,7 @@ use flow_model::{
     expr::{Expr, TextPart},
     schema::{Body, Format, ListStyle, Request},
     span::Span,
-    ty::{Field, Language, Type},
+    ty::{Field, Language, Type, Types},
     value::Value,
 };
 use indexmap::IndexMap;
@@ -156,7 +156,8 @@ pub(super) fn request(
             if let Some((found, path)) = origin::written(context, parts, path.span, problems) {
                 (origin, below) = (found, path);
             }
-            problems.extend(wrong_path(&below, path.span));
+            let is_base = below.iter().all(|part| matches!(part, ast::TextPart::Fixed(text) if text.is_empty()));
+            problems.extend(wrong_path(&below, path.span).filter(|_| !is_base));
             text(context, &below, &mut template, &names, problems)
         }
         _ => Expr::Literal(Value::text("/")),
@@ -168,7 +169,7 @@ pub(super) fn request(
         entries(context, headers, params, problems)
     });
     let headers = headers.unwrap_or_default();
-    let body = body::body(context, &section, params, problems);
+    let (body, form_lists) = body::body(context, &section, params, problems);
     if matches!(method.text.as_str(), "GET" | "HEAD") && !matches!(body, Body::None) {
         let part = body::BODIES.into_iter().find_map(|part| section.get(part));
         let span = part.map_or(method.span, |part| part.name.span);
@@ -186,6 +187,7 @@ pub(super) fn request(
         given_path,
         query: query.named,
         lists: query.lists,
+        form_lists,
         more_query: query.more,
         headers: headers.named,
         more_headers: headers.more,
@@ -390,10 +392,17 @@ pub(super) fn entries(
                     Type::List(item) if name == "query" => item.non_null(),
                     other => other,
                 };
-                if !is_single(types, item) && *item != Type::Null {
+                // What has names is written below them in brackets; in a list, each item below its index.
+                let is_named = has_names(types, item) && name == "query";
+                let is_nested =
+                    is_named && (!matches!(typed.ty.non_null(), Type::List(_)) || style == Some(ListStyle::Indexes));
+                if !is_single(types, item) && *item != Type::Null && !is_nested {
                     let message = format!("`{}` can't be sent as one of `{name}`", typed.ty);
-                    let help =
-                        if name == "query" { "send single values, or lists of them" } else { "send single values" };
+                    let help = match (name, is_named) {
+                        ("query", true) => "records in a list are written with their indexes: `indexes(…)`",
+                        ("query", false) => "send single values, records, or lists of them",
+                        _ => "send single values",
+                    };
                     problems.push(Diagnostic::new(Code::E0505, message, value.span, "not a single value").help(help));
                 }
                 if let Some((_, first)) = read.get(&entry.text) {
@@ -408,10 +417,18 @@ pub(super) fn entries(
     Entries { named: read.into_iter().map(|(name, (expr, _))| (name, expr)).collect(), lists, more }
 }
 
-/// `comma(ids)`, `repeat(ids)`, `brackets(ids)`, `indexes(ids)`: how a list is written in a query.
-fn styled(value: &ast::Expr) -> (&ast::Expr, Option<ListStyle>) {
+/// Says whether a value of the type is written as names with values: `created[gte]=7`.
+fn has_names(types: &Types, ty: &Type) -> bool {
+    match ty {
+        Type::Map(_) | Type::Json => true,
+        ty => types.fields(ty).is_some(),
+    }
+}
+
+/// `comma(ids)`, `repeated(ids)`, `brackets(ids)`, `indexes(ids)`: how a list is written in a query or a form.
+pub(super) fn styled(value: &ast::Expr) -> (&ast::Expr, Option<ListStyle>) {
     let styles = [
-        ("repeat", ListStyle::Repeat),
+        ("repeated", ListStyle::Repeat),
         ("comma", ListStyle::Comma),
         ("brackets", ListStyle::Brackets),
         ("indexes", ListStyle::Indexes),

@@ -106,6 +106,8 @@ impl Elaborator<'_> {
 
     fn entries(&mut self, expr: &ast::Expr, entries: &[RecordEntry], shape: &Shape<'_>) -> Typed {
         let mut parts = Vec::new();
+        // With a map that is spread, the names are not known before the run.
+        let (mut has_map, mut spreads) = (false, Vec::new());
         let mut fields: IndexMap<String, Field> = IndexMap::new();
         let mut spans: BTreeMap<&str, Span> = BTreeMap::new();
         // With a field that does not exist, or with what could not be understood, nothing is said of missing ones.
@@ -139,7 +141,11 @@ impl Elaborator<'_> {
                     let typed = self.infer(rest, Want { ty: wanted.as_ref(), because: None });
                     let typed = self.non_null(typed, rest, "null can't be spread");
                     is_open |= matches!(typed.ty, Type::Unknown);
-                    self.spread_fields(&typed.ty, rest.span, shape, &mut fields);
+                    match (&typed.ty, shape) {
+                        (Type::Map(_), Shape::Free) => has_map = true,
+                        (ty, shape) => self.spread_fields(ty, rest.span, shape, &mut fields),
+                    }
+                    spreads.push(typed.ty);
                     parts.push(RecordPart::Spread(typed.expr));
                 }
             }
@@ -152,9 +158,56 @@ impl Elaborator<'_> {
         }
         let ty = match shape {
             Shape::Map(item) => Type::Map(Box::new((*item).clone())),
+            Shape::Free if has_map => return self.with_maps(expr, parts, &fields, &spreads),
             _ => Type::Record(fields),
         };
         Typed::new(Expr::Record(parts), ty)
+    }
+
+    /// A literal into which maps are spread: a map of what all values are, else `Json`.
+    fn with_maps(
+        &mut self,
+        expr: &ast::Expr,
+        parts: Vec<RecordPart>,
+        fields: &IndexMap<String, Field>,
+        spreads: &[Type],
+    ) -> Typed {
+        let types = &self.names.types;
+        let items = spreads.iter().filter_map(|spread| match spread {
+            Type::Map(item) => Some(&**item),
+            _ => None,
+        });
+        let mut all = items.chain(fields.values().map(|field| &field.ty));
+        let joined = all.try_fold(Type::Never, |joined, ty| fit::join(types, &joined, ty));
+        if let Some(item) = joined {
+            return Typed::new(Expr::Record(parts), Type::Map(Box::new(item)));
+        }
+        let mut spread = spreads.iter();
+        let as_json = |part| {
+            let apply = |value, ty: &Type| Some(fit::apply(fit::fit(types, ty, &Type::Json)?, value, ty));
+            Some(match part {
+                RecordPart::Field(name, value) => {
+                    let ty = fields.get(&name).map_or(Type::Unknown, |field| field.ty.clone());
+                    RecordPart::Field(name, apply(value, &ty)?)
+                }
+                RecordPart::Spread(value) => RecordPart::Spread(apply(value, spread.next()?)?),
+            })
+        };
+        match parts.into_iter().map(as_json).collect::<Option<Vec<_>>>() {
+            Some(parts) => Typed::new(Expr::Record(parts), Type::Json),
+            None => {
+                self.problems.push(
+                    Diagnostic::new(
+                        Code::E0301,
+                        "what is spread together with a map has to be JSON",
+                        expr.span,
+                        "holds what JSON can't",
+                    )
+                    .help("leave out the secret, the file or the function, or name the entries of the map"),
+                );
+                Typed::unknown()
+            }
+        }
     }
 
     /// One field with its value.

@@ -23,18 +23,27 @@ type Defaults<'a> = &'a dyn Fn(&Expr) -> Result<Value, Failure>;
 pub struct Decoder<'a> {
     types: &'a Types,
     defaults: Option<Defaults<'a>>,
+    /// Whether an integer may stand in quotes.
+    quoted: bool,
 }
 
 impl<'a> Decoder<'a> {
     /// A decoder that knows these named types and constant defaults.
     pub fn new(types: &'a Types) -> Self {
-        Self { types, defaults: None }
+        Self { types, defaults: None, quoted: false }
     }
 
     /// The same decoder with an evaluator for the other defaults.
     #[must_use]
     pub fn with_defaults(self, defaults: Defaults<'a>) -> Self {
         Self { defaults: Some(defaults), ..self }
+    }
+
+    /// The same decoder for what other systems send: many write numbers of 64 bits in quotes, since JavaScript can't hold them
+    /// (ProtoJSON, "JSON Mapping").
+    #[must_use]
+    pub fn of_other_systems(self) -> Self {
+        Self { quoted: true, ..self }
     }
 
     /// Reads JSON as a value of a type.
@@ -99,6 +108,10 @@ impl<'a> Decoder<'a> {
             }
             Type::Bool => raw.boolean().map(Value::Bool).ok_or_else(|| raw.not("a boolean")),
             Type::String | Type::Text(_) => text().map(Value::text).ok_or_else(|| raw.not("a string")),
+            Type::Int if self.quoted && text().is_some_and(is_integer) => {
+                let written = text().and_then(|text| text.parse().ok());
+                written.map(Value::Int).ok_or_else(|| raw.not("an integer of 64 bits"))
+            }
             Type::Int => {
                 let number = raw.number().ok_or_else(|| raw.not("an integer"))?;
                 let integer = match number.as_ref().map(exact_integer) {
@@ -230,8 +243,8 @@ impl<'a> Decoder<'a> {
                 if let Some(value) = raw.as_is(ty) {
                     return Ok(value);
                 }
-                // 64-bit numbers are text in the JSON of some systems.
-                let written = || raw.text().and_then(number::decimal);
+                // 64-bit numbers are text in the JSON of some systems, and .NET once wrote `/Date(1518685950940+0000)/`.
+                let written = || raw.text().and_then(|text| number::decimal(of_net(text, format)));
                 let timestamp = raw
                     .number()
                     .flatten()
@@ -283,6 +296,22 @@ impl<'a> Decoder<'a> {
         }
         Ok(value)
     }
+}
+
+/// Says whether a text is an integer and nothing else.
+fn is_integer(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The milliseconds in `/Date(1518685950940+0000)/` (Microsoft, "Stand-Alone JSON Serialization", DateTime wire format): the
+/// offset says where it was written, and changes nothing.
+fn of_net(text: &str, format: Format) -> &str {
+    let inner = text.strip_prefix("/Date(").and_then(|rest| rest.strip_suffix(")/"));
+    let Some(inner) = inner.filter(|_| format == Format::UnixMillis) else { return text };
+    let signed = inner.strip_prefix('-').unwrap_or(inner);
+    let end = signed.find(['+', '-']).map_or(inner.len(), |at| at + inner.len() - signed.len());
+    inner.get(..end).unwrap_or(inner)
 }
 
 /// A file in JSON: its `name`, and its bytes as `text` or in `base64`; a `mime_type` where the name does not say it.

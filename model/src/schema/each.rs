@@ -42,7 +42,9 @@ impl Auth {
     pub fn each_expr<'e>(&'e self, visit: Visit<'_, 'e>) {
         match self {
             Self::None => {}
-            Self::Bearer(value) | Self::Query(_, value) | Self::Field(_, value) => visit(value),
+            Self::Bearer(value) | Self::Query(_, value) | Self::Field(_, value) | Self::Within(_, value) => {
+                visit(value)
+            }
             Self::OAuth(oauth) => oauth.each_expr(visit),
             Self::Session(session) => session.each_expr(visit),
             Self::OAuth1(keys) => keys.each_expr(visit),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DigestEncoding, Hash, KeyForm, OperationCall, Proof};
+use super::{DigestEncoding, Hash, Into, KeyForm, OperationCall, Proof};
 use crate::{expr::Expr, units::Millis};
 
 /// How a connection comes by the tokens that its requests carry (OAuth 2.0, RFC 6749).
@@ -32,6 +32,9 @@ pub struct OAuth {
     /// Further parameters of requests for tokens.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub params: Vec<(String, String)>,
+    /// Those of them that settings say; a null is left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more_params: Vec<(String, Expr)>,
     /// Where the answer has what is needed of it.
     #[serde(default)]
     pub answer: TokenAnswer,
@@ -52,6 +55,9 @@ pub enum Grant {
         /// Further parameters of that URL.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         params: Vec<(String, String)>,
+        /// Those of them that settings say; a null is left out.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        more_params: Vec<(String, Expr)>,
         /// Whether the one who began is the one who ends it.
         #[serde(default)]
         pkce: Pkce,
@@ -161,19 +167,22 @@ impl Default for TokenAnswer {
     }
 }
 
-/// How requests carry a token: in a header, with what stands before it.
+/// How requests carry a token: in a header, or in another part of the request, with what stands before it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Carry {
-    /// The header.
+    /// The header, where `into` is absent.
     pub header: String,
     /// What stands before the token.
     pub prefix: String,
+    /// The part of the request that has it in the place of a header.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub into: Option<Into>,
 }
 
 impl Default for Carry {
     /// As the standard has it (RFC 6750, section 2.1).
     fn default() -> Self {
-        Self { header: "Authorization".to_owned(), prefix: "Bearer ".to_owned() }
+        Self { header: "Authorization".to_owned(), prefix: "Bearer ".to_owned(), into: None }
     }
 }
 
@@ -343,9 +352,13 @@ impl OAuth {
     pub fn each_expr<'e>(&'e self, visit: &mut dyn FnMut(&'e Expr)) {
         visit(&self.token);
         self.refresh.iter().chain(&self.id).chain(&self.secret).for_each(&mut *visit);
+        self.more_params.iter().for_each(|(_, value)| visit(value));
         match &self.grant {
             Grant::ClientCredentials => {}
-            Grant::AuthorizationCode { authorize, .. } => visit(authorize),
+            Grant::AuthorizationCode { authorize, more_params, .. } => {
+                visit(authorize);
+                more_params.iter().for_each(|(_, value)| visit(value));
+            }
             Grant::DeviceCode { device } => visit(device),
             Grant::JwtBearer(claim) => {
                 let parts = [&claim.issuer, &claim.subject, &claim.audience, &claim.key_id];

@@ -102,8 +102,9 @@ impl Reader<'_> {
         let failed = if holds(&request.success_when) { None } else { self.failure_kind(answer, &seen) };
         let graphql = matches!(request.body, Body::GraphQl { .. }).then(|| graphql_error(&seen)).flatten();
         if let (None, Some(message)) = (&failed, graphql) {
+            let message = self.pick(&self.connector.errors.message, answer, &seen).unwrap_or(message);
             let message = format!("`{}` answered an error: {message}", self.connector.name);
-            let failure = with_status(Failure::new(ErrorKind::Invalid, message), answer.status);
+            let failure = self.told(Failure::new(ErrorKind::Invalid, message), answer, &seen);
             return (Err(failure), if answer.acted { Reached::Perhaps } else { Reached::Answered });
         }
         if let Some((rule, kind)) = failed {
@@ -164,22 +165,17 @@ impl Reader<'_> {
     }
 
     fn failure(&self, kind: ErrorKind, rule: Option<usize>, answer: &Answer, body: &Value) -> Failure {
-        let pick = |expr: &Option<Expr>| match expr.as_ref().map(|expr| self.eval(expr, answer, body)) {
-            Some(Ok(value)) if value != Value::Null => Some(value.to_string()),
-            _ => None,
-        };
-        let said = match pick(&self.connector.errors.message) {
-            Some(message) => format!(": {message}"),
+        let declared = &self.connector.errors;
+        let said = [&declared.message, &declared.code].into_iter().find_map(|expr| self.pick(expr, answer, body));
+        let said = match said {
+            Some(said) => format!(": {said}"),
             None if matches!(answer.status.as_u16(), 301 | 302 | 303 | 307 | 308) => {
                 ": it redirects, and does not say where to".to_owned()
             }
             None => String::new(),
         };
         let message = format!("`{}` answered {}{said}", self.connector.name, answer.status);
-        let mut failure = with_status(Failure::new(kind, message), answer.status);
-        if let Some(code) = pick(&self.connector.errors.code) {
-            failure.fields.insert("code".to_owned(), Value::text(code));
-        }
+        let mut failure = self.told(Failure::new(kind, message), answer, body);
         if let ErrorKind::Declared(name) = &failure.kind
             && let Some(TypeDef::Error(declared)) = self.connector.types.get(name)
         {
@@ -196,6 +192,23 @@ impl Reader<'_> {
             }
         }
         failure
+    }
+
+    /// The failure with the status of the answer, and the system's own code where it says one.
+    fn told(&self, failure: Failure, answer: &Answer, body: &Value) -> Failure {
+        let mut failure = with_status(failure, answer.status);
+        if let Some(code) = self.pick(&self.connector.errors.code, answer, body) {
+            failure.fields.insert("code".to_owned(), Value::text(code));
+        }
+        failure
+    }
+
+    /// What an expression finds in an answer, as text; none when that is nothing.
+    fn pick(&self, expr: &Option<Expr>, answer: &Answer, body: &Value) -> Option<String> {
+        match self.eval(expr.as_ref()?, answer, body) {
+            Ok(value) if value != Value::Null => Some(value.to_string()),
+            _ => None,
+        }
     }
 
     fn result(
@@ -221,7 +234,7 @@ impl Reader<'_> {
         }
         let words = |mismatch: Mismatch| mismatch.to_string();
         let defaults = |expr: &Expr| self.eval(expr, answer, &Value::Null);
-        let decoder = Decoder::new(&self.connector.types).with_defaults(&defaults);
+        let decoder = Decoder::new(&self.connector.types).with_defaults(&defaults).of_other_systems();
         if let Some(expr) = &request.answer {
             if let Content::Unreadable(cause) = content {
                 return Err(cause);

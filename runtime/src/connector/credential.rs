@@ -267,8 +267,10 @@ impl Connectors {
         let holder = self.holder(connector, connection, &config, &vault)?;
         let means = Means { accounts: &self.accounts, clients: &self.clients, clock: &self.clock, holder, asked };
         match &oauth.grant {
-            Grant::AuthorizationCode { authorize, params, pkce } => {
-                code(means, url(authorize)?, params, *pkce, redirect).map(Connecting::Code)
+            Grant::AuthorizationCode { authorize, params, more_params, pkce } => {
+                let scope = self.scope(plan, connector, &[], &config, &vault)?;
+                let params = self::params(&scope, params, more_params)?;
+                code(means, url(authorize)?, &params, *pkce, redirect).map(Connecting::Code)
             }
             Grant::DeviceCode { device: at } => {
                 let url = url(at)?;
@@ -298,7 +300,7 @@ impl Connectors {
             Auth::Basic(..) => return Ok(Standing::Configured("basic")),
             Auth::Header(..) => return Ok(Standing::Configured("header")),
             Auth::Query(..) => return Ok(Standing::Configured("query")),
-            Auth::Field(..) => return Ok(Standing::Configured("field")),
+            Auth::Field(..) | Auth::Within(..) => return Ok(Standing::Configured("field")),
             Auth::Session(_) => return Ok(Standing::Configured("session")),
             Auth::OAuth1(_) => return Ok(Standing::Configured("oauth1")),
             Auth::SigV4(_) => return Ok(Standing::Configured("sigv4")),
@@ -411,8 +413,22 @@ fn server(scope: &Scope<'_>, oauth: &OAuth, hosts: &[String]) -> Result<Server, 
         send: oauth.send,
         scopes: oauth.scopes.clone(),
         separator: oauth.separator.clone(),
-        params: oauth.params.clone(),
+        params: params(scope, &oauth.params, &oauth.more_params)?,
         answer: oauth.answer.clone(),
         hosts: hosts.to_vec(),
+        redactor: scope.vault.redactor(),
     })
+}
+
+/// Parameters: those that are fixed, and those that settings say.
+fn params(
+    scope: &Scope<'_>,
+    fixed: &[(String, String)],
+    more: &[(String, Expr)],
+) -> Result<Vec<(String, String)>, Failure> {
+    let mut params = fixed.to_vec();
+    for (name, value) in more {
+        params.extend(scope.text(value)?.map(|text| (name.clone(), text)));
+    }
+    Ok(params)
 }

@@ -1,14 +1,19 @@
 //! Names and values of forms and queries: `metadata[user_id]=7`, `items[0][price]=x`.
 
+use std::collections::BTreeMap;
+
 use flow_model::{schema::ListStyle, value::Value};
 
-/// The pairs of a record as a form writes them: nested names in brackets, list items by index, nulls left out. A value
-/// that is no record has no pairs.
-pub(super) fn pairs(value: &Value) -> Vec<(String, String)> {
+/// The pairs of a record as a form writes them: nested names in brackets, nulls left out, list items by index, or those of a
+/// field of the form as `lists` says. A value that is no record has no pairs.
+pub(super) fn pairs(value: &Value, lists: &BTreeMap<String, ListStyle>) -> Vec<(String, String)> {
     let mut pairs = Vec::new();
     if let Value::Record(fields) = value {
         for (name, field) in fields {
-            nested(name.clone(), field, &mut pairs);
+            match lists.get(name) {
+                Some(style) => pairs.extend(query(name, field, *style)),
+                None => nested(name.clone(), field, &mut pairs),
+            }
         }
     }
     pairs
@@ -19,12 +24,15 @@ pub(super) fn query(name: &str, value: &Value, style: ListStyle) -> Vec<(String,
     let mut pairs = Vec::new();
     match value {
         Value::List(items) => {
-            let mut present = items.iter().filter(|item| **item != Value::Null).map(ToString::to_string).peekable();
+            let items = || items.iter().filter(|item| **item != Value::Null);
+            let mut present = items().map(ToString::to_string).peekable();
             match style {
                 ListStyle::Repeat => pairs.extend(present.map(|item| (name.to_owned(), item))),
                 ListStyle::Brackets => pairs.extend(present.map(|item| (format!("{name}[]"), item))),
                 ListStyle::Indexes => {
-                    pairs.extend(present.enumerate().map(|(index, item)| (format!("{name}[{index}]"), item)));
+                    for (index, item) in items().enumerate() {
+                        nested(format!("{name}[{index}]"), item, &mut pairs);
+                    }
                 }
                 ListStyle::Comma if present.peek().is_none() => {}
                 ListStyle::Comma => pairs.push((name.to_owned(), present.collect::<Vec<_>>().join(","))),
@@ -69,7 +77,8 @@ mod tests {
             ("metadata", Value::record([("user id", Value::Int(7)), ("none", Value::Null)])),
             ("items", Value::List(vec![Value::record([("price", Value::text("p"))]), Value::Bool(true)])),
         ]);
-        let written: Vec<String> = pairs(&value).into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let written: Vec<String> =
+            pairs(&value, &BTreeMap::new()).into_iter().map(|(name, value)| format!("{name}={value}")).collect();
         assert_eq!(written, ["email=a@b.c", "metadata[user id]=7", "items[0][price]=p", "items[1]=true"]);
     }
 

@@ -1,10 +1,14 @@
 //! Builds the request of an operation from its declaration.
 
+use std::collections::BTreeMap;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use flow_model::{
+    boundary::is_uuid,
     expr::{Expr, TextPart},
     failure::{ErrorKind, Failure},
-    schema::{Auth, Body, Carry, Grant, Http, KeySource, ListStyle, Operation, Page, Part, Request},
+    file::File,
+    schema::{Auth, Body, Carry, Grant, Http, Into, KeySource, ListStyle, Operation, Page, Part, Request},
     units::Instant,
     value::Value,
 };
@@ -13,6 +17,7 @@ use http::{
     header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TE, TRANSFER_ENCODING, UPGRADE},
 };
 use indexmap::IndexMap;
+use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use super::{
@@ -112,7 +117,7 @@ pub(super) fn prepare(
             headers.insert(header_name(name)?, header_value(name, &text)?);
         }
     }
-    let mut body = self::body(scope, &request.body)?;
+    let mut body = self::body(scope, request)?;
     match &turn {
         Some(Turn::Query(name, value)) => {
             query.retain(|(known, _)| known != name);
@@ -121,11 +126,13 @@ pub(super) fn prepare(
         Some(Turn::Body(path, value)) => body.insert(path, value.clone())?,
         Some(Turn::Url(_) | Turn::First) | None => {}
     }
+    let sent = if operation.uuid_key { key_as_uuid(key) } else { key.to_owned() };
     match &operation.key {
         Some(KeySource::Header(name)) => {
-            headers.insert(header_name(name)?, header_value(name, key)?);
+            headers.insert(header_name(name)?, header_value(name, &sent)?);
         }
-        Some(KeySource::Field(name)) => body.insert(std::slice::from_ref(name), Value::text(key))?,
+        Some(KeySource::Field(name)) => body.insert(std::slice::from_ref(name), Value::text(sent))?,
+        Some(KeySource::Within(path)) => body.insert(path, Value::text(sent))?,
         Some(KeySource::Native | KeySource::Lookup(_)) | None => {}
     }
     if is_ours {
@@ -238,21 +245,21 @@ impl<'a> Reach<'a> {
 enum Content {
     None,
     Json(Value),
-    Form(Value),
+    Form(Value, BTreeMap<String, ListStyle>),
     Raw(Payload, String),
     Multipart(Vec<Piece>),
     Xml(Value),
 }
 
-fn body(scope: &Scope<'_>, body: &Body) -> Result<Content, Failure> {
-    Ok(match body {
+fn body(scope: &Scope<'_>, request: &Request) -> Result<Content, Failure> {
+    Ok(match &request.body {
         Body::None => Content::None,
         Body::Json(template) => match scope.body(template)? {
             Value::Null if is_parameter(template) => Content::None,
             value => Content::Json(value),
         },
         Body::Form(template) => match scope.body(template)? {
-            record @ Value::Record(_) => Content::Form(record),
+            record @ Value::Record(_) => Content::Form(record, request.form_lists.clone()),
             other => return Err(invalid(format!("a form is made of a record, not of {}", other.kind()))),
         },
         Body::Raw(template, media_type) => {
@@ -356,7 +363,7 @@ impl Content {
             *self = Self::Json(Value::Record(IndexMap::new()));
         }
         let is_put = match self {
-            Self::Json(whole) | Self::Form(whole) | Self::Xml(whole) => put(whole, path, value),
+            Self::Json(whole) | Self::Form(whole, _) | Self::Xml(whole) => put(whole, path, value),
             Self::None | Self::Raw(..) | Self::Multipart(_) => false,
         };
         let unfit = || format!("the body has no fields, so nothing can be its field `{}`", path.join("."));
@@ -366,22 +373,58 @@ impl Content {
     fn written(self, key: &str) -> Result<(Option<String>, Payload), Failure> {
         Ok(match self {
             Self::None => (None, Payload::default()),
-            Self::Json(value) => (Some("application/json".to_owned()), value.to_json().to_string().into_bytes().into()),
-            Self::Form(value) => {
-                let text =
-                    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form::pairs(&value)).finish();
+            Self::Json(value) => {
+                let write = |value: &Value| Ok(value.to_json().to_string());
+                (Some("application/json".to_owned()), with_files(value, write)?)
+            }
+            Self::Form(value, lists) => {
+                let text = url::form_urlencoded::Serializer::new(String::new())
+                    .extend_pairs(form::pairs(&value, &lists))
+                    .finish();
                 (Some("application/x-www-form-urlencoded".to_owned()), text.into_bytes().into())
             }
             Self::Raw(content, media_type) => (Some(media_type), content),
             Self::Xml(root) => {
-                let text = xml::write(&root).map_err(invalid)?;
-                (Some("application/xml; charset=utf-8".to_owned()), text.into_bytes().into())
+                let write = |root: &Value| xml::write(root).map_err(invalid);
+                (Some("application/xml; charset=utf-8".to_owned()), with_files(root, write)?)
             }
             Self::Multipart(pieces) => {
                 let (media_type, body) = multipart::write(pieces, key)?;
                 (Some(media_type), body)
             }
         })
+    }
+}
+
+/// Text in which files are their bytes in base64, which are read when it leaves.
+fn with_files(mut value: Value, write: impl FnOnce(&Value) -> Result<String, Failure>) -> Result<Payload, Failure> {
+    // No value holds what is drawn here, so it stands for a file where it is found.
+    let mark = hex::encode(rand::random::<[u8; 16]>());
+    let mut files = Vec::new();
+    take_files(&mut value, &mark, &mut files);
+    let text = write(&value)?;
+    let mut rest = text.split(&mark);
+    let mut payload = Payload::from(rest.next().unwrap_or_default().as_bytes().to_vec());
+    for after in rest {
+        let (number, after) = after.split_once(';').unwrap_or_default();
+        let file: Option<&File> = number.parse::<usize>().ok().and_then(|number| files.get(number));
+        payload.append(file.cloned().map(Payload::base64).unwrap_or_default());
+        payload.append(after.as_bytes().to_vec().into());
+    }
+    Ok(payload)
+}
+
+/// Takes the files out of a value, and leaves a mark in the place of each, with its number and `;`.
+fn take_files(value: &mut Value, mark: &str, files: &mut Vec<File>) {
+    match value {
+        Value::List(items) => items.iter_mut().for_each(|item| take_files(item, mark, files)),
+        Value::Record(fields) => fields.values_mut().for_each(|field| take_files(field, mark, files)),
+        Value::File(file) => {
+            let place = Value::text(format!("{mark}{};", files.len()));
+            files.push((**file).clone());
+            *value = place;
+        }
+        _ => {}
     }
 }
 
@@ -411,7 +454,8 @@ pub(super) fn chosen<'a>(scope: &Scope<'_>, auth: &'a Auth) -> Result<&'a Auth, 
             | Auth::Basic(value, _)
             | Auth::Header(_, value)
             | Auth::Query(_, value)
-            | Auth::Field(_, value) => value,
+            | Auth::Field(_, value)
+            | Auth::Within(_, value) => value,
             Auth::OAuth(oauth) => match (&oauth.grant, &oauth.id) {
                 (Grant::JwtBearer(claim), _) => &claim.key,
                 (_, Some(id)) => id,
@@ -444,16 +488,12 @@ fn authorize(
         let text = scope.text(expr)?.filter(|text| !text.is_empty());
         text.ok_or_else(|| Failure::new(ErrorKind::Unauthorized, "the connection has no credential"))
     };
-    let carried = |carry: &Carry| {
-        let token = proof.token.ok_or_else(|| Failure::new(ErrorKind::Unauthorized, "the connection has no token"))?;
-        Ok::<_, Failure>((header_name(&carry.header)?, format!("{}{}", carry.prefix, token.text.reveal())))
-    };
     let (name, text) = match proof.auth {
         // Signatures are made when the request is whole.
         Auth::None | Auth::OAuth1(_) | Auth::SigV4(_) | Auth::Signed(_) | Auth::First(_) => return Ok(()),
         Auth::Bearer(token) => (AUTHORIZATION, format!("Bearer {}", credential(token)?)),
-        Auth::OAuth(oauth) => carried(&oauth.carry)?,
-        Auth::Session(session) => carried(&session.carry)?,
+        Auth::OAuth(oauth) => return carry(&oauth.carry, proof, headers, query, body),
+        Auth::Session(session) => return carry(&session.carry, proof, headers, query, body),
         Auth::Basic(user, password) => {
             let pair =
                 format!("{}:{}", scope.text(user)?.unwrap_or_default(), scope.text(password)?.unwrap_or_default());
@@ -467,8 +507,34 @@ fn authorize(
         Auth::Field(name, value) => {
             return body.insert(std::slice::from_ref(name), Value::text(credential(value)?));
         }
+        Auth::Within(path, value) => return body.insert(path, Value::text(credential(value)?)),
     };
-    let mut value = header_value(name.as_str(), &text)?;
+    put_header(headers, name, &text)
+}
+
+/// Puts a token that was given out where requests carry it.
+fn carry(
+    carry: &Carry,
+    proof: Proof<'_>,
+    headers: &mut HeaderMap,
+    query: &mut Vec<(String, String)>,
+    body: &mut Content,
+) -> Result<(), Failure> {
+    let token = proof.token.ok_or_else(|| Failure::new(ErrorKind::Unauthorized, "the connection has no token"))?;
+    let text = format!("{}{}", carry.prefix, token.text.reveal());
+    match &carry.into {
+        None => put_header(headers, header_name(&carry.header)?, &text),
+        Some(Into::Query(name)) => {
+            query.push((name.clone(), text));
+            Ok(())
+        }
+        Some(Into::Body(name)) => body.insert(std::slice::from_ref(name), Value::text(text)),
+        Some(Into::Within(path)) => body.insert(path, Value::text(text)),
+    }
+}
+
+fn put_header(headers: &mut HeaderMap, name: HeaderName, text: &str) -> Result<(), Failure> {
+    let mut value = header_value(name.as_str(), text)?;
     value.set_sensitive(true);
     headers.insert(name, value);
     Ok(())
@@ -535,6 +601,20 @@ fn sign(
     Ok(())
 }
 
+/// The key where a system takes UUIDs alone: the key itself if it is one, else one made of its SHA-256, in the layout of version
+/// 4 (RFC 9562, section 5.4), which is the one that such systems look for.
+fn key_as_uuid(key: &str) -> String {
+    if is_uuid(key) {
+        return key.to_owned();
+    }
+    let mut bytes: [u8; 32] = Sha256::digest(key).into();
+    bytes[6] = (bytes[6] & 0x0f) | 0x40;
+    bytes[8] = (bytes[8] & 0x3f) | 0x80;
+    let digits = hex::encode(&bytes[..16]);
+    let groups = [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]];
+    groups.join("-")
+}
+
 fn header_name(name: &str) -> Result<HeaderName, Failure> {
     let header =
         HeaderName::from_bytes(name.as_bytes()).map_err(|_| invalid(format!("`{name}` is no name of a header")))?;
@@ -550,6 +630,6 @@ fn header_value(name: &str, text: &str) -> Result<HeaderValue, Failure> {
         .map_err(|_| invalid(format!("the header `{name}` can't hold a line break or another control character")))
 }
 
-fn invalid(message: impl Into<String>) -> Failure {
+fn invalid(message: impl std::convert::Into<String>) -> Failure {
     Failure::new(ErrorKind::Invalid, message)
 }

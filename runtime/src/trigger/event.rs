@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     blob::{self, Blobs},
-    connector::config,
+    connector::{config, from_text},
     eval::{Environment, Evaluator, Frame, Library, Slots as _},
     header::filename,
     secret::{Redactor, Secrets},
@@ -179,9 +179,8 @@ fn telling(refusals: &[Refusal]) -> Refusal {
 pub(super) enum Content {
     /// There is none.
     None,
-    /// JSON, or a form as JSON.
     Json(Json),
-    /// A form with files: a record.
+    /// A form: a record of texts and files.
     Form(Value),
     /// A file that is kept.
     File(Value),
@@ -199,7 +198,8 @@ pub(super) fn body(received: &Received) -> Result<Content, Problem> {
     }
     let essence = media_type.split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        return form::json(bytes, MOST_VALUES).map(Content::Json).map_err(Problem::malformed);
+        let form = form::json(bytes, MOST_VALUES).map_err(Problem::malformed)?;
+        return Value::from_json(&form).map(Content::Form).map_err(Problem::malformed);
     }
     parse(bytes, Limits { values: MOST_VALUES }).map(Content::Json).map_err(Problem::malformed)
 }
@@ -255,7 +255,7 @@ fn request(listener: &Listener, received: &Received, content: &Content, setting:
             _ => file(received),
         },
         Content::Json(json) => decoder.json(json, ty).map_err(misfit)?,
-        Content::Form(form) => decoder.value(form, ty).map_err(misfit)?,
+        Content::Form(form) => decoder.value(&from_text(form.clone(), ty, &listener.types), ty).map_err(misfit)?,
         Content::None if matches!(ty, Type::Json | Type::Null | Type::Unknown | Type::Optional(_)) => Value::Null,
         Content::None => return Err(Problem::malformed("there is no body")),
     };
@@ -301,7 +301,7 @@ fn events(
     if items.len() > MOST_EVENTS {
         return Err(Problem::too_many_events(items.len(), MOST_EVENTS));
     }
-    let decoder = Decoder::new(&listener.types);
+    let decoder = Decoder::new(&listener.types).of_other_systems();
     for (index, item) in items.iter().enumerate() {
         let is_meant = match &declared.when {
             Some(when) => setting.eval(listener, &|which| ambient(Some(item), which), when, &mut Frame::new()),
@@ -312,7 +312,12 @@ fn events(
             Ok(_) => continue,
             Err(failure) => return Err(Problem::misfit("", failure.message)),
         }
-        let payload = decoder.value(item, &listener.trigger().payload).map_err(|mismatch| {
+        let ty = &listener.trigger().payload;
+        let read = match content {
+            Content::Form(_) => decoder.value(&from_text(item.clone(), ty, &listener.types), ty),
+            _ => decoder.value(item, ty),
+        };
+        let payload = read.map_err(|mismatch| {
             let path = if declared.each { joined(index, &mismatch.path) } else { mismatch.path.clone() };
             Problem::misfit(&path, &mismatch)
         })?;

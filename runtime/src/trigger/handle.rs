@@ -94,7 +94,13 @@ impl Desk {
             Entry::Hook(listeners) => listeners,
         };
         let taken = listeners.iter().find_map(Listener::taken);
+        let path = request.uri().path().to_owned();
         let outcome = self.delivery(listeners, taken, request).await;
+        if let Err(problem) = &outcome
+            && let Some(place) = problem.place()
+        {
+            tracing::warn!(path, place, "a request does not fit what the trigger declares, and starts nothing");
+        }
         match (outcome, taken) {
             (Err(problem), Some(_)) => {
                 self.counters.problem(problem.status);

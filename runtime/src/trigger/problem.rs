@@ -135,6 +135,11 @@ impl Problem {
         self.told.fields.get("reason").and_then(Json::as_str).unwrap_or(self.told.error)
     }
 
+    /// Where in the body something does not fit, if that is why; empty when it is the body itself.
+    pub(super) fn place(&self) -> Option<&str> {
+        self.told.fields.get("path").and_then(Json::as_str)
+    }
+
     /// What a person reads.
     pub(super) fn message(&self) -> &str {
         &self.told.message

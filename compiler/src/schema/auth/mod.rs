@@ -13,17 +13,18 @@ mod signed;
 use flow_model::{
     diagnostic::{Code, Diagnostic},
     expr::{Expr, TextPart},
-    schema::{Auth, Grant},
+    schema::{Auth, Carry, Grant, Into},
     ty::Type,
     value::Value,
 };
 
 pub(super) use self::field::has_a_place;
-use self::named::Form;
+use self::named::{Form, Named};
 use super::{
     Context,
+    place::{self, place},
     request::{header_problem, is_token},
-    section::{fixed_text, listed},
+    section::{fixed_text, listed, wrong_value},
     template,
 };
 use crate::{
@@ -148,7 +149,20 @@ pub(super) fn auth(context: &Context<'_, '_>, written: &ast::Expr, problems: &mu
         }
         ("field", [name, value]) => {
             let value = secret(value)?;
-            Some(Auth::Field(fixed_text("field", name, problems)?, value))
+            match place(name) {
+                Some(Into::Body(name)) => Some(Auth::Field(name, value)),
+                Some(Into::Within(path)) => Some(Auth::Within(path, value)),
+                Some(Into::Query(_)) => {
+                    problems.push(wrong(
+                        "a field is a part of the body",
+                        name,
+                        "a part of the query",
+                        "write `query(\"api_key\", config.key)`",
+                    ));
+                    None
+                }
+                None => Some(Auth::Field(fixed_text("field", name, problems)?, value)),
+            }
         }
         _ => {
             let message = format!("`{form}` takes other arguments");
@@ -169,9 +183,13 @@ fn first(
     for arg in args {
         let form = auth(context, &arg.value, problems)?;
         let is_choice = match &form {
-            Auth::None | Auth::Bearer(_) | Auth::Basic(..) | Auth::Header(..) | Auth::Query(..) | Auth::Field(..) => {
-                true
-            }
+            Auth::None
+            | Auth::Bearer(_)
+            | Auth::Basic(..)
+            | Auth::Header(..)
+            | Auth::Query(..)
+            | Auth::Field(..)
+            | Auth::Within(..) => true,
             Auth::OAuth(oauth) => {
                 let decides = match &oauth.grant {
                     Grant::JwtBearer(claim) => Some(&claim.key),
@@ -200,6 +218,34 @@ fn first(
         return None;
     }
     Some(Auth::First(forms))
+}
+
+/// `header: "X-Token", prefix: "Token "`, or `into: body["s:Envelope"]["s:Header"].Token`: how requests carry a token.
+fn carry(named: &Named<'_>, problems: &mut Vec<Diagnostic>) -> Option<Carry> {
+    let usual = Carry::default();
+    let header = named.header(&usual.header, problems)?;
+    let into = match (named.get("into"), named.get("header")) {
+        (Some(into), Some(_)) => {
+            problems.push(wrong(
+                "a token goes into one place",
+                into,
+                "`header` says another",
+                "leave one of the two out",
+            ));
+            return None;
+        }
+        (Some(written), None) => {
+            let into = place(written);
+            if into.is_none() {
+                problems.push(wrong_value("into", written.span, "not a part of a request", place::HELP));
+            }
+            Some(into?)
+        }
+        (None, _) => None,
+    };
+    // Another place takes the token as it is.
+    let prefix = if header == usual.header && into.is_none() { usual.prefix.as_str() } else { "" };
+    Some(Carry { prefix: named.text("prefix", prefix, problems)?, header, into })
 }
 
 /// The name of a header: fixed text, or a setting.

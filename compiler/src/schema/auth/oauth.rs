@@ -3,7 +3,7 @@
 use flow_model::{
     diagnostic::{Code, Diagnostic},
     expr::Expr,
-    schema::{Algorithm, Assertion, Carry, Grant, OAuth, Pkce, SendClient, TokenAnswer},
+    schema::{Algorithm, Assertion, Grant, OAuth, Pkce, SendClient, TokenAnswer},
     units::Millis,
     value::Value,
 };
@@ -14,15 +14,19 @@ use super::{
         reach::in_clear,
         request::{self, names_hosts},
         section::{listed, texts, word},
+        template,
     },
-    credential,
+    carry, credential, is_secret,
     named::{Form, Named},
 };
-use crate::{ast, names::similar};
+use crate::{
+    names::{literal, similar},
+    types::secret as secret_in_the_open,
+};
 
 /// What all of them take.
-const SHARED: [&str; 11] =
-    ["token", "refresh", "id", "secret", "send", "scopes", "separator", "params", "answer", "header", "prefix"];
+const SHARED: [&str; 12] =
+    ["token", "refresh", "id", "secret", "send", "scopes", "separator", "params", "answer", "header", "prefix", "into"];
 
 /// How long a claim holds when nothing is said: the shortest time that a vendor asks for (Salesforce).
 const CLAIM_LASTS: Millis = Millis::seconds(180);
@@ -57,13 +61,9 @@ pub(super) fn oauth(context: &Context<'_, '_>, form: &Form<'_>, problems: &mut V
     };
     let scopes = named.get("scopes").map(|written| texts("scopes", written, problems)).unwrap_or_default();
     let separator = named.text("separator", " ", problems)?;
-    let params = pairs(named.fixed("params", problems)?);
+    let (params, more_params) = parameters(context, &named, "params", problems)?;
     let answer = answer(context, &named, problems)?;
-    let usual = Carry::default();
-    let header = named.header(&usual.header, problems)?;
-    // A header of its own takes the token as it is.
-    let prefix = if header == usual.header { usual.prefix.as_str() } else { "" };
-    let carry = Carry { prefix: named.text("prefix", prefix, problems)?, header };
+    let carry = carry(&named, problems)?;
     let grant = match form.name {
         "authorization_code" => {
             let ways = [("s256", Pkce::S256), ("none", Pkce::None)];
@@ -71,18 +71,42 @@ pub(super) fn oauth(context: &Context<'_, '_>, form: &Form<'_>, problems: &mut V
                 Some(written) => word("pkce", written, &ways, problems)?,
                 None => Pkce::default(),
             };
-            let params = pairs(named.fixed("authorize_params", problems)?);
-            Grant::AuthorizationCode { authorize: authorize?, params, pkce }
+            let (params, more_params) = parameters(context, &named, "authorize_params", problems)?;
+            Grant::AuthorizationCode { authorize: authorize?, params, more_params, pkce }
         }
         "device_code" => Grant::DeviceCode { device: device? },
         "jwt_bearer" => Grant::JwtBearer(Box::new(assertion(context, &named, problems)?)),
         _ => Grant::ClientCredentials,
     };
-    Some(OAuth { grant, token, refresh, id, secret, send, scopes, separator, params, answer, carry })
+    Some(OAuth { grant, token, refresh, id, secret, send, scopes, separator, params, more_params, answer, carry })
 }
 
-fn pairs(fixed: Vec<(&ast::Ident, String)>) -> Vec<(String, String)> {
-    fixed.into_iter().map(|(name, text)| (name.text.clone(), text)).collect()
+/// Parameters: fixed texts, and those that settings say.
+type Params = (Vec<(String, String)>, Vec<(String, Expr)>);
+
+/// `{ audience: "crm", account_id: config.account }`
+fn parameters(
+    context: &Context<'_, '_>,
+    named: &Named<'_>,
+    name: &str,
+    problems: &mut Vec<Diagnostic>,
+) -> Option<Params> {
+    let (mut fixed, mut more) = (Vec::new(), Vec::new());
+    for (param, value) in named.record(name, problems)? {
+        if let Some(Value::String(text)) = literal(value) {
+            fixed.push((param.text.clone(), text.to_string()));
+            continue;
+        }
+        let written = credential(context, value, problems)?;
+        // The person who agrees sees the URL, and so does their browser's history.
+        if name == "authorize_params" && is_secret(&template::plain(context, value, None, &mut Vec::new()).ty) {
+            let problem = secret_in_the_open("a secret can't be part of a URL that a person opens", value.span);
+            problems.push(problem.help("leave it out: what only the server may know goes into `params`"));
+            return None;
+        }
+        more.push((param.text.clone(), written));
+    }
+    Some((fixed, more))
 }
 
 /// `answer: { access_token: "authed_user.access_token", base_url: "instance_url" }`

@@ -3,20 +3,21 @@
 use flow_model::{
     diagnostic::Diagnostic,
     expr::Ambient,
-    schema::{Carry, OAuth1, Session, SigV4, Signature},
+    schema::{OAuth1, Session, SigV4, Signature},
     ty::Type,
 };
 use indexmap::IndexMap;
 
 use super::{
     super::{Context, Template, reference::operation_call, section::word},
+    carry,
     named::{Form, Named},
     wrong,
 };
 
 /// `session(login: sessions.create(user: config.user, password: config.password), token: .token, header: "X-Session")`
 pub(super) fn session(context: &Context<'_, '_>, form: &Form<'_>, problems: &mut Vec<Diagnostic>) -> Option<Session> {
-    let known = ["login", "token", "header", "prefix", "lasts"];
+    let known = ["login", "token", "header", "prefix", "into", "lasts"];
     let named = Named::of(form, &known, &["login", "token"], problems)?;
     let mut template = Template::new(context, &[], &IndexMap::new());
     let example = "login: sessions.create(user: config.user, password: config.password)";
@@ -37,10 +38,7 @@ pub(super) fn session(context: &Context<'_, '_>, form: &Form<'_>, problems: &mut
         problems.push(wrong(&message, written, "not text", "name a member of the login's result: `token: .token`"));
         return None;
     }
-    let usual = Carry::default();
-    let header = named.header(&usual.header, problems)?;
-    let prefix = if header == usual.header { usual.prefix.as_str() } else { "" };
-    let carry = Carry { prefix: named.text("prefix", prefix, problems)?, header };
+    let carry = carry(&named, problems)?;
     Some(Session { login, token: typed.expr, carry, lasts: named.time("lasts", None, problems)? })
 }
 

@@ -132,7 +132,7 @@ pub(super) async fn ask(
 
 /// The request, and what takes its secrets out of text.
 fn prepared(server: &Server, url: &Url, form: &[(&str, &str)], now: Instant) -> Result<(Prepared, Redactor), String> {
-    let mut redactor = Redactor::default();
+    let mut redactor = server.redactor.clone();
     let mut headers = HeaderMap::from_iter([
         (CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded")),
         (ACCEPT, HeaderValue::from_static("application/json")),

@@ -78,6 +78,8 @@ pub(in super::super) struct Server {
     pub(in super::super) answer: TokenAnswer,
     /// The hosts that the connector names, of which the account's own may be one.
     pub(in super::super) hosts: Vec<String>,
+    /// What takes the secrets out of text that it is described with.
+    pub(in super::super) redactor: Redactor,
 }
 
 impl Server {

@@ -88,6 +88,7 @@ pub(super) fn by_code() -> Grant {
     Grant::AuthorizationCode {
         authorize: text("https://login.invalid/authorize"),
         params: Vec::new(),
+        more_params: Vec::new(),
         pkce: Pkce::S256,
     }
 }
@@ -105,6 +106,7 @@ pub(super) fn world(api: &Server, login: &str, grant: Grant) -> World {
         scopes: vec!["read".into(), "write".into()],
         separator: " ".into(),
         params: vec![("audience".into(), "crm".into())],
+        more_params: Vec::new(),
         answer: TokenAnswer::default(),
         carry: Carry::default(),
     }));
@@ -359,7 +361,7 @@ async fn what_a_server_of_tokens_says_is_told_without_what_is_secret() {
             Err((ErrorKind::Unauthorized, "200 OK: `bad_client`")),
         ),
         (200, "{}".to_owned(), Err((ErrorKind::Unauthorized, "200 OK, and there is no token in it"))),
-        (401, echo.to_string(), Err((ErrorKind::Unauthorized, "no such pair: client <secret client secret>"))),
+        (401, echo.to_string(), Err((ErrorKind::Unauthorized, "no such pair: client <secret crm/token>"))),
         (503, String::new(), Err((ErrorKind::Unavailable, "503 Service Unavailable"))),
         (429, String::new(), Err((ErrorKind::RateLimited, "429 Too Many Requests"))),
     ] {

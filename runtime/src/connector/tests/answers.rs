@@ -34,7 +34,8 @@ async fn an_answer_is_read_as_the_declared_type() {
 #[tokio::test]
 async fn an_answer_that_does_not_fit_is_a_mismatch_with_its_path() {
     for (body, cause) in [
-        (r#"{"id":"7","createdAt":"2026-01-31T10:00:00Z"}"#, "`id` should be an integer and is a string"),
+        (r#"{"id":"7 items","createdAt":"2026-01-31T10:00:00Z"}"#, "`id` should be an integer and is a string"),
+        (r#"{"id":"9223372036854775808","createdAt":"2026-01-31T10:00:00Z"}"#, "`id` should be an integer of 64 bits"),
         (r#"{"id":7}"#, "`createdAt` is missing"),
         (r#"{"id":7,"createdAt":"x"}"#, "`createdAt` should be a timestamp"),
         ("", "expected a record, found null"),

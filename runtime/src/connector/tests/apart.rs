@@ -144,7 +144,7 @@ async fn a_login_at_one_system_is_no_login_at_another() {
         world.http().auth = Auth::Session(Box::new(Session {
             login: OperationCall { operation: "login".into(), args: Vec::new() },
             token: Expr::Member { of: Box::new(Expr::Ambient(Ambient::Item)), name: "session".into(), null_safe: true },
-            carry: Carry { header: "X-Session".into(), prefix: String::new() },
+            carry: Carry { header: "X-Session".into(), prefix: String::new(), into: None },
             lasts: None,
         }));
         world

@@ -103,7 +103,7 @@ async fn a_login_that_is_refused_for_their_number_is_not_tried_by_all_who_wait()
     world.http().auth = Auth::Session(Box::new(Session {
         login: OperationCall { operation: "login".into(), args: Vec::new() },
         token,
-        carry: Carry { header: "X-Session".into(), prefix: String::new() },
+        carry: Carry { header: "X-Session".into(), prefix: String::new(), into: None },
         lasts: None,
     }));
     let (process, clock) = at(world.connectors(), 1_000_000);

@@ -10,8 +10,10 @@ use async_trait::async_trait;
 use axum::response::Response;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use flow_model::{
+    expr::Expr,
     schema::{Auth, Grant, Pkce, SendClient},
     units::Instant,
+    value::Value,
 };
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -95,6 +97,7 @@ async fn a_person_who_agrees_connects_and_calls_go_with_the_token() {
         let grant = Grant::AuthorizationCode {
             authorize: text("https://login.example/authorize"),
             params: vec![("access_type".into(), "offline".into())],
+            more_params: vec![("account".into(), text("4711")), ("none".into(), Expr::Literal(Value::Null))],
             pkce,
         };
         let world = world(&api, &authority.server.url, grant);
@@ -104,6 +107,11 @@ async fn a_person_who_agrees_connects_and_calls_go_with_the_token() {
         let Connecting::Code(by_code) = begin(&process, &world, redirect()).await else { panic!() };
         let asked = pairs(by_code.url().query().unwrap());
         assert_eq!((&*asked["scope"], &*asked["access_type"]), ("read write files", "offline"));
+        assert_eq!(
+            (&*asked["account"], asked.contains_key("none")),
+            ("4711", false),
+            "of settings, those that are set"
+        );
         assert_eq!(asked.contains_key("code_challenge"), pkce == Pkce::S256);
 
         let connected = by_code.finish(&authority.agree(by_code.url())).await.unwrap();

@@ -15,11 +15,12 @@ use flow_model::{
     expr::{Ambient, Expr},
     failure::ErrorKind,
     schema::{
-        Assertion, Auth, Body, Call, Carrier, Carry, DigestEncoding, Effect, Grant, Hash, KeyForm, OAuth1,
+        Assertion, Auth, Body, Call, Carrier, Carry, DigestEncoding, Effect, Grant, Hash, Into, KeyForm, OAuth1,
         OperationCall, OwnScheme, Proof, Request, RequestPart, SendClient, Session, SigV4, Signature, TimeForm,
     },
     ty::Type,
     units::Millis,
+    value::Value,
 };
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::Method;
@@ -110,6 +111,26 @@ async fn a_signed_claim_brings_a_token_for_as_long_as_the_server_says() {
     }
 }
 
+/// A server that says what it was sent spreads no secret that a parameter was.
+#[tokio::test]
+async fn a_secret_among_the_parameters_of_a_token_is_sent_and_not_shown() {
+    let api = api(&["access-1"]).await;
+    let login = Server::scripted(|seen| {
+        let sent = form(&seen.body);
+        answer(
+            400,
+            &json!({ "error": "invalid_request", "error_description": format!("no such key: {}", sent["key"]) }),
+        )
+    })
+    .await;
+    let mut world = world(&api, &login.url, Grant::ClientCredentials);
+    let Auth::OAuth(oauth) = &mut world.http().auth else { panic!() };
+    (oauth.secret, oauth.more_params) = (None, vec![("key".into(), member(Ambient::Config, "token"))]);
+    let failure = world.call(vec![]).await.outcome.unwrap_err();
+    assert_eq!(form(&login.only().body)["key"], CANARY);
+    assert!(failure.message.contains("no such key: ") && !failure.message.contains("canary"), "{failure}");
+}
+
 /// RFC 7523, section 2.2.
 #[tokio::test]
 async fn a_client_proves_itself_by_a_claim_of_its_own() {
@@ -117,8 +138,11 @@ async fn a_client_proves_itself_by_a_claim_of_its_own() {
     let mut world = world(&api, &login.url, Grant::ClientCredentials);
     let Auth::OAuth(oauth) = &mut world.http().auth else { panic!() };
     (oauth.secret, oauth.send) = (Some(text(PEM)), SendClient::Signed);
+    oauth.more_params = vec![("tenant".into(), text("t-1")), ("none".into(), Expr::Literal(Value::Null))];
     assert!(world.call(vec![]).await.outcome.is_ok());
     let asked = form(&login.only().body);
+    assert_eq!((asked["audience"].as_str(), asked["tenant"].as_str()), ("crm", "t-1"));
+    assert!(!asked.contains_key("none"), "what is null is left out");
     assert_eq!(asked["client_assertion_type"], "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
     assert_eq!(asked["client_id"], "client:1");
     let claims = claims(&asked["client_assertion"]).1;
@@ -175,7 +199,7 @@ async fn a_token_is_renewed_elsewhere_and_carried_in_a_header_of_its_own() {
     let mut world = world(&api, &login.url, by_code());
     let Auth::OAuth(oauth) = &mut world.http().auth else { panic!() };
     oauth.refresh = Some(text(&format!("{}/renew", login.url)));
-    oauth.carry = Carry { header: "X-Shop-Token".into(), prefix: "shop ".into() };
+    oauth.carry = Carry { header: "X-Shop-Token".into(), prefix: "shop ".into(), into: None };
     let kept = Kept::with(json!({ "refresh": "refresh-8" }));
     assert!(process(&world, &kept).perform(world.invocation(vec![])).await.outcome.is_ok());
     assert_eq!(api.only().header("authorization"), None);
@@ -227,7 +251,7 @@ async fn a_login_is_made_once_and_again_when_it_has_ended() {
         world.http().auth = Auth::Session(Box::new(Session {
             login: OperationCall { operation: "login".into(), args: vec![text("me"), text(password)] },
             token: Expr::Member { of: Box::new(session), name: "id".into(), null_safe: true },
-            carry: Carry { header: "X-Session".into(), prefix: String::new() },
+            carry: Carry { header: "X-Session".into(), prefix: String::new(), into: None },
             lasts: Some(Millis::seconds(600)),
         }));
         world
@@ -239,6 +263,20 @@ async fn a_login_is_made_once_and_again_when_it_has_ended() {
         *clock.0.lock().unwrap() = millis;
         assert!(process.perform(world_right.invocation(vec![])).await.outcome.is_ok(), "at {millis}");
         assert_eq!(logins.load(Ordering::SeqCst), expected, "at {millis}");
+    }
+    for (into, sent) in [
+        (Into::Query("session".into()), ("/thing?session=token%3Dsession-4", "")),
+        (Into::Body("session".into()), ("/thing", r#"{"session":"token=session-6"}"#)),
+        (Into::Within(vec!["auth".into(), "session".into()]), ("/thing", r#"{"auth":{"session":"token=session-8"}}"#)),
+    ] {
+        let mut elsewhere = world("right");
+        let Auth::Session(session) = &mut elsewhere.http().auth else { panic!() };
+        session.carry = Carry { header: "Authorization".into(), prefix: "token=".into(), into: Some(into) };
+        // The system knows sessions in its header alone, so it is asked twice.
+        assert_eq!(elsewhere.call(vec![]).await.outcome.unwrap_err().kind, ErrorKind::Unauthorized);
+        let seen = system.seen();
+        let [.., first, _, _] = seen.as_slice() else { panic!() };
+        assert_eq!((first.uri.as_str(), first.body.as_str(), first.header("authorization")), (sent.0, sent.1, None));
     }
     let wrong = world("canary-9f3");
     let attempt = wrong.call(vec![]).await;

@@ -58,6 +58,42 @@ async fn a_request_is_built_as_declared() {
 }
 
 #[tokio::test]
+async fn an_empty_path_is_the_base_itself() {
+    for (path, uri) in [("", "/api?a=1"), ("/", "/api/?a=1")] {
+        let server = Server::json("{}").await;
+        let mut world = World::at(&format!("{}/api", server.url));
+        let mut request = post(path, Body::None);
+        request.query = vec![("a".into(), text("1"))];
+        world.declare(operation(IndexMap::new(), Type::Null, Effect::Create, http(request)));
+        assert_eq!(world.call(vec![]).await.outcome, Ok(Value::Null));
+        assert_eq!(server.only().uri, uri);
+    }
+}
+
+/// Systems that take UUIDs alone get the same one for the same key, and a key that is one as it is.
+#[tokio::test]
+async fn a_key_goes_deep_into_a_body_and_as_a_uuid_where_that_is_asked_for() {
+    let own = "6ba7b810-9dad-11d1-80b4-00c04fd430c8";
+    // SHA-256 of `key-1`, computed with Python's `hashlib`, in the layout of version 4.
+    for (key, uuid_key, sent) in
+        [("key-1", false, "key-1"), ("key-1", true, "be297454-6978-4373-9e6d-6da85c4be9f3"), (own, true, own)]
+    {
+        let server = Server::json("{}").await;
+        let mut world = World::at(&server.url);
+        let request = post("/", Body::Json(record([("input", record([("title", slot(0))]))])));
+        world.declare(flow_model::schema::Operation {
+            key: Some(KeySource::Within(vec!["input".into(), "meta".into(), "id".into()])),
+            uuid_key,
+            ..operation(fields([("title", Type::String)]), Type::Null, Effect::Create, http(request))
+        });
+        let invocation =
+            crate::connector::Invocation { key: key.to_owned(), ..world.invocation(vec![Value::text("t")]) };
+        assert!(world.connectors().perform(invocation).await.outcome.is_ok());
+        assert_eq!(server.only().body, format!(r#"{{"input":{{"title":"t","meta":{{"id":"{sent}"}}}}}}"#));
+    }
+}
+
+#[tokio::test]
 async fn a_form_is_nested_and_can_carry_the_key() {
     let server = Server::json("{}").await;
     let mut world = World::at(&server.url);
@@ -305,6 +341,16 @@ async fn a_credential_in_the_body_is_a_field_of_json_or_of_a_form() {
         assert_eq!(server.only().header("authorization"), None);
         assert!(!outcome.to_string().contains("canary"), "it is taken out of what comes back: {outcome}");
     }
+    // Deeper, in XML: where the vendor has it, and escaped.
+    let server = Server::json("{}").await;
+    let mut world = World::at(&server.url);
+    world.http().auth = Auth::Within(vec!["a:E".into(), "a:H".into(), "Key".into()], token());
+    let xml =
+        Body::Xml(record([("a:E", record([("a:H", record([("Key", Expr::Literal(Value::Null))])), ("B", slot(0))]))]));
+    world.declare(operation(fields([("b", Type::String)]), Type::Json, Effect::Create, http(post("/", xml))));
+    assert!(world.call(vec![Value::text("7")]).await.outcome.is_ok());
+    let expected = r#"<a:E><a:H><Key>canary/7f+3a "x"</Key></a:H><B>7</B></a:E>"#;
+    assert_eq!(server.only().body.split_once("?>").unwrap().1, expected);
     // Where there is no such place, nothing leaves; of several forms, it is taken when its setting is there.
     let server = Server::json("{}").await;
     let mut world = World::at(&server.url);

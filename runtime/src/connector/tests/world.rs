@@ -97,6 +97,7 @@ pub(super) fn get(path: Expr) -> Request {
         given_path: false,
         query: Vec::new(),
         lists: BTreeMap::new(),
+        form_lists: BTreeMap::new(),
         more_query: Vec::new(),
         headers: Vec::new(),
         more_headers: Vec::new(),
@@ -130,6 +131,7 @@ pub(super) fn operation(params: IndexMap<String, Field>, result: Type, effect: E
         cost,
         undo,
         visible_after,
+        uuid_key: false,
         bulk,
         page: None,
     }

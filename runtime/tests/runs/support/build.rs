@@ -45,6 +45,7 @@ pub(crate) fn plan(params: &[&str], body: Vec<Stmt>) -> Plan {
         cost: None,
         undo: None,
         visible_after: None,
+        uuid_key: false,
         bulk: None,
         page: None,
     };
