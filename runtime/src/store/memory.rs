@@ -14,8 +14,8 @@ use flow_model::{file::Sha256, plan::Keep, units::Instant, value::Value};
 
 use super::{
     Batch, Begun, Bus, Committed, DeadLetter, Dedupe, Done, Error, Expiry, Filter, GATHERS, Gate, Gather, Gathered,
-    Letter, Letters, Mark, NO_ROOM, NewRun, Note, RunDetail, RunState, RunSummary, SameBody, Store, Tidied, Unfinished,
-    WhichLetters, large::refers, write::text,
+    LISTED_CAUSE, Letter, Letters, Mark, NO_ROOM, NewRun, Note, RunDetail, RunState, RunSummary, SameBody, Store,
+    Tidied, Unfinished, WhichLetters, large::refers, write::text,
 };
 use crate::{
     journal::{self, Checkpoint, History, Row, RunId},
@@ -484,7 +484,11 @@ impl Store for Memory {
             (which.which == WhichLetters::All || letter.settled.is_none())
                 && which.queue.as_ref().is_none_or(|queue| *queue == letter.queue)
         };
-        Ok(letters.filter(fits).take(which.limit).map(|letter| Letter { value: None, ..letter }).collect())
+        let listed = |letter: Letter| {
+            let cause = letter.cause.filter(|cause| text(cause).len() <= LISTED_CAUSE);
+            Letter { value: None, cause, ..letter }
+        };
+        Ok(letters.filter(fits).take(which.limit).map(listed).collect())
     }
 
     async fn settle(&self, id: i64, how: String) -> Result<(), Error> {

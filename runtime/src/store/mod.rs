@@ -361,6 +361,9 @@ pub struct DeadLetter {
     pub at: Instant,
 }
 
+/// How many bytes of JSON the cause of a dead letter takes at most to stand in lists, which hold nothing that is large.
+pub const LISTED_CAUSE: usize = 4 << 10;
+
 /// A dead letter as it lies in the store.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Letter {
@@ -378,7 +381,8 @@ pub struct Letter {
     pub at: Instant,
     /// What was kept; not in lists.
     pub value: Option<Value>,
-    /// What it was left for, where a `catch` led to it and it was not left before causes were kept.
+    /// What it was left for, where a `catch` led to it and it was not left before causes were kept. In lists only where it
+    /// takes at most [`LISTED_CAUSE`] bytes of JSON.
     pub cause: Option<Cause>,
     /// What became of it, if something did.
     pub settled: Option<String>,

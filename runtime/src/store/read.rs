@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Begun, DeadLetter, Emitted, Error, Filter, Letter, Letters, RunDetail, RunState, RunSummary, Unfinished,
-    WhichLetters, large::Large, schema, verify::Kept,
+    Begun, DeadLetter, Emitted, Error, Filter, LISTED_CAUSE, Letter, Letters, RunDetail, RunState, RunSummary,
+    Unfinished, WhichLetters, large::Large, schema, verify::Kept,
 };
 use crate::{
     journal::{self, Checkpoint, History, Row, RunId},
@@ -29,8 +29,7 @@ const LISTED: &str =
 
 /// A dead letter without what was kept, and where it comes from.
 const LETTER: &str =
-    "select letter.id, letter.run, coalesce(runs.flow, ''), letter.place, letter.queue, letter.at, letter.settled,
-     letter.cause";
+    "select letter.id, letter.run, coalesce(runs.flow, ''), letter.place, letter.queue, letter.at, letter.settled";
 const LETTERS: &str = "from dead_letters letter left join runs on runs.id = letter.run";
 
 /// The rows of runs that go on by themselves until a time, or have been told something. Each part has an index.
@@ -169,14 +168,14 @@ impl Reader {
     /// When the database can't be read.
     pub fn letter(&self, id: i64) -> Result<Option<Letter>, Error> {
         let connection = self.lock();
-        let mut statement =
-            connection.prepare_cached(&format!("{LETTER}, letter.value {LETTERS} where letter.id = ?"))?;
+        let mut statement = connection
+            .prepare_cached(&format!("{LETTER}, letter.cause, letter.value {LETTERS} where letter.id = ?"))?;
         let found =
             statement.query_row([id], |row| Ok(Letter { value: Some(self.json(row, 8)?), ..self.letter_of(row)? }));
         Ok(found.optional()?)
     }
 
-    /// Dead letters, newest first, without what was kept.
+    /// Dead letters, newest first, without what was kept and without causes that are long.
     ///
     /// # Errors
     /// When the database can't be read.
@@ -187,7 +186,8 @@ impl Reader {
             WhichLetters::All => "true",
         };
         let mut statement = connection.prepare_cached(&format!(
-            "{LETTER} {LETTERS} where {open} and (?1 is null or letter.queue = ?1) order by letter.id desc limit ?2"
+            "{LETTER}, iif(octet_length(letter.cause) <= {LISTED_CAUSE} and letter.cause not glob '@*', letter.cause, null)
+             {LETTERS} where {open} and (?1 is null or letter.queue = ?1) order by letter.id desc limit ?2"
         ))?;
         let limit = i64::try_from(which.limit).unwrap_or(i64::MAX);
         let letters = statement.query_map(rusqlite::params![which.queue, limit], |row| self.letter_of(row))?;

@@ -7,6 +7,7 @@ use std::{
 };
 
 use flow_model::{
+    failure::{ErrorKind, Failure},
     file::{File, Sha256},
     schema::Rate,
     units::{Instant, Millis},
@@ -14,7 +15,7 @@ use flow_model::{
 };
 use flow_runtime::{
     journal::{Chain, Entry, RunId},
-    machine::{Event, Outcome, Place, Response, Said, Start, Wanted},
+    machine::{Cause, Event, Outcome, Place, Response, Said, Start, Wanted},
     store::{
         Batch, Bus, Committed, DeadLetter, Dedupe, Done, Error, Expiry, Filter, Gate, Letters, Mark, Memory, NewRun,
         Note, RunState, SameBody, Sqlite, Standing, Store, WhichLetters, read,
@@ -292,6 +293,25 @@ fn a_dead_letter_is_dealt_with_once_and_lists_hold_no_values() {
         assert_eq!(store.letter(open[1].id).await.unwrap().unwrap().settled.as_deref(), Some("dropped"));
         assert_eq!(store.letters(which(WhichLetters::Open, None)).await.unwrap().len(), 1);
         assert_eq!(store.letter(99).await.unwrap(), None);
+    });
+}
+
+#[test]
+fn a_list_of_dead_letters_holds_no_cause_that_is_long() {
+    each(|store| async move {
+        let cause = |length| {
+            let failure = Failure::new(ErrorKind::Rejected, "x".repeat(length));
+            Cause { failure, place: place("pay"), connection: None }
+        };
+        let caused = |length| DeadLetter { cause: Some(cause(length)), ..letter(1, "a") };
+        // The last is so long that it has a file of its own.
+        let left = [10, 5 << 10, 200 << 10].map(caused).into();
+        commit(&store, Batch { dead_letters: left, ..begins(1, "f", RunState::Completed) }).await;
+        let all = store.letters(Letters { queue: None, which: WhichLetters::All, limit: 9 }).await.unwrap();
+        let lengths: Vec<_> =
+            all.iter().map(|letter| letter.cause.as_ref().map(|it| it.failure.message.len())).collect();
+        assert_eq!(lengths, [None, None, Some(10)]);
+        assert!(store.letter(all[0].id).await.unwrap().unwrap().cause == Some(cause(200 << 10)));
     });
 }
 
