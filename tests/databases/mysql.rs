@@ -93,6 +93,15 @@ async fn what_is_inserted_is_bound_and_comes_back_as_it_was() {
     assert_eq!(fields.into_values().collect::<Vec<_>>(), expected);
     let none = db.value("Int", "select id from people where name = $1", vec![Value::text("' or '1'='1")]).await;
     assert_eq!(none, Ok(Value::Null));
+    let absent =
+        db.ask("execute", "update people set price = $1, day = $2 where id is not null", vec![Value::Null; 2]).await;
+    assert_eq!(absent, Ok(Value::record([("rows", Value::Int(1))])));
+    let sql = "select count(*) from people where price <=> $1 and day <=> $2";
+    assert_eq!(
+        db.value("Int", sql, vec![Value::Null; 2]).await,
+        Ok(Value::Int(1)),
+        "what may be null is bound as it is"
+    );
     let list = |ids: &[i64]| Value::List(ids.iter().copied().map(Value::Int).collect());
     for (sql, ids, count) in [
         ("select count(*) from people where id in $1", list(&[1, i64::MIN]), 1),

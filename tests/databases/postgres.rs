@@ -158,6 +158,15 @@ async fn what_is_inserted_is_bound_and_comes_back_as_it_was() {
         assert_eq!(kind, ErrorKind::Invalid, "{message}");
         assert!(parts.iter().all(|part| message.contains(part)), "{message}");
     }
+    let absent =
+        db.ask("execute", "update people set price = $1, at = $2 where id is not null", vec![Value::Null; 2]).await;
+    assert_eq!(absent, Ok(Value::record([("rows", Value::Int(1))])));
+    let sql = "select count(*) from people where price is not distinct from $1 and at is not distinct from $2";
+    assert_eq!(
+        db.value("Int", sql, vec![Value::Null; 2]).await,
+        Ok(Value::Int(1)),
+        "what may be null is bound as it is"
+    );
     db.run("drop table people").await;
 }
 

@@ -68,6 +68,15 @@ async fn what_is_inserted_is_bound_and_comes_back_as_it_is_declared() {
         .await,
         Ok(Value::List(vec![Value::Int(7), Value::Int(8)]))
     );
+    let absent =
+        db.ask("execute", "update people set price = $1, day = $2 where id is not null", vec![Value::Null; 2]).await;
+    assert_eq!(absent, Ok(Value::record([("rows", Value::Int(1))])));
+    let sql = "select count(*) from people where price is $1 and day is $2";
+    assert_eq!(
+        db.value("Int", sql, vec![Value::Null; 2]).await,
+        Ok(Value::Int(1)),
+        "what may be null is bound as it is"
+    );
     assert_eq!(db.value("Decimal", "select 0.1 + 0", vec![]).await, Ok(decimal("0.1")));
 }
 

@@ -4,7 +4,7 @@
 //! would not mean what it says. In SQL, SOQL and Drive queries an insertion is a whole value that brings its own quotes:
 //! within quotes it would end them. In HTML it is text or a quoted attribute; a tag, an attribute without quotes, a script
 //! and an event handler read what no escaping of HTML makes harmless (OWASP Cross Site Scripting Prevention, "Dangerous
-//! Contexts").
+//! Contexts"). And whether it may be null there: SQL has a null that is bound as values are, but nothing equals it.
 
 use flow_model::ty::Language;
 
@@ -34,8 +34,18 @@ pub(super) struct Reading {
     /// The word of a query that is read, and the two before it where nothing but space stands between.
     word: String,
     before: [String; 2],
-    /// The first word of the query, and of each group in brackets that is open.
-    firsts: Vec<Option<String>>,
+    /// The query, and each group in brackets that is open.
+    groups: Vec<Group>,
+    /// The signs of an operator that is read, such as `<=`.
+    operator: String,
+}
+
+/// A query, or a part of it in brackets.
+#[derive(Clone, Debug, Default)]
+struct Group {
+    first: Option<String>,
+    /// Whether what is read is a condition: `where …`, `on …`, `having …`, `when …`.
+    is_condition: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +78,8 @@ impl Reading {
             attribute: String::new(),
             word: String::new(),
             before: [String::new(), String::new()],
-            firsts: vec![None],
+            groups: vec![Group::default()],
+            operator: String::new(),
         }
     }
 
@@ -102,15 +113,31 @@ impl Reading {
         }
     }
 
-    /// Says whether the words before this are followed by a name. `from` within a call is not: `extract(year from {day})`.
-    fn names_something(&self) -> bool {
+    /// Says whether null may be inserted here: bound in SQL, but neither compared with nor as a number of rows.
+    pub(super) fn takes_null(&self) -> bool {
+        let (_, last) = self.last_words();
+        let is_compared = matches!(self.operator.as_str(), "=" | "==" | "<>" | "!=" | "<" | ">" | "<=" | ">=")
+            || matches!(last, "like" | "ilike" | "between");
+        let is_condition = self.groups.last().is_some_and(|group| group.is_condition);
+        self.language == Language::Sql && !(is_condition && is_compared) && !matches!(last, "limit" | "offset")
+    }
+
+    /// The two words before this.
+    fn last_words(&self) -> (&str, &str) {
         let [second, last] = &self.before;
-        let (second, last) = match self.word.is_empty() {
-            true => (second.as_str(), last.as_str()),
-            false => (last.as_str(), self.word.as_str()),
-        };
-        let first = self.firsts.last().and_then(Option::as_deref).unwrap_or(last);
+        match self.word.is_empty() {
+            true => (second, last),
+            false => (last, &self.word),
+        }
+    }
+
+    /// Says whether the words before this are followed by a name. `from` within a call is not: `extract(year from {day})`,
+    /// nor is that of `is distinct from {day}`.
+    fn names_something(&self) -> bool {
+        let (second, last) = self.last_words();
+        let first = self.groups.last().and_then(|group| group.first.as_deref()).unwrap_or(last);
         match last {
+            "from" if second == "distinct" => false,
             "from" | "join" => matches!(first, "select" | "delete" | "update" | "with"),
             "into" | "table" => true,
             "update" => first == "update",
@@ -122,24 +149,39 @@ impl Reading {
     /// Takes note of the words of a query.
     fn words(&mut self, letter: char) {
         if letter.is_alphanumeric() || matches!(letter, '_' | '.') {
+            self.operator.clear();
             self.word.extend(letter.to_lowercase());
             return;
         }
         if !self.word.is_empty() {
             let word = std::mem::take(&mut self.word);
-            if let Some(first) = self.firsts.last_mut() {
-                first.get_or_insert_with(|| word.clone());
+            if let Some(group) = self.groups.last_mut() {
+                group.first.get_or_insert_with(|| word.clone());
+                match word.as_str() {
+                    "where" | "on" | "having" | "when" => group.is_condition = true,
+                    "select" | "set" | "update" | "values" | "then" | "else" | "returning" => {
+                        group.is_condition = false
+                    }
+                    _ => {}
+                }
             }
             let [_, last] = std::mem::take(&mut self.before);
             self.before = [last, word];
         }
         match letter {
-            '(' => self.firsts.push(None),
-            ')' if self.firsts.len() > 1 => drop(self.firsts.pop()),
+            '(' => {
+                let is_condition = self.groups.last().is_some_and(|group| group.is_condition);
+                self.groups.push(Group { first: None, is_condition });
+            }
+            ')' if self.groups.len() > 1 => drop(self.groups.pop()),
             _ => {}
         }
         if !letter.is_whitespace() {
             self.before = Default::default();
+            match letter {
+                '=' | '<' | '>' | '!' => self.operator.push(letter),
+                _ => self.operator.clear(),
+            }
         }
     }
 
@@ -246,6 +288,46 @@ mod tests {
         assert_eq!(places(Language::Soql, r"select Id from A where N = 'it\'s' and B = {}"), [None]);
         assert_eq!(places(Language::DriveQuery, "name contains '{}'"), [quotes]);
         assert_eq!(places(Language::Mrkdwn, "it's {}"), [None]);
+    }
+
+    #[test]
+    fn null_is_bound_where_nothing_is_compared_with_it() {
+        let takes_null = |text: &str| {
+            let mut reading = Reading::of(Language::Sql);
+            let (before, _) = text.rsplit_once("{}").unwrap();
+            before.split("{}").for_each(|part| reading.fixed(part));
+            reading.takes_null()
+        };
+        for text in [
+            "insert into t (a, b) values (1, {})",
+            "update t set a = {}, b = {} where c = 1",
+            "update t set a = {}",
+            "insert into t values (1) on conflict (id) do update set a = {}",
+            "insert into t values (1) on duplicate key update a = {}",
+            "select * from t where a is not distinct from {}",
+            "select * from t where a <=> {}",
+            "select case when a = 1 then {} else {} end",
+            "select * from f({}) where a = 1",
+            "update t set a = (select b from u where c = 1), d = {}",
+            "select 1 where a = 'x' or coalesce({}, b) = 1",
+            "-- where a =\nselect {}",
+        ] {
+            assert!(takes_null(text), "{text}");
+        }
+        for text in [
+            "select * from t where a = {}",
+            "select * from t where a <> 1 and (b = 2 or c >= {})",
+            "delete from t where a like {}",
+            "select * from t join u on t.a = {}",
+            "select case when a = {} then 1 end",
+            "update t set a = (select b from u where c={})",
+            "select * from t limit {}",
+            "select * from t WHERE a BETWEEN {} and 3",
+            "select count(*) from t group by a having count(*) > {}",
+        ] {
+            assert!(!takes_null(text), "{text}");
+        }
+        assert!(!Reading::of(Language::Soql).takes_null());
     }
 
     #[test]

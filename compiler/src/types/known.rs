@@ -53,6 +53,8 @@ impl Elaborator<'_> {
     /// Reports a call that fails with values which are all known.
     pub(super) fn check_constant(&mut self, signature: &Signature, values: &[Expr], call: Span) {
         let values: Option<Vec<Value>> = values.iter().map(constant).collect();
+        // A null that no parameter takes stands for what is wrong already.
+        let values = values.filter(|values| !values.iter().any(has_null));
         let Some(why) = values.and_then(|values| self.definitions.failure(&signature.name, &values)) else { return };
         let help = "all its values are written here, so it fails each time: mend one of them";
         self.problems.push(Diagnostic::new(Code::E0317, why, call, "can only fail").help(help));
@@ -81,6 +83,14 @@ fn near_zone(text: &str) -> Option<String> {
         return Some(one.clone());
     }
     similar(text, known.iter().map(String::as_str)).map(str::to_owned)
+}
+
+fn has_null(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::List(items) => items.iter().any(has_null),
+        _ => false,
+    }
 }
 
 /// The value of an expression that is written as it is.
