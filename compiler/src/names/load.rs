@@ -143,7 +143,7 @@ impl Reader<'_> {
                     self.problems.push(match problem.help {
                         Some(_) => problem,
                         None => problem.help(format!(
-                            "declare it with `connector {0} {{ … }}`, or take it from a file: `use \"./{0}.flow\" {{ {0} }}`",
+                            "declare it with `connector {0} {{ … }}`, or take it from a file: `use \"./{0}.flow\" {{ {0} }}`; `flowc connectors list` names those that come with Flow, and `flowc import openapi` makes one from a vendor's description",
                             name.text
                         )),
                     });

@@ -408,9 +408,14 @@ impl Elaborator<'_> {
                     return self.not_callable(name.span, &format!("`{}` is a field, not a function", name.text));
                 }
                 if value.ty == Type::Json {
+                    let of = |inner: fn(Box<Type>) -> Type| inner(Box::new(Type::Json));
+                    let likely =
+                        [Type::String, of(Type::List), of(Type::Map), Type::Decimal, Type::Timestamp, Type::Date];
+                    let has_it = |ty: &&Type| definitions.member(&names.types, ty, &name.text).is_some();
+                    let meant = likely.iter().find(has_it).unwrap_or(&Type::String);
                     self.problems.push(
                         Diagnostic::new(Code::E0303, "`Json` has no functions", name.span, "no such function")
-                            .help(format!("convert it first: `(… as String)?.{}(…)`", name.text)),
+                            .help(format!("convert it first: `(… as {meant})?.{}(…)`", name.text)),
                     );
                     return Typed::unknown();
                 }
