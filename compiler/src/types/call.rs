@@ -413,9 +413,13 @@ impl Elaborator<'_> {
                         [Type::String, of(Type::List), of(Type::Map), Type::Decimal, Type::Timestamp, Type::Date];
                     let has_it = |ty: &&Type| definitions.member(&names.types, ty, &name.text).is_some();
                     let meant = likely.iter().find(has_it).unwrap_or(&Type::String);
+                    let signature = definitions.member(&names.types, meant, &name.text);
+                    let is_property =
+                        |it: &flow_model::function::Signature| it.form == flow_model::function::Form::Property;
+                    let call = if signature.is_some_and(is_property) { "" } else { "(…)" };
                     self.problems.push(
                         Diagnostic::new(Code::E0303, "`Json` has no functions", name.span, "no such function")
-                            .help(format!("convert it first: `(… as {meant})?.{}(…)`", name.text)),
+                            .help(format!("convert it first: `(… as {meant})?.{}{call}`", name.text)),
                     );
                     return Typed::unknown();
                 }

@@ -295,7 +295,13 @@ impl Elaborator<'_> {
         };
         let help = match name.filter(is_name) {
             Some(name) => format!("write `?.{name}`, which is null where there is nothing"),
-            None => expect::NULL_HELP.to_owned(),
+            None => {
+                let empty = if matches!(value.ty.non_null(), Type::Map(_)) { "{}" } else { "[]" };
+                let text = chain(of).map_or_else(|| "…".to_owned(), |path| path.text());
+                format!(
+                    "say what is read then, such as `({text} ?? {empty})[…]`, which has nothing there; or ask before: `if {text} != null {{ … }}`"
+                )
+            }
         };
         let value = self.non_null_or(value, of, "null has no items", &help);
         let (key, ty) = match &value.ty {

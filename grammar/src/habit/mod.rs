@@ -170,6 +170,7 @@ impl Search<'_> {
             "[" => self.array(at).or_else(|| self.comprehension(at)).or_else(|| self.type_brackets(at)),
             "{" => self.node(at).or_else(|| self.double_brace(at)),
             "?" => self.optional_field(at).or_else(|| self.safe_index(at)),
+            "?." => self.safe_index(at),
             "|" => self.nullable(at),
             ".." => self.range_end(at),
             "lambda" => self.lambda(at),
