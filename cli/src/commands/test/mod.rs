@@ -204,10 +204,15 @@ impl Suite {
 
     /// The line of the `if`, `match` or `try` that a branch is of, and what the branch is called.
     fn branch(&self, flow: &str, (path, region): &(String, u32)) -> (u32, String) {
-        let line = self.span(flow, path).map_or(0, |span| self.position(span).0);
+        let span = self.span(flow, path);
+        let line = span.map_or(0, |span| self.position(span).0);
+        // What holds in the place of null is a branch as well: `step order = … else fail NotFound()`.
+        let is_written_if = span.is_some_and(|span| self.checked.files.text(span).starts_with("if"));
         let graph = self.plans.get(flow).map(|plan| &plan.graph);
         let kind = graph.and_then(|graph| graph.node_weights().find(|node| node.path == *path)).map(|node| &node.kind);
         let words = match kind {
+            Some(NodeKind::If { .. }) if !is_written_if && *region == 0 => "`else`".to_owned(),
+            Some(NodeKind::If { .. }) if !is_written_if => "the value before `else`".to_owned(),
             Some(NodeKind::If { conditions, .. }) if *region as usize == conditions.len() => "`else`".to_owned(),
             Some(NodeKind::If { .. }) if *region == 0 => "`if`".to_owned(),
             Some(NodeKind::If { .. }) => format!("`else if` {region}"),
