@@ -48,6 +48,8 @@ impl Group {
 impl Workers {
     /// Starts a task. It has to be called within a tokio runtime.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+        // Several kilobytes, which are copied at each hand they go through where they are not behind a pointer.
+        let task = Box::pin(task);
         let id = {
             let mut tasks = self.0.lock();
             tasks.next += 1;
