@@ -79,6 +79,8 @@ pub(crate) enum Command {
     Explain(Explain),
     #[command(hide = true)]
     ReadPdf(ReadPdf),
+    #[command(hide = true)]
+    RenderPdf(RenderPdf),
 }
 
 /// Find mistakes in programs without running them.
@@ -659,6 +661,15 @@ pub(crate) struct ReadPdf {
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
 }
+
+/// Make a PDF of what standard input asks for, for a server that has to go on whatever the template does.
+///
+/// Bounded in memory and processor time. Writes the PDF, or JSON: `{"why": "…"}`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flowc render-pdf < job > letter.pdf")]
+pub(crate) struct RenderPdf {}
 
 #[cfg(test)]
 mod tests {

@@ -62,5 +62,6 @@ fn perform(command: &Command) -> Result<Exit, Trouble> {
         Command::Lsp(_) => commands::lsp::lsp(),
         Command::Explain(args) => commands::explain::explain(args),
         Command::ReadPdf(args) => commands::read_pdf::read_pdf(args),
+        Command::RenderPdf(_) => commands::render_pdf::render_pdf(),
     }
 }

@@ -1,9 +1,20 @@
 //! Requests that no sender should make: each gets a clear answer, starts nothing and harms nothing.
 
 use super::{
+    eventually,
+    process::Serving,
     stripe::{SECRET, SUCCEEDED, now, signature},
     world::{World, deliver, example, post},
 };
+
+/// The line of the log with a text.
+async fn logged(serving: &Serving, text: &str) -> String {
+    eventually(text, async || {
+        let log = serving.log();
+        log.lines().find(|line| line.contains(text)).map(str::to_owned).ok_or(log)
+    })
+    .await
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_can_not_be_an_event_is_refused_and_starts_nothing() {
@@ -29,7 +40,7 @@ async fn a_body_that_can_not_be_an_event_is_refused_and_starts_nothing() {
     let misfits = [
         (
             "data.object.amount_received",
-            SUCCEEDED.replace("\"amount_received\": 1099", "\"amount_received\": \"1099\""),
+            SUCCEEDED.replace("\"amount_received\": 1099", "\"amount_received\": \"1099 EUR\""),
         ),
         ("data.object.currency", SUCCEEDED.replace("\"currency\"", "\"coin\"")),
         ("1e+400", huge_number),
@@ -39,8 +50,10 @@ async fn a_body_that_can_not_be_an_event_is_refused_and_starts_nothing() {
         assert_eq!(answer.status, 422, "{named}: {answer:?}");
         assert!(answer.text.contains(named), "the answer names {named}: {answer:?}");
         assert!(!answer.text.contains("jenny"), "personal data stays out of it: {answer:?}");
+        assert!(!serving.log().contains("jenny"), "and out of the log");
     }
     assert_eq!(world.runs().len(), 0);
+    logged(&serving, "place=\"data.object.currency\"").await;
 
     let id = deliver(&serving, SUCCEEDED).await.run();
     world.run_is(&id, "completed").await;
@@ -65,6 +78,8 @@ async fn another_event_under_a_known_id_is_refused() {
     world.run_is(&id, "completed").await;
     let answer = deliver(&serving, &SUCCEEDED.replace("\"amount_received\": 1099", "\"amount_received\": 9901")).await;
     assert_eq!(answer.status, 409, "{answer:?}");
+    let alarm = logged(&serving, "another event came with a key that is known").await;
+    assert!(alarm.contains("ERROR") && alarm.contains(&id), "{alarm}");
     assert_eq!((world.s3.puts(), world.slack.requests().len()), (1, 1));
 }
 

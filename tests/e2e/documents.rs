@@ -100,6 +100,32 @@ fn drawing(forms: usize, draws: impl Fn(usize) -> (&'static str, usize)) -> Vec<
     pdf(&objects)
 }
 
+/// Templates that never end, that fill the memory or take their process along harm their own step alone.
+#[test]
+fn a_template_that_never_ends_or_fills_the_memory_harms_no_other() {
+    let folder = shop();
+    let write = |name: &str, text: &str| fs::write(folder.path().join("templates").join(name), text).unwrap();
+    write("plain.typ", "Number #sys.inputs.data.number");
+    write("endless.typ", "#for a in range(1000000) { for b in range(1000000) { let _ = a * b } }");
+    write("huge.typ", "#(\"x\" * 8000000000).len()");
+    let invoice = &invoice("plain.typ")["invoice"];
+
+    let input = json!({ "template": "endless.typ", "times": [1, 2, 3, 4, 5, 6], "last": invoice });
+    let told = run(&folder, "make_soon", input).says(0, &[]).json();
+    assert_eq!(told["failed"], json!(["Timeout", "Timeout", "Timeout", "Timeout", "Timeout", "Timeout"]));
+    assert_eq!(told["pages"], json!(["Number 7"]));
+    let makes = |process: &std::path::Path| {
+        let is_it = fs::read(process.join("cmdline")).unwrap_or_default().windows(10).any(|part| part == b"render-pdf");
+        is_it && fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd == folder.path())
+    };
+    let left =
+        fs::read_dir("/proc").into_iter().flatten().filter(|entry| makes(&entry.as_ref().unwrap().path())).count();
+    assert_eq!(left, 0, "nothing goes on that makes a document");
+
+    let why = "the template `huge.typ` can't be made into a PDF: what makes it ended with signal";
+    run(&folder, "bill", self::invoice("huge.typ")).says(3, &["Invalid", why]);
+}
+
 /// Documents that are made to harm whoever reads them harm their own step alone.
 #[test]
 fn a_document_that_takes_its_reader_along_or_never_ends_harms_no_other() {

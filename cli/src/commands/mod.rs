@@ -17,6 +17,7 @@ pub(crate) mod new;
 pub(crate) mod polls;
 pub(crate) mod read_pdf;
 mod reload;
+pub(crate) mod render_pdf;
 mod resume;
 pub(crate) mod run;
 pub(crate) mod runs;

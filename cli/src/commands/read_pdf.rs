@@ -40,7 +40,7 @@ pub(crate) fn read_pdf(args: &args::ReadPdf) -> Result<Exit, Trouble> {
 }
 
 /// Bounds what this process may take. Where that can't be done, whoever has started it still ends it in time.
-fn bound() {
+pub(super) fn bound() {
     #[cfg(unix)]
     {
         use rustix::process::{Resource, Rlimit, setrlimit};

@@ -150,6 +150,10 @@ fn taught(found: &str, expects: &dyn Fn(&str) -> bool) -> Option<&'static str> {
     let is_field_name = expects("a name") && expects("`}`");
     let is_number = found.starts_with(|first: char| first.is_ascii_digit());
     Some(match found {
+        "fails" if expects("`{`") => {
+            "leave it out: an operation with a body ends as its steps do, one with a request as `errors { … }` says, and a \
+             function never fails"
+        }
         "as" if is_item_head => {
             "a file gets no name: write `use \"./file.flow\" { name }`, and then `name`; without braces all of its items are known"
         }

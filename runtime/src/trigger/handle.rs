@@ -200,7 +200,12 @@ impl Desk {
         match problem {
             Some(problem) => Err(problem),
             None if conflicts.is_empty() => Ok(runs),
-            None => Err(Problem::conflict(conflicts)),
+            None => {
+                // A sender that has made a mistake, or somebody who has found out an id: a person has to look at it.
+                let runs = conflicts.join(", ");
+                tracing::error!(runs, "another event came with a key that is known and other content: it is refused");
+                Err(Problem::conflict(conflicts))
+            }
         }
     }
 

@@ -150,6 +150,31 @@ async fn case_09_signatures_are_over_the_bytes_whatever_their_type_and_transfer(
     served.stop().await.unwrap();
 }
 
+/// A form with a file, bytes that are no text, what is packed, nothing: whoever can't sign learns nothing of how it is read.
+#[tokio::test]
+async fn case_09_bodies_of_each_kind_prove_themselves_before_they_are_read() {
+    let (_folder, _, served) = fresh(vec![on_paid("receipt", "stripe/webhook")]).await;
+    let form = b"--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.bin\"\r\n\r\n\xff\x00\r\n--b--\r\n";
+    // `{}` as gzip writes it.
+    let packed = hex::decode("1f8b08000000000002ffabae050043bfa6a302000000").unwrap();
+    for (body, media_type, encoding, status) in [
+        (form.as_slice(), "multipart/form-data; boundary=b", "identity", StatusCode::OK),
+        (b"a=%FF&a=\xfe", "application/x-www-form-urlencoded", "identity", StatusCode::OK),
+        (b"\xff\xfe{}", "application/json", "identity", StatusCode::BAD_REQUEST),
+        (&packed, "application/json", "gzip", StatusCode::UNSUPPORTED_MEDIA_TYPE),
+        (b"", "application/json", "identity", StatusCode::OK),
+    ] {
+        let sent_with = async |signed: &[u8]| {
+            let request = served.post(HOOK, body.to_vec()).header("stripe-signature", signature(NOW.0 / 1000, signed));
+            sent(request.header("content-type", media_type).header("content-encoding", encoding)).await.0
+        };
+        assert_eq!(sent_with(body).await, status, "{media_type}");
+        assert_eq!(sent_with(b"{}").await, StatusCode::UNAUTHORIZED, "{media_type}");
+    }
+    assert_eq!(served.runs().await, []);
+    served.stop().await.unwrap();
+}
+
 #[tokio::test]
 async fn each_flow_on_a_connection_has_its_own_run_and_its_own_secret() {
     let plans = vec![

@@ -49,6 +49,11 @@ async fn a_body_may_have_the_limit_and_no_more() {
     assert_eq!(sent(served.post("/echo", endless)).await.0, StatusCode::PAYLOAD_TOO_LARGE);
     assert_eq!(served.runs().await.len(), 1);
     served.stop().await.unwrap();
+    // One MiB where nothing is said.
+    let (_folder, served) = limited(Limits::default()).await;
+    assert_eq!(sent(served.post("/echo", json(1 << 20))).await.0, StatusCode::ACCEPTED);
+    assert_eq!(sent(served.post("/echo", json((1 << 20) + 1))).await.0, StatusCode::PAYLOAD_TOO_LARGE);
+    served.stop().await.unwrap();
 }
 
 #[tokio::test]

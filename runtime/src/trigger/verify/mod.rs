@@ -30,7 +30,7 @@ use subtle::Choice;
 
 use self::header::Presented;
 pub(super) use self::proof::sign;
-pub(crate) use self::proof::{Means, prove};
+pub(crate) use self::proof::{Means, authenticated, encode, prove};
 pub use self::{
     certificate::Roots,
     refusal::Refusal,

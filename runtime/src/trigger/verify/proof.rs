@@ -148,7 +148,15 @@ pub(crate) fn prove(means: Means<'_>, encoding: DigestEncoding, secret: &SecretT
     Some(encode(encoding, &running.finish()))
 }
 
-fn encode(encoding: DigestEncoding, digest: &[u8]) -> String {
+/// The HMAC of a message.
+pub(crate) fn authenticated(hash: Hash, key: &[u8], message: &[u8]) -> Vec<u8> {
+    let mut running = keyed(hash, key);
+    running.update(message);
+    running.finish()
+}
+
+/// Writes a digest as it is sent.
+pub(crate) fn encode(encoding: DigestEncoding, digest: &[u8]) -> String {
     match encoding {
         DigestEncoding::Hex => hex::encode(digest),
         DigestEncoding::Base64 => STANDARD.encode(digest),

@@ -5,6 +5,7 @@
 //! at, so that the same data give the same bytes.
 
 mod data;
+mod job;
 mod render;
 mod text;
 mod work;
@@ -13,8 +14,6 @@ mod world;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
-
 use async_trait::async_trait;
 use flow_model::{
     failure::{ErrorKind, Failure},
@@ -22,7 +21,8 @@ use flow_model::{
     value::Value,
 };
 use flow_runtime::connector::{NativeCall, NativeFailure, NativeOperation, NativeTable};
-use typst::foundations::{Bytes, Dict, IntoValue as _};
+
+use job::Job;
 
 /// How large a file may be that is read whole: 64 MiB.
 pub const MOST_BYTES: u64 = 64 << 20;
@@ -38,39 +38,44 @@ struct Render;
 #[async_trait]
 impl NativeOperation for Render {
     async fn call(&self, call: NativeCall<'_>) -> Result<Value, NativeFailure> {
-        let mut files = Dict::new();
-        if let Value::Record(given) = call.arg("files") {
-            for (name, file) in given {
-                let bytes = match file {
-                    Value::File(file) => whole(&call, file).await?,
-                    Value::Bytes(bytes) => bytes.to_vec(),
-                    Value::String(text) => text.as_bytes().to_vec(),
-                    other => {
-                        return Err(invalid(format!("`files.{name}` should be a file and is {}", other.kind())).into());
-                    }
-                };
-                files.insert(name.as_str().into(), Bytes::new(bytes).into_value());
-            }
-        }
-        let date = match call.arg("date") {
-            Value::Timestamp(at) => Some(*at),
-            _ => None,
-        };
-        let job = render::Job {
-            folder: PathBuf::from(call.config("folder").as_str().unwrap_or_default()),
-            template: call.text("template")?.to_owned(),
-            fonts: call.config("fonts").as_str().map(PathBuf::from),
-            data: data::typst(call.arg("data")),
-            files,
-            date,
-        };
-        let document = work::done(move || render::render(job)).await??;
-        let mut writer = call.blobs().create().await.map_err(Failure::from)?;
-        writer.write(document.into()).await.map_err(Failure::from)?;
-        let kept = writer.finish().await.map_err(Failure::from)?;
-        let name = plain_name(call.text("name")?);
-        Ok(Value::File(File::new(kept.sha256, kept.size, name, "application/pdf").into()))
+        let job = Job::of(&call).await?;
+        let document = work::done(move || render::render(job.ready())).await??;
+        Ok(kept(&call, document).await?)
     }
+}
+
+/// What a call of `pdf.render` asks for, as [`rendered`] takes it.
+///
+/// # Errors
+/// `Invalid` when an argument is no file, or one is too large; what the disk says when it can't be read.
+pub async fn job(call: &NativeCall<'_>) -> Result<Vec<u8>, Failure> {
+    Job::of(call).await?.written()
+}
+
+/// The PDF that a job asks for. It takes as long, and as much memory, as the template makes it take: this is for a process that
+/// can be spared.
+///
+/// # Errors
+/// Why there is none, in words.
+pub fn rendered(job: &[u8]) -> Result<Vec<u8>, String> {
+    let job = Job::read(job).map_err(|why| format!("what is asked for does not read: {why}"))?;
+    match work::undisturbed(|| render::render(job.ready())) {
+        Some(Ok(document)) => Ok(document),
+        Some(Err(failure)) => Err(failure.message),
+        None => Err(work::DAMAGED.to_owned()),
+    }
+}
+
+/// The result of a call of `pdf.render` that gave this document.
+///
+/// # Errors
+/// What the disk says when it can't be kept.
+pub async fn kept(call: &NativeCall<'_>, document: Vec<u8>) -> Result<Value, Failure> {
+    let mut writer = call.blobs().create().await.map_err(Failure::from)?;
+    writer.write(document.into()).await.map_err(Failure::from)?;
+    let kept = writer.finish().await.map_err(Failure::from)?;
+    let name = plain_name(call.text("name")?);
+    Ok(Value::File(File::new(kept.sha256, kept.size, name, "application/pdf").into()))
 }
 
 struct Text;

@@ -418,6 +418,7 @@ fn plan(url: &str) -> Plan {
         cost: None,
         undo: None,
         visible_after: None,
+        uuid_key: false,
         bulk: None,
         page: None,
     };
