@@ -409,7 +409,6 @@ fn plan(url: &str) -> Plan {
         result,
         effect,
         key: None,
-        uuid_key: false,
         call: schema::Call::Native,
         errors: Vec::new(),
         fails: None,
