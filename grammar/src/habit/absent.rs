@@ -6,16 +6,16 @@ use crate::{
     problem::{Edit, Habit, Problem, ProblemKind},
     repair::words::nearest,
     scan::HOLE,
-    token::{STATEMENTS, TokenKind, closes, opens},
+    token::{CONTROL, STATEMENTS, TokenKind, closes, opens},
 };
 
 impl Search<'_> {
-    /// `let a = 1 +` at the end of a line, before a line that begins a statement.
+    /// `let a = 1 +` at the end of a line, before a line that begins a statement; `if a > { log "x" }`.
     pub(super) fn dangling(&self, at: usize) -> Option<(Found, usize)> {
         let is_sign = matches!(self.text(at), "+" | "-" | "*" | "/" | "%" | "==" | "!=" | "<=" | ">=" | "??" | "=");
         let is_statement = self.is_first(at + 1) && STATEMENTS.contains(&self.text(at + 1));
         let is_name = matches!(self.text(at + 2), ":" | "." | "(" | "=");
-        if !is_sign || !is_statement || is_name || self.depth.get() == 0 {
+        if !((is_sign && is_statement && !is_name) || self.is_before_block(at)) || self.depth.get() == 0 {
             return None;
         }
         let edit = self.after(at, format!(" {HOLE}"))?;
@@ -24,6 +24,16 @@ impl Search<'_> {
         let expected = vec!["a value".to_owned()];
         let kind = ProblemKind::Incomplete;
         Some(((Problem { start: place, end: place, expected, found, kind, fix: Vec::new() }, vec![edit]), at + 1))
+    }
+
+    /// Whether a sign of a condition stands before the block that depends on it.
+    fn is_before_block(&self, at: usize) -> bool {
+        let word = self.text(at + 2);
+        let is_statement = STATEMENTS.contains(&word) || CONTROL.contains(&word);
+        let is_name = matches!(self.text(at + 3), ":" | "," | "}" | "." | "(" | "=");
+        let line = (0..at).rev().find(|before| self.is_first(*before)).unwrap_or(0);
+        let is_condition = (line..at).any(|before| matches!(self.text(before), "if" | "until"));
+        self.text(at + 1) == "{" && !self.is_first(at + 1) && is_statement && !is_name && is_condition
     }
 
     /// `step kept files.read(…)`, also with the call on the next line.
