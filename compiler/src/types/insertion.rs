@@ -23,6 +23,19 @@ pub(super) enum Place {
     Name,
 }
 
+/// What null is where it would be inserted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Null {
+    /// A value of SQL.
+    Bound,
+    /// What nothing is equal to.
+    Compared,
+    /// No number of rows.
+    Count,
+    /// Nothing that a text can hold.
+    Text,
+}
+
 /// Reads the fixed parts of a text.
 pub(super) struct Reading {
     language: Language,
@@ -113,13 +126,20 @@ impl Reading {
         }
     }
 
-    /// Says whether null may be inserted here: bound in SQL, but neither compared with nor as a number of rows.
-    pub(super) fn takes_null(&self) -> bool {
+    /// What null would be here.
+    pub(super) fn null(&self) -> Null {
+        if self.language != Language::Sql {
+            return Null::Text;
+        }
         let (_, last) = self.last_words();
         let is_compared = matches!(self.operator.as_str(), "=" | "==" | "<>" | "!=" | "<" | ">" | "<=" | ">=")
             || matches!(last, "like" | "ilike" | "between");
         let is_condition = self.groups.last().is_some_and(|group| group.is_condition);
-        self.language == Language::Sql && !(is_condition && is_compared) && !matches!(last, "limit" | "offset")
+        match last {
+            "limit" | "offset" => Null::Count,
+            _ if is_condition && is_compared => Null::Compared,
+            _ => Null::Bound,
+        }
     }
 
     /// The two words before this.
@@ -292,11 +312,11 @@ mod tests {
 
     #[test]
     fn null_is_bound_where_nothing_is_compared_with_it() {
-        let takes_null = |text: &str| {
+        let null = |text: &str| {
             let mut reading = Reading::of(Language::Sql);
             let (before, _) = text.rsplit_once("{}").unwrap();
             before.split("{}").for_each(|part| reading.fixed(part));
-            reading.takes_null()
+            reading.null()
         };
         for text in [
             "insert into t (a, b) values (1, {})",
@@ -312,7 +332,7 @@ mod tests {
             "select 1 where a = 'x' or coalesce({}, b) = 1",
             "-- where a =\nselect {}",
         ] {
-            assert!(takes_null(text), "{text}");
+            assert_eq!(null(text), Null::Bound, "{text}");
         }
         for text in [
             "select * from t where a = {}",
@@ -321,13 +341,13 @@ mod tests {
             "select * from t join u on t.a = {}",
             "select case when a = {} then 1 end",
             "update t set a = (select b from u where c={})",
-            "select * from t limit {}",
             "select * from t WHERE a BETWEEN {} and 3",
             "select count(*) from t group by a having count(*) > {}",
         ] {
-            assert!(!takes_null(text), "{text}");
+            assert_eq!(null(text), Null::Compared, "{text}");
         }
-        assert!(!Reading::of(Language::Soql).takes_null());
+        assert_eq!(null("select * from t where a = 1 limit {}"), Null::Count);
+        assert_eq!(Reading::of(Language::Soql).null(), Null::Text);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use flow_model::{
     function::Signature,
     literal::Literal,
     span::Span,
-    ty::Bounds,
+    ty::{Bounds, Type},
     value::Value,
 };
 
@@ -54,7 +54,8 @@ impl Elaborator<'_> {
     pub(super) fn check_constant(&mut self, signature: &Signature, values: &[Expr], call: Span) {
         let values: Option<Vec<Value>> = values.iter().map(constant).collect();
         // A null that no parameter takes stands for what is wrong already.
-        let values = values.filter(|values| !values.iter().any(has_null));
+        let is_wrong = |(value, ty): (&Value, &Type)| !ty.is_nullable() && has_null(value);
+        let values = values.filter(|values| !values.iter().zip(signature.params.values()).any(is_wrong));
         let Some(why) = values.and_then(|values| self.definitions.failure(&signature.name, &values)) else { return };
         let help = "all its values are written here, so it fails each time: mend one of them";
         self.problems.push(Diagnostic::new(Code::E0317, why, call, "can only fail").help(help));

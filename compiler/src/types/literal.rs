@@ -14,7 +14,7 @@ use flow_model::{
 
 use super::{
     Elaborator, Typed, Want, expect, fit,
-    insertion::{Place, Reading},
+    insertion::{Null, Place, Reading},
     url_path,
 };
 use crate::{ast, names::similar};
@@ -39,21 +39,21 @@ impl Elaborator<'_> {
             self.problems.extend(url_path::wrong_path(parts, expr.span));
         }
         let Some(fixed) = fixed(parts) else {
-            let takes_null = language.map(|language| self.insertions(parts, language)).unwrap_or_default();
-            let takes_null = takes_null.into_iter().chain(std::iter::repeat(false));
-            let parts = parts.iter().zip(takes_null).map(|(part, null)| self.part(part, language, null)).collect();
+            let nulls = language.map(|language| self.insertions(parts, language)).unwrap_or_default();
+            let nulls = nulls.into_iter().chain(std::iter::repeat(Null::Text));
+            let parts = parts.iter().zip(nulls).map(|(part, null)| self.part(part, language, null)).collect();
             let ty = language.map_or(Type::String, Type::Text);
             return Typed::new(Expr::Text { parts, language }, ty);
         };
         self.fixed_text(&fixed, expr.span, language, want)
     }
 
-    /// Reports insertions that stand where they can't be bound or escaped. Says of each part whether it may be null.
-    fn insertions(&mut self, parts: &[ast::TextPart], language: Language) -> Vec<bool> {
+    /// Reports insertions that stand where they can't be bound or escaped. Says of each part what null would be there.
+    fn insertions(&mut self, parts: &[ast::TextPart], language: Language) -> Vec<Null> {
         let mut reading = Reading::of(language);
-        let mut takes_null = Vec::with_capacity(parts.len());
+        let mut nulls = Vec::with_capacity(parts.len());
         for part in parts {
-            takes_null.push(reading.takes_null());
+            nulls.push(reading.null());
             let (insert, place) = match part {
                 ast::TextPart::Fixed(text) => {
                     reading.fixed(text);
@@ -89,10 +89,10 @@ impl Elaborator<'_> {
             };
             self.problems.push(Diagnostic::new(Code::E0318, message, insert.span, label).help(help));
         }
-        takes_null
+        nulls
     }
 
-    fn part(&mut self, part: &ast::TextPart, language: Option<Language>, takes_null: bool) -> TextPart {
+    fn part(&mut self, part: &ast::TextPart, language: Option<Language>, null: Null) -> TextPart {
         let insert = match part {
             ast::TextPart::Fixed(text) => return TextPart::Fixed(text.clone()),
             ast::TextPart::Insert(insert) => insert,
@@ -101,13 +101,16 @@ impl Elaborator<'_> {
         let types = &self.names.types;
         if fit::holds_secret(types, &typed.ty) {
             self.problems.push(expect::secret("a secret can't be part of a text", insert.span));
-        } else if matches!(typed.ty, Type::Optional(_) | Type::Null) && !takes_null {
-            let (message, help) = match language {
-                Some(Language::Sql) => (
+        } else if matches!(typed.ty, Type::Optional(_) | Type::Null) && null != Null::Bound {
+            let (message, help) = match null {
+                Null::Count => ("a number of rows can't be null", "say how many then: `{… ?? 100}`"),
+                Null::Compared => (
                     "nothing is equal to null in a query",
                     "say what holds then: `{… ?? other}`, choose between two queries with `if`, or write what null equals: `is not distinct from {…}` (`<=> {…}` in MySQL)",
                 ),
-                _ => ("a text can't hold null", "say what the text holds then: `{… ?? \"none\"}`"),
+                Null::Bound | Null::Text => {
+                    ("a text can't hold null", "say what the text holds then: `{… ?? \"none\"}`")
+                }
             };
             self.non_null_or(typed, insert, message, help);
             return TextPart::Fixed(String::new());
