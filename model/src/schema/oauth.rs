@@ -260,6 +260,9 @@ pub struct OwnScheme {
     pub secret: Expr,
     /// How its text becomes the key.
     pub key: KeyForm,
+    /// Texts of which the key is made instead: the first is one, and the HMAC of each other with the key before is the next.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub derived: Vec<Vec<RequestPart>>,
     /// How the signature is written.
     pub encoding: DigestEncoding,
     /// Where it goes.
@@ -298,6 +301,8 @@ pub enum TimeForm {
     UnixMillis,
     /// `iso`: `2026-01-31T10:00:00.000Z` (RFC 3339).
     Iso,
+    /// `basic`: `20260131T100000Z` (ISO 8601, basic format).
+    Basic,
 }
 
 /// A part of what is signed of a request, or of what carries the signature.
@@ -309,6 +314,8 @@ pub enum RequestPart {
     Value(Expr),
     /// The time.
     Timestamp,
+    /// The day of that time in UTC: `2026-01-31`, with [`TimeForm::Basic`] `20260131`.
+    Date,
     /// A text that is used once.
     Nonce,
     /// The method: `POST`.
@@ -321,12 +328,16 @@ pub enum RequestPart {
     Path,
     /// The query without its `?`; empty where there is none.
     Query,
+    /// The query with its parameters in order, names and values escaped as RFC 3986 has it.
+    SortedQuery,
     /// The host, with its port where that is not the usual one.
     Host,
     /// The body.
     Body,
     /// The SHA-256 of the body in hexadecimal.
     BodySha256,
+    /// The SHA-256 in hexadecimal of a text with parts of the request.
+    Sha256(Vec<RequestPart>),
     /// A header as it is sent; empty where it is not.
     Header(String),
     /// The secret itself.
@@ -338,12 +349,25 @@ pub enum RequestPart {
 impl OwnScheme {
     /// Goes over its expressions.
     pub fn each_expr<'e>(&'e self, visit: &mut dyn FnMut(&'e Expr)) {
-        visit(&self.secret);
-        for part in self.value.iter().chain(&self.signed) {
-            if let RequestPart::Value(value) = part {
-                visit(value);
+        fn within<'e>(part: &'e RequestPart, visit: &mut dyn FnMut(&'e Expr)) {
+            match part {
+                RequestPart::Value(value) => visit(value),
+                RequestPart::Sha256(parts) => parts.iter().for_each(|part| within(part, visit)),
+                _ => {}
             }
         }
+        visit(&self.secret);
+        self.value.iter().chain(&self.signed).chain(self.derived.iter().flatten()).for_each(|part| within(part, visit));
+    }
+}
+
+impl RequestPart {
+    /// Says whether some of these is a part, or holds it.
+    pub fn is_among(&self, parts: &[Self]) -> bool {
+        parts.iter().any(|part| match part {
+            Self::Sha256(inner) => self.is_among(inner),
+            other => other == self,
+        })
     }
 }
 

@@ -5,7 +5,7 @@
 
 use flow_model::{
     diagnostic::Diagnostic,
-    schema::{Carrier, DigestEncoding, Hash, OwnScheme, Proof, RequestPart, TimeForm},
+    schema::{Carrier, DigestEncoding, Hash, KeyForm, OwnScheme, Proof, RequestPart, TimeForm},
 };
 
 use super::{
@@ -29,13 +29,22 @@ const KNOWN: [&str; 12] =
 
 const METHODS: [(&str, Proof); 2] = [("hmac", Proof::Hmac), ("digest", Proof::Digest)];
 
-const TIMES: [(&str, TimeForm); 3] =
-    [("unix", TimeForm::Unix), ("unix_millis", TimeForm::UnixMillis), ("iso", TimeForm::Iso)];
+const TIMES: [(&str, TimeForm); 4] = [
+    ("unix", TimeForm::Unix),
+    ("unix_millis", TimeForm::UnixMillis),
+    ("iso", TimeForm::Iso),
+    ("basic", TimeForm::Basic),
+];
 
-const PARTS: &str = "write a text with `{timestamp}`, `{nonce}`, `{method}`, `{url}`, `{target}`, `{path}`, `{query}`, \
-                     `{host}`, `{body}`, `{sha256(body)}`, `{header(\"…\")}`, `{secret}` and settings: `{config.key}`";
+const PARTS: &str = "write a text with `{timestamp}`, `{date}`, `{nonce}`, `{method}`, `{url}`, `{target}`, `{path}`, `{query}`, \
+                     `{sorted_query}`, `{host}`, `{body}`, `{sha256(body)}`, `{sha256(\"…\")}`, `{header(\"…\")}`, `{secret}` and \
+                     settings: `{config.key}`";
 
-const CARRIED: &str = "write a text with `{signature}`, `{timestamp}`, `{nonce}` and settings: `{config.key}`";
+const DERIVED: &str =
+    "write texts with `{secret}`, `{date}`, `{timestamp}` and settings: `derived(\"V4{secret}\", \"{date}\")`";
+
+const CARRIED: &str =
+    "write a text with `{signature}`, `{timestamp}`, `{date}`, `{nonce}` and settings: `{config.key}`";
 
 /// `signed(secret: config.secret, header: "X-Signature", signed: "{timestamp}{method}{target}{body}", timestamp: header("X-Time"))`
 pub(super) fn scheme(context: &Context<'_, '_>, form: &Form<'_>, problems: &mut Vec<Diagnostic>) -> Option<OwnScheme> {
@@ -62,9 +71,12 @@ pub(super) fn scheme(context: &Context<'_, '_>, form: &Form<'_>, problems: &mut 
         Some(written) => word("encoding", written, &ENCODINGS, problems)?,
         None => DigestEncoding::Hex,
     };
-    let key = match named.get("key") {
-        Some(written) => key(written, problems)?,
-        None => flow_model::schema::KeyForm::Text,
+    let (key, derived) = match named.get("key") {
+        Some(written) => match super::super::section::form(written) {
+            Some(("derived", texts)) if !texts.is_empty() => (KeyForm::Text, derived(context, texts, problems)?),
+            _ => (key(written, problems)?, Vec::new()),
+        },
+        None => (KeyForm::Text, Vec::new()),
     };
     let time = match named.get("time") {
         Some(written) => word("time", written, &TIMES, problems)?,
@@ -88,7 +100,17 @@ pub(super) fn scheme(context: &Context<'_, '_>, form: &Form<'_>, problems: &mut 
         problems.push(wrong("nothing carries the signature", value_written, "has no `{signature}`", help));
         return None;
     }
-    let digests = (method == Proof::Digest, signed.contains(&RequestPart::Secret));
+    if !derived.is_empty() && !derived.iter().any(|text| RequestPart::Secret.is_among(text)) {
+        let help = "put `{secret}` into the first text";
+        problems.push(wrong(
+            "a key without the secret proves nothing",
+            form.written,
+            "`derived` has no `{secret}`",
+            help,
+        ));
+        return None;
+    }
+    let digests = (method == Proof::Digest, RequestPart::Secret.is_among(&signed));
     if digests.0 != digests.1 {
         let (message, label, help) = match digests.0 {
             true => ("a hash without the secret proves nothing", "has no `{secret}`", "put `{secret}` into `signed`"),
@@ -100,14 +122,25 @@ pub(super) fn scheme(context: &Context<'_, '_>, form: &Form<'_>, problems: &mut 
     for (part, name, carrier) in
         [(RequestPart::Timestamp, "timestamp", &timestamp), (RequestPart::Nonce, "nonce", &nonce)]
     {
-        if signed.contains(&part) && carrier.is_none() && !value.contains(&part) {
+        if part.is_among(&signed) && carrier.is_none() && !value.contains(&part) {
             let message = format!("`{{{name}}}` is signed and not sent");
             let help = format!("say where it goes: `{name}: header(\"X-…\")` or `{name}: query(\"…\")`");
             problems.push(wrong(&message, written, "nobody else knows it", &help));
             return None;
         }
     }
-    Some(OwnScheme { method, hash, secret, key, encoding, place, value, signed, timestamp, time, nonce })
+    Some(OwnScheme { method, hash, secret, key, derived, encoding, place, value, signed, timestamp, time, nonce })
+}
+
+/// `derived("TC3{secret}", "{date}", config.service)`
+fn derived(context: &Context<'_, '_>, texts: &[Arg], problems: &mut Vec<Diagnostic>) -> Option<Vec<Vec<RequestPart>>> {
+    texts
+        .iter()
+        .map(|text| match &text.value.kind {
+            ExprKind::Member { .. } => Some(vec![RequestPart::Value(credential(context, &text.value, problems)?)]),
+            _ => parts(context, "key", &text.value, DERIVED, problems),
+        })
+        .collect()
 }
 
 fn header(written: &ast::Expr, problems: &mut Vec<Diagnostic>) -> Option<Carrier> {
@@ -144,16 +177,20 @@ fn parts(
         "value" => &[
             ("signature", RequestPart::Signature),
             ("timestamp", RequestPart::Timestamp),
+            ("date", RequestPart::Date),
             ("nonce", RequestPart::Nonce),
         ],
+        "key" => &[("secret", RequestPart::Secret), ("date", RequestPart::Date), ("timestamp", RequestPart::Timestamp)],
         _ => &[
             ("timestamp", RequestPart::Timestamp),
+            ("date", RequestPart::Date),
             ("nonce", RequestPart::Nonce),
             ("method", RequestPart::Method),
             ("url", RequestPart::Url),
             ("target", RequestPart::Target),
             ("path", RequestPart::Path),
             ("query", RequestPart::Query),
+            ("sorted_query", RequestPart::SortedQuery),
             ("host", RequestPart::Host),
             ("body", RequestPart::Body),
             ("secret", RequestPart::Secret),
@@ -165,11 +202,11 @@ fn parts(
         }
         return None;
     };
-    let mut parts = Vec::new();
+    let mut read = Vec::new();
     for part in text {
         let inserted = match part {
             TextPart::Fixed(fixed) => {
-                parts.push(RequestPart::Text(fixed.clone()));
+                read.push(RequestPart::Text(fixed.clone()));
                 continue;
             }
             TextPart::Insert(inserted) => inserted,
@@ -182,6 +219,9 @@ fn parts(
                         RequestPart::Header(header.to_ascii_lowercase())
                     }
                     ("sha256", _, ExprKind::Name(of)) if of == "body" => RequestPart::BodySha256,
+                    ("sha256", _, ExprKind::Text(_)) => {
+                        RequestPart::Sha256(parts(context, name, value, help, problems)?)
+                    }
                     _ => return not_a_part(name, inserted, help, problems),
                 }
             }
@@ -191,13 +231,17 @@ fn parts(
             },
             _ => return not_a_part(name, inserted, help, problems),
         };
-        parts.push(found);
+        read.push(found);
     }
-    Some(parts)
+    Some(read)
 }
 
 fn not_a_part<T>(name: &str, inserted: &ast::Expr, help: &'static str, problems: &mut Vec<Diagnostic>) -> Option<T> {
-    let label = if name == "value" { "not a part of what is carried" } else { "not a part of a request" };
+    let label = match name {
+        "value" => "not a part of what is carried",
+        "key" => "not a part of a key",
+        _ => "not a part of a request",
+    };
     problems.push(wrong_value(name, inserted.span, label, help));
     None
 }

@@ -68,7 +68,8 @@ fn path(url: &Url, service: &str) -> String {
     segments.collect::<Vec<_>>().join("/")
 }
 
-fn query(url: &Url) -> String {
+/// The query with its parameters in order, escaped as RFC 3986 has it.
+pub(super) fn query(url: &Url) -> String {
     let mut pairs: Vec<(String, String)> =
         url.query_pairs().map(|(name, value)| (encoded(&name), encoded(&value))).collect();
     pairs.sort();

@@ -400,6 +400,7 @@ async fn a_request_is_signed_over_what_is_sent_by_a_scheme_of_the_vendors_own() 
         hash: Hash::Sha256,
         secret: member(Ambient::Config, "token"),
         key: KeyForm::Text,
+        derived: Vec::new(),
         encoding: DigestEncoding::Base64,
         place: Carrier::Header("Authorization".to_owned()),
         value: vec![fixed("HMAC "), RequestPart::Value(text("consumer-1")), fixed(":"), RequestPart::Signature],
