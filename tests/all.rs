@@ -14,6 +14,7 @@ mod executed;
 mod facts;
 mod faults;
 mod functions;
+mod fuzzed;
 mod imports;
 mod kafka;
 mod layout;

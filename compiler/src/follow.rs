@@ -104,7 +104,12 @@ impl<'a> Causes<'a> {
             let span = problem.span();
             let name = text(files, span);
             match problem.code {
-                Code::E0102 => causes.line(files, problem),
+                Code::E0102 => {
+                    if problem.message.starts_with("the path of a trigger") {
+                        causes.paths.insert(span.file);
+                    }
+                    causes.line(files, problem);
+                }
                 Code::E0310 | Code::E0409 => drop(causes.names.insert((span.file, problem.code, name))),
                 Code::E0201 | Code::E0203 | Code::E0424 => {
                     causes.names.insert((span.file, problem.code, name));

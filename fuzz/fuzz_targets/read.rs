@@ -2,17 +2,4 @@
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|text: &str| {
-    let (tree, problems) = flow_grammar::read(text);
-    for problem in &problems {
-        assert!(text.get(problem.start as usize..problem.end as usize).is_some(), "{problem:?}");
-    }
-    let mut open = vec![tree.root()];
-    while let Some(node) = open.pop() {
-        assert!(text.get(node.start() as usize..node.end() as usize).is_some(), "{:?}", node.kind());
-        open.extend(node.children());
-    }
-    assert!(!problems.is_empty() || flow_grammar::parses(text), "pest does not take what was read without problems");
-});
+libfuzzer_sys::fuzz_target!(|text: &str| flow_fuzz::read::read(text));

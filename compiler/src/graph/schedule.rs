@@ -48,6 +48,22 @@ impl Lowering<'_> {
     }
 
     fn no_such_time(&mut self, line: &Ident, problem: &CronProblem) {
+        let meant = match line.text.trim() {
+            "@hourly" => Some("0 * * * *"),
+            "@daily" | "@midnight" => Some("0 0 * * *"),
+            "@weekly" => Some("0 0 * * sun"),
+            "@monthly" => Some("0 0 1 * *"),
+            "@yearly" | "@annually" => Some("0 0 1 1 *"),
+            _ => None,
+        };
+        if let Some(meant) = meant {
+            let help = format!("write `\"{meant}\"`");
+            let edits = vec![Edit { span: line.span, text: format!("\"{meant}\"") }];
+            let message = format!("a cron line has no short form `{}`", line.text.trim());
+            let problem = Diagnostic::new(Code::E0416, message, line.span, "not five fields");
+            self.el.problems.push(problem.help(help.clone()).fix(help, edits));
+            return;
+        }
         let (message, label, help) = match problem {
             CronProblem::Fields(count) => (
                 "a cron line has five fields".to_owned(),
@@ -83,7 +99,12 @@ impl Lowering<'_> {
             zone.span,
             "not in the time zone database",
         );
-        self.el.problems.push(match similar(&zone.text, known.iter().map(String::as_str)) {
+        // `Berlin` for `Europe/Berlin`
+        let city = known.iter().find(|name| {
+            name.rsplit_once('/').is_some_and(|(_, city)| city.eq_ignore_ascii_case(&zone.text.replace(' ', "_")))
+        });
+        let near = city.map(String::as_str).or_else(|| similar(&zone.text, known.iter().map(String::as_str)));
+        self.el.problems.push(match near {
             Some(near) => problem
                 .help(format!("did you mean `{near}`?"))
                 .fix(format!("write `{near}`"), vec![Edit { span: zone.span, text: format!("\"{near}\"") }]),

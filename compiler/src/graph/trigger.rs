@@ -406,13 +406,18 @@ impl Lowering<'_> {
                 "no such trigger",
             )
             .label(info.span, "declared here");
-            self.el.problems.push(match similar(&name, triggers.iter().map(String::as_str)) {
+            // `mail.received` for `received`, the only one
+            let only =
+                triggers.first().filter(|only| triggers.len() == 1 && name.rsplit('.').next() == Some(only.as_str()));
+            let near = similar(&name, triggers.iter().map(String::as_str)).or(only.map(String::as_str));
+            self.el.problems.push(match near {
                 Some(near) => problem
                     .help(format!("did you mean `{near}`?"))
                     .fix(format!("write `{near}`"), vec![Edit { span, text: near.to_owned() }]),
                 None if triggers.is_empty() => {
                     problem.help("it has none: receive its webhooks with `on http POST \"/path\"`")
                 }
+                None if triggers.len() == 1 => problem.help(format!("its only trigger is {}", listed(&triggers))),
                 None => problem.help(format!("its triggers are {}", listed(&triggers))),
             });
             return None;
@@ -524,6 +529,14 @@ impl Lowering<'_> {
                 "timeout" | "deadline" if !suits_others => {
                     "how long a run may take is `within: 1h`; how long a call may take is said at its step".to_owned()
                 }
+                "dedupe" if known.contains(&"every") => format!(
+                    "leave it out: each item that is new in the list starts one run; this trigger takes {}",
+                    list.join(", ")
+                ),
+                "dedupe" if suits_others => format!(
+                    "leave it out: each time, and each version of a file, has one run; this trigger takes {}",
+                    list.join(", ")
+                ),
                 _ => format!("this trigger takes {}", list.join(", ")),
             }),
         });

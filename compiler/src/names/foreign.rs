@@ -13,6 +13,9 @@ pub(crate) fn value(name: &str) -> Option<&'static str> {
         "None" | "nil" | "undefined" | "NULL" | "Null" => "write `null`",
         "console" | "logger" | "logging" => "write `log \"…\"`: a line in the history of the run",
         "process" | "os" => "configuration is read with `env(\"NAME\")`, a credential with `secret(\"name\")`",
+        "request" | "req" | "payload" | "event" | "trigger" | "webhook" | "input" | "body" => {
+            "what a trigger brings has the name that it gets there: `on … as request { … }`"
+        }
         "exit" | "quit" | "end" => "write `return`: the run ends there",
         "this" | "self" => "nothing is implied here: name the value",
         "pass" => "leave it out: a block may be empty",

@@ -209,6 +209,9 @@ fn taught(found: &str, expects: &dyn Fn(&str) -> bool) -> Option<&'static str> {
         ">" | "<" | ">=" | "<=" if expects("a pattern") => {
             "a pattern does not compare: write a range, `6.. => …`, or a condition, `x if x > 5 => …`"
         }
+        "assert" | "check" | "should" | "verify" | "then" if expects("`expect`") => {
+            "what must hold follows `expect`: `expect result 1`, `expect run completed`, `expect files.write called once`"
+        }
         "or" if expects("`=>`") => "several of them have `|` between them: `NotFound | Forbidden => …`",
         _ if expects("an arm `Kind => value`") && found.starts_with('"') => {
             "kinds are named without quotes: `NotFound => value`; `_ => value` takes all failures"

@@ -36,12 +36,13 @@ impl Reader<'_> {
                 TextPart::Fixed(fixed) => text.push_str(&fixed),
                 TextPart::Insert(expr) => {
                     let message = format!("{what} can't have an insertion");
-                    self.syntax(
-                        expr.span,
-                        message,
-                        "is inserted here",
-                        "write `\\{` for a brace that stands for itself",
-                    );
+                    let help = match what {
+                        "the path of a trigger" => {
+                            "a path is fixed: take what varies from the query, `?id=7` as `.query[\"id\"]` of the payload, or from the body"
+                        }
+                        _ => "write `\\{` for a brace that stands for itself",
+                    };
+                    self.syntax(expr.span, message, "is inserted here", help);
                 }
             }
         }

@@ -163,8 +163,11 @@ impl Elaborator<'_> {
         let types = &self.names.types;
         let found = &typed.ty;
         if matches!(found, Type::Null) {
-            return Diagnostic::new(Code::E0302, format!("`{wanted}` can't be null"), span, "null")
-                .help(format!("give a value, or declare the place `{}`", wanted.clone().optional()));
+            let help = match self.fixtures {
+                Some(_) => "give a value; in a stub `using schema` makes one".to_owned(),
+                None => format!("give a value, or declare the place `{}`", wanted.clone().optional()),
+            };
+            return Diagnostic::new(Code::E0302, format!("`{wanted}` can't be null"), span, "null").help(help);
         }
         if found.is_nullable() && !wanted.is_nullable() && fit::fit(types, found.non_null(), wanted).is_some() {
             let mut problem = Diagnostic::new(
@@ -199,6 +202,14 @@ impl Elaborator<'_> {
     fn advice(&self, typed: &Typed, wanted: &Type) -> Option<String> {
         let types = &self.names.types;
         let found = typed.ty.non_null();
+        // The value may be in the only field of that type.
+        if let Some(fields) = types.fields(found).filter(|_| !matches!(wanted.non_null(), Type::Json | Type::Record(_)))
+        {
+            let mut fitting = fields.iter().filter(|(_, field)| field.ty == *wanted.non_null());
+            if let (Some((name, _)), None) = (fitting.next(), fitting.next()) {
+                return Some(format!("give its field: `….{name}`"));
+            }
+        }
         match (found, wanted.non_null()) {
             (Type::Json, to) => Some(format!("convert it: `… as {to}`, which is null where it does not fit")),
             (from, to @ Type::Text(Language::UrlPath)) if fit::is_text(types, from) => Some(format!(

@@ -203,6 +203,14 @@ impl Elaborator<'_> {
         if let (Some(help), None) = (help, self.names.types.fields(&value.ty)) {
             return problem.help(help);
         }
+        if let Type::List(item) = &value.ty
+            && types.fields(item).is_some_and(|fields| fields.contains_key(&name.text))
+        {
+            return problem.help(format!(
+                "it is a list, and each item has one: `….map(x -> x.{0})` reads it of all, `….first?.{0}` of the first",
+                name.text
+            ));
+        }
         if let Type::Map(_) = value.ty {
             return problem
                 .help(format!("read an entry of a map with `[\"{}\"]`, which is null where there is none", name.text));

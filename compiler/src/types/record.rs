@@ -356,7 +356,12 @@ impl Elaborator<'_> {
         if let Some(declared) = self.field_span(ty, first) {
             problem = problem.label(*declared, "declared without a default");
         }
-        self.problems.push(problem.help(format!("add {}", names.join(", "))));
+        // In a test, a value with many fields is easier taken from a file.
+        let more = match self.fixtures {
+            Some(_) if missing.len() > 1 => "; or take a whole value from a file: `fixture(\"fixtures/value.json\")`",
+            _ => "",
+        };
+        self.problems.push(problem.help(format!("add {}{more}", names.join(", "))));
     }
 
     /// `[1, 2, ...rest]`

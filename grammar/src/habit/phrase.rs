@@ -4,7 +4,7 @@
 use super::{Found, Search};
 use crate::{
     phrase::Phrase,
-    problem::{Edit, Habit},
+    problem::{Edit, Habit, Problem, ProblemKind},
     scan::HOLE,
     token::{RESERVED, STATEMENTS, TokenKind, closes, opens},
 };
@@ -52,13 +52,12 @@ impl Search<'_> {
         let meant = format!("the_{word}");
         let mut edits = vec![self.edit(name, name, meant.as_str())?];
         edits.extend((name + 1..end).filter(is_read).filter_map(|index| self.edit(index, index, meant.as_str())));
-        let holes = edits.iter().skip(1).map(|edit| Edit { text: HOLE.to_owned(), ..edit.clone() });
-        let drop =
-            Edit { start: self.token(at)?.start, end: self.token(name + 1)?.end, text: format!("let {meant} =") };
-        let holes = match self.text(name + 1) {
-            "=" => std::iter::once(drop).chain(holes).collect(),
-            _ => return None,
+        // The name stays as it is written, and what reads it is left out.
+        let hole = |(index, edit): (usize, &Edit)| match index {
+            0 => edit.clone(),
+            _ => Edit { text: HOLE.to_owned(), ..edit.clone() },
         };
+        let holes = edits.iter().enumerate().map(hole).collect();
         let found = self.said(name, name, Phrase::KeywordBound(word.to_owned()), holes)?;
         Some((self.fixed(found, edits), name + 2))
     }
@@ -142,7 +141,9 @@ impl Search<'_> {
             return Some((self.said(at + 1, at + 1, Phrase::EmitText(name), edits)?, at + 2));
         }
         let last = self.path_end(at + 1).filter(|_| self.is_name(at + 1) && !self.is_first(at + 1))?;
-        if !self.token(last + 1).is_none_or(|next| next.first || closes(next)) {
+        // What stands on the next line may be the value.
+        let next = self.text(last + 1);
+        if !(matches!(next, "" | "}") || STATEMENTS.contains(&next)) {
             return None;
         }
         let name = self.source(at + 1, last)?.to_owned();
@@ -284,6 +285,14 @@ impl Search<'_> {
     pub(super) fn head_colon(&self, at: usize) -> Option<(Found, usize)> {
         let word = at.checked_sub(1)?;
         let start = self.line_start(at);
+        // `concurrency: per order.id`
+        if self.text(word) == "concurrency" && self.text(at + 1) == "per" && self.is_name(at + 2) {
+            let place = self.token(at + 1)?.start;
+            let (found, kind) = ("per".to_owned(), ProblemKind::Missing("1".to_owned()));
+            let problem = Problem { start: place, end: place, expected: Vec::new(), found, kind, fix: Vec::new() };
+            let hole = vec![self.before(at + 1, format!("{HOLE} "))?];
+            return Some((self.fixed((problem, hole), vec![self.before(at + 1, "1 ")?]), at + 2));
+        }
         let is_head = (start..word).any(|index| self.text(index) == "for")
             && (start..word).any(|index| self.text(index) == "in")
             && !(start..word)
