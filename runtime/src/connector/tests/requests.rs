@@ -201,6 +201,36 @@ async fn a_header_takes_no_line_break() {
     }
 }
 
+/// Names of headers that come with the data, and what a query holds.
+#[tokio::test]
+async fn case_14_names_from_data_are_names_and_a_query_holds_what_it_is_given() {
+    let server = Server::json("{}").await;
+    let calling = |request, ty, value| {
+        let mut world = World::at(&server.url);
+        world.declare(operation(fields([("v", ty)]), Type::Json, Effect::Read, http(request)));
+        async move { world.call(vec![value]).await }
+    };
+    let map = || Type::Map(Box::new(Type::String));
+    for name in ["X-A: 1\r\nX-Admin", "X-A\n", "X A", "", "Transfer-Encoding"] {
+        let request = flow_model::schema::Request { more_headers: vec![slot(0)], ..get(text("/")) };
+        let attempt = calling(request, map(), Value::record([(name, Value::text("1"))])).await;
+        assert_eq!(
+            (attempt.outcome.unwrap_err().kind, attempt.reached),
+            (ErrorKind::Invalid, Reached::Never),
+            "{name:?}"
+        );
+    }
+    assert!(server.seen().is_empty());
+    let bad = "a\r\nb\u{0}&c=d#e";
+    let request = flow_model::schema::Request { query: vec![("q".into(), slot(0))], ..get(text("/")) };
+    assert!(calling(request, Type::String, Value::text(bad)).await.outcome.is_ok());
+    let request = flow_model::schema::Request { more_query: vec![slot(0)], ..get(text("/")) };
+    assert!(calling(request, map(), Value::record([(bad, Value::text(bad))])).await.outcome.is_ok());
+    let escaped = "a%0D%0Ab%00%26c%3Dd%23e";
+    let uris: Vec<String> = server.seen().into_iter().map(|seen| seen.uri.to_string()).collect();
+    assert_eq!(uris, [format!("/?q={escaped}"), format!("/?{escaped}={escaped}")]);
+}
+
 #[tokio::test]
 async fn a_value_can_not_change_the_host() {
     let server = Server::json("{}").await;
