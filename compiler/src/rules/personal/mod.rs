@@ -261,15 +261,9 @@ impl Walk<'_, '_> {
         let connector = connection.and_then(|connection| names.connectors.get(&connection.connector));
         let Some((connection, info)) = connection.zip(connector) else { return };
         let Some(operation) = info.schema.operations.get(&step.operation) else { return };
-        // Without servers and settings there is no other system: what it makes of its arguments is as personal as they are.
-        let is_within = info.schema.http.is_none() && info.schema.config.is_empty();
-        let mut made_of = None;
         for (index, ((name, field), arg)) in operation.params.iter().zip(&step.args).enumerate() {
             let shape = self.value(arg);
-            if is_within {
-                made_of = made_of.or_else(|| shape.any().cloned());
-            }
-            if connection.personal || is_within {
+            if connection.personal {
                 continue;
             }
             if let Some(source) = leak(names, &shape, field) {
@@ -295,7 +289,7 @@ impl Walk<'_, '_> {
             }
         }
         let result = of_type(names, step.result.as_ref().unwrap_or(&operation.result));
-        self.set(step.slot, result.join(Shape::whole(made_of)));
+        self.set(step.slot, result);
         self.region(plan, plan.region(node, 0));
     }
 
