@@ -290,6 +290,8 @@ pub enum Habit {
     EnumValues(String),
     /// `m["a"] = 1`, and the name.
     EntrySet(String),
+    /// `{ order.id }` as a record, and its Flow.
+    MemberEntry(String),
     /// `{total:.2f}`
     FormatSpec,
     /// `on: RateLimited, Unavailable`, and its Flow.

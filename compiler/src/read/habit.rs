@@ -500,6 +500,11 @@ pub(super) fn words_of(habit: &Habit, found: &str) -> Words {
             "means nothing here",
             "give the value its form by a function: `{total.round(2)}`, `{day.format(\"%d.%m.%Y\")}`",
         ),
+        Habit::MemberEntry(meant) => words(
+            "an entry of a record has a name",
+            "a name belongs before this",
+            format!("write `{}`", shortened(meant)),
+        ),
         Habit::KindsCommas(meant) => words(
             "several kinds of errors have `|` between them",
             "`|` belongs here",

@@ -31,9 +31,11 @@ impl Search<'_> {
         let word = self.text(at + 2);
         let is_statement = STATEMENTS.contains(&word) || CONTROL.contains(&word);
         let is_name = matches!(self.text(at + 3), ":" | "," | "}" | "." | "(" | "=");
-        let line = (0..at).rev().find(|before| self.is_first(*before)).unwrap_or(0);
-        let is_condition = (line..at).any(|before| matches!(self.text(before), "if" | "until"));
-        self.text(at + 1) == "{" && !self.is_first(at + 1) && is_statement && !is_name && is_condition
+        if self.text(at + 1) != "{" || self.is_first(at + 1) || !is_statement || is_name {
+            return false;
+        }
+        let line = (0..at).rev().take(FAR).find(|before| self.is_first(*before));
+        line.is_some_and(|line| (line..at).any(|before| matches!(self.text(before), "if" | "until")))
     }
 
     /// `step kept files.read(…)`, also with the call on the next line.

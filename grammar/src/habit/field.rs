@@ -1,6 +1,6 @@
 //! What is said of a field beside its type, as other languages write it.
 
-use super::{Found, Search};
+use super::{FAR, Found, Search};
 use crate::{
     problem::{Edit, Habit},
     scan::HOLE,
@@ -140,6 +140,31 @@ impl Search<'_> {
         let end = self.statement_end(at);
         let name = self.text(start).to_owned();
         Some((self.found(start, at, Habit::EntrySet(name), vec![self.edit(start, end, "")?])?, end + 1))
+    }
+
+    /// `{ order.id, total }` as a record
+    pub(super) fn member_entry(&self, at: usize) -> Option<(Found, usize)> {
+        let name = at.checked_sub(1)?;
+        let before = name.checked_sub(1)?;
+        if !matches!(self.text(before), "{" | ",") {
+            return None;
+        }
+        let open = self.opening(at)?;
+        let mut last = at + 1;
+        while matches!(self.text(last + 1), "." | "?.") && last < at + FAR {
+            last += 2;
+        }
+        let is_entry = matches!(self.text(last + 1), "}" | ",");
+        // Elsewhere a block may stand, which has a value.
+        let is_record = self.text(open) == "{"
+            && matches!(self.text(open.checked_sub(1)?), "=" | "(" | "," | ":" | "[" | "return" | "->" | "??");
+        if !is_entry || !is_record || !self.is_word(name) || !self.is_word(last) {
+            return None;
+        }
+        let field = self.text(last);
+        let meant = format!("{field}: {}", self.source(name, last)?);
+        let edit = self.before(name, format!("{field}: "))?;
+        Some((self.found(name, last, Habit::MemberEntry(meant), vec![edit])?, last + 1))
     }
 
     /// `{total:.2f}`

@@ -45,7 +45,7 @@ impl Search<'_> {
             "*" => self.power(at),
             ":" => self.double_colon(at),
             "/" => self.regex_value(at),
-            "." | "?." => self.dangling_dot(at),
+            "." | "?." => self.dangling_dot(at).or_else(|| self.member_entry(at)),
             "on" => self.retry_status(at).or_else(|| self.trigger_parts(at)),
             _ => self.idiom_of_item(at),
         }

@@ -1,6 +1,6 @@
 //! Items and triggers as other languages and tools write them.
 
-use super::{Found, Search};
+use super::{FAR, Found, Search};
 use crate::{
     problem::{Edit, Habit},
     scan::HOLE,
@@ -150,7 +150,7 @@ impl Search<'_> {
     pub(super) fn fails(&self, at: usize) -> Option<(Found, usize)> {
         let mut last = at + 1;
         let mut commas = Vec::new();
-        while let Some(end) = self.path_end(last) {
+        while let Some(end) = self.path_end(last).filter(|end| *end < at + FAR) {
             last = end;
             match self.text(last + 1) {
                 "," if self.is_word(last + 2) => commas.push(last + 1),
