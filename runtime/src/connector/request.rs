@@ -398,6 +398,10 @@ impl Content {
 
 /// Text in which files are their bytes in base64, which are read when it leaves.
 fn with_files(mut value: Value, write: impl FnOnce(&Value) -> Result<String, Failure>) -> Result<Payload, Failure> {
+    // As nearly all requests are.
+    if !has_file(&value) {
+        return Ok(write(&value)?.into_bytes().into());
+    }
     // No value holds what is drawn here, so it stands for a file where it is found.
     let mark = hex::encode(rand::random::<[u8; 16]>());
     let mut files = Vec::new();
@@ -412,6 +416,15 @@ fn with_files(mut value: Value, write: impl FnOnce(&Value) -> Result<String, Fai
         payload.append(after.as_bytes().to_vec().into());
     }
     Ok(payload)
+}
+
+fn has_file(value: &Value) -> bool {
+    match value {
+        Value::List(items) => items.iter().any(has_file),
+        Value::Record(fields) => fields.values().any(has_file),
+        Value::File(_) => true,
+        _ => false,
+    }
 }
 
 /// Takes the files out of a value, and leaves a mark in the place of each, with its number and `;`.
