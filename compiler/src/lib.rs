@@ -159,7 +159,7 @@ fn examine<T>(
     let sources = files.clone();
     let in_force = project.in_force(environment, &mut files);
     let definitions = types::Definitions::new(catalog.functions);
-    let names = names::names(&units, catalog.functions, &definitions, &in_force, &mut problems);
+    let names = names::names(&units, &definitions, &in_force, &mut problems);
     let made = graph::plans(&names, &definitions, &mut problems);
     let fixtures = types::Fixtures { files: &sources, loader };
     let cases = case::cases(&names, &definitions, &units, &made, fixtures, &mut problems);

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use flow_model::{
     diagnostic::{Code, Diagnostic},
     expr::Expr,
-    function::StandardFunction,
     span::Span,
 };
 
@@ -33,7 +32,7 @@ const ROUNDS: usize = 4;
 pub(super) fn defaults<'a>(
     names: &mut Names<'a>,
     units: &'a [Unit],
-    standard: &[StandardFunction],
+    known: &Definitions,
     problems: &mut Vec<Diagnostic>,
     mut again: impl FnMut(&mut Names<'a>, &[&'a Item]),
 ) {
@@ -58,7 +57,7 @@ pub(super) fn defaults<'a>(
     }
     for round in 1..=ROUNDS {
         // Constants are understood anew too, since they may be records that leave fields out.
-        let definitions = Definitions::new(standard);
+        let definitions = known.anew();
         let mut computed = BTreeMap::new();
         let mut reported = Vec::new();
         for (field, within) in &found.fields {

@@ -26,7 +26,6 @@ use flow_model::{
     diagnostic::Diagnostic,
     expr::Expr,
     failure::ErrorKind,
-    function::StandardFunction,
     plan::{self, Policy},
     schema,
     span::{FileId, Span},
@@ -86,7 +85,6 @@ pub(crate) struct Names<'a> {
 /// Finds out what each name of the program means.
 pub(crate) fn names<'a>(
     units: &'a [Unit],
-    standard: &[StandardFunction],
     definitions: &Definitions,
     project: &InForce<'_>,
     problems: &mut Vec<Diagnostic>,
@@ -96,7 +94,7 @@ pub(crate) fn names<'a>(
     header::type_names(&mut names, units, &connectors, problems);
     header::headers(&mut names, units, &connectors, problems);
     let endless = endless::endless(&names);
-    defaults::defaults(&mut names, units, standard, problems, |names, items| {
+    defaults::defaults(&mut names, units, definitions, problems, |names, items| {
         header::again(names, items, &connectors);
     });
     problems.extend(endless);

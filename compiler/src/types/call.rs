@@ -345,7 +345,7 @@ impl Elaborator<'_> {
         want: Want<'_>,
     ) -> Option<Typed> {
         let definitions = self.definitions;
-        if let Some(signature) = definitions.standard(&format!("{head}.{}", name.text))
+        if let Some(signature) = definitions.standard(head, &name.text)
             && signature.form == flow_model::function::Form::Static
         {
             return Some(self.standard_call(signature, None, name, expr.span, args, want));

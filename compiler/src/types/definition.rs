@@ -38,13 +38,20 @@ use crate::{
 /// What the names of functions and constants stand for: the standard functions, and the program's own as far as they
 /// were needed. One for each program; it outlives the elaborators.
 pub(crate) struct Definitions {
-    standard: BTreeMap<String, Signature>,
-    code: BTreeMap<String, Eval>,
+    standard: Arc<Standard>,
     known: RefCell<Known>,
 }
 
+/// The standard functions by the type that they belong to, and their name there: `Money` and `minor`.
+type Standard = BTreeMap<String, BTreeMap<String, (Signature, Eval)>>;
+
 /// The code of a standard function.
 type Eval = fn(&[Argument<'_>]) -> Result<Value, Failure>;
+
+/// The type and the name of a standard function: `Money` and `minor`; what belongs to no type has an empty one.
+fn parts(name: &str) -> (&str, &str) {
+    name.split_once('.').unwrap_or(("", name))
+}
 
 /// What was elaborated.
 #[derive(Default)]
@@ -71,47 +78,56 @@ impl Definitions {
     /// # Panics
     /// When a signature of the table does not read, which a test of the table shows.
     pub(crate) fn new(standard: &[StandardFunction]) -> Self {
-        let read = |function: &StandardFunction| {
+        let mut all = Standard::new();
+        for function in standard {
             let signature = Signature::parse(function.signature).expect("the signatures of the library read");
-            (signature.name.clone(), signature)
-        };
-        let signatures: Vec<(String, Signature)> = standard.iter().map(read).collect();
-        let code = signatures.iter().zip(standard).map(|((name, _), function)| (name.clone(), function.eval)).collect();
-        Self { standard: signatures.into_iter().collect(), code, known: RefCell::default() }
+            let (head, name) = parts(&signature.name);
+            let name = name.to_owned();
+            all.entry(head.to_owned()).or_default().insert(name, (signature, function.eval));
+        }
+        Self { standard: Arc::new(all), known: RefCell::default() }
+    }
+
+    /// Knows the standard functions, and of the program nothing yet.
+    pub(crate) fn anew(&self) -> Self {
+        Self { standard: Arc::clone(&self.standard), known: RefCell::default() }
     }
 
     /// Why a standard function fails for values that are known when the program is checked, if it does.
     pub(super) fn failure(&self, name: &str, values: &[Value]) -> Option<String> {
-        let eval = self.code.get(name)?;
+        let (head, name) = parts(name);
+        let (_, eval) = self.standard.get(head)?.get(name)?;
         let args: Vec<Argument<'_>> = values.iter().cloned().map(Argument::Value).collect();
         eval(&args).err().map(|failure| failure.message)
     }
 
-    /// A standard function by the name that plans call it by.
+    /// A standard function by the name that plans call it by: `Money.minor`.
     pub(crate) fn signature(&self, name: &str) -> Option<&Signature> {
-        self.standard.get(name)
+        let (head, name) = parts(name);
+        self.standard(head, name)
     }
 
-    /// A standard function by type and name: `Money.minor`.
-    pub(super) fn standard(&self, name: &str) -> Option<&Signature> {
-        self.standard.get(name)
+    /// A standard function by type and name.
+    pub(super) fn standard(&self, head: &str, name: &str) -> Option<&Signature> {
+        self.standard.get(head)?.get(name).map(|(signature, _)| signature)
     }
 
-    /// Functions that are called on a type itself: the rest of their names.
+    /// The standard functions that belong to a type.
+    fn of(&self, head: &str) -> impl Iterator<Item = (&String, &Signature)> {
+        self.standard.get(head).into_iter().flatten().map(|(name, (signature, _))| (name, signature))
+    }
+
+    /// Functions that are called on a type itself: their names.
     pub(super) fn statics(&self, head: &str) -> Vec<String> {
-        let prefix = format!("{head}.");
-        self.standard
-            .values()
-            .filter(|signature| signature.form == Form::Static)
-            .filter_map(|signature| signature.name.strip_prefix(&prefix).map(str::to_owned))
-            .collect()
+        let of_type = self.of(head).filter(|(_, signature)| signature.form == Form::Static);
+        of_type.map(|(name, _)| name.clone()).collect()
     }
 
     /// The method or property of a type.
     pub(super) fn member(&self, types: &Types, ty: &Type, name: &str) -> Option<&Signature> {
         standard::heads(types, ty)
             .iter()
-            .filter_map(|head| self.standard.get(&format!("{head}.{name}")))
+            .filter_map(|head| self.standard(head, name))
             .find(|signature| signature.form != Form::Static)
     }
 
@@ -119,9 +135,8 @@ impl Definitions {
     pub(super) fn members(&self, types: &Types, ty: &Type) -> Vec<String> {
         let mut names = BTreeSet::new();
         for head in standard::heads(types, ty) {
-            let prefix = format!("{head}.");
-            let of_head = self.standard.values().filter(|signature| signature.form != Form::Static);
-            names.extend(of_head.filter_map(|signature| signature.name.strip_prefix(&prefix).map(str::to_owned)));
+            let of_values = self.of(head).filter(|(_, signature)| signature.form != Form::Static);
+            names.extend(of_values.map(|(name, _)| name.clone()));
         }
         names.into_iter().collect()
     }
