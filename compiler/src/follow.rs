@@ -11,6 +11,8 @@ use flow_model::{
     span::{FileId, Files, Span},
 };
 
+use crate::names::foreign;
+
 /// Leaves out what follows from another mistake, and tells names that are not known by where they are known.
 pub(crate) fn causes(files: &Files, problems: &mut Vec<Diagnostic>) {
     let causes = Causes::of(files, problems);
@@ -76,8 +78,11 @@ struct Causes<'a> {
     whole: BTreeMap<(FileId, u32), u32>,
     /// Triggers whose path has a part that varies.
     paths: BTreeSet<FileId>,
-    /// Where calls begin that give a whole address, so that they lack a connection and all that comes with it.
+    /// Where calls begin that give a whole address, so that they lack a connection and all that comes with it, or that
+    /// name the type of the answer as an argument.
     addressed: BTreeSet<(FileId, u32)>,
+    /// Files with a connector of which parts that belong into its `http` stand elsewhere.
+    without_http: BTreeSet<FileId>,
 }
 
 impl<'a> Causes<'a> {
@@ -99,6 +104,7 @@ impl<'a> Causes<'a> {
             whole: BTreeMap::new(),
             paths: BTreeSet::new(),
             addressed: BTreeSet::new(),
+            without_http: BTreeSet::new(),
         };
         for problem in problems {
             let span = problem.span();
@@ -107,6 +113,9 @@ impl<'a> Causes<'a> {
                 Code::E0102 => {
                     if problem.message.starts_with("the path of a trigger") {
                         causes.paths.insert(span.file);
+                    }
+                    if is_of_http(problem) {
+                        causes.without_http.insert(span.file);
                     }
                     causes.line(files, problem);
                 }
@@ -122,6 +131,7 @@ impl<'a> Causes<'a> {
                 Code::E0211 => drop(causes.attributes.insert((span.file, span.end))),
                 Code::E0315 | Code::E0602 => drop(causes.literal.insert(span)),
                 Code::E0306 if name == "url" && is_of_address(problem) => causes.address(files, span),
+                Code::E0306 if foreign::RESULT.contains(&name) => causes.address(files, span),
                 Code::E0516 if is_of_address(problem) => causes.address(files, span),
                 Code::E0604 if name.starts_with('"') => drop(causes.texts.insert((span.file, span.start), span.end)),
                 Code::E0605 => drop(causes.keys.insert((span.file, span.start), span.end)),
@@ -232,6 +242,8 @@ impl<'a> Causes<'a> {
             }
             // Who gives a whole address knows of no connection, and names no type.
             Code::E0210 | Code::E0531 if self.addressed.contains(&(at.file, at.start)) => true,
+            // What its `http` should say stands beside it.
+            Code::E0510 => self.without_http.contains(&at.file),
             // An operation that there is not needs no settings.
             Code::E0531 => self.whole.contains_key(&(at.file, at.end + 1)),
             // What stands in a text where a secret should.
@@ -342,6 +354,11 @@ fn meant_by(text: &str, bound: usize, name: &str) -> String {
 /// Whether a mistake is that a call was given a whole address.
 fn is_of_address(problem: &Diagnostic) -> bool {
     problem.help.as_deref().is_some_and(|help| help.starts_with("the host is the connection's"))
+}
+
+/// Whether a part of a connector was reported that belongs into its `http`.
+fn is_of_http(problem: &Diagnostic) -> bool {
+    problem.help.as_deref().is_some_and(|help| help.starts_with("how its API is called"))
 }
 
 /// Whether two places stand between the parentheses of one head.

@@ -35,8 +35,8 @@ kinds! {
         member_item condition trigger_source statement step_clause control control_word arm_value record_start own_word own_entry
         until_range term prefix infix primary list_entry literal pattern_one bound_literal item_pattern
         type_atom digits begins_item kw_test kw_given kw_stub kw_expect kw_returns kw_using kw_schema kw_then kw_always kw_once
-        kw_never kw_called kw_succeeded kw_failed kw_after kw_before kw_run kw_result kw_responded kw_contains test_word tested_value tested_kind
-        tested_operation tested_failure tested_queue tested_state target stub_answer expectation
+        kw_never kw_called kw_succeeded kw_failed kw_after kw_before kw_run kw_result kw_emitted kw_responded kw_contains test_word tested_value tested_kind
+        tested_operation tested_failure tested_event tested_queue tested_state target stub_answer expectation
     ]
     Comment: COMMENT;
     Name: word | name | bound_word | kw_later;
@@ -95,6 +95,7 @@ kinds! {
     CalledWith: called_with;
     ExpectRun: expect_run;
     ExpectResult: expect_result;
+    ExpectEmitted: expect_emitted;
     ExpectDeadLetter: expect_dead_letter;
     ExpectResponded: expect_responded;
     ExpectNever: expect_never;

@@ -248,6 +248,8 @@ pub enum Habit {
     ExpectResult,
     /// `expect result.a == "x"`, and its Flow.
     ExpectField(String),
+    /// What a test expects, in words that others have for it: `expect fail Refused`. What is meant.
+    ExpectWords(String),
     /// `called twice`, `not called`, and its Flow.
     HowOften(String),
     /// `expect log …`, `expect(…)`, and the word.

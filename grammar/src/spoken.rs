@@ -267,6 +267,7 @@ fn spoken(rule: Rule) -> &'static str {
         Rule::stub | Rule::kw_stub => "`stub`",
         Rule::kw_expect => "`expect`",
         Rule::tested_kind | Rule::tested_failure => "the kind of an error",
+        Rule::tested_event => "the name of an event",
         Rule::tested_queue => "a name",
         Rule::tested_state => "`completed`, `failed` or `needs_decision`",
         Rule::target | Rule::all_operations | Rule::tested_operation => "an operation",
@@ -288,11 +289,13 @@ fn spoken(rule: Rule) -> &'static str {
         | Rule::expect_called
         | Rule::expect_run
         | Rule::expect_result
+        | Rule::expect_emitted
         | Rule::expect_dead_letter
         | Rule::expect_responded
         | Rule::expect_never
         | Rule::kw_run
         | Rule::kw_result
+        | Rule::kw_emitted
         | Rule::kw_responded => "what is expected",
         Rule::kw_contains => "`contains`",
     }

@@ -102,8 +102,13 @@ pub struct Expectation {
 /// What is expected.
 #[derive(Clone, Debug)]
 pub enum Expected {
-    /// `expect run completed`
-    Run(RunState),
+    /// `expect run completed`, `expect run failed Refused(why: "…")`
+    Run {
+        /// How it ends.
+        state: RunState,
+        /// Fields that its failure has.
+        fields: Vec<(String, Expr)>,
+    },
     /// `expect result { … }`: the result has these fields with these values; a value that is no record is equal.
     Result(Expr),
     /// `expect mail.send called once with { … }`
@@ -113,6 +118,15 @@ pub enum Expected {
         /// How often. Each attempt counts.
         count: Count,
         /// Arguments that each call that counts has.
+        with: Option<Expr>,
+    },
+    /// `expect emitted order.shipped once with { … }`
+    Emitted {
+        /// The event.
+        event: String,
+        /// How often.
+        count: Count,
+        /// Fields that each event that counts has.
         with: Option<Expr>,
     },
     /// `expect dead_letter queue contains { … }`

@@ -80,12 +80,14 @@ pub(crate) struct Expectation {
 
 #[derive(Clone, Debug)]
 pub(crate) enum ExpectedWhat {
-    /// `run completed`, `run failed Kind`
-    Run { state: Ident, kind: Option<Path> },
+    /// `run completed`, `run failed Kind(field: value)`
+    Run { state: Ident, failure: Option<Fail> },
     /// `result value`
     Result(Expr),
     /// `mail.send called once with { … }`
     Called { target: Target, often: Option<HowOften>, with: Option<Expr> },
+    /// `emitted order.shipped once with { … }`
+    Emitted { event: Path, often: Option<HowOften>, with: Option<Expr> },
     /// `dead_letter queue contains { … }`
     DeadLetter { queue: Ident, contains: Option<Expr> },
     /// `responded 200 { … }`

@@ -25,12 +25,20 @@ const STATES: [&str; 3] = ["completed", "failed", "needs_decision"];
 impl Checker<'_> {
     pub(super) fn expectation(&mut self, written: &ast::Expectation) -> Option<Expectation> {
         let what = match &written.what {
-            ExpectedWhat::Run { state, kind } => Expected::Run(self.run_state(state, kind.as_ref())?),
+            ExpectedWhat::Run { state, failure } => {
+                let state = self.run_state(state, failure.as_ref().map(|failure| &failure.error))?;
+                let fields = match (&state, failure) {
+                    (RunState::Failed(Some(kind)), Some(failure)) => self.fields(failure, kind)?,
+                    _ => Vec::new(),
+                };
+                Expected::Run { state, fields }
+            }
             ExpectedWhat::Result(value) => {
                 let ty = self.plan.result.clone();
                 Expected::Result(self.pattern(value, Some(&ty)))
             }
             ExpectedWhat::Called { target, often, with } => self.calls(target, *often, with.as_ref())?,
+            ExpectedWhat::Emitted { event, often, with } => self.emitted(event, *often, with.as_ref())?,
             ExpectedWhat::DeadLetter { queue, contains } => {
                 let pattern = contains.as_ref().map(|value| self.pattern(value, None));
                 self.queue(queue)?;
@@ -122,15 +130,7 @@ impl Checker<'_> {
         often: Option<ast::HowOften>,
         with: Option<&ast::Expr>,
     ) -> Option<Expected> {
-        let count = match often {
-            None => Count::AtLeastOnce,
-            Some(ast::HowOften { times: Some(times), .. }) => Count::Exactly(times),
-            Some(ast::HowOften { times: None, span }) => {
-                let help = "write `called`, `called once`, `called 3 times` or `called never`".to_owned();
-                self.cannot("`always` is no number of calls".to_owned(), span, "how often?", help);
-                return None;
-            }
-        };
+        let count = self.count(often, "calls", "`called`, `called once`, `called 3 times` or `called never`")?;
         let target = match self.target(target)? {
             Meant::Called(target) => target,
             Meant::NotCalled(target) if count == Count::Exactly(0) => {
@@ -143,6 +143,57 @@ impl Checker<'_> {
         };
         let with = self.with(&target, with)?;
         Some(Expected::Called { target, count, with })
+    }
+
+    /// How often something happens.
+    fn count(&mut self, often: Option<ast::HowOften>, what: &str, forms: &str) -> Option<Count> {
+        match often {
+            None => Some(Count::AtLeastOnce),
+            Some(ast::HowOften { times: Some(times), .. }) => Some(Count::Exactly(times)),
+            Some(ast::HowOften { times: None, span }) => {
+                self.cannot(format!("`always` is no number of {what}"), span, "how often?", format!("write {forms}"));
+                None
+            }
+        }
+    }
+
+    /// `emitted order.shipped once with { … }`
+    fn emitted(
+        &mut self,
+        event: &ast::Path,
+        often: Option<ast::HowOften>,
+        with: Option<&ast::Expr>,
+    ) -> Option<Expected> {
+        let name = event.text();
+        let count = self.count(often, "events", "`once`, `3 times`, `never`, or nothing for at least once")?;
+        let known = self.written(|kind| match kind {
+            NodeKind::Emit { event, .. } => Some(event.clone()),
+            _ => None,
+        });
+        let is_never = self.el.names.events.contains_key(&name) && count == Count::Exactly(0);
+        if !is_never && !known.contains(&name) {
+            let message = format!("`{}` never emits `{name}`", self.plan.flow);
+            let problem = Diagnostic::new(Code::E0424, message, event.span(), "never emitted");
+            self.el.problems.push(match similar(&name, known.iter().map(String::as_str)) {
+                Some(near) => problem
+                    .help(format!("did you mean `{near}`?"))
+                    .fix(format!("write `{near}`"), vec![Edit { span: event.span(), text: near.to_owned() }]),
+                None if known.is_empty() => problem.help("the flow has no `emit`"),
+                None => problem.help(format!("it emits {}", listed(&known))),
+            });
+            return None;
+        }
+        let pattern = with.map(|with| self.pattern(with, Some(&Type::Named(name.clone()))));
+        Some(Expected::Emitted { event: name, count, with: pattern })
+    }
+
+    /// What the nodes of the flow, and of those that it calls, name of a kind, each once.
+    fn written(&self, name: impl Fn(&NodeKind) -> Option<String>) -> Vec<String> {
+        let nodes = self.plans.iter().flat_map(|plan| plan.graph.node_weights());
+        let mut known: Vec<String> = nodes.filter_map(|node| name(&node.kind)).collect();
+        known.sort();
+        known.dedup();
+        known
     }
 
     fn not_called(&mut self, target: &ast::Target) {
@@ -275,17 +326,10 @@ impl Checker<'_> {
     }
 
     fn queue(&mut self, queue: &Ident) -> Option<()> {
-        let mut known: Vec<String> = self
-            .plans
-            .iter()
-            .flat_map(|plan| plan.graph.node_weights())
-            .filter_map(|node| match &node.kind {
-                NodeKind::DeadLetter { queue, .. } => Some(queue.clone()),
-                _ => None,
-            })
-            .collect();
-        known.sort();
-        known.dedup();
+        let known = self.written(|kind| match kind {
+            NodeKind::DeadLetter { queue, .. } => Some(queue.clone()),
+            _ => None,
+        });
         if known.contains(&queue.text) {
             return Some(());
         }

@@ -59,7 +59,15 @@ pub(crate) fn cases<'a>(
             let called = plans.iter().flat_map(|plan| called(plan)).collect();
             let mut checker = Checker { el, plan, plans, called };
             let case = checker.case(test);
-            found.append(&mut checker.el.finish());
+            found.extend(checker.el.finish().into_iter().map(|problem| match &problem.help {
+                // Nothing can be bound in a test.
+                Some(help) if problem.code == Code::E0201 && help.starts_with("bind it first") => {
+                    problem.help(
+                        "a test sees constants and what it gives, not what the flow binds: write the value itself",
+                    )
+                }
+                _ => problem,
+            }));
             if index == 0 {
                 cases.push(case);
             }
@@ -259,9 +267,10 @@ fn expressions(case: &Case) -> Vec<&Expr> {
     }
     for expectation in &case.expectations {
         match &expectation.what {
-            Expected::Run(_) => {}
+            Expected::Run { fields, .. } => all.extend(fields.iter().map(|(_, value)| value)),
             Expected::Result(value) => all.push(value),
             Expected::Called { with: value, .. }
+            | Expected::Emitted { with: value, .. }
             | Expected::DeadLetter { contains: value, .. }
             | Expected::Responded { body: value, .. } => all.extend(value),
             Expected::Never { what, order } => {

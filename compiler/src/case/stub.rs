@@ -137,7 +137,7 @@ impl Checker<'_> {
     }
 
     /// The fields that are given of an error; those left out are made from their types.
-    fn fields(&mut self, fail: &Fail, kind: &ErrorKind) -> Option<Vec<(String, Expr)>> {
+    pub(super) fn fields(&mut self, fail: &Fail, kind: &ErrorKind) -> Option<Vec<(String, Expr)>> {
         let names = self.el.names;
         let declared = match kind {
             ErrorKind::Declared(name) => match names.types.get(name) {

@@ -70,6 +70,9 @@ pub(crate) fn function(name: &str) -> Option<&'static str> {
     })
 }
 
+/// Arguments that say elsewhere of what type the answer of a request is.
+pub(crate) const RESULT: [&str; 6] = ["as", "type", "schema", "returns", "response", "response_type"];
+
 /// An argument of something that takes none of that name: `idempotency_key`, `url`.
 ///
 /// `languages` are those of its parameters.
@@ -85,6 +88,9 @@ pub(crate) fn argument(name: &str, languages: &[Language]) -> Option<&'static st
         "url" if takes(Language::UrlPath) => {
             "the host is the connection's, `connection api = http { base_url: \"https://…\" }`, and the rest is the path: \
              `path: \"/orders/{id}\"`"
+        }
+        _ if RESULT.contains(&name) && takes(Language::UrlPath) => {
+            "what comes back is named at the call: `api.get<{ id: Int }>(path: \"/orders/7\")`"
         }
         "timeout" | "retry" | "retries" => {
             "how a call is carried out stands after it: `with { timeout: 10s, retry { times: 3 } }`"

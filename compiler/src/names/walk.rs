@@ -96,13 +96,20 @@ fn test<'a>(declared: &'a Test, visitor: &mut impl Visitor<'a>) {
     }
     for expectation in &declared.expectations {
         match &expectation.what {
-            ExpectedWhat::Run { kind, .. } => kind.iter().for_each(|kind| visitor.error(kind)),
+            ExpectedWhat::Run { failure, .. } => {
+                if let Some(failure) = failure {
+                    visitor.error(&failure.error);
+                    failure.args.iter().for_each(|arg| expr(&arg.value, visitor));
+                }
+            }
             ExpectedWhat::Result(value) => expr(value, visitor),
             ExpectedWhat::Called { target: called, with, .. } => {
                 target(called, visitor);
                 with.iter().for_each(|with| expr(with, visitor));
             }
-            ExpectedWhat::DeadLetter { contains: value, .. } | ExpectedWhat::Responded { body: value, .. } => {
+            ExpectedWhat::Emitted { with: value, .. }
+            | ExpectedWhat::DeadLetter { contains: value, .. }
+            | ExpectedWhat::Responded { body: value, .. } => {
                 value.iter().for_each(|value| expr(value, visitor));
             }
             ExpectedWhat::Never { what, order } => {

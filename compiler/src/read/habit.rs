@@ -388,6 +388,11 @@ pub(super) fn words_of(habit: &Habit, found: &str) -> Words {
             "is not compared",
             format!("write `{}`, with the fields that matter", shortened(meant)),
         ),
+        Habit::ExpectWords(meant) => words(
+            "a test says this in other words",
+            "is written in another way",
+            format!("write `{}`", shortened(meant)),
+        ),
         Habit::HowOften(meant) => words(
             "how often stands after `called`",
             "is written in another way",
@@ -400,7 +405,7 @@ pub(super) fn words_of(habit: &Habit, found: &str) -> Words {
             },
             "nothing that a test knows",
             "write `expect run completed`, `expect result …`, `expect c.operation called once with { … }`, \
-             `expect dead_letter name contains { … }`, `expect responded 200 { … }` or `expect never { … }`",
+             `expect emitted order.paid`, `expect dead_letter name contains { … }`, `expect responded 200 { … }` or `expect never { … }`",
         ),
         Habit::ArrowBody(word) => words(
             format!("what a `{word}` does follows its head at once"),

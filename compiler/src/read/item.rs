@@ -1,6 +1,7 @@
 //! Items, fields and policies.
 
 use flow_grammar::{Kind, Node};
+use flow_model::diagnostic::{Code, Diagnostic};
 
 use super::Reader;
 use crate::ast;
@@ -20,10 +21,7 @@ impl Reader<'_> {
             }),
             Kind::RecordItem => ast::Item::Record(self.record_item(node, doc)?),
             Kind::ErrorItem => ast::Item::Error(self.record_item(node, doc)?),
-            Kind::EnumItem => {
-                let mut names = self.names(node).into_iter();
-                ast::Item::Enum(ast::Enum { span, doc, name: names.next()?, variants: names.collect() })
-            }
+            Kind::EnumItem => ast::Item::Enum(self.enum_item(node, doc)?),
             Kind::UnionItem => self.union_item(node, doc)?,
             Kind::FnItem => ast::Item::Function(ast::Function {
                 span,
@@ -55,6 +53,21 @@ impl Reader<'_> {
             }
             _ => return None,
         })
+    }
+
+    fn enum_item(&mut self, node: Node<'_>, doc: String) -> Option<ast::Enum> {
+        let mut names = self.names(node).into_iter();
+        let name = names.next()?;
+        let variants: Vec<ast::Ident> = names.collect();
+        let is_read = node.children().filter(|child| child.kind() == Kind::Name).count() == 1;
+        let body = self.text_of(node).split_once('{').and_then(|(_, body)| body.strip_suffix('}'));
+        let is_blank = |body: &str| body.lines().all(|line| line.trim().is_empty() || line.trim().starts_with("//"));
+        if variants.is_empty() && is_read && body.is_some_and(is_blank) {
+            let message = format!("`{}` has no variants", name.text);
+            let problem = Diagnostic::new(Code::E0213, message, name.span, "has no value");
+            self.report(problem.help("name them, `enum Color { red, green }`, or leave the enum out"));
+        }
+        Some(ast::Enum { span: self.span(node), doc, name, variants })
     }
 
     fn use_what(&mut self, node: Node<'_>) -> Option<ast::UseWhat> {

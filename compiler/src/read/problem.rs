@@ -1,6 +1,6 @@
 //! What the parser could not read, in words: what is wrong, what is there, what to do.
 
-use flow_grammar::{CONTROL, Habit, Problem, ProblemKind, RESERVED, STATEMENTS};
+use flow_grammar::{CONTROL, Habit, ITEMS, Problem, ProblemKind, RESERVED, STATEMENTS};
 use flow_model::{
     diagnostic::{Code, Diagnostic, Edit},
     span::{FileId, Span},
@@ -114,6 +114,12 @@ fn unexpected(problem: &Problem) -> Words {
         "fn" | "function" | "def" if expects("a part of a connector") => {
             "what a connector can do is an operation: `operation orders.get(id: String) -> Order { effect: read, request: GET \"/orders/{id}\" }`".to_owned()
         }
+        "base" | "base_url" | "baseUrl" | "url" | "auth" | "authentication" | "headers" | "version" | "limit" | "rate_limit"
+            if expects("a part of a connector") =>
+        {
+            "how its API is called stands in `http { … }`: `http { base: \"https://…\", auth: bearer(config.token) }`".to_owned()
+        }
+        "for" if expects("a text") => "a test has a name in quotes: `test \"a refund\" for refund { … }`".to_owned(),
         _ if let Some(taught) = taught(&problem.found, &expects) => taught.to_owned(),
         "," if problem.expected == ["`)`"] => {
             "one value or one type stands in parentheses; several are a record: `{ a: 1, b: 2 }`, of type `{ a: Int, b: Int }`".to_owned()
@@ -137,6 +143,7 @@ fn unexpected(problem: &Problem) -> Words {
         "{" if expects("an item") && expects("`,`") => {
             "a connector is used as a whole, `use stripe`, and then `step stripe.customers.create(…)`; names are taken from files: `use \"./file.flow\" { name }`".to_owned()
         }
+        found if expects("a part of a connector") && !ITEMS.contains(&found) => parts_of_connector(),
         _ if expects("an item") => items(),
         _ => format!("write {} here", list(&problem.expected)),
     };
@@ -219,7 +226,7 @@ fn taught(found: &str, expects: &dyn Fn(&str) -> bool) -> Option<&'static str> {
         "(" if expects("what it answers: `returns …`, `fails …` or `using schema`") => {
             "a stub stands for all calls of an operation: leave `(…)` out; `expect … called with { … }` says what a call was given"
         }
-        "once" | "always" | "never" | "times" if expects("`then`") => {
+        found if expects("`then`") && (is_number || matches!(found, "once" | "always" | "never" | "times")) => {
             "`using schema` answers all calls, and one where `then` follows: leave it out; `returns …` and `fails …` take `once`, \
              `3 times` or `always`"
         }
@@ -237,6 +244,12 @@ fn taught(found: &str, expects: &dyn Fn(&str) -> bool) -> Option<&'static str> {
 fn items() -> String {
     "a file is made of items: `use`, `const`, `record`, `enum`, `union`, `error`, `fn`, `connection`, `policy`, \
      `event`, `connector`, `flow`, `test`"
+        .to_owned()
+}
+
+fn parts_of_connector() -> String {
+    "a connector is made of `config { … }`, `http { … }`, `errors { … }`, `operation`, `trigger`, `verification`, \
+     `challenge`, `webhooks`, and of types: `record`, `enum`, `union`, `error`"
         .to_owned()
 }
 

@@ -115,13 +115,15 @@ impl Reader<'_> {
     fn expected(&mut self, node: Node<'_>) -> Option<ast::ExpectedWhat> {
         let value = |reader: &mut Self| node.child(Kind::Expr).map(|value| reader.expr(value));
         Some(match node.kind() {
-            Kind::ExpectRun => ast::ExpectedWhat::Run {
-                state: self.name(node)?,
-                kind: node.child(Kind::Path).and_then(|path| self.path(path)),
-            },
+            Kind::ExpectRun => ast::ExpectedWhat::Run { state: self.name(node)?, failure: self.fail(node) },
             Kind::ExpectResult => ast::ExpectedWhat::Result(self.expr_below(node)),
             Kind::ExpectCalled => ast::ExpectedWhat::Called {
                 target: self.target(node)?,
+                often: self.how_often(node),
+                with: node.child(Kind::CalledWith).map(|with| self.expr_below(with)),
+            },
+            Kind::ExpectEmitted => ast::ExpectedWhat::Emitted {
+                event: self.path(node.child(Kind::Path)?)?,
                 often: self.how_often(node),
                 with: node.child(Kind::CalledWith).map(|with| self.expr_below(with)),
             },

@@ -173,7 +173,6 @@ impl Elaborator<'_> {
 
     fn unknown_argument(&mut self, callee: &Callee, arg: &Arg, params: &IndexMap<String, Parameter>) {
         let Some(name) = &arg.name else { return };
-        self.alone(&arg.value);
         let problem = Diagnostic::new(
             Code::E0306,
             format!("{} has no parameter `{}`", callee.name, name.text),
@@ -189,6 +188,10 @@ impl Elaborator<'_> {
             _ => None,
         };
         let languages: Vec<Language> = params.values().filter_map(language).collect();
+        // A type is no value, which need not be said as well.
+        if !(foreign::RESULT.contains(&name.text.as_str()) && languages.contains(&Language::UrlPath)) {
+            self.alone(&arg.value);
+        }
         self.problems.push(match similar(&name.text, params.keys().map(String::as_str)) {
             Some(near) => problem
                 .help(format!("did you mean `{near}`? The parameters are {}", listed(params.keys())))

@@ -13,7 +13,7 @@ use flow_model::{
 use super::{Elaborator, Found, Kind, Origin, Place, Source, Typed, Want, fit};
 use crate::{
     ast::Ident,
-    names::{foreign, is_worth_it, similar, unknown},
+    names::{built_in_types, foreign, is_worth_it, similar, unknown},
     query::watch::{self, Meaning},
 };
 
@@ -177,6 +177,9 @@ impl Elaborator<'_> {
             Some(("a flow", "write what it does into a `fn`, if it has no steps".to_owned()))
         } else if seen && names.policies.contains_key(name) {
             Some(("a policy", format!("give it to a step: `with {name}`")))
+        } else if built_in_types().any(|ty| ty == name) {
+            let help = "write a value here; a type stands after the `:` of a declaration, and after `as`";
+            Some(("a type", help.to_owned()))
         } else {
             None
         };

@@ -116,6 +116,7 @@ const ALL: &[&str] = &[
     "status",
     "step",
     "steps",
+    "stub",
     "switch",
     "test",
     "then",

@@ -203,6 +203,7 @@ impl Search<'_> {
             "emit" => self.emit_call(at).or_else(|| self.emit_words(at)),
             "parallel" | "race" | "saga" | "try" => self.statement_commas(at),
             "expect" => self.expectation(at),
+            "stub" => self.stub_fails(at),
             "use" => self.used(at),
             "connection" => self.connection_call(at),
             "fn" | "flow" => self.parameters(at),

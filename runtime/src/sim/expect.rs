@@ -8,6 +8,8 @@ use flow_model::{
     value::Value,
 };
 
+use indexmap::IndexMap;
+
 use super::{
     Made,
     world::{World, answer::fits},
@@ -31,12 +33,25 @@ pub(super) fn unmet(world: &World<'_>, status: &Status) -> Vec<(usize, Unmet)> {
     expectations.filter_map(|(index, expected)| Some((index, check(world, status, expected)?))).collect()
 }
 
-/// How often it was called what an expectation is about, to go forward: what takes something back is not counted.
-pub(super) fn called(world: &World<'_>, expected: &Expected) -> usize {
-    let Expected::Called { target, with, .. } = expected else { return 0 };
-    let pattern = with.as_ref().and_then(|with| world.eval(with).ok());
-    let forward = calls(world, target).filter(|call| !call.is_undo);
-    forward.filter(|call| pattern.as_ref().is_none_or(|pattern| contains(&call.args, pattern))).count()
+/// How often it was called or emitted what an expectation is about, to go forward: what takes something back is not
+/// counted.
+pub(super) fn made_of(world: &World<'_>, expected: &Expected) -> usize {
+    let fits = |with: &Option<Expr>, value: &Value| {
+        let pattern = with.as_ref().and_then(|with| world.eval(with).ok());
+        pattern.is_none_or(|pattern| contains(value, &pattern))
+    };
+    match expected {
+        Expected::Called { target, with, .. } => {
+            calls(world, target).filter(|call| !call.is_undo && fits(with, &call.args)).count()
+        }
+        Expected::Emitted { event, with, .. } => emitted(world, event).filter(|content| fits(with, content)).count(),
+        _ => 0,
+    }
+}
+
+/// The contents of the events of a name.
+fn emitted<'w>(world: &'w World<'_>, event: &str) -> impl Iterator<Item = &'w Value> {
+    world.report.emitted.iter().filter(move |(name, _)| name == event).map(|(_, content)| content)
 }
 
 /// The calls of an operation, without those that are there because of a fault alone.
@@ -49,18 +64,33 @@ fn check(world: &World<'_>, status: &Status, expectation: &Expectation) -> Optio
     let unmet = |expected: String, actual: String| Some(Unmet { span: expectation.span, expected, actual });
     let value = |expr: &Expr| world.eval(expr);
     match &expectation.what {
-        Expected::Run(state) => {
+        Expected::Run { state, fields } => {
+            let expected: Result<IndexMap<String, Value>, Failure> =
+                fields.iter().map(|(name, field)| Ok((name.clone(), value(field)?))).collect();
+            let expected = match expected {
+                Ok(expected) => expected,
+                Err(failure) => return unmet("a value".to_owned(), failure.message),
+            };
             let holds = match (state, &world.report.outcome, status) {
                 (RunState::Completed, Some(Outcome::Completed(_)), _)
                 | (RunState::Failed(None), Some(Outcome::Failed { .. }), _) => true,
-                (RunState::Failed(Some(kind)), Some(Outcome::Failed { failure, .. }), _) => failure.kind == *kind,
+                (RunState::Failed(Some(kind)), Some(Outcome::Failed { failure, .. }), _) => {
+                    let has = |name: &str, expected: &Value| match name {
+                        "message" => expected.equals(&Value::String(failure.message.as_str().into())),
+                        _ => contains(failure.fields.get(name).unwrap_or(&Value::Null), expected),
+                    };
+                    failure.kind == *kind && expected.iter().all(|(name, expected)| has(name, expected))
+                }
                 (RunState::NeedsDecision, None, Status::Undecided { .. }) => true,
                 _ => false,
             };
             let words = match state {
                 RunState::Completed => "the run completes".to_owned(),
                 RunState::Failed(None) => "the run fails".to_owned(),
-                RunState::Failed(Some(kind)) => format!("the run fails with `{kind}`"),
+                RunState::Failed(Some(kind)) if expected.is_empty() => format!("the run fails with `{kind}`"),
+                RunState::Failed(Some(kind)) => {
+                    format!("the run fails with `{kind}` {}", Value::Record(expected).to_json())
+                }
                 RunState::NeedsDecision => "the run waits for a decision".to_owned(),
             };
             if holds { None } else { unmet(words, ended(world, status)) }
@@ -83,16 +113,29 @@ fn check(world: &World<'_>, status: &Status, expectation: &Expectation) -> Optio
                 .iter()
                 .filter(|call| pattern.as_ref().is_none_or(|pattern| contains(&call.args, pattern)))
                 .count();
-            let holds = match count {
-                Count::AtLeastOnce => fitting > 0,
-                Count::Exactly(times) => fitting == *times as usize,
-            };
-            if holds {
+            if holds(*count, fitting) {
                 return None;
             }
             let name = named(target);
             let with = pattern.as_ref().map(|pattern| format!(" with {}", pattern.to_json())).unwrap_or_default();
-            unmet(format!("{name} is {}{with}", times(*count)), made(&calls, fitting, pattern.as_ref()))
+            let calls: Vec<&Value> = calls.iter().map(|call| &call.args).collect();
+            let actual = made("called", &calls, fitting, pattern.as_ref());
+            unmet(format!("{name} is {}{with}", times("called", *count)), actual)
+        }
+        Expected::Emitted { event, count, with } => {
+            let pattern = match with.as_ref().map(value).transpose() {
+                Ok(pattern) => pattern,
+                Err(failure) => return unmet("a value".to_owned(), failure.message),
+            };
+            let emitted: Vec<&Value> = emitted(world, event).collect();
+            let fits = |content: &&&Value| pattern.as_ref().is_none_or(|pattern| contains(content, pattern));
+            let fitting = emitted.iter().filter(fits).count();
+            if holds(*count, fitting) {
+                return None;
+            }
+            let with = pattern.as_ref().map(|pattern| format!(" with {}", pattern.to_json())).unwrap_or_default();
+            let actual = made("emitted", &emitted, fitting, pattern.as_ref());
+            unmet(format!("`{event}` is {}{with}", times("emitted", *count)), actual)
         }
         Expected::Never { what, order } => match violation(world, what, order.as_deref()) {
             Ok(None) => None,
@@ -227,26 +270,33 @@ fn named(target: &Target) -> String {
     }
 }
 
-fn times(count: Count) -> String {
+fn holds(count: Count, found: usize) -> bool {
     match count {
-        Count::AtLeastOnce => "called at least once".to_owned(),
-        Count::Exactly(0) => "never called".to_owned(),
-        Count::Exactly(1) => "called once".to_owned(),
-        Count::Exactly(times) => format!("called {times} times"),
+        Count::AtLeastOnce => found > 0,
+        Count::Exactly(times) => found == times as usize,
+    }
+}
+
+fn times(verb: &str, count: Count) -> String {
+    match count {
+        Count::AtLeastOnce => format!("{verb} at least once"),
+        Count::Exactly(0) => format!("never {verb}"),
+        Count::Exactly(1) => format!("{verb} once"),
+        Count::Exactly(times) => format!("{verb} {times} times"),
     }
 }
 
 /// How often, and with what where that is the question.
-fn made(calls: &[&Made], fitting: usize, pattern: Option<&Value>) -> String {
+fn made(verb: &str, all: &[&Value], fitting: usize, pattern: Option<&Value>) -> String {
     const MOST_SHOWN: usize = 3;
     let times = |count: usize| if count == 1 { "once".to_owned() } else { format!("{count} times") };
-    match (calls.len(), pattern) {
-        (0, _) => "it is never called".to_owned(),
-        (count, None) => format!("it is called {}", times(count)),
+    match (all.len(), pattern) {
+        (0, _) => format!("it is never {verb}"),
+        (count, None) => format!("it is {verb} {}", times(count)),
         (count, Some(_)) => {
-            let shown: Vec<_> = calls.iter().take(MOST_SHOWN).map(|call| call.args.to_json().to_string()).collect();
+            let shown: Vec<_> = all.iter().take(MOST_SHOWN).map(|one| one.to_json().to_string()).collect();
             let more = if count > MOST_SHOWN { ", …" } else { "" };
-            format!("it is called {}, {} of them so: {}{more}", times(count), fitting, shown.join(", "))
+            format!("it is {verb} {}, {} of them so: {}{more}", times(count), fitting, shown.join(", "))
         }
     }
 }

@@ -160,14 +160,18 @@ pub(super) fn lawful(
     ended_by: &ErrorKind,
     outcome: Option<&Outcome>,
     status: &Status,
-    called: impl Fn(&Expected) -> usize,
+    made: impl Fn(&Expected) -> usize,
 ) -> Vec<Unmet> {
     let must = |index: usize| match case.expectations.get(index).map(|expectation| &expectation.what) {
         Some(Expected::Never { .. }) => true,
-        Some(Expected::Run(expected)) => !may_end(expected, ended_by, outcome, status),
-        Some(expected @ Expected::Called { count: Count::Exactly(most), .. }) => called(expected) > *most as usize,
+        Some(Expected::Run { state: expected, .. }) => !may_end(expected, ended_by, outcome, status),
+        Some(
+            expected @ (Expected::Called { count: Count::Exactly(most), .. }
+            | Expected::Emitted { count: Count::Exactly(most), .. }),
+        ) => made(expected) > *most as usize,
         Some(
             Expected::Called { count: Count::AtLeastOnce, .. }
+            | Expected::Emitted { count: Count::AtLeastOnce, .. }
             | Expected::Result(_)
             | Expected::DeadLetter { .. }
             | Expected::Responded { .. },

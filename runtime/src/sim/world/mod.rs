@@ -151,7 +151,7 @@ impl<'a> World<'a> {
                 self.report.unmet = match &self.ended_by {
                     None => unmet.into_iter().map(|(_, unmet)| unmet).collect(),
                     Some(kind) => {
-                        let called = |expected: &_| expect::called(&self, expected);
+                        let called = |expected: &_| expect::made_of(&self, expected);
                         faults::lawful(self.case, unmet, kind, outcome, &status, called)
                     }
                 };
