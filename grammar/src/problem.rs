@@ -89,6 +89,8 @@ pub enum ProblemKind {
     NameDigit,
     /// A number with more than one point.
     Points,
+    /// `2026-11-03T06:00:00Z` without quotes, and its Flow.
+    Instant(String),
     /// A character that can't be seen, by its code.
     Invisible(u32),
     /// A character that changes the direction in which the text is shown, by its code.

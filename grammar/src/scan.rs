@@ -233,6 +233,10 @@ impl<'a> Scanner<'a> {
 
     fn number(&mut self) {
         let rest = self.rest();
+        if let Some(length) = self.instant() {
+            self.push(TokenKind::Text, length);
+            return;
+        }
         let is_digit = |letter: char| letter.is_ascii_digit() || letter == '_';
         let mut length = rest.find(|letter| !is_digit(letter)).unwrap_or(rest.len());
         let is_fraction = |rest: &str| {

@@ -155,7 +155,7 @@ pub(crate) fn new(args: &args::New) -> Result<Exit, Trouble> {
         }
         return connector(name);
     }
-    let shown = folder.display();
+    let shown = folder.display().to_string();
     let is_free = match fs::read_dir(folder) {
         Ok(mut entries) => entries.next().is_none(),
         Err(_) => !folder.exists(),
@@ -169,7 +169,9 @@ pub(crate) fn new(args: &args::New) -> Result<Exit, Trouble> {
     write(folder, "tests.flow", TESTS)?;
     write(folder, ".gitignore", IGNORED)?;
     ui::print(&format!("{} {shown}\n", styled(WELL, "made")))?;
-    let there = if folder.as_os_str() == "." { String::new() } else { format!("cd {shown}, then ") };
+    let is_plain = |letter: char| letter.is_alphanumeric() || matches!(letter, '/' | '\\' | '.' | '_' | '-' | ':');
+    let typed = if shown.chars().all(is_plain) { shown.clone() } else { ui::quoted(&shown) };
+    let there = if folder.as_os_str() == "." { String::new() } else { format!("cd {typed}, then ") };
     ui::say(&format!("next: {there}flowc test, and flowc run main.flow --input '{{\"name\": \"Ada\"}}'\n"));
     Ok(Exit::Done)
 }

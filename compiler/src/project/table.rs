@@ -36,8 +36,16 @@ impl<'t, 'p> Table<'t, 'p> {
     /// A text that is not empty.
     pub(super) fn text(&mut self, key: &'static str) -> Option<Written<String>> {
         let found = self.get(key)?;
-        let text = found.get_ref().as_str().filter(|text| !text.trim().is_empty());
-        self.known(key, found, text.map(str::to_owned), "text in quotes that is not empty", "\"…\"")
+        if found.get_ref().is_table() && key == "environment" {
+            let message = "`environment` names the one that is meant when none is named".to_owned();
+            let problem = Diagnostic::new(Code::E0803, message, self.span(found), "not a name");
+            self.problems.push(problem.help("what an environment sets stands in `[environments.NAME]`"));
+            return None;
+        }
+        let text = found.get_ref().as_str();
+        let wanted = if text.is_some() { "a text with something in it" } else { "a text in quotes" };
+        let text = text.filter(|text| !text.trim().is_empty());
+        self.known(key, found, text.map(str::to_owned), wanted, "\"…\"")
     }
 
     /// A list of texts.

@@ -51,6 +51,7 @@ pub(super) fn diagnostic(problem: &Problem, file: FileId) -> Diagnostic {
         | ProblemKind::Currency(_)
         | ProblemKind::NameDigit
         | ProblemKind::Points
+        | ProblemKind::Instant(_)
         | ProblemKind::Invisible(_)
         | ProblemKind::Direction(_)
         | ProblemKind::Character => character(problem),
@@ -229,6 +230,12 @@ fn taught(found: &str, expects: &dyn Fn(&str) -> bool) -> Option<&'static str> {
         found if expects("`then`") && (is_number || matches!(found, "once" | "always" | "never" | "times")) => {
             "`using schema` answers all calls, and one where `then` follows: leave it out; `returns …` and `fails …` take `once`, \
              `3 times` or `always`"
+        }
+        "where" if expects("`concurrency`") => {
+            "some of the items are `.filter(x -> …)`: `for order in orders.filter(o -> o.is_open) { … }`"
+        }
+        _ if expects("a text") && found.starts_with(|first: char| first.is_ascii_uppercase()) && !expects("a name") => {
+            "write the text itself, in quotes: it has to be known before anything runs"
         }
         "throws" | "raises" if expects("what it answers: `returns …`, `fails …` or `using schema`") => {
             "write `fails NotFound`, with the kind of error"
@@ -513,6 +520,11 @@ fn character(problem: &Problem) -> Words {
             format!("the name `{}` begins with a digit", shortened(found)),
             "not a name",
             "begin the name with a letter or `_`",
+        ),
+        ProblemKind::Instant(meant) => words(
+            "a point in time stands in quotes",
+            "is without quotes",
+            format!("write `{meant}` where a `Timestamp` is expected; elsewhere `{meant} as Timestamp`"),
         ),
         ProblemKind::Points => words(
             format!("`{}` is not a number", shortened(found)),

@@ -218,6 +218,15 @@ impl Elaborator<'_> {
             (from, to @ Type::Text(_)) if fit::is_text(types, from) => Some(format!(
                 "write the query in its place, with what varies in `{{…}}`; where it is made before, say what it is: `let query: {to} = \"…\"`"
             )),
+            (Type::String, to @ (Type::Email | Type::Url | Type::Uuid | Type::Timestamp | Type::Date))
+                if matches!(typed.expr, Expr::Literal(_)) =>
+            {
+                Some(format!("say so where the constant is declared: `const name: {to} = …`"))
+            }
+            (Type::File, Type::String) => Some(
+                "a file is no text: take an operation that takes a file, or read its text, `step text = files.text(content: …)`"
+                    .to_owned(),
+            ),
             (
                 Type::String,
                 to @ (Type::Email | Type::Url | Type::Uuid | Type::Timestamp | Type::Date | Type::Zoned),

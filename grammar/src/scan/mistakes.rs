@@ -234,6 +234,47 @@ impl Scanner<'_> {
         self.replace(start, end, &text);
     }
 
+    /// A point in time without quotes, `2026-11-03T06:00:00Z`: as the text that it should be. Gives its length.
+    pub(super) fn instant(&mut self) -> Option<usize> {
+        let rest = self.rest();
+        let is_form = |text: &str, form: &str| {
+            text.len() >= form.len()
+                && text.bytes().zip(form.bytes()).all(|(byte, form)| match form {
+                    b'0' => byte.is_ascii_digit(),
+                    form => byte == form,
+                })
+        };
+        if !is_form(rest, "0000-00-00") || !matches!(rest.as_bytes().get(10), Some(b'T' | b't' | b' ')) {
+            return None;
+        }
+        let mut length = 16;
+        if !rest.get(11..).is_some_and(|time| is_form(time, "00:00")) {
+            return None;
+        }
+        if rest.get(length..).is_some_and(|seconds| is_form(seconds, ":00")) {
+            length += 3;
+            let fraction = rest.get(length..).and_then(|rest| rest.strip_prefix('.')).unwrap_or_default();
+            let digits = fraction.bytes().take_while(u8::is_ascii_digit).count();
+            length += if digits > 0 { 1 + digits } else { 0 };
+        }
+        let time = rest.get(11..length)?;
+        let after = rest.get(length..).unwrap_or_default();
+        let zone = match after.as_bytes().first() {
+            Some(b'Z' | b'z') => "Z",
+            Some(b'+') if is_form(after, "+00:00") => after.get(..6)?,
+            Some(b'-') if is_form(after, "-00:00") => after.get(..6)?,
+            _ => "",
+        };
+        length += zone.len();
+        let (start, end) = (self.at as u32, (self.at + length) as u32);
+        let meant = format!("\"{}T{time}{}\"", rest.get(..10)?, if zone.is_empty() { "Z" } else { zone });
+        // Which zone is meant is known only where it is written.
+        let fix = (!zone.is_empty()).then(|| Edit { start, end, text: meant.clone() });
+        self.report_with_fix(start, end, ProblemKind::Instant(meant.clone()), fix.into_iter().collect());
+        self.replace(start, end, &meant);
+        Some(length)
+    }
+
     /// A number of `length` bytes with a unit after `digits` bytes.
     pub(super) fn unit(&mut self, digits: usize, length: usize) {
         let rest = self.rest();

@@ -109,8 +109,7 @@ pub(super) fn lines(suite: &Suite, report: &Report) -> Vec<String> {
 
 /// What is typed to see a story again.
 pub(super) fn again(suite: &Suite, test: &Test, fault: &Fault) -> String {
-    let name = test.case.name.replace('\'', "'\\''");
-    format!("flowc test {} --filter '{name}' --faults={fault}", suite.path)
+    format!("flowc test {} --filter {} --faults={fault}", suite.path, ui::quoted(&test.case.name))
 }
 
 /// A line of a story.
