@@ -101,4 +101,6 @@ pub enum Idiom {
     MarkupComment,
     /// `record Lead { @pii email: Email }`, and its Flow.
     AttributeOfField(String),
+    /// `limit: [5 per 1s, 100 per 1m]`, and its Flow.
+    Rates(String),
 }

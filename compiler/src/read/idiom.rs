@@ -15,6 +15,11 @@ pub(super) fn words_of(idiom: &Idiom) -> Words {
         Idiom::TriggerWord(meant) => {
             words("a trigger begins with `on`", "`on` belongs here", format!("write `{}`", shortened(meant)))
         }
+        Idiom::Rates(meant) => words(
+            "several limits are a list in which each says what it is",
+            "is written in another way",
+            format!("write `limit: {meant}`; `100 per 10s` is one that stands alone"),
+        ),
         Idiom::TriggerBlock => words(
             "a trigger begins with `on`",
             "is written in another way",

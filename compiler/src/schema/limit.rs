@@ -17,7 +17,7 @@ use super::{
     section::{form, items, wrong_value},
 };
 use crate::{
-    ast::{Arg, Expr as Written, Property, PropertyValue},
+    ast::{Arg, Expr as Written, ExprKind, Property, PropertyValue},
     names::{literal, similar},
 };
 
@@ -38,6 +38,7 @@ pub(super) fn limits(property: &Property, problems: &mut Vec<Diagnostic>) -> Vec
             let read = rate_of(&rate.count, &rate.period, problems);
             return read.map(Limit::Moving).into_iter().collect();
         }
+        PropertyValue::Expr(written) if matches!(written.kind, ExprKind::Missing) => return Vec::new(),
         PropertyValue::Expr(written) => written,
         _ => {
             problems.push(wrong_limit(property.span, "not a limit", HELP));

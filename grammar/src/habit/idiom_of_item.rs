@@ -1,5 +1,5 @@
 //! Heads of items, and parts of tests, as other languages have them: `flow "my flow"`, `flow f = { … }`, a `flow` within a
-//! flow, `then "x"` of a stub.
+//! flow, `then "x"` of a stub; and `limit: [5 per 1s]` of a connector.
 
 use super::{Found, Search};
 use crate::{idiom::Idiom, problem::Edit, scan::HOLE, token::TokenKind};
@@ -19,6 +19,68 @@ impl Search<'_> {
             "@" => self.attribute_of_field(at),
             _ => None,
         }
+    }
+
+    /// `limit: [5 per 1s, 100 per 1m]`, `limit: 5 per 1s, 100 per 1m`
+    pub(super) fn rates(&self, at: usize) -> Option<(Found, usize)> {
+        if self.text(at) != "limit" {
+            return None;
+        }
+        let is_list = self.text(at + 2) == "[";
+        let begin = at + 2 + usize::from(is_list);
+        let close = if is_list { Some(self.closing(at + 2)?) } else { None };
+        let (mut edits, mut items, mut next, mut last) = (Vec::new(), Vec::new(), begin, begin);
+        while close != Some(next) {
+            let Some((end, meant)) = self.limit(next) else {
+                // In a section a comma may also stand before the next property.
+                if is_list {
+                    return None;
+                }
+                break;
+            };
+            edits.extend(meant.as_ref().map(|meant| self.edit(next, end, meant.as_str())).unwrap_or_default());
+            items.push(meant.map_or_else(|| self.source(next, end).map(str::to_owned), Some)?);
+            last = end;
+            next = end + 1;
+            match self.text(next) {
+                "," => next += 1,
+                _ if is_list && close != Some(next) => edits.push(self.after(end, ",")?),
+                _ if is_list => {}
+                _ => break,
+            }
+        }
+        if close.is_none() {
+            if items.len() < 2 {
+                return None;
+            }
+            edits.insert(0, self.before(begin, "[")?);
+            edits.push(self.after(last, "]")?);
+        }
+        if edits.is_empty() {
+            return None;
+        }
+        let meant = Idiom::Rates(format!("[{}]", items.join(", ")));
+        let last = close.unwrap_or(last);
+        let found = self.told(at + 2, last, meant, vec![self.edit(at + 2, last, HOLE)?])?;
+        Some((self.fixed(found, edits), last + 1))
+    }
+
+    /// The last token of a limit that begins at a token: `5 per 1s`, with its form in a list, or `concurrent(10)`.
+    fn limit(&self, at: usize) -> Option<(usize, Option<String>)> {
+        if matches!(self.text(at), "moving" | "fixed" | "bucket" | "concurrent") && self.text(at + 1) == "(" {
+            return Some((self.closing(at + 1)?, None));
+        }
+        let is_number = |index: usize| self.token(index).is_some_and(|token| token.kind == TokenKind::Number);
+        let period = match self.text(at + 2) {
+            "second" => "1s",
+            "minute" => "1m",
+            "hour" => "1h",
+            "day" => "1d",
+            written if is_number(at + 2) => written,
+            _ => return None,
+        };
+        let is_rate = is_number(at) && matches!(self.text(at + 1), "per" | "/");
+        is_rate.then(|| (at + 2, Some(format!("moving({}, per: {period})", self.text(at)))))
     }
 
     /// `flow "my flow" { … }`

@@ -155,7 +155,7 @@ impl Search<'_> {
                 return None;
             }
             if self.text(at + 1) == ":" && !matches!(self.text(at), "retry" | "retries" | "timeout" | "on") {
-                return self.yaml(at);
+                return self.rates(at).or_else(|| self.yaml(at));
             }
         }
         match begins::may_begin(self.text(at)) {

@@ -16,7 +16,7 @@ use super::{
     Reached,
     answer::{Answer, AnswerBody},
     kept::keep,
-    pace::{Coming, Leaving, Stopped, slow, unread},
+    pace::{Coming, Leaving, PATIENCE, Stopped, slow, unread},
     redirect::{Stop, Trail, host},
     request::Prepared,
 };
@@ -100,7 +100,7 @@ impl Clients {
         files: Files<'_>,
     ) -> Result<Answer, Lost> {
         let (client, idle) = if repeatable { (&self.kept, usize::MAX) } else { (&self.fresh, 0) };
-        let client = client.get_or_init(|| self::client(idle, &self.guard));
+        let client = client.get_or_init(|| self::client(idle, &self.guard, PATIENCE));
         let limit = Limit { deadline: Instant::now() + timeout.duration(), timeout };
         let (mut request, mut trail) = (prepared, Trail::default());
         loop {
@@ -204,9 +204,10 @@ pub(super) struct Files<'a> {
     pub(super) keeps: bool,
 }
 
-fn client(idle_connections: usize, guard: &Guard) -> Client {
+/// A client whose connections end when nothing that was sent is taken for so long.
+fn client(idle_connections: usize, guard: &Guard, patience: Millis) -> Client {
     let settings = || {
-        ClientBuilder::new()
+        patient(ClientBuilder::new(), patience)
             .user_agent(concat!("flowc/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
             .referer(false)
@@ -222,6 +223,18 @@ fn client(idle_connections: usize, guard: &Guard) -> Client {
         .build()
         .or_else(|_| settings().tls_certs_only([]).build())
         .expect("a client without certificates needs nothing from the machine")
+}
+
+/// What lies in the buffers of the machine is out of sight: that it leaves is for the system to see to (RFC 5482).
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn patient(settings: ClientBuilder, patience: Millis) -> ClientBuilder {
+    settings.tcp_user_timeout(patience.duration())
+}
+
+/// Other systems can't be told: what lies in their buffers waits for as long as the call may take.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn patient(settings: ClientBuilder, _: Millis) -> ClientBuilder {
+    settings
 }
 
 /// A call to where none may go: trying it again is of no use.
@@ -287,8 +300,9 @@ mod tests {
     use std::{convert::Infallible, time::Duration};
 
     use futures::stream;
+    use http::{HeaderMap, Method};
 
-    use super::*;
+    use super::{super::pace::PIECE, *};
     use crate::{blob::Memory, egress::Networks};
 
     /// What becomes of an answer of which so many pieces of that length come, one after each pause; and how long it took.
@@ -344,6 +358,30 @@ mod tests {
         // The status of a refusal says enough.
         let (answer, took) = coming(404, false, 10_000, 1, Duration::from_secs(10)).await;
         assert_eq!((answer, took.as_secs()), (Ok(0), 60));
+    }
+
+    /// However little it is: the system itself ends a connection of which nothing is taken.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[tokio::test]
+    async fn case_11_a_small_request_that_its_server_does_not_take_is_lost_before_the_time_of_the_call() {
+        // A server with next to no room, which reads nothing.
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(1).unwrap();
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let url = Url::parse(&format!("http://{}/up", listener.local_addr().unwrap())).unwrap();
+        let (guard, longest) = (Guard::new(Networks::localhost()), Longest { answer: 1 << 20, file: 1 << 30 });
+        let fresh = client(0, &guard, Millis(100)).into();
+        let clients = Clients { fresh, ..Clients::new(longest, guard) };
+        let body = vec![b'.'; PIECE].into();
+        let prepared = Prepared { method: Method::POST, url, headers: HeaderMap::new(), body, hosts: Vec::new() };
+        let (secrets, blobs) = (Redactor::default(), Memory::new());
+        let files = Files { blobs: &blobs, keeps: false };
+        let Err(lost) = clients.send(prepared, false, Millis::seconds(60), &secrets, files).await else {
+            panic!("it was answered")
+        };
+        assert_eq!((&lost.failure.kind, lost.reached), (&ErrorKind::Unavailable, Reached::Perhaps), "{}", lost.failure);
+        drop(listener);
     }
 
     #[tokio::test(start_paused = true)]

@@ -6,8 +6,8 @@
 //! So of an answer each further [`LEAST`] bytes have to come within [`PATIENCE`], and the last ones, fewer, too. Some systems
 //! send white space while they work, so that no one on the way takes the connection for dead: where that may stand before
 //! an answer it is a sign of life, and the answer has not begun. Of a request the connection has to ask for each further
-//! [`PIECE`] within the same time. What lies in the buffers of the machine by then counts as read: nobody here sees when the
-//! server takes it from there.
+//! [`PIECE`] within the same time. What lies in the buffers of the machine by then counts as read here: whether the server
+//! takes it from there is for the connection itself to see, which ends when nothing is taken for as long.
 //!
 //! Only waiting for the server counts: how long it takes to put away what has come, or to read what is sent, is no fault of
 //! its.
@@ -30,7 +30,7 @@ const LEAST: u64 = 1 << 10;
 pub(super) const PIECE: usize = 16 << 10;
 
 /// How long they may take together.
-const PATIENCE: Millis = Millis::seconds(60);
+pub(super) const PATIENCE: Millis = Millis::seconds(60);
 
 /// The body of an answer while it comes.
 pub(super) struct Coming {

@@ -71,7 +71,7 @@ pub(super) fn prepare(
         .map_err(|_| invalid(format!("`{}` is no method of HTTP", request.method)))?;
     let base = self::base(scope, http, proof.token.and_then(|token| token.base.as_deref()))?;
     let reach = Reach::of(scope, http, &base);
-    let mut url = match request.origin.as_deref().filter(|_| !reach.replaced) {
+    let mut url = match request.origin.as_deref() {
         Some(origin) => reach.also(origin)?,
         None => base.clone(),
     };
@@ -190,13 +190,22 @@ fn at_account(base: &Url, own: &str) -> Result<Url, Failure> {
 struct Reach<'a> {
     base: &'a Url,
     http: &'a Http,
-    /// Whether the connection sets its base: the credential then goes to that alone.
-    replaced: bool,
+    /// Where requests to the further origins go when the connection sets its base: below that, without the path that the
+    /// declared base has. The credential then goes to that base alone.
+    replaced: Option<Url>,
 }
 
 impl<'a> Reach<'a> {
     fn of(scope: &Scope<'_>, http: &'a Http, base: &'a Url) -> Self {
-        Self { base, http, replaced: matches!(scope.config.get(BASE_URL), Some(Value::String(_))) }
+        let replaced = matches!(scope.config.get(BASE_URL), Some(Value::String(_))).then(|| {
+            let declared = scope.base(&http.base).ok();
+            let own = declared.as_ref().map_or("", |url| url.path()).trim_end_matches('/');
+            let path = base.path().trim_end_matches('/');
+            let mut root = base.clone();
+            root.set_path(path.strip_suffix(own).unwrap_or(path));
+            root
+        });
+        Self { base, http, replaced }
     }
 
     /// One of the further origins.
@@ -206,12 +215,15 @@ impl<'a> Reach<'a> {
                 "the request would leave for `{origin}`, which the connector does not name in `also`"
             )));
         }
-        base_url(origin)
+        match &self.replaced {
+            Some(root) => Ok(root.clone()),
+            None => base_url(origin),
+        }
     }
 
     /// Whether the credential goes along.
     fn is_ours(&self, url: &Url) -> bool {
-        let also = self.http.also.iter().filter(|_| !self.replaced).filter_map(|also| Url::parse(also).ok());
+        let also = self.http.also.iter().filter(|_| self.replaced.is_none()).filter_map(|also| Url::parse(also).ok());
         url.origin() == self.base.origin() || { also }.any(|also| also.origin() == url.origin())
     }
 

@@ -313,6 +313,17 @@ async fn a_request_to_a_further_server_of_the_system_carries_the_credential() {
     assert!(world.call(vec![Value::text("a")]).await.outcome.is_ok());
     assert_eq!((mine.only().uri.as_str(), also.seen().len()), ("/mine/2/files/a/upload", 1));
 
+    // What it sets stands for the base with its path, which no other server has.
+    world.http().base = text(&format!("{}/v1", base.url));
+    for (set, uri) in [("/v1", "/2/files/b/upload"), ("/mine/v1/", "/mine/2/files/b/upload"), ("", "/2/files/b/upload")]
+    {
+        world.config.insert("base_url".into(), text(&format!("{}{set}", mine.url)));
+        assert!(world.call(vec![Value::text("b")]).await.outcome.is_ok());
+        assert_eq!(mine.seen().last().unwrap().uri, uri, "{set}");
+        assert!(mine.seen().last().unwrap().header("authorization").is_some());
+    }
+    assert_eq!(also.seen().len(), 1);
+
     // What the connector does not name is never called.
     world.config.clear();
     world.http().also.clear();
