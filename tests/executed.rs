@@ -127,6 +127,7 @@ async fn call(plan: &Arc<Plan>, blobs: &Memory, operation: &str, args: Vec<Value
         key: "key-1".to_owned(),
         timeout: Millis(20_000),
         traceparent: None,
+        admitted: None,
     };
     connectors(Arc::new(blobs.clone())).perform(invocation).await
 }

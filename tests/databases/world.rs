@@ -128,6 +128,7 @@ impl World {
             key: key.to_owned(),
             timeout: self.timeout,
             traceparent: None,
+            admitted: None,
         };
         self.connectors.perform(invocation).await
     }

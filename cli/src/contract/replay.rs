@@ -202,6 +202,7 @@ fn invocation(
         key: "recorded-key".to_owned(),
         timeout: TIMEOUT,
         traceparent: None,
+        admitted: None,
     })
 }
 

@@ -78,6 +78,7 @@ impl Connectors {
                 }
             };
             vault.add(&format!("{}/token", invocation.connection), &token.text);
+            self.gates.has_left(&account, &limits, asked, self.clock.now());
             // One request was admitted: those for tokens, and the one that was refused, have taken its place.
             let more = std::iter::repeat_n(1, asked as usize).chain(refused.is_some().then_some(cost));
             for cost in more {
@@ -356,6 +357,7 @@ impl Connectors {
             key: String::new(),
             timeout: TEST,
             traceparent: None,
+            admitted: None,
         };
         Some(self.perform(invocation).await.outcome.map(drop))
     }

@@ -1,8 +1,10 @@
 //! When may a call of an account leave? Limits, pauses that the server asks for, the breaker, the budget of retries.
 //!
 //! Calls are let through in the order in which they ask. A call that has to wait is told until when, and has its place
-//! then: nobody who comes later goes before it, so that waiting takes one wait and not many. All of it is in memory: after
-//! a restart the limits begin anew, and what the server says corrects them.
+//! then: nobody who comes later goes before it, so that waiting takes one wait and not many. What was let through may wait
+//! for something else before it leaves (room for a call, a token, the disk), so it is counted again as it leaves: what the
+//! server sees is within the limits, but for what the network does. All of it is in memory: after a restart the limits
+//! begin anew, and what the server says corrects them.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque, hash_map::DefaultHasher},
@@ -18,7 +20,11 @@ use flow_model::{
 };
 use tokio::sync::Semaphore;
 
-use super::{Admission, Pass};
+use super::{
+    Admission, Parked, Pass,
+    meter::{Meters, Uses},
+};
+use crate::timer::Clock;
 
 /// How far a clock may go back before what is known of an account is forgotten.
 const SLACK: Millis = Millis::seconds(5);
@@ -28,6 +34,9 @@ const PROBE: Millis = Millis::seconds(120);
 
 /// How long after its time a place is held for the call that has it.
 const HELD: Millis = Millis::seconds(600);
+
+/// How long a call that was let through waits at most to leave, while it takes up room: longer waits take none.
+const MOMENT: Millis = Millis::seconds(1);
 
 /// How long a breaker stays open at most that has opened again and again, unless its policy says more: a quarter of an hour.
 const MOST_OPEN: Millis = Millis::seconds(900);
@@ -41,7 +50,7 @@ pub(crate) struct Gates(Mutex<HashMap<String, Account>>);
 pub(crate) struct Leaving<'a> {
     /// The connection's name, for reasons.
     pub(crate) connection: &'a str,
-    /// What tells this attempt from all others.
+    /// What tells this attempt from all others; empty for one that nobody asked about.
     pub(crate) ticket: &'a str,
     /// Counts from 1.
     pub(crate) attempt: u32,
@@ -51,10 +60,25 @@ pub(crate) struct Leaving<'a> {
     pub(crate) policy: &'a Policy,
 }
 
+impl Leaving<'_> {
+    /// What it uses up.
+    fn uses(&self) -> Uses {
+        Uses { cost: self.cost, budget: self.policy.budget.filter(|_| self.attempt > 1) }
+    }
+}
+
 #[derive(Default)]
 struct Account {
-    meters: Vec<(Limit, Meter)>,
-    budget: Option<(Rate, Meter)>,
+    /// When calls are to leave, by the places that they were promised.
+    planned: Meters,
+    /// When they have left.
+    left: Meters,
+    /// The same with those that are told to come again, and when the latest of these comes.
+    told: Option<(Instant, Meters)>,
+    /// When the latest has left, and how far the clock was set then.
+    departed: Option<(Instant, i64)>,
+    /// Calls leave one after the other, in the order in which they come.
+    door: Arc<tokio::sync::Mutex<()>>,
     circuit: Circuit,
     breaker: Option<Breaker>,
     /// Until when the server wants nothing.
@@ -84,11 +108,58 @@ struct Place {
     cost: u32,
 }
 
+/// What a call waits for.
+struct Wait {
+    at: Instant,
+    because: String,
+}
+
 impl Gates {
     /// Says whether a call may leave now, or when.
     pub(crate) fn ask(&self, account: &str, leaving: Leaving<'_>, now: Instant) -> Admission {
         let mut all = self.lock();
         all.entry(account.to_owned()).or_default().ask(leaving, now)
+    }
+
+    /// Counts a call that was let through as it really leaves, after whatever else it has waited for: so many leave as the
+    /// limits say, however late they come, and none once a breaker has opened or the server has asked for a pause. Waits for
+    /// a moment where too many leave.
+    ///
+    /// # Errors
+    /// What it waits for where that takes longer: it asks again.
+    pub(crate) async fn depart(&self, account: &str, leaving: Leaving<'_>, clock: &dyn Clock) -> Result<(), Parked> {
+        let door = Arc::clone(&self.lock().entry(account.to_owned()).or_default().door);
+        let until = clock.now().after(MOMENT);
+        let turn = tokio::select! {
+            biased;
+            turn = door.lock() => Some(turn),
+            () = clock.sleep(MOMENT) => None,
+        };
+        loop {
+            let time = (clock.now(), clock.set_by());
+            let departed = {
+                let mut all = self.lock();
+                let account = all.entry(account.to_owned()).or_default();
+                match turn {
+                    Some(_) => account.depart(leaving, time),
+                    None => Err(account.comes_again(leaving, time.0)),
+                }
+            };
+            let Err(Wait { at, because }) = departed else { return Ok(()) };
+            let again = at.since(time.0);
+            if turn.is_none() || at > until {
+                return Err(Parked { because, again });
+            }
+            clock.sleep(again).await;
+        }
+    }
+
+    /// Counts requests that have left beside a call, as those for tokens do.
+    pub(super) fn has_left(&self, account: &str, limits: &[Limit], count: u32, now: Instant) {
+        let mut all = self.lock();
+        let left = &mut all.entry(account.to_owned()).or_default().left;
+        left.declare(limits, None);
+        (0..count).for_each(|_| left.take(Uses { cost: 1, budget: None }, now));
     }
 
     /// Takes note of how a call ended.
@@ -124,22 +195,22 @@ impl Gates {
 }
 
 impl Account {
-    fn ask(&mut self, leaving: Leaving<'_>, now: Instant) -> Admission {
+    /// Takes note of the time, and of a breaker.
+    fn look(&mut self, leaving: Leaving<'_>, now: Instant) {
         if self.seen.is_some_and(|seen| seen.since(now) > SLACK) {
             // The clock was set back: places that lie in the old future would be waited for in vain.
-            *self = Self { room: self.room.take(), ..Self::default() };
+            let Self { left, departed, door, room, .. } = std::mem::take(self);
+            *self = Self { left, departed, door, room, ..Self::default() };
         }
         self.seen = Some(now);
         // One that has none of its own counts its failures all the same.
         self.breaker = leaving.policy.breaker.or(self.breaker);
+    }
+
+    fn ask(&mut self, leaving: Leaving<'_>, now: Instant) -> Admission {
+        self.look(leaving, now);
         let name = leaving.connection;
-        if let Some(at) = self.circuit(leaving, now) {
-            let because = match &leaving.policy.breaker {
-                Some(Breaker { opens_at, .. }) => {
-                    format!("`{name}` failed {} times within {}: its breaker is open", opens_at.count, opens_at.period)
-                }
-                None => format!("the breaker of `{name}` is open"),
-            };
+        if let Some(Wait { at, because }) = self.circuit(leaving, now) {
             return Admission::At { at, because };
         }
         let pause = self.pause.filter(|pause| *pause > now);
@@ -177,59 +248,73 @@ impl Account {
 
     /// Finds the earliest time at which a call may leave by all limits, and takes it.
     fn reserve(&mut self, leaving: Leaving<'_>, from: Instant) -> Place {
-        let declared: Vec<Limit> =
-            leaving.limits.iter().copied().filter(|limit| !matches!(limit, Limit::Concurrent(_))).collect();
-        if !self.meters.iter().map(|(limit, _)| *limit).eq(declared.iter().copied()) {
-            // A newer plan declares others; what is the same goes on.
+        let uses = leaving.uses();
+        if self.planned.declare(leaving.limits, uses.budget) {
             self.places.free.clear();
-            let mut old = std::mem::take(&mut self.meters);
-            self.meters = declared
-                .into_iter()
-                .map(|limit| match old.iter().position(|(known, _)| *known == limit) {
-                    Some(at) => old.swap_remove(at),
-                    None => (limit, Meter::of(limit)),
-                })
-                .collect();
         }
-        let budget = leaving.policy.budget.filter(|_| leaving.attempt > 1);
-        if let Some(rate) = budget
-            && self.budget.as_ref().is_none_or(|(known, _)| *known != rate)
+        if uses.budget.is_none()
+            && let Some(place) = self.places.given_back(leaving.cost, from)
         {
-            self.budget = Some((rate, Meter::of(Limit::Moving(rate))));
-        }
-        let spends = budget.is_some();
-        if !spends && let Some(place) = self.places.given_back(leaving.cost, from) {
             return place;
         }
-        let is_limited = !self.meters.is_empty() || spends;
-        let mut at = if is_limited { from.max(self.last.unwrap_or(from)) } else { from };
-        // Each limit may move the time on, and then another one has to be asked again; it only grows.
-        loop {
-            let before = at;
-            for (_, meter) in &self.meters {
-                at = at.max(meter.earliest(leaving.cost, at));
-            }
-            if let Some((_, meter)) = self.budget.as_ref().filter(|_| spends) {
-                at = at.max(meter.earliest(1, at));
-            }
-            if at == before {
-                break;
-            }
+        if !self.planned.has_limits() && uses.budget.is_none() {
+            return Place { at: from, cost: leaving.cost };
         }
-        self.meters.iter_mut().for_each(|(_, meter)| meter.take(leaving.cost, at));
-        if let Some((_, meter)) = self.budget.as_mut().filter(|_| spends) {
-            meter.take(1, at);
-        }
-        if is_limited {
-            self.last = Some(at);
-        }
+        let at = self.planned.earliest(uses, from.max(self.last.unwrap_or(from)));
+        self.planned.take(uses, at);
+        self.last = Some(at);
         Place { at, cost: leaving.cost }
+    }
+
+    /// Counts a call that leaves now, unless it has to wait.
+    fn depart(&mut self, leaving: Leaving<'_>, (now, set_by): (Instant, i64)) -> Result<(), Wait> {
+        self.look(leaving, now);
+        if let Some(wait) = self.circuit(leaving, now) {
+            return Err(wait);
+        }
+        if let Some(at) = self.pause.filter(|pause| *pause > now) {
+            return Err(Wait { at, because: format!("`{}` asks to wait", leaving.connection) });
+        }
+        let uses = leaving.uses();
+        self.left.declare(leaving.limits, uses.budget);
+        if let Some((then, by)) = self.departed
+            && (by != set_by || then.since(now) > SLACK)
+        {
+            self.left.moved(set_by.saturating_sub(by), now);
+        }
+        self.departed = Some((now, set_by));
+        if self.left.earliest(uses, now) > now {
+            return Err(self.comes_again(leaving, now));
+        }
+        self.left.take(uses, now);
+        self.places.taken(leaving.ticket);
+        Ok(())
+    }
+
+    /// When a call has its place that can't leave yet: each of several has one of its own.
+    fn comes_again(&mut self, leaving: Leaving<'_>, now: Instant) -> Wait {
+        let uses = leaving.uses();
+        let at = match self.places.taken(leaving.ticket).filter(|place| place.at > now) {
+            Some(place) => place.at,
+            None => {
+                let told = self.told.take().filter(|(latest, _)| *latest > now);
+                let (latest, mut meters) = told.unwrap_or_else(|| (now, self.left.clone()));
+                let at = meters.earliest(uses, latest);
+                meters.take(uses, at);
+                self.told = Some((at, meters));
+                at
+            }
+        };
+        if !leaving.ticket.is_empty() {
+            self.places.keep(leaving.ticket, Place { at, cost: uses.cost });
+        }
+        Wait { at, because: format!("the limit of `{}` is used up", leaving.connection) }
     }
 
     /// A call will not leave.
     fn withdraw(&mut self, ticket: &str) {
         if let Some(place) = self.places.taken(ticket)
-            && !self.meters.is_empty()
+            && self.planned.has_limits()
         {
             *self.places.free.entry(place).or_default() += 1;
         }
@@ -260,28 +345,28 @@ impl Account {
     }
 
     /// When a call may ask again, if the breaker does not let it through.
-    fn circuit(&mut self, leaving: Leaving<'_>, now: Instant) -> Option<Instant> {
+    fn circuit(&mut self, leaving: Leaving<'_>, now: Instant) -> Option<Wait> {
         let breaker = leaving.policy.breaker?;
-        match &mut self.circuit {
-            Circuit::Closed { .. } => None,
+        let at = match &mut self.circuit {
+            Circuit::Closed { .. } => return None,
             Circuit::Open { until, parked, length } if *until > now => {
                 *parked += 1;
-                Some(if *parked == 1 { *until } else { spread(*until, *length, leaving.ticket) })
+                if *parked == 1 { *until } else { spread(*until, *length, leaving.ticket) }
             }
             Circuit::Open { length, .. } => {
                 self.circuit = Circuit::HalfOpen { probe: leaving.ticket.to_owned(), since: now, length: *length };
-                None
+                return None;
             }
-            Circuit::HalfOpen { probe, .. } if probe == leaving.ticket => None,
+            Circuit::HalfOpen { probe, .. } if probe == leaving.ticket => return None,
             Circuit::HalfOpen { probe, since, .. } if now.since(*since) > PROBE => {
                 *probe = leaving.ticket.to_owned();
                 *since = now;
-                None
+                return None;
             }
-            Circuit::HalfOpen { length, .. } => {
-                Some(spread(now.after(breaker.half_open_after), *length, leaving.ticket))
-            }
-        }
+            Circuit::HalfOpen { length, .. } => spread(now.after(breaker.half_open_after), *length, leaving.ticket),
+        };
+        let (name, Rate { count, period }) = (leaving.connection, breaker.opens_at);
+        Some(Wait { at, because: format!("`{name}` failed {count} times within {period}: its breaker is open") })
     }
 
     fn failed(&mut self, now: Instant) {
@@ -313,8 +398,7 @@ impl Account {
     fn forget_places(&mut self, now: Instant) {
         self.places = Places::default();
         self.last = self.last.min(Some(now));
-        let budget = self.budget.iter_mut().map(|(_, meter)| meter);
-        self.meters.iter_mut().map(|(_, meter)| meter).chain(budget).for_each(|meter| meter.forget_beyond(now));
+        self.planned.forget_beyond(now);
     }
 
     fn worked(&mut self) {
@@ -421,113 +505,6 @@ impl Default for Circuit {
     fn default() -> Self {
         Self::Closed { failures: VecDeque::new() }
     }
-}
-
-/// What a limit has let through.
-enum Meter {
-    /// When the latest left, oldest first, once for each unit: at most as many as the limit.
-    Moving { rate: Rate, left: VecDeque<Instant> },
-    /// In which period of the clock how many.
-    Fixed { rate: Rate, period: i64, used: u32 },
-    /// How full the bucket was at a time, in units of which each call takes `rate.period`: so nothing is rounded.
-    Bucket { size: u32, rate: Rate, level: u128, at: Option<Instant> },
-}
-
-impl Meter {
-    fn of(limit: Limit) -> Self {
-        match limit {
-            Limit::Moving(rate) => Self::Moving { rate, left: VecDeque::new() },
-            Limit::Fixed(rate) => Self::Fixed { rate, period: i64::MIN, used: 0 },
-            Limit::Bucket { size, refill } => Self::Bucket { size, rate: refill, level: 0, at: None },
-            // Kept apart, since it is known by nobody when room comes.
-            Limit::Concurrent(most) => {
-                Self::Moving { rate: Rate { count: most, period: Millis(0) }, left: VecDeque::new() }
-            }
-        }
-    }
-
-    /// The earliest time from `from` on at which calls of that cost may leave. What costs more than all of the limit takes
-    /// all of it.
-    fn earliest(&self, cost: u32, from: Instant) -> Instant {
-        match self {
-            Self::Moving { rate, left } => {
-                let (count, cost) = (rate.count.max(1) as usize, cost.min(rate.count.max(1)) as usize);
-                match (left.len() + cost).checked_sub(count + 1).and_then(|at| left.get(at)) {
-                    Some(blocking) => from.max(blocking.after(rate.period)),
-                    None => from,
-                }
-            }
-            Self::Fixed { rate, period, used } => {
-                let (length, cost) = (length(*rate), cost.min(rate.count));
-                let asked = from.0.div_euclid(length);
-                match asked.cmp(period) {
-                    std::cmp::Ordering::Greater => from,
-                    _ if used.saturating_add(cost) <= rate.count => from.max(Instant(period.saturating_mul(length))),
-                    _ => from.max(Instant(period.saturating_add(1).saturating_mul(length))),
-                }
-            }
-            Self::Bucket { size, rate, .. } => {
-                let needed = u128::from(cost.min(*size)) * u128::from(rate.period.0.max(1));
-                let lacking = needed.saturating_sub(self.level_at(from));
-                from.after(Millis(u64::try_from(lacking.div_ceil(u128::from(rate.count.max(1)))).unwrap_or(u64::MAX)))
-            }
-        }
-    }
-
-    fn take(&mut self, cost: u32, at: Instant) {
-        let level = self.level_at(at);
-        match self {
-            Self::Moving { rate, left } => {
-                let count = rate.count.max(1);
-                left.extend(std::iter::repeat_n(at, cost.min(count) as usize));
-                while left.len() > count as usize {
-                    left.pop_front();
-                }
-            }
-            Self::Fixed { rate, period, used } => {
-                let asked = at.0.div_euclid(length(*rate));
-                if asked > *period {
-                    (*period, *used) = (asked, 0);
-                }
-                *used = used.saturating_add(cost.min(rate.count));
-            }
-            Self::Bucket { size, rate, level: kept, at: when } => {
-                let needed = u128::from(cost.min(*size)) * u128::from(rate.period.0.max(1));
-                (*kept, *when) = (level.saturating_sub(needed), Some(at));
-            }
-        }
-    }
-
-    /// Forgets what was to leave later than now.
-    fn forget_beyond(&mut self, now: Instant) {
-        match self {
-            // Those before them may be forgotten already, so they count as having left now.
-            Self::Moving { left, .. } => left.iter_mut().for_each(|at| *at = (*at).min(now)),
-            Self::Fixed { rate, period, used } => {
-                let current = now.0.div_euclid(length(*rate));
-                if *period > current {
-                    // It was moved on because the current one is used up.
-                    (*period, *used) = (current, rate.count);
-                }
-            }
-            Self::Bucket { at, .. } => *at = (*at).min(Some(now)),
-        }
-    }
-
-    /// How full a bucket is at a time.
-    fn level_at(&self, now: Instant) -> u128 {
-        let Self::Bucket { size, rate, level, at } = self else { return 0 };
-        let full = u128::from(*size) * u128::from(rate.period.0.max(1));
-        match at {
-            None => full,
-            Some(at) => (level + u128::from(now.since(*at).0) * u128::from(rate.count)).min(full),
-        }
-    }
-}
-
-/// The length of a period in milliseconds.
-fn length(rate: Rate) -> i64 {
-    i64::try_from(rate.period.0.max(1)).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -230,6 +230,7 @@ impl Connectors {
             key: key.to_owned(),
             timeout: TIMEOUT,
             traceparent: None,
+            admitted: None,
         };
         Ok(self.perform(invocation).await)
     }

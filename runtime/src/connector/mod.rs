@@ -15,6 +15,7 @@ mod hook;
 mod http;
 mod identity;
 mod kept;
+mod meter;
 mod multipart;
 mod native;
 mod pace;
@@ -77,6 +78,19 @@ pub struct Invocation {
     pub timeout: Millis,
     /// The header `traceparent` that goes with it to what is called.
     pub traceparent: Option<String>,
+    /// As what it was let through; none when nobody was asked.
+    pub admitted: Option<Admitted>,
+}
+
+/// What an attempt was let through as. It is counted when it leaves.
+#[derive(Clone, Debug)]
+pub struct Admitted {
+    /// What tells it from all others that are made at the same time.
+    pub ticket: String,
+    /// Counts from 1.
+    pub attempt: u32,
+    /// The policy in force.
+    pub policy: Policy,
 }
 
 /// What came of an attempt.
@@ -88,16 +102,16 @@ pub struct Attempt {
     pub retry_after: Option<Millis>,
     /// Whether the request can have taken effect.
     pub reached: Reached,
-    /// Why it has no effect and will have none, until a person does something: the step waits and asks again.
+    /// Why it has no effect and will have none before it asks again: the step waits.
     pub parked: Option<Parked>,
 }
 
-/// What an attempt waits for that a person has to do.
+/// What an attempt waits for: that a person does something, or its turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parked {
     /// What, in words.
     pub because: String,
-    /// After what time it asks again whether it was done.
+    /// After what time it asks again.
     pub again: Millis,
 }
 
@@ -181,8 +195,8 @@ impl Pass {
 /// Carries out attempts.
 #[async_trait]
 pub trait Performer: Send + Sync {
-    /// Says whether an attempt may leave now, by the limits, the breaker and the budget of its connection, and counts it as
-    /// leaving when it does. The same attempt may ask again.
+    /// Says whether an attempt may leave now, by the limits, the breaker and the budget of its connection, and keeps its place
+    /// when it may not. The same attempt may ask again.
     fn admit(&self, _asking: &Asking<'_>) -> Admission {
         Admission::Now(Pass::free())
     }
@@ -195,6 +209,7 @@ pub trait Performer: Send + Sync {
         None
     }
 
-    /// Carries out one attempt that was admitted. Dropping the future abandons it.
+    /// Carries out one attempt that was admitted, and counts it against the limits when it leaves: one that comes for its
+    /// place so late that it can't leave any more is parked, and asks again. Dropping the future abandons it.
     async fn perform(&self, invocation: Invocation) -> Attempt;
 }

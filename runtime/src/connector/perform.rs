@@ -7,7 +7,7 @@ use flow_model::{
     boundary::Decoder,
     expr::Ambient,
     failure::{ErrorKind, Failure},
-    plan::{Connection, Plan},
+    plan::{Connection, Plan, Policy},
     schema::{Call, Connector, ErrorCondition, Operation, Request},
     ty::Type,
     units::Millis,
@@ -205,6 +205,29 @@ impl Connectors {
         Ok(Found { connection, connector, operation })
     }
 
+    /// Counts a request that leaves now against the limits of its connection.
+    ///
+    /// # Errors
+    /// It can't leave yet: the attempt that asks again.
+    pub(super) async fn departs(&self, invocation: &Invocation, found: Found<'_>) -> Result<(), Attempt> {
+        let (unlimited, admitted) = (Policy::default(), invocation.admitted.as_ref());
+        let leaving = Leaving {
+            connection: &invocation.connection,
+            ticket: admitted.map_or("", |admitted| &admitted.ticket),
+            attempt: admitted.map_or(1, |admitted| admitted.attempt),
+            limits: found.connector.http.as_ref().map_or(&[], |http| &http.limits),
+            cost: self.cost(invocation, found, &invocation.args),
+            policy: admitted.map_or(&unlimited, |admitted| &admitted.policy),
+        };
+        let account = self.account(invocation, found).map_err(never)?;
+        let departed = self.gates.depart(&account, leaving, &*self.clock).await;
+        departed.map_err(|Parked { because, again }| {
+            let message = format!("{because}: nothing leaves before {again} have gone by");
+            let failure = Failure::new(ErrorKind::RateLimited, message);
+            Attempt { retry_after: Some(again), parked: Some(Parked { because, again }), ..never(failure) }
+        })
+    }
+
     /// How much of the limits a request with these arguments uses up.
     pub(super) fn cost(&self, invocation: &Invocation, found: Found<'_>, args: &[Value]) -> u32 {
         let Some(cost) = &found.operation.cost else { return 1 };
@@ -292,6 +315,9 @@ impl Connectors {
         let traceparent = invocation.traceparent.as_deref().and_then(|text| HeaderValue::from_str(text).ok());
         if let Some(traceparent) = traceparent {
             prepared.headers.entry(TRACEPARENT).or_insert(traceparent);
+        }
+        if let Err(attempt) = self.departs(invocation, found).await {
+            return attempt.into();
         }
         let repeatable = found.operation.is_repeatable();
         let url = prepared.url.clone();
@@ -444,6 +470,9 @@ impl Connectors {
         let (result, types) = (&found.operation.result, &found.connector.types);
         let secrets = &secrets;
         let call = NativeCall { config, args, secrets, token, blobs, page, key, timeout, guard, result, types };
+        if let Err(attempt) = self.departs(invocation, found).await {
+            return attempt;
+        }
         let guarded = AssertUnwindSafe(code.call(call)).catch_unwind();
         let result = match tokio::time::timeout(timeout.duration(), guarded).await {
             Ok(Ok(Ok(value))) => typed(found, value).map_err(NativeFailure::from),

@@ -52,7 +52,7 @@ impl Connectors {
             if at > until {
                 return Err(TooLate { left: at.since(now), because });
             }
-            self.clock.sleep_until(at).await;
+            self.clock.sleep(at.since(now)).await;
         }
     }
 }

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     blob,
-    connector::{Admission, Asking, Attempt, Invocation, Parked, Pass, Reached},
+    connector::{Admission, Admitted, Asking, Attempt, Invocation, Parked, Pass, Reached},
     machine::{Call, Event, Place, Repeat},
     observe::{Attempted, Ending, Trace},
 };
@@ -128,7 +128,7 @@ impl Inner {
         let began = self.settings.clock.now();
         let mut watched = Watched { inner: &self, run: &run, flow: &flow, trace, call: &call, began, outcome: None };
         self.tell(&run, &flow, trace, began, Happening::AttemptStarted { place: place.clone(), attempt });
-        let answer = self.perform(plan, &call, self.traceparent(&run, trace, &call)).await;
+        let answer = self.perform(&run, plan, &call, self.traceparent(&run, trace, &call)).await;
         let probe = leave.pass.is_for_a_probe();
         drop(leave);
         let answer = self.bounded(self.settled(answer).await, &call);
@@ -191,12 +191,13 @@ impl Inner {
             match self.settings.performer.admit(&asking) {
                 Admission::Now(pass) => return Some(pass),
                 Admission::Later(pass) => return Some(pass.await),
-                Admission::At { at, .. } if at.since(self.settings.clock.now()) <= SHORT => {
-                    self.settings.clock.sleep_until(at).await;
-                }
                 Admission::At { at, because } => {
-                    self.held(run, call, hold, at, because);
-                    return None;
+                    let wait = at.since(self.settings.clock.now());
+                    if wait > SHORT {
+                        self.held(run, call, hold, at, because);
+                        return None;
+                    }
+                    self.settings.clock.sleep(wait).await;
                 }
             }
         }
@@ -225,8 +226,10 @@ impl Inner {
         Some(Trace { sampled, ..trace.under(span) }.to_string())
     }
 
-    async fn perform(&self, plan: Arc<Plan>, call: &Call, traceparent: Option<String>) -> Attempt {
-        let invocation = Invocation { traceparent, ..invocation(plan, call) };
+    async fn perform(&self, run: &RunId, plan: Arc<Plan>, call: &Call, traceparent: Option<String>) -> Attempt {
+        let ticket = ticket(run, &call.place);
+        let admitted = Some(Admitted { ticket, attempt: call.attempt, policy: call.policy.clone() });
+        let invocation = Invocation { traceparent, admitted, ..invocation(plan, call) };
         // The time begins before the call does.
         let over = self.settings.clock.sleep(Millis(call.timeout.0.saturating_add(BEYOND.0)));
         let unknown = |kind, message: String| Attempt {
@@ -316,5 +319,6 @@ fn invocation(plan: Arc<Plan>, call: &Call) -> Invocation {
         key: call.key.clone(),
         timeout: call.timeout,
         traceparent: None,
+        admitted: None,
     }
 }

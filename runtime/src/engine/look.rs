@@ -13,7 +13,7 @@ use flow_model::{
 use futures::FutureExt as _;
 
 use super::Engine;
-use crate::connector::{Admission, Asking, Attempt, Invocation, Reached};
+use crate::connector::{Admission, Admitted, Asking, Attempt, Invocation, Reached};
 
 /// How much longer than its time a call may take before it is given up.
 const BEYOND: Millis = Millis::seconds(5);
@@ -33,12 +33,14 @@ impl Engine {
             match settings.performer.admit(&asking) {
                 Admission::Now(pass) => break pass,
                 Admission::Later(pass) => break pass.await,
-                Admission::At { at, .. } => settings.clock.sleep_until(at).await,
+                Admission::At { at, .. } => settings.clock.sleep(at.since(settings.clock.now())).await,
             }
         };
         let Some(_permit) = self.inner.rooms.take(&invocation.plan, &invocation.connection).await else {
             return lost(ErrorKind::Unavailable, "the engine is shutting down".to_owned());
         };
+        let admitted = Some(Admitted { ticket: ticket.to_owned(), attempt, policy: policy.clone() });
+        let invocation = Invocation { admitted, ..invocation };
         let (connection, timeout) = (invocation.connection.clone(), invocation.timeout);
         let over = settings.clock.sleep(Millis(timeout.0.saturating_add(BEYOND.0)));
         let attempt = tokio::select! {

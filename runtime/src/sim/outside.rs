@@ -15,6 +15,7 @@ use std::{
 use async_trait::async_trait;
 use flow_model::{
     failure::{ErrorKind, Failure},
+    schema::Limit,
     units::{Instant, Millis},
     value::Value,
 };
@@ -22,7 +23,7 @@ use flow_model::{
 use super::{START, clock::VirtualClock};
 use crate::{
     connector::{
-        Admission, Asking, Attempt, Invocation, Performer, Reached,
+        Admission, Admitted, Asking, Attempt, Invocation, Performer, Reached,
         gate::{Gates, Leaving},
     },
     engine::Limits,
@@ -214,6 +215,12 @@ impl Caller {
     }
 }
 
+/// The limits of its connection.
+fn limits(Invocation { plan, connection, .. }: &Invocation) -> &[Limit] {
+    let connector = plan.connections.get(connection).and_then(|of| plan.connectors.get(&of.connector));
+    connector.and_then(|connector| connector.http.as_ref()).map_or(&[], |http| &http.limits)
+}
+
 /// Writes down that a call has ended, however it ends.
 struct UnderWay<'a> {
     outside: &'a Outside,
@@ -233,15 +240,22 @@ impl Drop for UnderWay<'_> {
 #[async_trait]
 impl Performer for Caller {
     fn admit(&self, asking: &Asking<'_>) -> Admission {
-        let Asking { invocation: Invocation { plan, connection, .. }, ticket, attempt, policy } = *asking;
-        let connector = plan.connections.get(connection).and_then(|of| plan.connectors.get(&of.connector));
-        let limits = connector.and_then(|connector| connector.http.as_ref()).map_or(&[][..], |http| &http.limits);
-        let leaving = Leaving { connection, ticket, attempt, limits, cost: 1, policy };
+        let Asking { invocation, ticket, attempt, policy } = *asking;
+        let connection = &invocation.connection;
+        let leaving = Leaving { connection, ticket, attempt, limits: limits(invocation), cost: 1, policy };
         self.gates.ask(connection, leaving, self.outside.clock.now())
     }
 
     async fn perform(&self, invocation: Invocation) -> Attempt {
         let (outside, connection) = (&self.outside, invocation.connection.clone());
+        if let Some(Admitted { ticket, attempt, policy }) = &invocation.admitted {
+            let limits = limits(&invocation);
+            let leaving = Leaving { connection: &connection, ticket, attempt: *attempt, limits, cost: 1, policy };
+            if let Err(parked) = self.gates.depart(&connection, leaving, &*outside.clock).await {
+                let outcome = Err(Failure::new(ErrorKind::RateLimited, parked.because.as_str()));
+                return Attempt { outcome, retry_after: None, reached: Reached::Never, parked: Some(parked) };
+            }
+        }
         let (index, made) = outside.arrive(invocation);
         let count = outside.under_way.fetch_add(1, Ordering::SeqCst) + 1;
         let _under_way = UnderWay { outside, index };

@@ -342,14 +342,13 @@ impl Task {
                 key: String::new(),
                 timeout: TIMEOUT,
                 traceparent: None,
+                admitted: None,
             };
             self.looks += 1;
             let ticket = format!("{} {} {}", polled.plan.flow, started_by(&polled.declared), self.looks);
             let Attempt { outcome, retry_after, parked, .. } =
                 self.engine.look(invocation, &ticket, self.failures + 1, &connector.policy).await;
-            if let Some(parked) = parked {
-                return Err(Stop::Failed(Failure::new(ErrorKind::Unauthorized, parked.because), Some(parked.again)));
-            }
+            let retry_after = parked.map(|parked| parked.again).or(retry_after);
             let (items, next) = match outcome.map_err(|failure| Stop::Failed(failure, retry_after))? {
                 Value::List(items) => (items, Value::Null),
                 Value::Record(fields) => match (fields.get("items"), fields.get("next")) {

@@ -1,13 +1,19 @@
 //! Cases of docs/reliability.md that look at the whole engine: events that come again, moments at which runs are cancelled,
 //! many runs that fail together.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use flow_model::{
     expr::Expr,
     failure::ErrorKind,
     plan::{Backoff, NodeKind, Plan, Retry},
-    schema::Rate,
+    schema::{Limit, Rate},
     units::Millis,
     value::Value,
 };
@@ -131,19 +137,55 @@ fn case_19_runs_that_fail_together_come_again_spread_over_the_wait_and_give_up()
     assert!(tenths[..10].iter().all(|count| count.abs_diff(even) <= off), "{tenths:?}");
 }
 
+/// Says that no window of the period has seen more calls than the count, and when the last one came after the first.
+fn within<'a>(calls: impl Iterator<Item = &'a Made>, rate: Rate) -> Millis {
+    let at: Vec<_> = calls.map(|made| made.at).collect();
+    let most = rate.count as usize;
+    for window in at.windows(most + 1) {
+        let took = window[most].since(window[0]);
+        assert!(took >= rate.period, "{} calls came within {took} from {}", most + 1, window[0]);
+    }
+    at.last().map_or(Millis(0), |last| last.since(at[0]))
+}
+
 #[test]
 fn case_19_runs_that_fail_together_share_the_budget_of_their_account() {
     const RUNS: usize = 400;
-    // What may leave waits for one of the 64 calls under way, of 10 ms each, which the first attempts are for so long.
-    const CROWDED: Millis = Millis(10 * RUNS.div_ceil(64) as u64);
     let budget = Rate { count: 100, period: Millis::seconds(60) };
     let made = herd(RUNS, 2, Some(budget));
     assert_eq!(made.len(), RUNS * 3, "three attempts each: the budget makes them wait, and fails none");
-    let again: Vec<_> = made.iter().filter(|made| made.before > 0).map(|made| made.at).collect();
-    for (at, first) in again.iter().enumerate() {
-        let within = again[at..].iter().take_while(|later| later.since(*first).0 < budget.period.0 - CROWDED.0);
-        let within = within.count();
-        assert!(within <= 100, "{within} calls are made again within a minute of {first}");
+    within(made.iter().filter(|made| made.before > 0), budget);
+}
+
+#[test]
+fn case_25_a_limit_holds_for_what_a_system_sees_also_where_calls_wait_for_something_else_before_they_leave() {
+    const RUNS: usize = 100;
+    const STALL: Millis = Millis::seconds(25);
+    let limit = Rate { count: 10, period: Millis::seconds(10) };
+    for operation in ["keyed", "send"] {
+        let limits = Limits { calls_of_one: 8, reserve: 0, ..Limits::default() };
+        let came = AtomicUsize::new(0);
+        let outside = Outside::with_limits(limits, move |made| {
+            // The first ones take up all room, while others are let through by the limit and wait for it.
+            let takes = if came.fetch_add(1, Ordering::SeqCst) < 8 { STALL } else { Millis(10) };
+            Reply::ok(answer(&made.arg)).after(takes.0)
+        });
+        let mut plan = plan(&[], vec![step("a", operation, 1), end(get(1))]);
+        limited(&mut plan, vec![Limit::Moving(limit)]);
+        let (plan, data) = (Arc::new(plan), tempfile::tempdir().unwrap());
+        process(&outside, data.path(), Fault::Never, async |engine| {
+            begin(&engine, &plan).await;
+            let runs = join_all((0..RUNS).map(|number| engine.submit(event(&number.to_string())))).await;
+            for run in runs {
+                let summary = engine.outcome(&run.unwrap().run).await.unwrap();
+                assert_eq!(summary.state, RunState::Completed, "{:?}", summary.reason);
+            }
+        });
+        let made = outside.made();
+        assert_eq!(made.len(), RUNS, "each call left once");
+        let took = within(made.iter(), limit);
+        // Ten in each ten seconds, but for those in which there was no room.
+        assert!(took.0 <= 9 * limit.period.0 + STALL.0 + limit.period.0, "{operation}: {took}");
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::{sim::clock::VirtualClock, timer::hands::Hands};
 
 const SECOND: u64 = 1000;
 
@@ -335,6 +336,139 @@ fn a_clock_that_is_set_back_holds_nobody_up() {
     let (gates, limits, policy) = (Gates::default(), [Limit::Moving(rate(1, 10))], Policy::default());
     assert_eq!(leaves(&gates, "a", &limits, 1, &policy, 1_000_000), 1_000_000.0);
     assert_eq!(leaves(&gates, "b", &limits, 1, &policy, 1000), 1000.0);
+}
+
+/// Lets a call leave that was let through before; gives the seconds that it has to wait for, and why.
+async fn leaves_now(
+    gates: &Gates,
+    ticket: &str,
+    limits: &[Limit],
+    policy: &Policy,
+    clock: &Hands,
+) -> Option<(u64, String)> {
+    let leaving = Leaving { connection: "crm", ticket, attempt: 1, limits, cost: 1, policy };
+    let departed = gates.depart("crm", leaving, clock).await;
+    departed.err().map(|Parked { because, again }| (again.0 / 1000, because))
+}
+
+fn second(second: i64) -> Instant {
+    Instant(second * 1000)
+}
+
+#[tokio::test]
+async fn calls_that_come_late_are_counted_when_they_leave_and_keep_their_order() {
+    let (gates, clock, policy) = (Gates::default(), Hands::at(second(0)), Policy::default());
+    let limits = [Limit::Moving(rate(2, 10))];
+    let tickets = ["a", "b", "c", "d", "e", "f"];
+    let asked = tickets.map(|ticket| place(&gates, ticket, &limits, 1, 0));
+    assert_eq!(asked, [0.0, 0.0, 10.0, 10.0, 20.0, 20.0]);
+    // Two waited for something else meanwhile.
+    clock.set(second(9));
+    assert_eq!(leaves_now(&gates, "a", &limits, &policy, &clock).await, None);
+    assert_eq!(leaves_now(&gates, "b", &limits, &policy, &clock).await, None);
+    clock.set(second(10));
+    let used_up = |wait| Some((wait, "the limit of `crm` is used up".to_owned()));
+    for ticket in ["c", "d"] {
+        assert_eq!(leaves(&gates, ticket, &limits, 1, &policy, 10), 10.0, "as it was promised");
+        assert_eq!(leaves_now(&gates, ticket, &limits, &policy, &clock).await, used_up(9));
+    }
+    assert_eq!(place(&gates, "c", &limits, 1, 11), 19.0, "it has its place then");
+    clock.set(second(19));
+    for ticket in ["c", "d"] {
+        assert_eq!(place(&gates, ticket, &limits, 1, 19), 19.0);
+        assert_eq!(leaves_now(&gates, ticket, &limits, &policy, &clock).await, None);
+    }
+    clock.set(second(20));
+    assert_eq!(leaves_now(&gates, "e", &limits, &policy, &clock).await, used_up(9));
+    assert_eq!(leaves_now(&gates, "f", &limits, &policy, &clock).await, used_up(9));
+    assert_eq!(leaves_now(&gates, "g", &limits, &policy, &clock).await, used_up(19), "each has a place of its own");
+}
+
+#[tokio::test]
+async fn calls_that_are_made_again_are_counted_against_the_budget_when_they_leave() {
+    let (gates, clock) = (Gates::default(), Hands::at(second(0)));
+    let policy = Policy { budget: Some(rate(2, 60)), ..Policy::default() };
+    let leaves = async |ticket, attempt| {
+        let leaving = Leaving { connection: "crm", ticket, attempt, limits: &[], cost: 1, policy: &policy };
+        gates.depart("crm", leaving, &*clock).await.map_err(|parked| parked.again.0 / 1000)
+    };
+    assert_eq!([leaves("a", 1).await, leaves("b", 2).await, leaves("c", 3).await], [Ok(()); 3]);
+    clock.set(second(20));
+    assert_eq!([leaves("d", 2).await, leaves("e", 1).await], [Err(40), Ok(())]);
+    clock.set(second(60));
+    assert_eq!(leaves("d", 2).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_request_for_a_token_counts_before_the_call_that_needs_it() {
+    let (gates, clock, policy) = (Gates::default(), Hands::at(second(0)), Policy::default());
+    let limits = [Limit::Moving(rate(2, 10))];
+    gates.has_left("crm", &limits, 1, second(0));
+    clock.set(second(4));
+    assert_eq!(leaves_now(&gates, "a", &limits, &policy, &clock).await, None);
+    let used_up = |wait| Some((wait, "the limit of `crm` is used up".to_owned()));
+    assert_eq!(leaves_now(&gates, "b", &limits, &policy, &clock).await, used_up(6));
+}
+
+#[tokio::test]
+async fn a_call_waits_a_moment_to_leave_and_those_behind_it_leave_after_it() {
+    use futures::FutureExt as _;
+    let (gates, clock, policy) = (Gates::default(), Hands::at(second(0)), Policy::default());
+    let limits = [Limit::Moving(Rate { count: 1, period: Millis(400) })];
+    let mut waiting: Vec<_> =
+        ["a", "b", "c"].map(|ticket| Box::pin(leaves_now(&gates, ticket, &limits, &policy, &clock))).into();
+    let mut left = Vec::new();
+    for now in [0, 399, 400, 799, 800] {
+        clock.set(Instant(now));
+        for at in (0..waiting.len()).rev() {
+            if let Some(outcome) = (&mut waiting[at]).now_or_never() {
+                drop(waiting.remove(at));
+                left.push((now, outcome));
+            }
+        }
+    }
+    assert_eq!(left, [(0, None), (400, None), (800, None)]);
+}
+
+#[tokio::test]
+async fn nothing_leaves_once_the_server_has_asked_for_a_pause_or_the_breaker_has_opened() {
+    let breaker = Breaker { opens_at: rate(1, 60), half_open_after: Millis::seconds(30) };
+    let (clock, policy) = (Hands::at(second(0)), Policy { breaker: Some(breaker), ..Policy::default() });
+    let gates = Gates::default();
+    assert_eq!(leaves(&gates, "a", &[], 1, &policy, 0), 0.0);
+    gates.ended("crm", Some(&ErrorKind::RateLimited), Some(Millis::seconds(7)), second(0));
+    let paused = Some((7, "`crm` asks to wait".to_owned()));
+    assert_eq!(leaves_now(&gates, "a", &[], &policy, &clock).await, paused);
+    clock.set(second(7));
+    assert_eq!(leaves_now(&gates, "a", &[], &policy, &clock).await, None);
+    gates.ended("crm", Some(&ErrorKind::Unavailable), None, second(7));
+    let open = Some((30, "`crm` failed 1 times within 1m: its breaker is open".to_owned()));
+    assert_eq!(leaves_now(&gates, "b", &[], &policy, &clock).await, open);
+    assert_eq!(leaves_now(&gates, "c", &[], &Policy::default(), &clock).await, None, "it has no breaker");
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_lets_no_more_leave_than_the_limit() {
+    let year = 365 * 86_400 * 1000;
+    for by in [year, -year, 3_600_000, -3_600_000] {
+        for limit in [Limit::Moving(rate(3, 10)), Limit::Bucket { size: 3, refill: rate(3, 10) }] {
+            let (gates, clock, policy) = (Gates::default(), VirtualClock::at(Instant(year * 50)), Policy::default());
+            let limits = [limit];
+            let leaves = async |ticket: &str| {
+                let leaving =
+                    Leaving { connection: "crm", ticket, attempt: 1, limits: &limits, cost: 1, policy: &policy };
+                gates.depart("crm", leaving, &clock).await.map_err(|parked| parked.again.0 / 1000)
+            };
+            for ticket in ["a", "b", "c"] {
+                assert_eq!(leaves(ticket).await, Ok(()));
+            }
+            clock.set(by);
+            let wait = if matches!(limit, Limit::Moving(_)) { 10 } else { 3 };
+            assert_eq!(leaves("d").await, Err(wait), "{limit:?} {by}");
+            clock.shift(10_000);
+            assert_eq!(leaves("e").await, Ok(()), "and it holds up nobody");
+        }
+    }
 }
 
 proptest! {

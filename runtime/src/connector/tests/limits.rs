@@ -23,9 +23,10 @@ use tokio::{
 
 use super::world::{Server, World, fields, get, operation, slot, text};
 use crate::{
+    connector::{Admission, Admitted, Asking, Attempt, Invocation, Parked, Performer as _, Reached},
     engine::{Engine, RunId, RunState, RunSummary, Settings, Submission},
     eval::Library,
-    timer::hands::Hands,
+    timer::{Clock as _, hands::Hands},
 };
 
 /// 2023-11-14T22:13:20Z
@@ -145,6 +146,51 @@ async fn a_limit_is_shared_by_the_runs_of_all_flows_and_weighted() {
     assert_eq!(server.seen().len(), 4);
     scene.clock.set(seconds(20));
     scene.completed(&runs[4]).await;
+}
+
+#[tokio::test]
+async fn a_request_that_leaves_later_than_it_was_let_through_is_counted_when_it_leaves() {
+    let (clock, came) = (Hands::at(NOW), Arc::new(Mutex::new(Vec::new())));
+    let (time, all) = (clock.clone(), Arc::clone(&came));
+    let server = Server::scripted(move |_| {
+        all.lock().unwrap().push(time.now().since(NOW).0 / 1000);
+        ().into_response()
+    })
+    .await;
+    let world = weighted(&server.url, vec![Limit::Moving(rate(4, 10))]);
+    let (connectors, policy) = (world.connectors().with_clock(clock.clone()), Policy::default());
+    let call = |ticket: &str| {
+        let admitted = Some(Admitted { ticket: ticket.to_owned(), attempt: 1, policy: Policy::default() });
+        Invocation { admitted, ..world.invocation(vec![Value::Int(2)]) }
+    };
+    let admit = |ticket| {
+        let invocation = &call(ticket);
+        match connectors.admit(&Asking { invocation, ticket, attempt: 1, policy: &policy }) {
+            Admission::Now(_) => 0,
+            Admission::At { at, .. } => at.since(NOW).0 / 1000,
+            Admission::Later(_) => panic!("as many as like are under way"),
+        }
+    };
+    assert_eq!(["a", "b", "c", "d"].map(admit), [0, 0, 10, 10]);
+    // They wait for something else before they leave.
+    clock.set(seconds(8));
+    for ticket in ["a", "b"] {
+        assert!(connectors.perform(call(ticket)).await.outcome.is_ok());
+    }
+    clock.set(seconds(10));
+    for ticket in ["c", "d"] {
+        assert_eq!(admit(ticket), 0, "it was promised that");
+        let Attempt { outcome, reached, parked, .. } = connectors.perform(call(ticket)).await;
+        assert_eq!((outcome.unwrap_err().kind, reached), (ErrorKind::RateLimited, Reached::Never));
+        let because = "the limit of `sales` is used up".to_owned();
+        assert_eq!(parked, Some(Parked { because, again: Millis::seconds(8) }));
+    }
+    clock.set(seconds(18));
+    for ticket in ["c", "d"] {
+        assert_eq!(admit(ticket), 0);
+        assert!(connectors.perform(call(ticket)).await.outcome.is_ok());
+    }
+    assert_eq!(*came.lock().unwrap(), [8, 8, 18, 18]);
 }
 
 #[tokio::test]

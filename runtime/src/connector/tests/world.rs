@@ -243,6 +243,7 @@ impl World {
             key: "key-1".into(),
             timeout: self.timeout,
             traceparent: None,
+            admitted: None,
         }
     }
 

@@ -9,7 +9,7 @@ use flow_model::{
         Backoff, CatchArm, Connection, Edge, ForOnError, Node, NodeKind, ParallelOnError, Plan, Policy, Retry, Step,
         Trigger, TriggerKind, VERSION,
     },
-    schema::{Call, Connector, Effect, Errors, KeySource, Operation},
+    schema::{Auth, Call, Connector, Effect, Errors, Http, KeySource, Limit, Operation},
     ty::{Field, Type, Types},
     units::Millis,
     value::Value,
@@ -86,6 +86,31 @@ pub(crate) fn plan(params: &[&str], body: Vec<Stmt>) -> Plan {
         types: Types::default(),
         secrets: Vec::new(),
         personal: Default::default(),
+    }
+}
+
+/// The same plan with limits of its connection.
+pub(crate) fn limited(plan: &mut Plan, limits: Vec<Limit>) {
+    for connector in plan.connectors.values_mut() {
+        let http = Http {
+            base: text("https://world.example"),
+            auth: Auth::None,
+            headers: Vec::new(),
+            more_headers: Vec::new(),
+            query: Vec::new(),
+            more_query: Vec::new(),
+            limits: limits.clone(),
+            retry_after: Vec::new(),
+            remaining: None,
+            reset: None,
+            sandbox: None,
+            hosts: Vec::new(),
+            also: Vec::new(),
+            version: None,
+            docs: None,
+            probe: None,
+        };
+        std::sync::Arc::make_mut(connector).http = Some(http);
     }
 }
 

@@ -494,6 +494,7 @@ async fn a_step_reaches_the_server_with_the_settings_of_its_connection() {
                 key,
                 timeout,
                 traceparent: None,
+                admitted: None,
             })
             .await
     };
