@@ -250,6 +250,8 @@ pub enum Habit {
     ExpectResult,
     /// `expect result.a == "x"`, and its Flow.
     ExpectField(String),
+    /// `let x = approve(…) for 3d`, and its Flow.
+    Approval(String),
     /// What a test expects, in words that others have for it: `expect fail Refused`. What is meant.
     ExpectWords(String),
     /// `called twice`, `not called`, and its Flow.

@@ -1,6 +1,7 @@
 //! Is each name written in the style of its kind?
 //!
-//! In: the files of the program. Out: a diagnostic for each name that is not: values `snake_case`, types `PascalCase`.
+//! In: the files of the program. Out: a diagnostic for each name that is not: values `snake_case`, types `PascalCase`. The
+//! variants of an enum have one together, and so have the fields of an item: who names one in another style names all so.
 
 use flow_model::diagnostic::{Code, Diagnostic};
 
@@ -27,7 +28,16 @@ pub(super) fn style(units: &[Unit], problems: &mut Vec<Diagnostic>) {
             problems.extend(check(name, case, noun(kind)));
         }
         inner(item, problems);
-        walk::item(item, &mut Bindings { problems });
+        let mut bindings = Bindings { fields: Vec::new(), problems };
+        walk::item(item, &mut bindings);
+        let help = |right: &str, written: &str| match bindings.fields.as_slice() {
+            [_] => format!("write {right}; if it has that name in JSON, add `from \"{written}\"` after its type"),
+            _ => format!(
+                "write {right}; if they have these names in JSON, add `from \"{written}\"` after the type, and so on"
+            ),
+        };
+        let problem = together(&bindings.fields, Case::Snake, "field", help);
+        problems.extend(problem);
     }
 }
 
@@ -39,7 +49,8 @@ fn noun(kind: ItemKind) -> &'static str {
 fn inner(item: &Item, problems: &mut Vec<Diagnostic>) {
     match item {
         Item::Enum(declared) => {
-            problems.extend(declared.variants.iter().filter_map(|name| check(name, Case::Pascal, "variant")));
+            let wrong: Vec<&Ident> = declared.variants.iter().filter(|name| !is_right(name, Case::Pascal)).collect();
+            problems.extend(together(&wrong, Case::Pascal, "variant", |right, _| format!("write {right}")));
         }
         Item::Event(declared) => {
             problems.extend(declared.name.parts.iter().filter_map(|name| check(name, Case::Snake, "event")));
@@ -66,24 +77,19 @@ fn inner(item: &Item, problems: &mut Vec<Diagnostic>) {
     }
 }
 
-struct Bindings<'p> {
+struct Bindings<'a, 'p> {
+    /// The fields whose names are not right and that have no other in JSON.
+    fields: Vec<&'a Ident>,
     problems: &'p mut Vec<Diagnostic>,
 }
 
-impl<'a> Visitor<'a> for Bindings<'_> {
+impl<'a> Visitor<'a> for Bindings<'a, '_> {
     fn field(&mut self, field: &'a Field) {
-        let problem = check(&field.name, Case::Snake, "field");
-        self.problems.extend(problem.map(|problem| match &field.json_name {
-            Some(_) => problem,
-            None => {
-                let help = format!(
-                    "write `{}`; if it has that name in JSON, add `from \"{}\"` after its type",
-                    snake(&field.name.text),
-                    field.name.text
-                );
-                problem.help(help)
-            }
-        }));
+        match &field.json_name {
+            Some(_) => self.problems.extend(check(&field.name, Case::Snake, "field")),
+            None if is_right(&field.name, Case::Snake) => {}
+            None => self.fields.push(&field.name),
+        }
     }
 
     fn param(&mut self, param: &'a Field) {
@@ -96,20 +102,42 @@ impl<'a> Visitor<'a> for Bindings<'_> {
 }
 
 fn check(name: &Ident, case: Case, what: &str) -> Option<Diagnostic> {
+    let wrong: &[&Ident] = if is_right(name, case) { &[] } else { &[name] };
+    together(wrong, case, what, |right, _| format!("write {right}"))
+}
+
+fn is_right(name: &Ident, case: Case) -> bool {
     let text = name.text.as_str();
-    let is_right = match case {
-        Case::Snake => is_snake(text),
-        Case::Pascal => is_pascal(text),
+    text.is_empty()
+        || match case {
+            Case::Snake => is_snake(text),
+            Case::Pascal => is_pascal(text),
+        }
+}
+
+/// Reports names of one kind that are not right. `help` is told how they are written, in backticks, and the first of them
+/// as it is.
+fn together(wrong: &[&Ident], case: Case, what: &str, help: impl FnOnce(&str, &str) -> String) -> Option<Diagnostic> {
+    const MOST: usize = 6;
+    let (first, rest) = wrong.split_first()?;
+    let (style, right): (&str, fn(&str) -> String) = match case {
+        Case::Snake => ("snake_case", snake),
+        Case::Pascal => ("PascalCase", pascal),
     };
-    if is_right || text.is_empty() {
-        return None;
+    let list = |name: &dyn Fn(&str) -> String| {
+        let mut names: Vec<String> = wrong.iter().take(MOST).map(|one| format!("`{}`", name(&one.text))).collect();
+        names.extend((wrong.len() > MOST).then(|| "…".to_owned()));
+        names.join(", ")
+    };
+    let message = match rest {
+        [] => format!("the {what} `{}` is not written in `{style}`", first.text),
+        _ => format!("the {what}s {} are not written in `{style}`", list(&str::to_owned)),
+    };
+    let mut problem = Diagnostic::new(Code::E0204, message, first.span, "this name");
+    for other in rest.iter().take(MOST - 1) {
+        problem = problem.label(other.span, "this name");
     }
-    let (style, right) = match case {
-        Case::Snake => ("snake_case", snake(text)),
-        Case::Pascal => ("PascalCase", pascal(text)),
-    };
-    let message = format!("the {what} `{text}` is not written in `{style}`");
-    Some(Diagnostic::new(Code::E0204, message, name.span, "this name").help(format!("write `{right}`")))
+    Some(problem.help(help(&list(&right), &first.text)))
 }
 
 fn is_snake(text: &str) -> bool {

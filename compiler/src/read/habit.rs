@@ -282,6 +282,9 @@ pub(super) fn words_of(habit: &Habit, found: &str) -> Words {
             "not written like this",
             format!("write `{meant} …`: `where .field == x` says which one, `for 7d` how long"),
         ),
+        Habit::Approval(meant) => {
+            words("asking somebody is a step", "not written like this", format!("write `{meant}`, which is null when nobody decided in time"))
+        }
         Habit::StepStatement(word) => words(
             format!("`{word}` is a statement of its own, not a step"),
             "not needed",

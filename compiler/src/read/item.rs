@@ -65,7 +65,7 @@ impl Reader<'_> {
         if variants.is_empty() && is_read && body.is_some_and(is_blank) {
             let message = format!("`{}` has no variants", name.text);
             let problem = Diagnostic::new(Code::E0213, message, name.span, "has no value");
-            self.report(problem.help("name them, `enum Color { red, green }`, or leave the enum out"));
+            self.report(problem.help("name them, `enum Color { Red, Green }`, or leave the enum out"));
         }
         Some(ast::Enum { span: self.span(node), doc, name, variants })
     }

@@ -32,6 +32,7 @@ const ALL: &[&str] = &[
     "OR",
     "[",
     "and",
+    "approve",
     "as",
     "at_least",
     "await",

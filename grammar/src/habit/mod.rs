@@ -204,6 +204,7 @@ impl Search<'_> {
             "parallel" | "race" | "saga" | "try" => self.statement_commas(at),
             "expect" => self.expectation(at),
             "stub" => self.stub_fails(at),
+            "approve" => self.approval(at),
             "use" => self.used(at),
             "connection" => self.connection_call(at),
             "fn" | "flow" => self.parameters(at),

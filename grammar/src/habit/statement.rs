@@ -117,16 +117,8 @@ impl Search<'_> {
         if !self.is_name(event) || !matches!(self.text(event + 1), "." | "where" | "for") {
             return None;
         }
-        let start = at.checked_sub(3).filter(|start| self.text(at - 1) == "=" && self.is_first(*start));
-        let mut edits = Vec::new();
-        match start.map(|start| self.text(start)) {
-            Some("let") => edits.push(self.edit(start?, start?, "step")?),
-            Some("step") => {}
-            _ if self.is_first(at) && at.checked_sub(1).is_none_or(|before| self.text(before) != "step") => {
-                edits.push(self.before(at, "step ")?)
-            }
-            _ => return None,
-        }
+        let (start, edit) = self.as_step(at)?;
+        let mut edits: Vec<Edit> = edit.into_iter().collect();
         if has_for {
             edits.push(self.drop(at + 1)?);
         }
@@ -138,6 +130,33 @@ impl Search<'_> {
         let meant = format!("step {name} = wait {}", self.source(event, last)?);
         let told = if start.is_some() && !has_for { start?..=start? } else { at..=if has_for { at + 1 } else { at } };
         Some((self.found(*told.start(), *told.end(), Habit::Wait(meant), edits)?, event))
+    }
+
+    /// `let x = approve(…) for 3d`, `approve(…) for 3d`
+    pub(super) fn approval(&self, at: usize) -> Option<(Found, usize)> {
+        if self.text(at + 1) != "(" || self.text(self.closing(at + 1)? + 1) != "for" {
+            return None;
+        }
+        let (start, edit) = self.as_step(at)?;
+        let name = start.map_or("answer", |start| self.text(start + 1));
+        let meant = format!("step {name} = approve(…) for …");
+        let told = start.unwrap_or(at);
+        Some((self.found(told, told, Habit::Approval(meant), vec![edit?])?, at + 1))
+    }
+
+    /// What makes a step of what is bound by `let`, or stands alone, and where that begins if it is bound; no edit where it
+    /// is one.
+    fn as_step(&self, at: usize) -> Option<(Option<usize>, Option<Edit>)> {
+        let start = at.checked_sub(3).filter(|start| self.text(at - 1) == "=" && self.is_first(*start));
+        let edit = match start.map(|start| self.text(start)) {
+            Some("let") => Some(self.edit(start?, start?, "step")?),
+            Some("step") => None,
+            _ if self.is_first(at) && at.checked_sub(1).is_none_or(|before| self.text(before) != "step") => {
+                Some(self.before(at, "step ")?)
+            }
+            _ => return None,
+        };
+        Some((start, edit))
     }
 
     /// `step emit …`, `step log …`
