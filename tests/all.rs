@@ -25,6 +25,7 @@ mod programs;
 mod query;
 mod reference;
 mod reliability;
+mod rotating;
 mod seeds;
 mod tested;
 mod tidy;
