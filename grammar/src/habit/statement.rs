@@ -122,7 +122,9 @@ impl Search<'_> {
         match start.map(|start| self.text(start)) {
             Some("let") => edits.push(self.edit(start?, start?, "step")?),
             Some("step") => {}
-            _ if self.is_first(at) && at.checked_sub(1).is_none_or(|before| self.text(before) != "step") => {
+            _ if self.is_first(at)
+                && at.checked_sub(1).is_none_or(|before| !matches!(self.text(before), "step" | "=")) =>
+            {
                 edits.push(self.before(at, "step ")?)
             }
             _ => return None,
