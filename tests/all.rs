@@ -7,6 +7,7 @@ mod composite;
 mod connectors;
 mod counterparts;
 mod databases;
+mod declared;
 mod drawn;
 mod e2e;
 mod examples;
