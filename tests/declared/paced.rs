@@ -1,11 +1,17 @@
 //! Limits, and what a server says of when to go on: how long the calls of a run take by the clock, for each form.
 
-use axum::{http::HeaderValue, response::Response};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use axum::{Router, http::HeaderValue, response::Response};
 use flow_model::{failure::ErrorKind, units::Millis, value::Value};
 use serde_json::json;
+use tokio::sync::Barrier;
 
 use super::{Ahead, Vault, call, process, program, ran};
-use crate::executed::{Seen, Server, answer};
+use crate::executed::{Seen, Server, answer, plan};
 
 /// How many seconds a run takes whose steps are these.
 fn takes(http: &str, steps: &str, answer: impl Fn(&Seen) -> Response + Send + Sync + 'static) -> u64 {
@@ -38,13 +44,61 @@ fn each_form_of_a_limit_spreads_calls_as_it_says() {
         ("fixed(2, per: 1h)", 3, 3600),
         ("bucket(3, refill: 1, per: 10s)", 5, 20),
         ("[bucket(3, refill: 1, per: 10s), moving(2, per: 15s)]", 5, 30),
-        ("[concurrent(2), 1_000 per 1d]".replace("1_000 per 1d", "moving(1_000, per: 1d)").as_str(), 5, 0),
     ] {
         assert_eq!(takes(&format!("limit: {limit}"), &calls(count), fine), seconds, "{limit}");
     }
     // A call uses up what it costs.
     let weighted = "  step sys.get(weight: 4)\n  step sys.get(weight: 1)\n  step sys.get(weight: 2)";
     assert_eq!(takes("limit: 5 per 10s", weighted, fine), 10);
+}
+
+/// A server that answers requests by twos, and the most that were with it at a time.
+fn by_twos() -> (String, Arc<AtomicUsize>) {
+    let (most, under_way, twos) =
+        (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default(), Arc::new(Barrier::new(2)));
+    let (told, address) = std::sync::mpsc::channel();
+    let counted = Arc::clone(&most);
+    let router = Router::new().fallback(move || {
+        let (most, under_way, twos) = (Arc::clone(&counted), Arc::clone(&under_way), Arc::clone(&twos));
+        async move {
+            most.fetch_max(under_way.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            twos.wait().await;
+            under_way.fetch_sub(1, Ordering::SeqCst);
+            answer(200, &json!({}))
+        }
+    });
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            told.send(listener.local_addr().unwrap()).unwrap();
+            axum::serve(listener, router).await
+        })
+    });
+    (format!("http://{}", address.recv().unwrap()), most)
+}
+
+#[test]
+fn as_many_are_under_way_as_a_limit_says() {
+    for limit in ["concurrent(2)", "[moving(1_000, per: 1s), concurrent(2)]"] {
+        let (url, most) = by_twos();
+        let text = format!(
+            "connector acme {{
+  http {{ base: \"{url}\", limit: {limit} }}
+  operation get(id: Int) -> Json {{ effect: read, request: GET \"/{{id}}\" }}
+}}
+connection sys = acme {{}}
+flow go() {{
+  for id in [1, 2, 3, 4, 5, 6, 7, 8] concurrency 8 {{
+    step sys.get(id)
+  }}
+  return 0
+}}
+"
+        );
+        assert_eq!(ran(&plan(&text)), (Value::Int(0), 0));
+        assert_eq!(most.load(Ordering::SeqCst), 2, "{limit}");
+    }
 }
 
 #[test]
