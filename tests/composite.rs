@@ -194,7 +194,8 @@ fn program(server: &Server, flow: &str) -> Arc<Plan> {
 
 /// One life of a process that carries out the run, from where the one before left it.
 pub(crate) fn life(plan: &Arc<Plan>, data: &Path, outside: &Arc<Outside>, fault: Fault) -> Ended<Value> {
-    let performer = Arc::new(connectors(Arc::new(Disk::new(data.join("blobs")))));
+    let performer = connectors(Arc::new(Disk::new(data.join("blobs")))).with_clock(outside.clock.clone());
+    let performer = Arc::new(performer);
     let own = Own { performer, library: Library::new(flow_stdlib::functions()) };
     let life = Life { fault, pace: Pace::Drawn(1), lasts: None };
     let plan = Arc::clone(plan);

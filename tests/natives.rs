@@ -1,10 +1,36 @@
 //! What connectors declare `native` has code, and all code is declared, with the errors that it ends with.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::SystemTime,
+};
 
-use flow_model::{failure::ErrorKind, plan::Plan, schema::Call};
+use async_trait::async_trait;
+use flow_model::{
+    failure::ErrorKind,
+    file::{File, Sha256},
+    plan::Plan,
+    schema::Call,
+    units::Millis,
+    value::Value,
+};
+use flow_runtime::{
+    blob::{BlobReader, BlobWriter, Blobs, Error, Memory, Part, keep},
+    connector::{Connectors, Invocation, Performer as _},
+    eval::Library,
+};
+use futures::poll;
 
-use crate::programs::{checked, errors};
+use crate::{
+    executed::{Named, plan},
+    programs::{checked, errors},
+};
 
 #[test]
 fn native_declarations_and_code_agree_both_ways() {
@@ -85,4 +111,73 @@ fn code(place: &Path) -> String {
     }
     let files = fs::read_dir(place).unwrap().map(|entry| entry.unwrap().path());
     files.filter(|file| !file.ends_with("tests.rs")).map(|file| code(&file)).collect()
+}
+
+/// Files in memory, and how many of them were opened.
+#[derive(Debug, Default)]
+struct Opened(Memory, AtomicUsize);
+
+#[async_trait]
+impl Blobs for Opened {
+    async fn create(&self) -> Result<Box<dyn BlobWriter>, Error> {
+        self.0.create().await
+    }
+
+    async fn open(&self, sha256: Sha256, part: Part) -> Result<BlobReader, Error> {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        self.0.open(sha256, part).await
+    }
+
+    fn path(&self, sha256: Sha256) -> Result<Option<PathBuf>, Error> {
+        self.0.path(sha256)
+    }
+
+    async fn list(&self, after: Option<Sha256>, most: usize) -> Result<Vec<Sha256>, Error> {
+        self.0.list(after, most).await
+    }
+
+    async fn remove(&self, sha256: Sha256, written_before: SystemTime) -> Result<u64, Error> {
+        self.0.remove(sha256, written_before).await
+    }
+
+    fn clear_unfinished(&self) -> Result<(), Error> {
+        self.0.clear_unfinished()
+    }
+}
+
+/// Documents are large: of many that wait, none is in memory.
+#[tokio::test]
+async fn a_document_is_read_when_its_turn_has_come() {
+    let plan = plan("use pdf\n\nflow pages(file: File) {\n  step found = pdf.text(file)\n  return found\n}\n");
+    let opened = Arc::new(Opened::default());
+    let kept = keep(&*opened, bytes::Bytes::from_static(b"%PDF-1.7")).await.unwrap();
+    let file = Value::File(Arc::new(File::new(kept.sha256, kept.size, "a.pdf", "application/pdf")));
+    // What reads documents is not asked for its answer here, and keeps its place until its call is given up.
+    let native = flow_stdlib::native::native_table(Some(Path::new("/bin/cat")));
+    let connectors =
+        Connectors::new(Library::default(), Arc::new(BTreeMap::<String, String>::new()), Arc::new(Named), native)
+            .with_blobs(opened.clone());
+    let call = |_| {
+        connectors.perform(Invocation {
+            plan: Arc::clone(&plan),
+            connection: "pdf".to_owned(),
+            operation: "text".to_owned(),
+            result: None,
+            page: None,
+            args: vec![file.clone()],
+            key: String::new(),
+            timeout: Millis(20_000),
+            traceparent: None,
+        })
+    };
+    let mut calls: Vec<_> = (0..6).map(call).collect();
+    for call in &mut calls {
+        assert!(poll!(call).is_pending());
+    }
+    assert_eq!(opened.1.load(Ordering::SeqCst), 4);
+    calls.drain(..4);
+    for call in &mut calls {
+        assert!(poll!(call).is_pending());
+    }
+    assert_eq!(opened.1.load(Ordering::SeqCst), 6);
 }

@@ -1,8 +1,13 @@
 //! Requests that no sender should make: each gets a clear answer, starts nothing and harms nothing.
 
+use std::fs;
+
+use serde_json::{Value as Json, json};
+use tempfile::TempDir;
+
 use super::{
     eventually,
-    process::Serving,
+    process::{Serving, flowc},
     stripe::{SECRET, SUCCEEDED, now, signature},
     world::{World, deliver, example, post},
 };
@@ -97,4 +102,44 @@ async fn an_unknown_path_and_another_method_say_what_there_is() {
     let (status, text) = get("/hooks/payments").await;
     assert!(status == 405 && text.contains("POST"), "{status}: {text}");
     assert_eq!(get("/healthz").await.0, 200);
+}
+
+/// What a sender writes may end no line of the log and move no cursor.
+#[tokio::test(flavor = "multi_thread")]
+async fn case_14_text_of_others_stays_within_its_line_of_the_log() {
+    let program = "flow note {
+  on http POST \"/note\" as req { body: { note: String }, verify: none because \"a test\", dedupe: req.body.note }
+  log \"{req.body.note}\"
+  if req.body.note != \"\" { fail Odd(note: req.body.note) }
+}
+
+error Odd { note: String }
+";
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("main.flow"), program).unwrap();
+    for (format, note) in
+        [("human", "one\n10:00:00 ERROR forged\u{1b}[2J\r"), ("json", "two\n{\"level\":\"ERROR\"}\u{1b}")]
+    {
+        let arguments = ["serve", "main.flow", "--listen", "127.0.0.1:0", "--log", format];
+        let serving = Serving::start(flowc().current_dir(folder.path()).args(arguments));
+        let body = json!({ "note": note }).to_string();
+        let answer = reqwest::Client::new().post(format!("{}/note", serving.address)).body(body).send().await.unwrap();
+        assert_eq!(answer.status(), 202);
+        let said = logged(&serving, "program says").await;
+        logged(&serving, "run failed").await;
+        let log = serving.log();
+        assert!(!log.contains('\u{1b}') && !log.contains('\r'), "{log:?}");
+        match format {
+            "json" => {
+                let lines: Vec<Json> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+                assert!(lines.iter().any(|line| line["text"] == note), "{log}");
+            }
+            _ => {
+                assert!(said.contains(r"one\n10:00:00 ERROR forged\u{1b}[2J\r"), "{said}");
+                assert!(!log.lines().any(|line| line.starts_with("10:00:00 ERROR")), "{log}");
+            }
+        }
+        serving.signal("TERM");
+        serving.ended().says(0, &[]);
+    }
 }

@@ -76,6 +76,8 @@ struct Known {
     /// When each contact came, by id.
     contacts: BTreeMap<String, i64>,
     fails: bool,
+    /// Whether it does not know what came after a time.
+    forgets: bool,
     /// What was asked for.
     since: Vec<Option<i64>>,
 }
@@ -92,6 +94,9 @@ async fn contacts(State(shared): State<Shared>, uri: Uri) -> Response {
     if known.fails {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
+    if known.forgets && since.is_some() {
+        return StatusCode::GONE.into_response();
+    }
     let segment = asked.get("segment").map_or("", String::as_str);
     let contacts = known.contacts.iter().filter(|(id, _)| id.starts_with(segment));
     let mut found: Vec<(i64, String)> = contacts.map(|(id, at)| (*at, id.clone())).collect();
@@ -99,8 +104,9 @@ async fn contacts(State(shared): State<Shared>, uri: Uri) -> Response {
     found.sort();
     found.reverse();
     let after: usize = asked.get("after").map_or(0, |after| after.parse().unwrap());
-    let page: Vec<Json> =
-        found.iter().skip(after).take(2).map(|(at, id)| json!({ "id": id, "updated_at": at })).collect();
+    let place = |id: &str| id.split(' ').next().unwrap_or_default().to_owned();
+    let item = |(at, id): &(i64, String)| json!({ "id": id, "updated_at": at, "place": place(id) });
+    let page: Vec<Json> = found.iter().skip(after).take(2).map(item).collect();
     let next = (after + 2 < found.len()).then(|| (after + 2).to_string());
     let json = json!({ "contacts": page, "next": next }).to_string();
     (StatusCode::OK, [("content-type", "application/json")], json).into_response()
@@ -361,4 +367,55 @@ async fn of_several_triggers_that_poll_one_is_told() {
         [Json::Null, json!({ "": "2023-11-14T22:30:00Z" }), Json::Null],
         "by flow, then as they are written"
     );
+}
+
+/// What a trigger says of how a list is read on, in the place of what it says above.
+fn reading(properties: &str) -> String {
+    let (before, rest) = CONNECTOR.split_once("    poll:").unwrap();
+    let (_, after) = rest.split_once("  }\n}\n").unwrap();
+    format!("{before}{properties}  }}\n}}\n{after}")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_each_form_in_which_a_list_is_read_on_an_item_has_one_run() {
+    // A system that has forgotten how far was read, one whose items grow in each place for themselves, and a feed in which
+    // nothing grows.
+    for (form, properties) in [
+        (
+            "expired",
+            "    poll: contacts.list(since: since, segment: segment)\n    cursor: .updated_at\n    expired: NotFound\n    first: start\n",
+        ),
+        (
+            "within",
+            "    poll: contacts.list(segment: segment)\n    cursor: .updated_at\n    within: .place\n    first: start\n",
+        ),
+        (
+            "listed",
+            "    poll: contacts.list(segment: segment)\n    cursor: .id\n    listed: newest_first\n    first: start\n",
+        ),
+    ] {
+        let record = "updated_at: Timestamp @unix\n    place: String\n";
+        let connector = reading(properties).replace("updated_at: Timestamp @unix\n", record);
+        let connector = if form == "within" { connector.replace("Timestamp @unix\n", "Int\n") } else { connector };
+        let project = Project::with(&connector, FOLLOW).await;
+        project.known.lock().unwrap().forgets = form == "expired";
+        project.add("north a", 1_700_000_500);
+        let serving = project.serve();
+        project.starts(&["north a"]).await;
+        // In another place it is later than nothing, and in a feed it was not there before.
+        let next = if form == "expired" { 1_700_000_600 } else { 1_700_000_100 };
+        project.add("south b", next);
+        project.starts(&["north a", "south b"]).await;
+        serving.kill();
+        project.add("north c", 1_700_000_700);
+        let serving = project.serve();
+        project.starts(&["north a", "south b", "north c"]).await;
+        let asked = project.known.lock().unwrap().since.clone();
+        if form == "expired" {
+            let again = asked.windows(2).filter(|two| two[0].is_some() && two[1].is_none()).count();
+            assert!(again >= 2, "asked for all once more: {asked:?}");
+        }
+        serving.signal("TERM");
+        serving.ended().says(0, &[]);
+    }
 }

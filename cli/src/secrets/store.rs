@@ -126,6 +126,19 @@ impl Store {
         Ok(made)
     }
 
+    /// A file beside an entry, for whoever locks it to be alone with the entry. It is not locked yet.
+    ///
+    /// # Errors
+    /// It can't be made.
+    pub(crate) fn lock_of(&self, name: &str) -> Result<File, Trouble> {
+        let lock = self.file(name).with_extension("lock");
+        let open = || {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+            OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&lock)
+        };
+        open().map_err(|error| broken(&lock, &said(&error)))
+    }
+
     /// Takes an entry out; says whether it was there.
     ///
     /// # Errors

@@ -56,6 +56,7 @@ pub(super) fn unfit(into: &Into, body: &Body) -> Option<(&'static str, &'static 
             )),
             _ => None,
         },
+        (Body::Multipart(_), [_]) => None,
         (Body::Raw(..) | Body::Multipart(_) | Body::Xml(_), _) => {
             Some(("the body has no fields", "put into a field", HELP))
         }

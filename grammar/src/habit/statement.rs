@@ -151,7 +151,9 @@ impl Search<'_> {
         let edit = match start.map(|start| self.text(start)) {
             Some("let") => Some(self.edit(start?, start?, "step")?),
             Some("step") => None,
-            _ if self.is_first(at) && at.checked_sub(1).is_none_or(|before| self.text(before) != "step") => {
+            _ if self.is_first(at)
+                && at.checked_sub(1).is_none_or(|before| !matches!(self.text(before), "step" | "=")) =>
+            {
                 Some(self.before(at, "step ")?)
             }
             _ => return None,

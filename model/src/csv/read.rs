@@ -245,6 +245,9 @@ mod tests {
         let wide = "x,".repeat(20_000);
         assert_eq!(rows(wide.as_bytes(), 4096).unwrap_err(), "line 1 has more than 16384 columns");
         assert_eq!(rows(b"\xff\xfea\0", 4).unwrap_err(), "line 1: the text is UTF-16; save it as UTF-8");
+        assert_eq!(rows(b"a,b\n1,x\0y\n", 4).unwrap_err(), "line 2, column 2: the value holds a NUL character");
+        // Latin-1 in a table that is UTF-8 elsewhere.
+        assert_eq!(rows(b"a,b\n\xc3\xa9,\xe9t\xe9\n", 4).unwrap_err(), "line 2, column 2: the text is not UTF-8");
         assert_eq!(rows(b"a,b\r\n1,2\r\n3\r\n", 5).unwrap_err(), "line 3 has 1 columns, and the first line names 2");
     }
 }

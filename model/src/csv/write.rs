@@ -34,7 +34,7 @@ impl CsvLines {
 
     /// Writes the line with the names of the columns.
     pub fn head(&self, text: &mut String) {
-        self.line(text, self.columns.iter().map(|name| self.cell(name, Formulas::Keep)));
+        self.line(text, self.columns.iter().map(|name| self.cell(name, self.formulas)));
     }
 
     /// Writes the row at an index, from 0. What is missing or null is empty.
@@ -81,5 +81,34 @@ impl CsvLines {
         let is_quoted =
             text.contains([self.separator, '"', '\r', '\n']) || text.starts_with(' ') || text.ends_with(' ');
         if is_quoted { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a spreadsheet would carry out when the table is opened, in a value and in the name of a column.
+    #[test]
+    fn case_16_no_cell_is_a_formula_unless_that_is_asked_for() {
+        let written = |text: &str, formulas| {
+            let rows = [Value::record([(text, Value::text(text))])];
+            let (lines, mut table) = (CsvLines::new(b',', None, &rows, formulas), String::new());
+            lines.head(&mut table);
+            lines.row(&mut table, 0, &rows[0]).unwrap();
+            table
+        };
+        for begin in ["=", "+", "-", "@", "\t"] {
+            let text = format!("{begin}1+cmd");
+            assert_eq!(written(&text, Formulas::Escape), format!("'{text}\r\n'{text}\r\n"));
+            assert_eq!(written(&text, Formulas::Keep), format!("{text}\r\n{text}\r\n"));
+        }
+        assert_eq!(written("\r=1", Formulas::Escape), "\"'\r=1\"\r\n\"'\r=1\"\r\n");
+        assert_eq!(written("a=1", Formulas::Escape), "a=1\r\na=1\r\n");
+        // A number is one.
+        let rows = [Value::record([("n", Value::Int(-1))])];
+        let mut table = String::new();
+        CsvLines::new(b',', None, &rows, Formulas::Escape).row(&mut table, 0, &rows[0]).unwrap();
+        assert_eq!(table, "-1\r\n");
     }
 }

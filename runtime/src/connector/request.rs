@@ -376,7 +376,15 @@ impl Content {
         }
         let is_put = match self {
             Self::Json(whole) | Self::Form(whole, _) | Self::Xml(whole) => put(whole, path, value),
-            Self::None | Self::Raw(..) | Self::Multipart(_) => false,
+            Self::Multipart(pieces) => match path {
+                [name] => {
+                    pieces.retain(|piece| piece.name != *name);
+                    values(name, value, pieces);
+                    true
+                }
+                _ => false,
+            },
+            Self::None | Self::Raw(..) => false,
         };
         let unfit = || format!("the body has no fields, so nothing can be its field `{}`", path.join("."));
         if is_put { Ok(()) } else { Err(invalid(unfit())) }

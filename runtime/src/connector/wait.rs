@@ -174,6 +174,13 @@ mod tests {
         }
     }
 
+    /// Then it is for whoever calls to say how long is waited.
+    #[test]
+    fn a_refusal_without_a_word_asks_for_no_wait() {
+        assert_eq!(asked_by(429, &[]), None);
+        assert_eq!(asked_by(429, &[("x-ratelimit-remaining", "0")]), None);
+    }
+
     #[test]
     fn the_longest_of_several_waits_wins() {
         let headers = [("retry-after", "2"), ("x-ratelimit-reset", "1769853605")];

@@ -271,8 +271,13 @@ impl Machine {
                 self.look(place, call, failure.clone(), "no answer came back, so what the call did is not known");
             }
             Err(failure) => match self.retry_at(&call, failure, hints) {
-                // What the server has answered says much, and looking says all.
+                // What the server has answered says much, and looking says all, once reads can see it: a 502 comes from
+                // whoever stands before the system that has done it.
                 Some(until) if call.repeat == Repeat::Unsafe && hints.reached != Reached::Never => {
+                    let operation = self.step_of(call.node).and_then(|step| self.operation(step));
+                    let visible_after = operation.and_then(|operation| operation.visible_after);
+                    let visible_after = visible_after.filter(|_| self.version > 3).unwrap_or_default();
+                    let until = until.max(self.now.after(visible_after));
                     self.look_at(place, call, failure.clone(), until);
                 }
                 Some(until) => {

@@ -651,6 +651,17 @@ fn a_lookup_decides_after_a_lost_answer_and_its_find_is_the_result() {
     assert_eq!((play.value(), play.asked.len()), (Value::Int(7), 2));
 }
 
+/// A 502 may come from whoever stands before the system that has done what it was asked for.
+#[test]
+fn a_lookup_after_a_failure_that_was_answered_waits_until_reads_see_what_was_done() {
+    let mut play = found_again();
+    play.answer_with("a", Err(failure(ErrorKind::Unavailable)), Reached::Answered, None, 0);
+    assert!(play.fire() >= Millis(2000));
+    assert_eq!(last(&play), ("read", Repeat::Safe));
+    play.ok("a", 7);
+    assert_eq!(play.value(), Value::Int(7));
+}
+
 #[test]
 fn a_lookup_that_finds_nothing_lets_the_call_be_made_again() {
     for nothing in [Ok(Value::Null), Err(failure(ErrorKind::NotFound))] {

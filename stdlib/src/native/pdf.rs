@@ -14,7 +14,7 @@ use flow_model::{
 use flow_native_pdf::whole;
 use flow_runtime::connector::{NativeCall, NativeFailure, NativeOperation, NativeTable};
 use serde_json::Value as Json;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::child::{self, Bounds, Ended};
 
@@ -38,9 +38,13 @@ pub(super) fn bind(table: NativeTable, program: &Path) -> NativeTable {
     table.with("pdf", "text", Text(program.to_owned())).with("pdf", "render", Render(program.to_owned()))
 }
 
+/// A place to work at. Whoever waits for one holds nothing yet: what the program is given is read after that.
+async fn place() -> Result<SemaphorePermit<'static>, Failure> {
+    PLACES.acquire().await.map_err(|error| away(&error.to_string()))
+}
+
 /// Runs the program.
 async fn ran(program: &Path, args: &[&str], input: Vec<u8>, most: u64) -> Result<Ended, Failure> {
-    let _place = PLACES.acquire().await.map_err(|error| away(&error.to_string()))?;
     let mut command = Command::new(program);
     // It needs nothing that stands in the environment, and secrets may.
     command.env_clear().args(args);
@@ -61,6 +65,7 @@ impl NativeOperation for Render {
             let message = format!("the template `{template}` can't be made into a PDF: {why}");
             Failure::new(ErrorKind::Invalid, message)
         };
+        let _place = place().await?;
         let job = flow_native_pdf::job(&call).await?;
         let Ended { status, output, .. } = ran(&self.0, &["render-pdf"], job, MOST_MADE).await?;
         let document = output.map_err(|error| unfit(&error.to_string()))?;
@@ -83,6 +88,7 @@ struct Text(PathBuf);
 impl NativeOperation for Text {
     async fn call(&self, call: NativeCall<'_>) -> Result<Value, NativeFailure> {
         let file = call.file("file")?;
+        let _place = place().await?;
         let bytes = whole(&call, &file).await?;
         let ended = ran(&self.0, &["read-pdf", "--", &file.name], bytes, MOST_TEXT).await?;
         let Ended { status, output, .. } = ended;

@@ -80,7 +80,8 @@ fn lacks_a_place(request: &Request, place: &Into) -> Option<String> {
         }
         Body::None => None,
         Body::Raw(..) => Some("the body is `raw`, and has no fields".to_owned()),
-        Body::Multipart(_) => Some("the body is `multipart`".to_owned()),
+        Body::Multipart(_) if matches!(place, Into::Body(_)) => None,
+        Body::Multipart(_) => Some("the parts of `multipart` have no fields".to_owned()),
         body @ (Body::Xml(_) | Body::GraphQl { .. }) => place::unfit(place, body).map(|(why, ..)| why.to_owned()),
     }
 }

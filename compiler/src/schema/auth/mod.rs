@@ -120,7 +120,7 @@ pub(super) fn auth(context: &Context<'_, '_>, written: &ast::Expr, problems: &mu
     for arg in args {
         match &arg.name {
             None => values.push(&arg.value),
-            Some(name) if form == "header" && name.text == "prefix" => {
+            Some(name) if matches!(form, "header" | "query" | "field") && name.text == "prefix" => {
                 prefix = fixed_text("prefix", &arg.value, problems);
             }
             Some(name) => {
@@ -144,11 +144,11 @@ pub(super) fn auth(context: &Context<'_, '_>, written: &ast::Expr, problems: &mu
             Some(Auth::Header(header_name(context, name, problems)?, with_prefix(value, prefix)))
         }
         ("query", [name, value]) => {
-            let value = secret(value)?;
+            let value = with_prefix(secret(value)?, prefix);
             Some(Auth::Query(fixed_text("query", name, problems)?, value))
         }
         ("field", [name, value]) => {
-            let value = secret(value)?;
+            let value = with_prefix(secret(value)?, prefix);
             match place(name) {
                 Some(Into::Body(name)) => Some(Auth::Field(name, value)),
                 Some(Into::Within(path)) => Some(Auth::Within(path, value)),

@@ -109,14 +109,14 @@ impl Means<'_> {
         }
     }
 
-    fn keep(&self, given: Given) -> Result<Connected, Failure> {
+    async fn keep(&self, given: Given) -> Result<Connected, Failure> {
         let wanted = self.server()?.scopes.clone();
         let missing = match &given.scopes {
             Some(scopes) => wanted.into_iter().filter(|scope| !scopes.contains(scope)).collect(),
             None => Vec::new(),
         };
         let connected = Connected { until: given.until, renews: given.refresh.is_some(), missing };
-        self.accounts.connect(&self.holder, &self.asked, given)?;
+        self.accounts.connect(&self.holder, &self.asked, given).await?;
         Ok(connected)
     }
 
@@ -218,7 +218,7 @@ impl ByCode<'_> {
             form.push(("code_verifier", verifier));
         }
         let given = exchange(self.means.clients, server, &server.url, &form, self.means.clock.now()).await;
-        self.means.keep(given.map_err(|refusal| self.means.failed(refusal))?)
+        self.means.keep(given.map_err(|refusal| self.means.failed(refusal))?).await
     }
 
     /// Waits on an address of this machine until the browser comes back; visits that are not of this authorization are
@@ -352,7 +352,7 @@ impl ByDevice<'_> {
             self.means.clock.sleep_until(now.after(interval)).await;
             let now = self.means.clock.now();
             match exchange(self.means.clients, server, &server.url, &form, now).await {
-                Ok(given) => return self.means.keep(given),
+                Ok(given) => return self.means.keep(given).await,
                 Err(Refusal::Said { error: Some(error), .. }) if error == "authorization_pending" => {}
                 // RFC 8628, section 3.5: five seconds more from now on.
                 Err(Refusal::Said { error: Some(error), .. }) if error == "slow_down" => {

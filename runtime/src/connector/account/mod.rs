@@ -6,6 +6,10 @@
 //! them may not have seen that its answer arrived. When a server wants a person to agree again, calls are parked, one alarm
 //! is written to the log, and calls go on once `flowc connect` has stored other tokens.
 //!
+//! Only one process at a time gets a token for a connection: a server that turns its refresh tokens would take the second
+//! request with the same one for that of a thief. What it has given out and could not be written is not used, and not lost:
+//! it is written before anything else is asked for.
+//!
 //! Those who wait while a request for a token fails share its failure, and make none of their own; and none is made before
 //! the time for which the server wants none.
 
@@ -21,6 +25,7 @@ use std::{
     },
 };
 
+use async_trait::async_trait;
 use flow_model::{
     failure::{ErrorKind, Failure},
     units::{Instant, Millis},
@@ -41,6 +46,7 @@ use crate::{secret::SecretText, timer::Clock, worker::Workers};
 const EARLY: Millis = Millis::seconds(60);
 
 /// Keeps the tokens of connections that a person has agreed to, so that they outlive the process and are seen by nobody else.
+#[async_trait]
 pub trait Tokens: Send + Sync {
     /// What is kept for an account.
     ///
@@ -53,12 +59,19 @@ pub trait Tokens: Send + Sync {
     /// # Errors
     /// Why it can't be written.
     fn set(&self, account: &str, text: &SecretText) -> Result<(), String>;
+
+    /// Waits until no other process gets a token for an account; none does until the result is dropped.
+    ///
+    /// # Errors
+    /// Why that can't be known, or that it takes too long.
+    async fn alone(&self, account: &str) -> Result<Box<dyn Send>, String>;
 }
 
 /// Keeps nothing: tokens that nobody has to agree to live as long as the process.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoTokens;
 
+#[async_trait]
 impl Tokens for NoTokens {
     fn get(&self, _account: &str) -> Result<Option<SecretText>, String> {
         Ok(None)
@@ -66,6 +79,10 @@ impl Tokens for NoTokens {
 
     fn set(&self, _account: &str, _text: &SecretText) -> Result<(), String> {
         Ok(())
+    }
+
+    async fn alone(&self, _account: &str) -> Result<Box<dyn Send>, String> {
+        Ok(Box::new(()))
     }
 }
 
@@ -163,6 +180,8 @@ struct Account {
     turn: Arc<tokio::sync::Mutex<()>>,
     /// What is kept, as far as it was read.
     known: Mutex<Kept>,
+    /// What was given out and could not be written, with what it replaces.
+    unwritten: Mutex<Option<(Kept, Kept)>>,
     /// Since when a person is waited for.
     parked: Mutex<Option<Instant>>,
     refusals: Mutex<Refusals>,
@@ -180,6 +199,10 @@ struct Refusals {
 impl Account {
     fn known(&self) -> MutexGuard<'_, Kept> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn unwritten(&self) -> MutexGuard<'_, Option<(Kept, Kept)>> {
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A token that can be used now.
@@ -281,10 +304,13 @@ impl Accounts {
     ///
     /// # Errors
     /// It can't be written.
-    fn connect(&self, holder: &str, asked: &Asked, given: Given) -> Result<(), Failure> {
+    async fn connect(&self, holder: &str, asked: &Asked, given: Given) -> Result<(), Failure> {
         let kept = Kept::of(given, asked);
-        self.tokens.set(&asked.kept_as, &written(&kept)).map_err(|why| store(&asked.connection, &why))?;
+        let failed = |why: String| store(&asked.connection, &why);
         let account = self.account(holder);
+        let _turn = account.turn.lock().await;
+        let _alone = self.tokens.alone(&asked.kept_as).await.map_err(failed)?;
+        self.tokens.set(&asked.kept_as, &written(&kept)).map_err(failed)?;
         *account.known() = kept;
         account.goes_on();
         Ok(())
@@ -379,6 +405,21 @@ impl Renewal {
     async fn renewed(&self) -> Result<Token, Trouble> {
         let kept = self.account.known().clone();
         let Source::OAuth(server) = &self.asked.source else { return Err(self.parked(&kept)) };
+        if kept.refresh.is_none() || kept.ended {
+            return Err(self.parked(&kept));
+        }
+        let _alone = self.tokens.alone(&self.asked.kept_as).await.map_err(|why| self.store(&why))?;
+        // Another process may have got one until then.
+        let kept = self.stored()?;
+        *self.account.known() = kept.clone();
+        let unwritten = self.account.unwritten().take();
+        if let Some((read, new)) = unwritten.filter(|(read, _)| *read == kept) {
+            self.write_or_hold(&read, new)?;
+        }
+        if let Some(token) = self.fresh() {
+            return Ok(token);
+        }
+        let kept = self.account.known().clone();
         let Some(refresh) = kept.refresh.clone().filter(|_| !kept.ended) else { return Err(self.parked(&kept)) };
         match self.refreshed(server, &refresh).await {
             Ok(given) => self.keep(given, Kept { refresh: Some(refresh), ..kept.clone() }, &kept),
@@ -419,7 +460,7 @@ impl Renewal {
             _ => (used.refresh, None),
         };
         kept.base = kept.base.or(used.base);
-        self.write(&kept)?;
+        self.write_or_hold(read, kept.clone())?;
         self.account.goes_on();
         let Kept { access, base, .. } = kept;
         Ok(Token { text: SecretText::new(access.unwrap_or_default()), base })
@@ -444,6 +485,15 @@ impl Renewal {
         self.tokens.set(&self.asked.kept_as, &written(kept)).map_err(|why| self.store(&why))?;
         *self.account.known() = kept.clone();
         Ok(())
+    }
+
+    /// Writes what was given; when that fails, it is written before a token is asked for again.
+    fn write_or_hold(&self, read: &Kept, new: Kept) -> Result<(), Trouble> {
+        let written = self.write(&new);
+        if written.is_err() {
+            *self.account.unwritten() = Some((read.clone(), new));
+        }
+        written
     }
 
     fn store(&self, why: &str) -> Trouble {

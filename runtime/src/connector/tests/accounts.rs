@@ -38,6 +38,7 @@ pub(super) const ACCOUNT: &str = "crm sales";
 pub(super) struct Kept {
     texts: Mutex<BTreeMap<String, String>>,
     full: AtomicBool,
+    lock: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Kept {
@@ -56,6 +57,7 @@ impl Kept {
     }
 }
 
+#[async_trait]
 impl Tokens for Kept {
     fn get(&self, account: &str) -> Result<Option<SecretText>, String> {
         Ok(self.texts.lock().unwrap().get(account).map(|text| SecretText::new(text.as_str())))
@@ -67,6 +69,10 @@ impl Tokens for Kept {
         }
         self.texts.lock().unwrap().insert(account.to_owned(), text.reveal().to_owned());
         Ok(())
+    }
+
+    async fn alone(&self, _account: &str) -> Result<Box<dyn Send>, String> {
+        Ok(Box::new(Arc::clone(&self.lock).lock_owned().await))
     }
 }
 

@@ -110,6 +110,32 @@ async fn who_is_slow_is_let_go_and_who_is_not_is_served() {
     served.stop().await.unwrap();
 }
 
+/// On one thread: a sender that is stuck occupies nothing that others need.
+#[tokio::test]
+async fn case_11_many_who_are_stuck_hold_up_nobody() {
+    let (_folder, served) = limited(Limits::default()).await;
+    let mut stuck = Vec::new();
+    for half in [
+        &b""[..],
+        b"POST /echo HTTP/1.1\r\nHost:",
+        &post("Content-Length: 10\r\n", "{"),
+        &post("Transfer-Encoding: chunked\r\n", "5\r\n{"),
+    ] {
+        for _ in 0..50 {
+            let mut socket = TcpStream::connect(served.address).await.unwrap();
+            socket.write_all(half).await.unwrap();
+            stuck.push(socket);
+        }
+    }
+    for _ in 0..3 {
+        let answer = raw(served.address, b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert_eq!(sent(served.post("/echo", "{}")).await.0, StatusCode::ACCEPTED);
+    }
+    drop(stuck);
+    served.stop().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_body_that_drips_has_an_end() {
     let limits = Limits { body_time: Millis(150), ..Limits::default() };

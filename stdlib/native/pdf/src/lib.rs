@@ -38,8 +38,9 @@ struct Render;
 #[async_trait]
 impl NativeOperation for Render {
     async fn call(&self, call: NativeCall<'_>) -> Result<Value, NativeFailure> {
+        let place = work::place().await?;
         let job = Job::of(&call).await?;
-        let document = work::done(move || render::render(job.ready())).await??;
+        let document = work::done(place, move || render::render(job.ready())).await??;
         Ok(kept(&call, document).await?)
     }
 }
@@ -84,8 +85,9 @@ struct Text;
 impl NativeOperation for Text {
     async fn call(&self, call: NativeCall<'_>) -> Result<Value, NativeFailure> {
         let file = call.file("file")?;
+        let place = work::place().await?;
         let (name, bytes) = (file.name.clone(), whole(&call, &file).await?);
-        let pages = work::done(move || text::pages(&name, &bytes)).await??;
+        let pages = work::done(place, move || text::pages(&name, &bytes)).await??;
         Ok(Value::List(pages.into_iter().map(Value::text).collect()))
     }
 }

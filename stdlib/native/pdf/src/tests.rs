@@ -170,13 +170,16 @@ async fn what_is_no_document_is_told() {
         (&document[..document.len() / 2], "`a.pdf` can't be read as a PDF: "),
     ] {
         let bytes = bytes.to_vec();
-        let failure = super::work::done(move || pages("a.pdf", &bytes)).await.and_then(|read| read).unwrap_err();
+        let failure = super::work::done(super::work::place().await.unwrap(), move || pages("a.pdf", &bytes))
+            .await
+            .and_then(|read| read)
+            .unwrap_err();
         assert!(failure.message.contains(told), "{}", failure.message);
     }
     // Whatever is damaged, something is told.
     for at in (0..document.len()).step_by(document.len() / 40) {
         let mut damaged = document.clone();
         damaged[at] ^= 0x55;
-        drop(super::work::done(move || pages("a.pdf", &damaged)).await);
+        drop(super::work::done(super::work::place().await.unwrap(), move || pages("a.pdf", &damaged)).await);
     }
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use flow_model::failure::{ErrorKind, Failure};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
 use crate::invalid;
 
@@ -30,20 +30,30 @@ pub(crate) fn undisturbed<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T>
     })
 }
 
-/// Does the work on a thread of its own.
+fn busy(error: &str) -> Failure {
+    Failure::new(ErrorKind::Unavailable, format!("no thread can be had: {error}"))
+}
+
+/// A place to work at. Whoever waits for one holds nothing yet: what is read for the work is read after that.
+pub(crate) async fn place() -> Result<SemaphorePermit<'static>, Failure> {
+    PLACES.acquire().await.map_err(|error| busy(&error.to_string()))
+}
+
+/// Does the work on a thread of its own, which keeps the place until its end.
 ///
 /// # Errors
 /// `Invalid` when it could not come to an end: what was given to it is damaged.
-pub(crate) async fn done<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
-    let busy = |error: String| Failure::new(ErrorKind::Unavailable, format!("no thread can be had: {error}"));
-    let place = PLACES.acquire().await.map_err(|error| busy(error.to_string()))?;
+pub(crate) async fn done<T: Send + 'static>(
+    place: SemaphorePermit<'static>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
     let (send, result) = oneshot::channel();
     let begun = thread::Builder::new().name("flow-pdf".to_owned()).stack_size(STACK).spawn(move || {
         // Nobody waits any more when the step has timed out.
         drop(send.send(catch_unwind(AssertUnwindSafe(work))));
         drop(place);
     });
-    begun.map_err(|error| busy(error.to_string()))?;
+    begun.map_err(|error| busy(&error.to_string()))?;
     match result.await {
         Ok(Ok(result)) => Ok(result),
         Ok(Err(_)) | Err(_) => Err(invalid(DAMAGED)),
