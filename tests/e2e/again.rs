@@ -279,6 +279,14 @@ async fn case_02_a_run_that_can_t_go_on_is_ended_by_repair_and_what_there_is_of_
     shop.flowc(&["runs", "resume", &hurt]).says(2, &["is failed already"]);
     let told = shop.flowc(&["journal", "repair"]).says(0, &[]).stdout;
     assert!(told.contains("nothing to repair"), "{told}");
+    let told = shop.flowc(&["journal", "verify"]).says(0, &[]).stdout;
+    assert!(told.contains("but for 1 run that `repair` has ended:") && told.contains(&hurt), "{told}");
+    let told = shop.flowc(&["journal", "verify", "--format", "json"]).says(0, &[]).json();
+    assert_eq!((&told["well"], &told["repaired"][0]["run"]), (&json!(true), &json!(hurt)));
+    // What is damaged further is told again.
+    change(&shop.data().join("journal.sqlite"), b"DAMAGEd", b"DAMAgEd");
+    let told = shop.flowc(&["journal", "verify"]).says(6, &[]).stdout;
+    assert!(told.contains("damaged run") && told.contains("these runs are over"), "{told}");
 }
 
 /// Changes a text in a file, as a disk does that forgets.

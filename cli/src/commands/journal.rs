@@ -127,18 +127,33 @@ fn told(verified: &Verified) -> String {
         ui::count(usize::try_from(verified.runs).unwrap_or(usize::MAX), "run"),
         entries(verified.entries)
     );
+    let ended = ui::count(verified.repaired.len(), "run");
     if verified.is_well() {
-        return format!("{}: {looked} as they were written\n", styled(WELL, "well"));
+        return match verified.repaired.is_empty() {
+            true => format!("{}: {looked} as they were written\n", styled(WELL, "well")),
+            false => {
+                let which = verified.repaired.iter().map(|(kept, how)| format!("\n  {}: {how}", run(kept)));
+                let which = which.collect::<String>();
+                let well = styled(WELL, "well");
+                format!("{well}: {looked} as they were written, but for {ended} that `repair` has ended:{which}\n")
+            }
+        };
     }
-    let help = match verified.pages.is_empty() {
-        true => {
+    let mut hurt = verified.damaged.iter().map(|(kept, _)| kept).chain(&verified.without_plan);
+    let help = match (verified.pages.is_empty(), hurt.any(|kept| !kept.state.is_final())) {
+        (true, true) => {
             "\
 nothing was changed. A damaged run never goes on; all others do.
   To have it back, stop the server and put a copy of the data folder in its place that was made before;
   without one, `flowc journal repair` ends the runs that can't go on: look at what each has done where it did it, and
   start it anew"
         }
-        false => {
+        (true, false) => {
+            "\
+nothing was changed, and nothing waits: these runs are over. What they did can't be retried or replayed from here;
+  a copy of the data folder that was made before has it"
+        }
+        (false, _) => {
             "\
 nothing was changed. Stop the server, keep a copy of the data folder as it is, and put one in its place
   that was made before"
@@ -165,6 +180,11 @@ fn as_json(verified: &Verified) -> serde_json::Value {
         "runs": verified.runs,
         "entries": verified.entries,
         "damaged": damaged.collect::<Vec<_>>(),
+        "repaired": verified.repaired.iter().map(|(kept, damage)| {
+            let mut told = of(kept);
+            told["damage"] = json!(damage);
+            told
+        }).collect::<Vec<_>>(),
         "without_plan": verified.without_plan.iter().map(of).collect::<Vec<_>>(),
         "pages": verified.pages,
     })

@@ -310,7 +310,10 @@ fn story(detail: &RunDetail) -> String {
         }
         (Some(Outcome::Failed { failure, place }), _) => {
             let at = place.as_ref().map(|place| format!(" at `{place}`")).unwrap_or_default();
-            section(&mut lines, "failure", [format!("  {}{at}", styled(WRONG, live::in_words(failure)))]);
+            let why = format!("  {}{at}", styled(WRONG, live::in_words(failure)));
+            let fields = failure.fields.iter();
+            let fields = fields.map(|(name, value)| format!("      {name}: {}", plain(&value.to_json().to_string())));
+            section(&mut lines, "failure", std::iter::once(why).chain(fields));
         }
         (Some(Outcome::Cancelled { reason }), _) => section(&mut lines, "cancelled", [format!("  {}", plain(reason))]),
         (None, Some(reason)) => section(&mut lines, "waits", [format!("  {}", styled(CARE, plain(reason)))]),

@@ -20,9 +20,10 @@ pub(crate) fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) ->
 
 fn line<const N: usize>(cells: &[String; N], widths: &[usize; N]) -> String {
     let mut text = String::new();
-    for (index, (cell, widest)) in cells.iter().zip(widths).enumerate() {
+    let last = cells.iter().rposition(|cell| width(cell) > 0).unwrap_or(0);
+    for (index, (cell, widest)) in cells.iter().zip(widths).enumerate().take(last + 1) {
         text.push_str(cell);
-        if index + 1 < N {
+        if index < last {
             text.push_str(&" ".repeat(widest - width(cell) + 2));
         }
     }
@@ -83,6 +84,13 @@ mod tests {
         let rows = [[styled(WELL, "completed"), "a".to_owned()], ["failed".to_owned(), "b".to_owned()]];
         let text = anstream::adapter::strip_str(&table(["STATE", "FLOW"], &rows)).to_string();
         assert_eq!(text, "STATE      FLOW\ncompleted  a\nfailed     b\n");
+    }
+
+    #[test]
+    fn a_row_whose_last_cells_are_empty_is_not_filled_up() {
+        let rows = [["1".to_owned(), styled(WELL, ""), String::new()], ["2".into(), "x".into(), "done".into()]];
+        let text = anstream::adapter::strip_str(&table(["NUMBER", "WHY", ""], &rows)).to_string();
+        assert_eq!(text, "NUMBER  WHY\n1\n2       x    done\n");
     }
 
     #[test]

@@ -236,7 +236,7 @@ impl Inner {
     /// Puts a run on disk that begins when there is room, and dead letters away that it is for.
     async fn accept_queued(self: &Arc<Self>, new: NewRun, letters: Vec<i64>) -> Result<RunId, RedoError> {
         self.check_room()?;
-        let now = self.settings.clock.now();
+        let (now, total) = self.time();
         let chance = &self.settings.chance;
         let run = RunId::new(now, u128::from(chance.draw()) << 64 | u128::from(chance.draw()));
         let gate = new.gate.clone();
@@ -244,7 +244,7 @@ impl Inner {
             self.recall(gate).await?;
         }
         let settles = letters.into_iter().map(|letter| (letter, format!("replayed as run {run}"))).collect();
-        self.let_wait(&run, Batch { settles, ..self.waiting(&run, new, now) }).await?;
+        self.let_wait(&run, Batch { settles, ..self.waiting(&run, new, (now, total)) }).await?;
         match gate {
             None => self.post_unless_held(&run, Message::Begin),
             Some(gate) => {
@@ -314,14 +314,16 @@ impl Inner {
         let of: RunId = again.run.parse().map_err(|_| broken("the other run is not known".to_owned()))?;
         let entries = self.entries(&of).await?.map_err(broken)?;
         let (plan, library) = (Arc::clone(live.machine.plan()), self.settings.library.clone());
-        let mut turn = Live::again(run.clone(), plan, library, &entries, again, self.settings.clock.now())?;
+        let (now, total) = self.time();
+        let mut turn = Live::again(run.clone(), plan, library, &entries, again, now)?;
+        turn.batch.set_by = total;
         let gates = self.fill(run, &mut turn).await?;
         let done = match self.store.commit(turn.take_batch()).await? {
             Committed::Done(done) => done,
             Committed::Gathered(_) | Committed::Duplicate { .. } => Done::default(),
         };
         self.carry_out(run, live, turn);
-        self.pass_on(done, &gates);
+        self.pass_on(done, &gates, total);
         Ok(())
     }
 }

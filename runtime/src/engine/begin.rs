@@ -132,8 +132,12 @@ impl Inner {
         if self.is_closing() {
             return;
         }
-        let now = self.settings.clock.now();
-        let Opened { runs, again } = self.state().gates.open(now);
+        let (now, total) = self.time();
+        let Opened { runs, again } = {
+            let gates = &mut self.state().gates;
+            gates.clock_is_set_by(total);
+            gates.open(now)
+        };
         for run in runs {
             self.post(&run, Message::Begin);
         }
@@ -301,7 +305,7 @@ impl Inner {
     }
 
     /// Goes on with what else has come of a batch that is on disk: runs that were told something, and new runs.
-    pub(super) fn pass_on(self: &Arc<Self>, done: Done, specs: &Specs) {
+    pub(super) fn pass_on(self: &Arc<Self>, done: Done, specs: &Specs, total: i64) {
         let Done { mailed, begun, gathered, .. } = done;
         for run in mailed {
             self.post(&run, Message::Mail);
@@ -311,7 +315,7 @@ impl Inner {
         }
         for gathered in gathered {
             let spec = specs.get(&gathered.run).cloned();
-            self.gathered(gathered, spec);
+            self.gathered(gathered, spec, total);
         }
         if begun.is_empty() {
             return;

@@ -63,6 +63,9 @@ impl Inner {
             let by = total.saturating_sub(known);
             known = total;
             tracing::warn!(milliseconds = by, "the clock was set: what runs wait for lasts as long all the same");
+            if let Err(error) = self.store.clock_is_set(total.saturating_sub(self.life.before)).await {
+                return self.halt(error);
+            }
             let mut waiting: BTreeSet<_> =
                 self.timers.keys().into_iter().filter_map(|due| due.run().cloned()).collect();
             if self.recovered.load(std::sync::atomic::Ordering::SeqCst) {
@@ -72,6 +75,8 @@ impl Inner {
                 }
             }
             waiting.iter().for_each(|run| self.post(run, Message::Look));
+            self.look_at_gatherings();
+            self.open_gates();
         }
     }
 }

@@ -313,7 +313,7 @@ impl Inner {
             };
             live.turn(None, events, now, &leave)?
         };
-        turn.batch.read = read;
+        (turn.batch.read, turn.batch.set_by) = (read, total);
         let gates = self.fill(run, &mut turn).await?;
         // Of the calls whose permit has come, those that are still wanted leave now.
         let wanted = if permitted.is_empty() { Vec::new() } else { live.machine.calls() };
@@ -327,7 +327,7 @@ impl Inner {
             Committed::Gathered(_) | Committed::Duplicate { .. } => Done::default(),
         };
         self.carry_out(run, &live, turn);
-        self.pass_on(done, &gates);
+        self.pass_on(done, &gates, total);
         if let Some(done) = heard {
             // Whoever asked may be gone.
             let _ = done.send(());

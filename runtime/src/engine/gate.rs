@@ -23,6 +23,8 @@ pub(super) struct Gates {
     /// Runs that wait, by scope, key and ticket.
     waiting: HashMap<RunId, (String, String, u64)>,
     tickets: u64,
+    /// How far the clock had been set when it was last looked at.
+    set_by: i64,
 }
 
 #[derive(Debug, Default)]
@@ -68,6 +70,15 @@ impl Gates {
     pub(super) fn learn(&mut self, spec: &Spec, begun: Vec<Instant>) {
         if !self.knows(&spec.scope) {
             self.gate(spec).begun = begun.into_iter().map(|at| (at, None)).collect();
+        }
+    }
+
+    /// Takes note of how far the clock has been set: what began is as long ago as before.
+    pub(super) fn clock_is_set_by(&mut self, total: i64) {
+        let by = total.saturating_sub(std::mem::replace(&mut self.set_by, total));
+        if by != 0 {
+            let begun = self.gates.values_mut().flat_map(|gate| &mut gate.begun);
+            begun.for_each(|(at, _)| *at = at.moved(by));
         }
     }
 
@@ -316,6 +327,21 @@ mod tests {
         assert!(!come(&mut gates, 2, &spec, 11_000));
         gates.forget(&run(0));
         assert_eq!(gates.open(Instant(11_000)).runs, [run(2)], "one that did not come about does not count");
+    }
+
+    #[test]
+    fn a_clock_that_is_set_lets_no_more_begin_and_holds_up_nobody() {
+        let year = 365 * 86_400 * 1000;
+        for by in [year, -year] {
+            let (mut gates, spec) = (Gates::default(), spec("", None, Some((1, 10))));
+            assert!(come(&mut gates, 0, &spec, year * 50));
+            gates.clock_is_set_by(by);
+            let now = year * 50 + by;
+            assert!(!come(&mut gates, 1, &spec, now + 1000));
+            assert_eq!(gates.open(Instant(now + 1000)).again, [(Instant(now + 10_000), "flow trigger".to_owned())]);
+            gates.clock_is_set_by(by);
+            assert_eq!(gates.open(Instant(now + 10_000)).runs, [run(1)]);
+        }
     }
 
     #[test]

@@ -6,12 +6,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use flow_model::{
-    failure::Failure,
-    plan::{Keep, Plan},
-    units::Instant,
-    value::Value,
-};
+use flow_model::{failure::Failure, plan::Plan, units::Instant, value::Value};
 
 use super::{
     Inner, RunId, RunState,
@@ -24,6 +19,7 @@ use crate::store::{Batch, Committed, GATHERS, Gather, Gathered, Standing};
 
 /// A run that events are gathered for.
 pub(super) struct Gathering {
+    /// Until when, by a clock that nobody sets.
     until: Instant,
     /// How many of its kind may be under way.
     gate: Option<Spec>,
@@ -44,23 +40,19 @@ impl Inner {
             Some(per) => self.key(&Started { plan, trigger, payload, env }, per)?.to_string(),
             None => String::new(),
         };
-        let now = self.settings.clock.now();
-        let (until, at_latest) = match gather.keep {
-            Keep::Latest { quiet, most } => (now.after(quiet), most.map(|most| now.after(most))),
-            Keep::All { within, .. } => (now.after(within), Some(now.after(within))),
-        };
         // A run is pinned to its plan: events that came after a change of the flow are for runs of their own.
         let scope = format!("{} {digest}", scope(&plan.flow, Some(&started_by(trigger))));
-        Ok(Some(Gather { scope, key, keep: gather.keep, until, at_latest }))
+        Ok(Some(Gather { scope, key, keep: gather.keep }))
     }
 
     /// Takes note of a run that has gathered one more event.
-    pub(super) fn gathered(self: &Arc<Self>, gathered: Gathered, gate: Option<Spec>) {
+    pub(super) fn gathered(self: &Arc<Self>, gathered: Gathered, gate: Option<Spec>, total: i64) {
         let Gathered { run, until } = gathered;
-        let Some(until) = until else {
+        let Some(shown) = until else {
             let known = self.state().gathering.remove(&run);
             return self.gather_no_more(&run, known.map_or(gate, |known| known.gate));
         };
+        let until = shown.moved(-total);
         let mut state = self.state();
         match state.gathering.get_mut(&run) {
             // Its timer looks at the time again.
@@ -68,21 +60,29 @@ impl Inner {
             None => {
                 state.gathering.insert(run.clone(), Gathering { until, gate });
                 drop(state);
-                self.timers.arm(until, Due::Gathering(run));
+                self.timers.arm(shown, Due::Gathering(run));
             }
+        }
+    }
+
+    /// Looks at all runs that events are gathered for: the clock was set, and their timers are not where their time is.
+    pub(super) fn look_at_gatherings(self: &Arc<Self>) {
+        let runs: Vec<_> = self.state().gathering.keys().cloned().collect();
+        for run in runs {
+            self.workers.spawn(Arc::clone(self).close_gathering(run));
         }
     }
 
     /// The time of a run may have come.
     pub(super) async fn close_gathering(self: Arc<Self>, run: RunId) {
-        let now = self.settings.clock.now();
+        let (now, total) = self.time();
         let Some(until) = self.state().gathering.get(&run).map(|known| known.until) else { return };
-        if until > now {
-            return self.timers.arm(until, Due::Gathering(run));
+        if until > now.moved(-total) {
+            return self.timers.arm(until.moved(total), Due::Gathering(run));
         }
         let reason = Some(GATHERS.to_owned());
         let standing = Standing { state: RunState::Waiting, reason, wake_at: None, outcome: None };
-        let batch = Batch { closes: true, ..Batch::new(run.clone(), standing, now) };
+        let batch = Batch { closes: true, set_by: total, ..Batch::new(run.clone(), standing, now) };
         let closed = match self.store.commit(batch).await {
             Ok(Committed::Done(done)) => done.closed,
             Ok(Committed::Gathered(_) | Committed::Duplicate { .. }) => false,
@@ -95,7 +95,7 @@ impl Inner {
                 Some(known) if !closed && known.until > until => {
                     let until = known.until;
                     drop(state);
-                    return self.timers.arm(until, Due::Gathering(run));
+                    return self.timers.arm(until.moved(total), Due::Gathering(run));
                 }
                 Some(_) => state.gathering.remove(&run).and_then(|known| known.gate),
                 None => return,

@@ -287,13 +287,11 @@ impl Live {
         let (state, reason, until) = match self.machine.status() {
             Status::Running => (RunState::Running, None, None),
             Status::Waiting(until) => {
-                let held: Vec<_> = self
-                    .machine
-                    .held()
-                    .map(|(place, because)| format!("`{place}` waits until {until}, because {because}"))
-                    .collect();
-                let reason = if held.is_empty() { format!("waits until {until}") } else { held.join("; ") };
-                (RunState::Waiting, Some(reason), Some(until))
+                let waits = self.machine.waits_for_time().map(|(place, until, because)| {
+                    let because = because.map(|because| format!(", {because}")).unwrap_or_default();
+                    format!("`{place}` waits until {until}{because}")
+                });
+                (RunState::Waiting, Some(waits.collect::<Vec<_>>().join("; ")), Some(until))
             }
             Status::Awaiting { what, until } => {
                 let what: Vec<_> = what.iter().map(|(place, what)| format!("`{place}` waits for {what}")).collect();

@@ -178,7 +178,7 @@ impl Engine {
                     }
                     if let Some(until) = run.gathers {
                         let gathered = Gathered { run: run.run.clone(), until: Some(until) };
-                        inner.gathered(gathered, run.gate.clone());
+                        inner.gathered(gathered, run.gate.clone(), 0);
                     } else if run.gate.is_none() {
                         inner.post(&run.run, drive::Message::Begin);
                     }

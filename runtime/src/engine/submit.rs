@@ -253,7 +253,7 @@ impl Inner {
         // What several events become has no event that it follows from; without a trigger, nobody sends again.
         let known = dedupe.as_ref().filter(|_| gather.is_none() && trigger.is_some());
         let keys = known.map(|dedupe| dedupe.origin(|| Sha256::of(payload.to_string().as_bytes()).to_string()));
-        let now = self.settings.clock.now();
+        let (now, total) = self.time();
         let chance = &self.settings.chance;
         let run = RunId::new(now, u128::from(chance.draw()) << 64 | u128::from(chance.draw()));
         let new =
@@ -270,17 +270,21 @@ impl Inner {
             ..Start::default()
         };
         if new.gather.is_some() {
-            return self.accept_into(&run, NewRun { queued: Some(start), ..new }, now).await;
+            return self.accept_into(&run, NewRun { queued: Some(start), ..new }, (now, total)).await;
         }
         if let Some(gate) = &new.gate
             && let Some(waiting) = self.state().gates.is_full(gate, &self.settings.limits)
         {
             return Err(SubmitError::Full { flow: new.flow, waiting });
         }
-        let entry = new.gate.as_ref().map(|gate| self.state().gates.enter(&run, gate, now));
+        let entry = new.gate.as_ref().map(|gate| {
+            let gates = &mut self.state().gates;
+            gates.clock_is_set_by(total);
+            gates.enter(&run, gate, now)
+        });
         if let (Some(Entry::Waits(ticket)), Some(gate)) = (entry, new.gate.clone()) {
             if let Some(known) =
-                self.let_wait(&run, self.waiting(&run, NewRun { queued: Some(start), ..new }, now)).await?
+                self.let_wait(&run, self.waiting(&run, NewRun { queued: Some(start), ..new }, (now, total))).await?
             {
                 return Ok(known);
             }
@@ -297,12 +301,17 @@ impl Inner {
     }
 
     /// Puts an event on disk that becomes a run together with others.
-    async fn accept_into(self: &Arc<Self>, run: &RunId, new: NewRun, now: Instant) -> Result<Accepted, SubmitError> {
+    async fn accept_into(
+        self: &Arc<Self>,
+        run: &RunId,
+        new: NewRun,
+        (now, total): (Instant, i64),
+    ) -> Result<Accepted, SubmitError> {
         let (gate, flow) = (new.gate.clone(), new.flow.clone());
         let trace = Trace::of(run, new.queued.as_ref().and_then(|start| start.trace));
         let reason = Some(GATHERS.to_owned());
         let standing = Standing { state: RunState::Waiting, reason, wake_at: None, outcome: None };
-        let batch = Batch { new: Some(new), ..Batch::new(run.clone(), standing, now) };
+        let batch = Batch { new: Some(new), set_by: total, ..Batch::new(run.clone(), standing, now) };
         match self.commit_new(batch).await? {
             Err(known) => Ok(known),
             Ok(Done { gathered, .. }) => {
@@ -311,7 +320,7 @@ impl Inner {
                     if gathered.run == *run {
                         self.tell(run, &flow, trace, now, Happening::Standing(RunState::Waiting));
                     }
-                    self.gathered(gathered, gate.clone());
+                    self.gathered(gathered, gate.clone(), total);
                 }
                 Ok(Accepted::new(into))
             }
@@ -332,6 +341,7 @@ impl Inner {
         let leave = |call: &crate::machine::Call| self.leave_at_once(run, &plan, call);
         let turn = live.turn(Some(new), self.started(start, total).collect(), now, &leave);
         let mut turn = turn.map_err(|broken| SubmitError::Broken(broken.to_string()))?;
+        turn.batch.set_by = total;
         let gates = self.fill(run, &mut turn).await?;
         let answer = turn.batch.answer.clone();
         let done = match self.commit_new(turn.take_batch()).await? {
@@ -339,15 +349,15 @@ impl Inner {
             Err(accepted) => return Ok(accepted),
         };
         self.begin(run, live, turn);
-        self.pass_on(done, &gates);
+        self.pass_on(done, &gates, total);
         Ok(Accepted { answer, ..Accepted::new(run.clone()) })
     }
 
     /// The batch of a run that waits for room.
-    pub(super) fn waiting(&self, run: &RunId, new: NewRun, now: Instant) -> Batch {
+    pub(super) fn waiting(&self, run: &RunId, new: NewRun, (now, total): (Instant, i64)) -> Batch {
         let reason = Some(NO_ROOM.to_owned());
         let standing = Standing { state: RunState::Waiting, reason, wake_at: None, outcome: None };
-        Batch { new: Some(new), ..Batch::new(run.clone(), standing, now) }
+        Batch { new: Some(new), set_by: total, ..Batch::new(run.clone(), standing, now) }
     }
 
     /// Puts a run on disk that waits for room; returns the run of its event, if that is known.

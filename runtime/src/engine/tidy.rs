@@ -59,8 +59,7 @@ impl Engine {
                     Ok(Removed { runs, plans, bytes }) => tracing::info!(runs, plans, bytes, "old runs are removed"),
                     Err(error) => tracing::error!(%error, "old runs can't be removed"),
                 }
-                let next = inner.settings.clock.now().after(EVERY);
-                inner.settings.clock.sleep_until(next).await;
+                inner.settings.clock.sleep(EVERY).await;
             }
         });
     }

@@ -176,6 +176,18 @@ impl Machine {
         })
     }
 
+    /// Where the run waits for a time, until when, and for what then, in words, where it is more than that time.
+    pub fn waits_for_time(&self) -> impl Iterator<Item = (&Place, Instant, Option<String>)> {
+        self.pending.iter().filter_map(|(place, pending)| {
+            let what = match pending {
+                Pending::Held(_, _, because) => Some(format!("because {because}")),
+                Pending::Retry(call, _) => Some(format!("for attempt {}", call.attempt() + 1)),
+                _ => None,
+            };
+            Some((place, pending.until()?, what))
+        })
+    }
+
     /// Attempts that were asked for and have not ended, by place.
     pub fn calls(&self) -> Vec<Call> {
         let call = |(place, pending): (&Place, &Pending)| match pending {

@@ -183,6 +183,10 @@ impl Store for Disk {
         self.operate(self.inner.mail(run)).await
     }
 
+    async fn clock_is_set(&self, by: i64) -> Result<(), Error> {
+        self.write(self.inner.clock_is_set(by)).await
+    }
+
     async fn keep(&self, notes: Vec<Note>) -> Result<(), Error> {
         self.write(self.inner.keep(notes)).await
     }

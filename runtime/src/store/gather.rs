@@ -9,6 +9,7 @@ use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use super::{
     Committed, Error, GATHERS, Gather, Gathered, NO_ROOM, NewRun,
+    windows::Times,
     write::{Stands, Texts, insert_run, remember, run_id, text},
 };
 use crate::{journal::RunId, machine::Start};
@@ -30,18 +31,19 @@ pub(super) fn add(
     run: &RunId,
     new: &NewRun,
     (gather, start): (&Gather, &Start),
-    at: Instant,
+    times: Times,
 ) -> Result<Committed, Error> {
     let transaction = texts.transaction;
+    let (last, at_latest) = gather.times(times.kept());
     let found = find(transaction, gather)?;
     let run = &found.as_ref().map_or(run, |open| &open.run).clone();
     if let Some(dedupe) = &new.dedupe
-        && let Some(duplicate) = remember(transaction, run, dedupe, at)?
+        && let Some(duplicate) = remember(transaction, run, dedupe, times)?
     {
         return Ok(duplicate);
     }
     if found.is_none() {
-        insert_run(texts, run, new, &Stands::Waits(GATHERS), at)?;
+        insert_run(texts, run, new, &Stands::Waits(GATHERS), times.at)?;
     }
     let bytes = match gather.keep {
         Keep::Latest { .. } => {
@@ -58,8 +60,8 @@ pub(super) fn add(
             i64::try_from(payload.len()).unwrap_or(i64::MAX)
         }
     };
-    let open = found.unwrap_or(Open { run: run.clone(), at_latest: gather.at_latest, count: 0, bytes: 0 });
-    let until = open.at_latest.map_or(gather.until, |at_latest| gather.until.min(at_latest));
+    let open = found.unwrap_or(Open { run: run.clone(), at_latest, count: 0, bytes: 0 });
+    let until = open.at_latest.map_or(last, |at_latest| last.min(at_latest));
     let open = Open { count: open.count + 1, bytes: open.bytes.saturating_add(bytes), ..open };
     let is_full = matches!(gather.keep, Keep::All { most, .. } if open.count >= i64::from(most) || open.bytes >= LARGE);
     if is_full {
@@ -80,6 +82,7 @@ pub(super) fn add(
             open.count,
             open.bytes
         ])?;
+    let until = times.shown(until);
     transaction
         .prepare_cached("update runs set wake_at = ?2 where id = ?1")?
         .execute(params![open.run.as_str(), until.0])?;
@@ -87,10 +90,10 @@ pub(super) fn add(
 }
 
 /// Gathers no more for a run whose time has come; says whether it has.
-pub(super) fn close(transaction: &Transaction<'_>, run: &RunId, now: Instant) -> Result<bool, Error> {
+pub(super) fn close(transaction: &Transaction<'_>, run: &RunId, times: Times) -> Result<bool, Error> {
     let is_due: Option<bool> = transaction
         .prepare_cached("select until <= ?2 from gatherings where run = ?1")?
-        .query_row(params![run.as_str(), now.0], |row| row.get(0))
+        .query_row(params![run.as_str(), times.kept().0], |row| row.get(0))
         .optional()?;
     if is_due == Some(true) {
         end(transaction, run)?;

@@ -56,7 +56,17 @@ struct Kept {
     parent: Option<(RunId, Place)>,
 }
 
-/// A run that events are gathered for.
+/// The time of a batch.
+#[derive(Clone, Copy)]
+struct Times {
+    at: Instant,
+    set_by: i64,
+    /// By a clock that nobody has set.
+    even: Instant,
+}
+
+/// A run that events are gathered for. Its times, as those until which events are remembered, go by a clock that nobody has
+/// set.
 #[derive(Clone, Debug)]
 struct Gathering {
     run: RunId,
@@ -88,8 +98,10 @@ impl Memory {
 impl Tables {
     fn commit(&mut self, batch: Batch) -> Committed {
         let (at, is_new) = (batch.at, batch.new.is_some());
+        let times = Times { at, set_by: batch.set_by, even: batch.even() };
+        self.show_gatherings(batch.set_by);
         if batch.closes {
-            let is_due = |open: &&Gathering| open.run == batch.run && open.until <= at;
+            let is_due = |open: &&Gathering| open.run == batch.run && open.until <= times.even;
             let closed = self.gatherings.values().any(|open| is_due(&open));
             if closed {
                 self.end(&batch.run);
@@ -97,7 +109,7 @@ impl Tables {
             return Committed::Done(Done { closed, ..Done::default() });
         }
         if let Some(new) = batch.new
-            && let Some(duplicate) = self.insert(&batch.run, new, at)
+            && let Some(duplicate) = self.insert(&batch.run, new, times)
         {
             return duplicate;
         }
@@ -109,7 +121,7 @@ impl Tables {
         }
         let mut done = Done::default();
         for (begun, new) in batch.begins {
-            match self.insert(&begun, new, at) {
+            match self.insert(&begun, new, times) {
                 None => done.begun.push(begun),
                 Some(Committed::Gathered(gathered)) => done.gathered.push(gathered),
                 Some(Committed::Done(_) | Committed::Duplicate { .. }) => {}
@@ -176,41 +188,36 @@ impl Tables {
         Committed::Done(done)
     }
 
-    fn insert(&mut self, run: &RunId, new: NewRun, at: Instant) -> Option<Committed> {
+    fn insert(&mut self, run: &RunId, new: NewRun, times: Times) -> Option<Committed> {
         self.keep(new.notes.clone());
         if let (Some(gather), Some(start)) = (new.gather.clone(), new.queued.clone()) {
-            return Some(self.gather(run, new, gather, start, at));
+            return Some(self.gather(run, new, gather, start, times));
         }
-        if let Some(duplicate) = new.dedupe.clone().and_then(|dedupe| self.remember(run, dedupe, at)) {
+        if let Some(duplicate) = new.dedupe.clone().and_then(|dedupe| self.remember(run, dedupe, times.even)) {
             return Some(duplicate);
         }
         if self.runs.contains_key(run) {
             return Some(Committed::Duplicate { run: run.clone(), body: SameBody::Yes });
         }
-        self.add(run, new, NO_ROOM, at);
+        self.add(run, new, NO_ROOM, times.at);
         None
     }
 
     /// Adds an event to the run that is gathering, or begins to gather with it.
-    fn gather(&mut self, run: &RunId, new: NewRun, gather: Gather, start: Start, at: Instant) -> Committed {
+    fn gather(&mut self, run: &RunId, new: NewRun, gather: Gather, start: Start, times: Times) -> Committed {
+        let (last, at_latest) = gather.times(times.even);
         let key = (gather.scope, gather.key);
         let found = self.gatherings.get(&key).cloned();
         let run = found.as_ref().map_or(run, |open| &open.run).clone();
-        if let Some(duplicate) = new.dedupe.clone().and_then(|dedupe| self.remember(&run, dedupe, at)) {
+        if let Some(duplicate) = new.dedupe.clone().and_then(|dedupe| self.remember(&run, dedupe, times.even)) {
             return duplicate;
         }
         if found.is_none() {
-            self.add(&run, new, GATHERS, at);
+            self.add(&run, new, GATHERS, times.at);
         }
-        let mut open = found.unwrap_or(Gathering {
-            run: run.clone(),
-            at_latest: gather.at_latest,
-            until: gather.until,
-            count: 0,
-            bytes: 0,
-        });
+        let mut open = found.unwrap_or(Gathering { run: run.clone(), at_latest, until: last, count: 0, bytes: 0 });
         open.count += 1;
-        open.until = open.at_latest.map_or(gather.until, |at_latest| gather.until.min(at_latest));
+        open.until = open.at_latest.map_or(last, |at_latest| last.min(at_latest));
         let most = match gather.keep {
             Keep::Latest { .. } => {
                 if let Some(kept) = self.runs.get_mut(&run) {
@@ -228,12 +235,21 @@ impl Tables {
             self.end(&run);
             return Committed::Gathered(Gathered { run, until: None });
         }
-        let until = open.until;
+        let until = open.until.moved(times.set_by);
         self.gatherings.insert(key, open);
         if let Some(kept) = self.runs.get_mut(&run) {
             kept.summary.wake_at = Some(until);
         }
         Committed::Gathered(Gathered { run, until: Some(until) })
+    }
+
+    /// Shows when runs begin that events are gathered for.
+    fn show_gatherings(&mut self, set_by: i64) {
+        for Gathering { run, until, .. } in self.gatherings.values() {
+            if let Some(kept) = self.runs.get_mut(run) {
+                kept.summary.wake_at = Some(until.moved(set_by));
+            }
+        }
     }
 
     /// Gathers no more for a run.
@@ -423,6 +439,11 @@ impl Store for Memory {
         let tables = self.lock();
         let mail = tables.mail.iter().filter(|(_, (to, _))| to == run);
         Ok(mail.map(|(id, (_, event))| (*id, event.clone())).collect())
+    }
+
+    async fn clock_is_set(&self, by: i64) -> Result<(), Error> {
+        self.lock().show_gatherings(by);
+        Ok(())
     }
 
     async fn keep(&self, notes: Vec<Note>) -> Result<(), Error> {

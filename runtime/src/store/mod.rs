@@ -16,6 +16,7 @@ mod schema;
 mod sqlite;
 mod told;
 mod verify;
+mod windows;
 mod write;
 
 use std::{
@@ -169,6 +170,9 @@ pub struct Batch {
     pub begun_at: Option<Instant>,
     /// The time of the turn.
     pub at: Instant,
+    /// How far the clock had been set by then in the life of the process, in milliseconds. Windows of `dedupe`, and the times
+    /// until which events are gathered, last as long however it is set.
+    pub set_by: i64,
 }
 
 impl Batch {
@@ -190,7 +194,13 @@ impl Batch {
             settles: Vec::new(),
             begun_at: None,
             at,
+            set_by: 0,
         }
+    }
+
+    /// The time of the turn by a clock that nobody has set in the life of the process.
+    pub(super) fn even(&self) -> Instant {
+        self.at.moved(-self.set_by)
     }
 }
 
@@ -263,10 +273,16 @@ pub struct Gather {
     pub key: String,
     /// Which events the run sees.
     pub keep: Keep,
-    /// When it begins if this event is the last one.
-    pub until: Instant,
-    /// When it begins at the latest if this event is the first one.
-    pub at_latest: Option<Instant>,
+}
+
+impl Gather {
+    /// When the run begins if an event of that time is the last one, and at the latest if it is the first one.
+    pub(super) fn times(&self, at: Instant) -> (Instant, Option<Instant>) {
+        match self.keep {
+            Keep::Latest { quiet, most } => (at.after(quiet), most.map(|most| at.after(most))),
+            Keep::All { within, .. } => (at.after(within), Some(at.after(within))),
+        }
+    }
 }
 
 /// A run that events are gathered for.
@@ -712,6 +728,9 @@ pub trait Store: Send + Sync {
 
     /// Of these blobs, those that nothing names which is kept.
     async fn unnamed(&self, blobs: Vec<Sha256>) -> Result<Vec<Sha256>, Error>;
+
+    /// Takes note of how far the clock has been set in the life of the process, as batches do. Durable when it returns.
+    async fn clock_is_set(&self, by: i64) -> Result<(), Error>;
 
     /// How many bytes can still be written, where that is known.
     fn space(&self) -> Option<u64>;

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     Begun, DeadLetter, Emitted, Error, Filter, LISTED_CAUSE, Letter, Letters, RunDetail, RunState, RunSummary,
-    Unfinished, WhichLetters, large::Large, schema, verify::Kept,
+    Unfinished, WhichLetters, large::Large, schema, verify::Kept, windows::MOVED,
 };
 use crate::{
     journal::{self, Checkpoint, History, Row, RunId},
@@ -50,7 +50,8 @@ const MOST_NAMED: u32 = 10;
 /// # Errors
 /// When there is no journal, or it can't be read.
 pub fn read(folder: &Path) -> Result<Reader, Error> {
-    Ok(Reader { connection: Mutex::new(schema::open_read_only(folder)?), large: Large::new(folder) })
+    let connection = Mutex::new(schema::open_read_only(folder)?);
+    Ok(Reader { connection, large: Large::new(folder), folder: folder.to_owned() })
 }
 
 /// Reads what a store holds.
@@ -58,6 +59,7 @@ pub fn read(folder: &Path) -> Result<Reader, Error> {
 pub struct Reader {
     connection: Mutex<Connection>,
     large: Large,
+    pub(super) folder: PathBuf,
 }
 
 impl Reader {
@@ -278,7 +280,7 @@ impl Reader {
         let connection = self.lock();
         let mut statement = connection.prepare_cached(&format!(
             "select id, state, wake_at, start is null, gate, (select count(*) from mail where mail.run = runs.id),
-                    (select until from gatherings where gatherings.run = runs.id)
+                    (select until + {MOVED} from gatherings where gatherings.run = runs.id)
              from runs where rowid in ({which}) order by rowid"
         ))?;
         let runs = statement.query_map([until.0], |row| {

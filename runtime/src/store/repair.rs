@@ -13,10 +13,10 @@ use flow_model::{
     failure::{ErrorKind, Failure},
     units::Instant,
 };
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
-use super::{Batch, Error, Kept, RunState, Sqlite, Standing, Store as _, read};
-use crate::machine::Outcome;
+use super::{Batch, Error, Kept, RunState, Sqlite, Standing, Store as _, read, verify::NO_PLAN};
+use crate::{journal::Row, machine::Outcome};
 
 /// The folder for what there is of damaged runs.
 const FOLDER: &str = "damaged";
@@ -48,23 +48,19 @@ pub async fn repair(folder: &Path, now: Instant) -> Result<Vec<Repaired>, Error>
         return Err(Error::Pages { folder: folder.to_owned(), said: page.clone() });
     }
     let damaged = verified.damaged.into_iter().map(|(kept, damage)| (kept, damage.to_string()));
-    let without = verified.without_plan.into_iter().map(|kept| (kept, "its plan is missing or changed".to_owned()));
+    let without = verified.without_plan.into_iter().map(|kept| (kept, NO_PLAN.to_owned()));
     let mut repaired: Vec<Repaired> = Vec::new();
     for (kept, damage) in damaged.chain(without) {
         if kept.state.is_final() || repaired.iter().any(|done| done.kept.run == kept.run) {
             continue;
         }
-        let rows = reader.rows(&kept.run)?.into_iter().map(|row| {
-            let checksum = hex::encode(row.checksum);
-            json!({ "seq": row.seq, "version": row.version, "checksum": checksum, "body": row.body })
-        });
         let told = json!({
             "run": kept.run,
             "flow": kept.flow,
             "state": kept.state,
             "plan": kept.plan,
             "damage": damage,
-            "rows": rows.collect::<Vec<_>>(),
+            "rows": as_json(&reader.rows(&kept.run)?),
         });
         let copy = put_down(&folder.join(FOLDER), &format!("{}.json", kept.run), &format!("{told:#}\n"))?;
         let message = format!("its journal is damaged, so what it has done is not known: {damage}");
@@ -76,6 +72,23 @@ pub async fn repair(folder: &Path, now: Instant) -> Result<Vec<Repaired>, Error>
         repaired.push(Repaired { kept, damage, copy });
     }
     Ok(repaired)
+}
+
+/// Says whether a run was ended for that damage, and has the entries that it had then.
+pub(super) fn was_repaired(folder: &Path, kept: &Kept, damage: &str, rows: &[Row]) -> bool {
+    let copy = || {
+        let text = fs::read(folder.join(FOLDER).join(format!("{}.json", kept.run))).ok()?;
+        serde_json::from_slice::<Json>(&text).ok()
+    };
+    kept.state.is_final() && copy().is_some_and(|copy| copy["damage"] == damage && copy["rows"] == as_json(rows))
+}
+
+fn as_json(rows: &[Row]) -> Json {
+    let rows = rows.iter().map(|row| {
+        let checksum = hex::encode(row.checksum);
+        json!({ "seq": row.seq, "version": row.version, "checksum": checksum, "body": row.body })
+    });
+    rows.collect()
 }
 
 /// Writes a file that its owner alone can read. It is on disk when this returns.

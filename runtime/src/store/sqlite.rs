@@ -163,6 +163,10 @@ impl Store for Sqlite {
         self.reading(move |reader| reader.mail(&run)).await
     }
 
+    async fn clock_is_set(&self, by: i64) -> Result<(), Error> {
+        self.writer.submit(|reply| Job::Clock { set_by: by, reply }).await
+    }
+
     async fn keep(&self, notes: Vec<Note>) -> Result<(), Error> {
         self.writer.submit(|reply| Job::Notes { notes, reply }).await
     }

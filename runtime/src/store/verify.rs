@@ -3,8 +3,11 @@
 //! Each run is looked at by itself: its rows have a number, a length by their body, and a checksum over all that and the
 //! checksum before it, so that a changed, missing or swapped row is seen. Damage in one run stops nothing but that run.
 
-use super::{Error, Reader, RunState};
+use super::{Error, Reader, RunState, repair};
 use crate::journal::{self, Chain, Checkpoint, Damage, Row, RunId};
+
+/// What is wrong with a run whose plan is not there.
+pub(super) const NO_PLAN: &str = "its plan is missing or changed";
 
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -17,6 +20,8 @@ pub struct Verified {
     pub damaged: Vec<(Kept, Damage)>,
     /// Runs whose plan is missing, or is not the one that they began with.
     pub without_plan: Vec<Kept>,
+    /// Runs that repairing has ended for the same reason, and how they are damaged: there is nothing to do about them.
+    pub repaired: Vec<(Kept, String)>,
     /// What SQLite says of its own pages, where that is not well.
     pub pages: Vec<String>,
 }
@@ -35,7 +40,7 @@ pub struct Kept {
 }
 
 impl Verified {
-    /// Says whether all is as it was written.
+    /// Says whether all is as it was written, but for what was dealt with.
     pub fn is_well(&self) -> bool {
         self.damaged.is_empty() && self.without_plan.is_empty() && self.pages.is_empty()
     }
@@ -60,12 +65,18 @@ impl Reader {
                 verified.entries += rows.len() as u64;
                 let checkpoint = self.checkpoint(&kept.run)?;
                 let read = journal::read(&kept.run, &rows).map(drop);
-                if let Err(damage) = read.and_then(|()| checkpoint.map_or(Ok(()), |at| fits(&kept.run, &at, &rows))) {
-                    verified.damaged.push((kept.clone(), damage));
+                let damage = read.and_then(|()| checkpoint.map_or(Ok(()), |at| fits(&kept.run, &at, &rows))).err();
+                let lacks_plan = !plans.contains(&kept.plan);
+                if damage.is_none() && !lacks_plan {
+                    continue;
                 }
-                if !plans.contains(&kept.plan) {
-                    verified.without_plan.push(kept);
+                let why = damage.as_ref().map_or_else(|| NO_PLAN.to_owned(), Damage::to_string);
+                if repair::was_repaired(&self.folder, &kept, &why, &rows) {
+                    verified.repaired.push((kept, why));
+                    continue;
                 }
+                verified.damaged.extend(damage.map(|damage| (kept.clone(), damage)));
+                verified.without_plan.extend(lacks_plan.then_some(kept));
             }
         }
     }

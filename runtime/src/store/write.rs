@@ -26,6 +26,7 @@ use super::{
     gather,
     large::{Held, Large, refers},
     told,
+    windows::{Times, Windows},
 };
 use crate::journal::{Checkpoint, RunId};
 
@@ -51,6 +52,10 @@ pub(super) enum Job {
     },
     Notes {
         notes: Vec<Note>,
+        reply: Reply<()>,
+    },
+    Clock {
+        set_by: i64,
         reply: Reply<()>,
     },
     Settle {
@@ -89,13 +94,14 @@ impl Writer {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute("update meta set value = value + 1 where name = 'epoch'", [])?;
         let epoch = epoch(&transaction)?;
+        let windows = Windows::of(&transaction)?;
         transaction.commit()?;
         let (jobs, submitted) = channel();
         let is_slow = Arc::new(AtomicBool::new(false));
         let slow = Arc::clone(&is_slow);
         let write = move || {
-            Thread { connection, large, epoch, begun: 0, swept: Swept::default(), failed: None, is_slow: slow }
-                .run(&submitted)
+            let (swept, failed, is_slow) = (Swept::default(), None, slow);
+            Thread { connection, large, epoch, windows, begun: 0, swept, failed, is_slow }.run(&submitted)
         };
         let thread = std::thread::Builder::new().name("journal".to_owned()).spawn(write);
         let thread = thread.map_err(|error| {
@@ -141,6 +147,7 @@ struct Thread {
     connection: Connection,
     large: Large,
     epoch: i64,
+    windows: Windows,
     begun: u64,
     swept: Swept,
     failed: Option<Error>,
@@ -217,6 +224,10 @@ impl Thread {
                         done.push(Finished::Plain(reply));
                         keep(&transaction, &notes)?;
                     }
+                    Job::Clock { set_by, reply } => {
+                        done.push(Finished::Plain(reply));
+                        self.windows.learn(&transaction, set_by)?;
+                    }
                     Job::Settle { id, how, reply } => {
                         done.push(Finished::Plain(reply));
                         settle(&transaction, id, &how)?;
@@ -237,12 +248,13 @@ impl Thread {
                     }
                     Job::Batch { batch, held, reply } => {
                         done.push(Finished::Batch(reply, Committed::Done(Done::default())));
-                        let committed =
-                            write(&Texts { transaction: &transaction, large: &self.large, held: &held }, &batch)?;
+                        let times = self.windows.times(&transaction, &batch)?;
+                        let texts = Texts { transaction: &transaction, large: &self.large, held: &held };
+                        let committed = write(&texts, &batch, times)?;
                         if batch.new.is_some() {
                             self.begun += 1;
                             if self.begun.is_multiple_of(SWEEP_EVERY) {
-                                expire::sweep(&transaction, &mut self.swept, batch.at)?;
+                                expire::sweep(&transaction, &mut self.swept, times.kept())?;
                             }
                         }
                         if let Some(Finished::Batch(_, last)) = done.last_mut() {
@@ -262,7 +274,7 @@ impl Thread {
 
 fn refuse(job: Job, error: &Error) {
     match job {
-        Job::Plan { reply, .. } | Job::Notes { reply, .. } | Job::Settle { reply, .. } => {
+        Job::Plan { reply, .. } | Job::Notes { reply, .. } | Job::Settle { reply, .. } | Job::Clock { reply, .. } => {
             let _ = reply.send(Err(error.clone()));
         }
         Job::Expire { reply, .. } => drop(reply.send(Err(error.clone()))),
@@ -312,14 +324,14 @@ impl Texts<'_> {
     }
 }
 
-fn write(texts: &Texts<'_>, batch: &Batch) -> Result<Committed, Error> {
+fn write(texts: &Texts<'_>, batch: &Batch, times: Times) -> Result<Committed, Error> {
     let (run, transaction) = (batch.run.as_str(), texts.transaction);
     if batch.closes {
-        let closed = gather::close(transaction, &batch.run, batch.at)?;
+        let closed = gather::close(transaction, &batch.run, times)?;
         return Ok(Committed::Done(Done { closed, ..Done::default() }));
     }
     if let Some(new) = &batch.new
-        && let Some(duplicate) = insert(texts, &batch.run, new, &Stands::After(batch), batch.at)?
+        && let Some(duplicate) = insert(texts, &batch.run, new, &Stands::After(batch), times)?
     {
         return Ok(duplicate);
     }
@@ -352,7 +364,7 @@ fn write(texts: &Texts<'_>, batch: &Batch) -> Result<Committed, Error> {
     }
     let mut done = Done::default();
     for (begun, new) in &batch.begins {
-        match insert(texts, begun, new, &Stands::Waits(super::NO_ROOM), batch.at)? {
+        match insert(texts, begun, new, &Stands::Waits(super::NO_ROOM), times)? {
             None => done.begun.push(begun.clone()),
             Some(Committed::Gathered(gathered)) => done.gathered.push(gathered),
             Some(Committed::Done(_) | Committed::Duplicate { .. }) => {}
@@ -482,19 +494,19 @@ fn insert(
     run: &RunId,
     new: &NewRun,
     stands: &Stands<'_>,
-    at: Instant,
+    times: Times,
 ) -> Result<Option<Committed>, Error> {
     let transaction = texts.transaction;
     keep(transaction, &new.notes)?;
     if let (Some(gather), Some(start)) = (&new.gather, &new.queued) {
-        return gather::add(texts, run, new, (gather, start), at).map(Some);
+        return gather::add(texts, run, new, (gather, start), times).map(Some);
     }
     if let Some(dedupe) = &new.dedupe
-        && let Some(duplicate) = remember(transaction, run, dedupe, at)?
+        && let Some(duplicate) = remember(transaction, run, dedupe, times)?
     {
         return Ok(Some(duplicate));
     }
-    let added = insert_run(texts, run, new, stands, at)?;
+    let added = insert_run(texts, run, new, stands, times.at)?;
     let known = || Committed::Duplicate { run: run.clone(), body: SameBody::Yes };
     Ok((added == 0).then(known))
 }
@@ -553,8 +565,9 @@ pub(super) fn remember(
     transaction: &Transaction<'_>,
     run: &RunId,
     dedupe: &Dedupe,
-    at: Instant,
+    times: Times,
 ) -> Result<Option<Committed>, Error> {
+    let at = times.kept();
     let known = transaction
         .prepare_cached("select run, body_digest from dedupe where scope = ? and key = ? and expires_at > ?")?
         .query_row(params![dedupe.scope, dedupe.key, at.0], |row| {
@@ -597,8 +610,9 @@ mod tests {
         let nowhere = Large::new(&folder.path().join("journal.sqlite"));
         let texts = |held| Texts { transaction: &transaction, large: &nowhere, held };
         let none = Held::default();
-        assert!(write(&texts(&none), &batch).is_err());
-        write(&texts(&held), &batch).unwrap();
+        let times = Windows::of(&transaction).unwrap().times(&transaction, &batch).unwrap();
+        assert!(write(&texts(&none), &batch, times).is_err());
+        write(&texts(&held), &batch, times).unwrap();
         let body: String = transaction.query_row("select body from journal", [], |row| row.get(0)).unwrap();
         assert_eq!(Some(body.as_str()), held.of(&batch.rows[0].body));
     }

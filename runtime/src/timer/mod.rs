@@ -131,7 +131,17 @@ impl Clock for SystemClock {
     }
 
     fn sleep(&self, span: Millis) -> BoxFuture<'_, ()> {
-        Box::pin(tokio::time::sleep(span.duration()))
+        // Timers stand still while the machine is suspended, and this clock does not.
+        let until = even().saturating_add(span.duration());
+        Box::pin(async move {
+            loop {
+                let left = until.saturating_sub(even());
+                if left.is_zero() {
+                    return;
+                }
+                tokio::time::sleep(left.min(LOOK_AGAIN)).await;
+            }
+        })
     }
 
     async fn sleep_until(&self, at: Instant) {
@@ -223,6 +233,13 @@ mod tests {
         assert_eq!(look(31_537_063_000, 61_500), 31_536_000_000, "a year");
         assert_eq!(look(1_064_000, 62_500), 0, "and back");
         assert_eq!(look(1_000_000, 63_500), -65_000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_span_goes_by_the_clock_that_nobody_sets_and_not_by_timers() {
+        let before = even();
+        SystemClock.sleep(Millis(20)).await;
+        assert!(even() >= before + Duration::from_millis(20), "timers do not go by that clock here");
     }
 
     #[test]

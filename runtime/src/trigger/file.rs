@@ -133,17 +133,22 @@ pub(super) async fn run(watched: Watched, engine: Arc<Engine>, blobs: Arc<dyn Bl
             Ok(None) => return,
             Err(error) => {
                 tracing::error!(%error, flow, on, "the folder can't be looked at");
-                task.clock.now().after(LOOK_AGAIN)
+                task.now().after(LOOK_AGAIN)
             }
         };
         tokio::select! {
-            () = task.clock.sleep_until(until) => {}
+            () = task.clock.sleep(until.since(task.now())) => {}
             () = changed.notified() => {}
         }
     }
 }
 
 impl Task {
+    /// The time by a clock that nobody sets.
+    fn now(&self) -> Instant {
+        self.clock.now().moved(-self.clock.set_by())
+    }
+
     fn watch(&self, changed: &Arc<Notify>) -> Option<RecommendedWatcher> {
         let pattern = &self.watched.pattern;
         if !pattern.folder.is_dir() {
@@ -170,7 +175,7 @@ impl Task {
     async fn look(&mut self) -> io::Result<Option<Instant>> {
         let pattern = self.watched.pattern.clone();
         let found = worker::blocking(move || pattern.files()).await?;
-        let now = self.clock.now();
+        let now = self.now();
         if !self.forget(&found).await {
             return Ok(None);
         }
@@ -188,7 +193,7 @@ impl Task {
                 }
             };
             let modified = Instant(i64::try_from(stamp.modified / 1_000_000).unwrap_or(i64::MAX));
-            if now < since.after(SETTLED) && now < modified.after(SETTLED) {
+            if now < since.after(SETTLED) && self.clock.now() < modified.after(SETTLED) {
                 until = until.min(since.after(SETTLED));
                 continue;
             }

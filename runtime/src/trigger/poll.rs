@@ -144,7 +144,8 @@ pub(super) async fn run(
         poller.stands(began, until, failure);
         drop(knows);
         tokio::select! {
-            () = task.clock.sleep_until(until) => {}
+            // By time and not by the wall, so that a clock that is set neither hastens nor delays it.
+            () = task.clock.sleep(until.since(task.clock.now())) => {}
             () = poller.changed.notified() => {}
         }
     }

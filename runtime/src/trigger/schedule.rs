@@ -113,6 +113,7 @@ pub(super) async fn run(schedule: Schedule, engine: Arc<Engine>, clock: Arc<dyn 
         Err(error) => return tracing::error!(%error, flow, %schedule, "what a schedule has kept can't be read"),
     };
     loop {
+        let known = clock.set_by();
         let now = clock.now();
         if latest.since(now) > SET_BACK {
             tracing::warn!(flow, %schedule, %latest, %now, "the clock was set back by more than a day: going on from now");
@@ -140,6 +141,11 @@ pub(super) async fn run(schedule: Schedule, engine: Arc<Engine>, clock: Arc<dyn 
         }
         // Past the year 9999 there are no times.
         let Some(until) = until.or_else(|| schedule.next(latest)) else { return };
-        clock.sleep_until(until).await;
+        tokio::select! {
+            biased;
+            () = clock.sleep_until(until) => {}
+            // It may be another time altogether.
+            () = clock.until_set(known) => {}
+        }
     }
 }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use flow_model::{
     expr::Expr,
     failure::ErrorKind,
-    plan::{Breaker, NodeKind, Plan},
+    plan::{Breaker, Gather, Keep, NodeKind, Plan, Trigger},
     schema::Rate,
     units::Millis,
     value::Value,
 };
 use flow_runtime::{
     connector::{Attempt, Parked, Reached},
-    engine::{Engine, Limits, RunId, RunState, RunSummary, Submission},
+    engine::{Engine, Limits, Newness, RunId, RunState, RunSummary, Share, Submission},
     machine::{Outcome, Place},
     sim::{
         disk::Pace,
@@ -210,6 +210,115 @@ fn case_05_what_sleeps_on_disk_is_moved_with_the_clock_once() {
         let of_third = even(&world) - begin;
         assert!((4 * day..4 * day + 1000).contains(&of_third), "{of_third}");
     });
+}
+
+/// What events are gathered for begins when it would, whether the clock is set while the process lives or while it is seen by
+/// nobody before the process ends.
+#[test]
+fn case_05_what_events_are_gathered_for_begins_when_it_would_however_the_clock_is_set() {
+    let within = Keep::All { most: 100, within: Millis::seconds(60) };
+    let quiet = Keep::Latest { quiet: Millis::seconds(60), most: None };
+    for (keep, by, restarts) in [within, quiet]
+        .into_iter()
+        .flat_map(|keep| [YEAR, -YEAR, 5000, -5000].map(|by| (keep, by)))
+        .flat_map(|(keep, by)| [(keep, by, false), (keep, by, true)])
+    {
+        let (world, data) = (World::kind(), tempfile::tempdir().unwrap());
+        let mut plan = plan(&[], vec![step("a", "read", 1), end(int(1))]);
+        plan.triggers.push(Trigger { gather: Some(Gather { keep, per: None }), ..every(None) });
+        let (plan, begin) = (Arc::new(plan), even(&world));
+        let gathers = async |engine: &Engine| {
+            engine.deploy(Arc::clone(&plan)).await.unwrap();
+            engine.resume().await.unwrap();
+            let event = Submission { trigger: Some(0), ..Submission::with_params("test", Value::Null) };
+            let run = engine.submit(Submission { share: Share::Event, ..event }).await.unwrap().run;
+            world.clock.sleep(Millis::seconds(10)).await;
+            world.clock.set(by);
+            world.tick().await;
+            let shown = engine.summary(&run).await.unwrap().unwrap().wake_at.unwrap();
+            assert_eq!(shown.0 - world.clock.set_by() - begin, 60_000, "{keep:?} {by}");
+            run
+        };
+        let ended = process(&world, data.path(), Fault::Never, async |engine| {
+            let run = gathers(&engine).await;
+            if !restarts {
+                engine.outcome(&run).await.unwrap();
+            }
+            run
+        });
+        let Ended::Well(run) = ended else { panic!("no crash was asked for") };
+        if restarts {
+            process(&world, data.path(), Fault::Never, async |engine| {
+                engine.deploy(Arc::clone(&plan)).await.unwrap();
+                engine.resume().await.unwrap();
+                engine.outcome(&run).await.unwrap();
+            });
+        }
+        let took = world.made()[0].at.0 - world.clock.set_by() - begin;
+        assert!((60_000..60_100).contains(&took), "{keep:?}, set by {by}, {restarts}: {took}");
+        assert_eq!(world.made().len(), 1);
+    }
+}
+
+/// An event is remembered as long as its window says, however the clock is set, also in the next process.
+#[test]
+fn case_05_an_event_is_remembered_as_long_as_its_window_however_the_clock_is_set() {
+    let plan = Arc::new(plan(&[], vec![step("a", "read", 1), end(int(1))]));
+    for by in [YEAR, -YEAR, 5000, -5000] {
+        let (world, data) = (World::kind(), tempfile::tempdir().unwrap());
+        let begin = even(&world);
+        let comes_at = async |engine: &Engine, second: i64| {
+            let wait = begin + second * 1000 - even(&world);
+            world.clock.sleep(Millis(wait.try_into().unwrap())).await;
+            let dedupe = Some(("event".to_owned(), Millis::seconds(3600)));
+            let event = Submission { dedupe, ..Submission::with_params("test", Value::Null) };
+            engine.submit(event).await.unwrap().is_new
+        };
+        let begins = async |engine: &Engine| {
+            engine.deploy(Arc::clone(&plan)).await.unwrap();
+            engine.resume().await.unwrap();
+        };
+        process(&world, data.path(), Fault::Never, async |engine| {
+            begins(&engine).await;
+            assert_eq!(comes_at(&engine, 0).await, Newness::New);
+            world.clock.set(by);
+            assert_eq!(comes_at(&engine, 0).await, Newness::Duplicate, "{by}: at once");
+            assert_eq!(comes_at(&engine, 10).await, Newness::Duplicate, "{by}");
+        });
+        process(&world, data.path(), Fault::Never, async |engine| {
+            begins(&engine).await;
+            assert_eq!(comes_at(&engine, 3590).await, Newness::Duplicate, "{by}: after a restart");
+            world.clock.set(-2 * by);
+            world.tick().await;
+        });
+        process(&world, data.path(), Fault::Never, async |engine| {
+            begins(&engine).await;
+            assert_eq!(comes_at(&engine, 3599).await, Newness::Duplicate, "{by}: and set again");
+            assert_eq!(comes_at(&engine, 3601).await, Newness::New, "{by}");
+        });
+        assert_eq!(world.made().len(), 2);
+    }
+}
+
+/// A run that waits says where, until when, and for what.
+#[test]
+fn a_run_that_waits_for_a_time_says_where_until_when_and_for_which_attempt() {
+    let retried = step("a", "read", 1).retrying(retry(3, &[ErrorKind::Unavailable], 40_000));
+    let nap = vec![sleep("nap", seconds(40)), end(int(1))];
+    for (body, expected) in
+        [(vec![retried, end(get(1))], ("`a` waits until 2", ", for attempt 2")), (nap, ("`nap` waits until 2", "Z"))]
+    {
+        let world = World::new(|_| Reply::err(ErrorKind::Unavailable, Reached::Never));
+        let data = tempfile::tempdir().unwrap();
+        process(&world, data.path(), Fault::Never, async |engine| {
+            engine.deploy(Arc::new(plan(&[], body))).await.unwrap();
+            engine.resume().await.unwrap();
+            let run = engine.submit(Submission::with_params("test", Value::Null)).await.unwrap().run;
+            world.clock.sleep(Millis(20)).await;
+            let reason = engine.summary(&run).await.unwrap().unwrap().reason.unwrap();
+            assert!(reason.starts_with(expected.0) && reason.ends_with(expected.1), "{reason}");
+        });
+    }
 }
 
 /// A connection whose grant has ended: the step waits with the reason, also one that is not safe to repeat, and goes on when

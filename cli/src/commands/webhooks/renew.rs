@@ -43,7 +43,12 @@ pub(crate) async fn renew(connectors: Arc<Connectors>, data: PathBuf, mut hooks:
     let mut due: BTreeMap<String, Due> = BTreeMap::new();
     // What systems have said of renewed ones, until it is written down.
     let mut said: BTreeMap<String, (Entry, Entry)> = BTreeMap::new();
+    let mut set_by = SystemClock.set_by();
     loop {
+        // What was due is not known any more when the clock was set.
+        if std::mem::replace(&mut set_by, SystemClock.set_by()) != SystemClock.set_by() {
+            due.clear();
+        }
         let mut known = hooks.borrow_and_update().clone();
         known.retain(|connection, plan| renews(connection, plan));
         let mut next = SystemClock.now().after(SOON);
@@ -79,7 +84,7 @@ pub(crate) async fn renew(connectors: Arc<Connectors>, data: PathBuf, mut hooks:
         }
         // Where nothing is ever to be renewed, nothing is read again either.
         tokio::select! {
-            () = SystemClock.sleep_until(next), if !known.is_empty() => {}
+            () = SystemClock.sleep(next.since(SystemClock.now())), if !known.is_empty() => {}
             Ok(()) = hooks.changed() => {}
             else => return,
         }

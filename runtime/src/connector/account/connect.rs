@@ -349,7 +349,7 @@ impl ByDevice<'_> {
                 let message = "nobody has entered the code in time; begin again";
                 return Err(Failure::new(ErrorKind::Unauthorized, message));
             }
-            self.means.clock.sleep_until(now.after(interval)).await;
+            self.means.clock.sleep(interval).await;
             let now = self.means.clock.now();
             match exchange(self.means.clients, server, &server.url, &form, now).await {
                 Ok(given) => return self.means.keep(given).await,

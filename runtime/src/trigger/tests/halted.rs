@@ -42,6 +42,10 @@ impl Store for Failing {
         self.inner.commit(batch).await
     }
 
+    async fn clock_is_set(&self, by: i64) -> Result<(), store::Error> {
+        self.inner.clock_is_set(by).await
+    }
+
     async fn rows_from(&self, run: &RunId, seq: u64) -> Result<Vec<Row>, store::Error> {
         self.inner.rows_from(run, seq).await
     }

@@ -2,6 +2,7 @@
 
 mod answer;
 mod call;
+mod clock;
 mod delivery;
 mod file;
 mod gather;

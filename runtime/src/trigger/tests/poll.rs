@@ -69,7 +69,7 @@ fn item(name: &str) -> Expr {
     member(Expr::Ambient(Ambient::Item), name)
 }
 
-fn plans(first: First) -> Vec<Arc<Plan>> {
+pub(super) fn plans(first: First) -> Vec<Arc<Plan>> {
     plans_of(deals(first), Some(item("id")))
 }
 

@@ -16,7 +16,7 @@ const MINUTE: i64 = 60_000;
 /// 2023-11-14T22:15:00Z, the first full quarter after [`NOW`].
 const QUARTER: Instant = Instant(1_700_000_100_000);
 
-fn quarters() -> Vec<Arc<Plan>> {
+pub(super) fn quarters() -> Vec<Arc<Plan>> {
     let every = trigger(TriggerKind::Every(Millis::seconds(900)), Type::Json);
     vec![Arc::new(plan("tidy", vec![every], vec![NodeKind::Return(member(EVENT, "scheduled_at"))]))]
 }
