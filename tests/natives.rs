@@ -168,6 +168,7 @@ async fn a_document_is_read_when_its_turn_has_come() {
             key: String::new(),
             timeout: Millis(20_000),
             traceparent: None,
+            admitted: None,
         })
     };
     let mut calls: Vec<_> = (0..6).map(call).collect();

@@ -185,6 +185,7 @@ impl World {
             key: text.to_owned(),
             timeout: Millis(20_000),
             traceparent: None,
+            admitted: None,
         };
         process.perform(invocation).await
     }

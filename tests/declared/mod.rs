@@ -118,6 +118,7 @@ async fn call(process: &Connectors, plan: &Arc<Plan>, operation: &str, args: Vec
         key: "key-1".to_owned(),
         timeout: Millis(20_000),
         traceparent: None,
+        admitted: None,
     };
     process.perform(invocation).await
 }
