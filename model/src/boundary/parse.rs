@@ -56,7 +56,7 @@ pub fn parse(text: &[u8], limits: Limits) -> Result<Json, JsonError> {
 
 /// `serde_json`'s messages are lower case and name the place; what follows them would not be Flow's words.
 fn said(error: serde_json::Error) -> JsonError {
-    JsonError(error.to_string().replace("recursion limit exceeded", "more than 128 levels deep"))
+    JsonError(error.to_string().replace("recursion limit exceeded", "more than 127 levels deep"))
 }
 
 /// Builds the tree and counts values.
@@ -184,12 +184,28 @@ mod tests {
             (b"\"\\ud800\"", "line 1"),
             (b"NaN", "line 1"),
             (b"[1", "line 1"),
-            (deep.as_bytes(), "more than 128 levels deep"),
+            (deep.as_bytes(), "more than 127 levels deep"),
             (wide.as_bytes(), "more than 1000 values"),
         ] {
             let message = read(text).unwrap_err();
             assert!(message.contains(expected), "{message}");
         }
+    }
+
+    /// Bounds that hold where nothing else is said, each at its edge.
+    #[test]
+    fn case_15_depth_and_keys_have_bounds_and_a_long_text_has_that_of_whoever_reads_it() {
+        let of = |text: String| parse(text.as_bytes(), Limits::default()).map_err(|error| error.to_string());
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(of(nested(127)).is_ok());
+        assert!(of(nested(128)).unwrap_err().contains("more than 127 levels deep"));
+        let keys = |count: usize| {
+            let fields: Vec<String> = (0..count).map(|key| format!("\"{key:x}\":0")).collect();
+            format!("{{{}}}", fields.join(","))
+        };
+        assert_eq!(of(keys(999_999)).unwrap().as_object().unwrap().len(), 999_999, "with the object, a million");
+        assert!(of(keys(1_000_000)).unwrap_err().contains("more than 1000000 values"));
+        assert_eq!(of(format!("\"{}\"", "x".repeat(10 << 20))).unwrap().as_str().unwrap().len(), 10 << 20);
     }
 
     #[test]
