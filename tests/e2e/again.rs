@@ -244,6 +244,25 @@ fn case_02_a_changed_byte_on_disk_is_found_in_its_run_and_the_others_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn runs_that_ended_are_kept_as_long_as_the_project_says() {
+    let shop = Shop::new();
+    fs::write(shop.desk("address.txt"), "1 Main Street").unwrap();
+    shop.start("order", "A-1", 3);
+    let says = |keep: &str| fs::write(shop.0.path().join("flow.toml"), format!("[runs]\nkeep = \"{keep}\"\n")).unwrap();
+    says("30d");
+    shop.flowc(&["journal", "compact"]).says(0, &[]);
+    assert_eq!(shop.last_state(), "failed", "it is younger");
+    says("soon");
+    shop.flowc(&["journal", "compact"]).says(1, &["`runs.keep` can't be this", "`flow.toml` has 1 error"]);
+    assert_eq!(shop.last_state(), "failed");
+    says("1ms");
+    let told = shop.flowc(&["journal", "compact"]).says(0, &[]).stdout;
+    assert!(told.starts_with("removed 1 run, "), "{told}");
+    let listed = shop.flowc(&["runs", "list", "--format", "json"]).says(0, &[]).json();
+    assert_eq!(listed.as_array().map(Vec::len), Some(0), "{listed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn case_02_a_run_that_can_t_go_on_is_ended_by_repair_and_what_there_is_of_it_is_kept() {
     let shop = Shop::new();
     fs::write(shop.desk("address.txt"), "DAMAGED").unwrap();

@@ -68,6 +68,8 @@ fn adopt(args: &args::JournalAdopt) -> Result<Exit, Trouble> {
 
 fn compact(args: &args::JournalCompact) -> Result<Exit, Trouble> {
     let place = program::Place::of(&args.program, &args.data.environment)?;
+    // How long runs are kept stands there.
+    place.check_project()?;
     let surroundings = Surroundings::of(&place, &args.program, &args.data)?;
     let (host, data) = (Host::new(&surroundings), surroundings.data);
     // A folder without runs is not made one with runs.

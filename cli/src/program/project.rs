@@ -123,9 +123,7 @@ impl Place {
     pub(crate) fn accept(&self, path: &Path, checked: Checked) -> Result<Program, Trouble> {
         let Checked { files, mut diagnostics, program, connections, .. } = checked;
         let own = self.wrong(&connections);
-        if !own.is_empty() {
-            ui::say(&flow_compiler::render::human(&self.project.files, &own, ui::drawing(Stream::Err)));
-        }
+        self.show(&own);
         let found = diagnostics.len();
         diagnostics.retain(|diagnostic| diagnostic.severity() == Severity::Error);
         let (errors, warnings) = (diagnostics.len(), found - diagnostics.len());
@@ -138,11 +136,23 @@ impl Place {
             let told = format!("{}: `flowc check {path}` shows them", ui::count(warnings, "warning"));
             ui::say(&format!("{}\n", styled(QUIET, told)));
         }
-        if !own.is_empty() {
-            let errors = ui::count(own.len(), "error");
-            return Err(Trouble::new(Exit::Program, format!("`{}` has {errors}", project::FILE)));
-        }
+        sound(&own)?;
         program.ok_or_else(|| Trouble::new(Exit::Program, format!("`{path}` has {}", ui::count(errors, "error"))))
+    }
+
+    /// That `flow.toml` says what can be done, for who needs no program. Its errors are shown on standard error.
+    ///
+    /// # Errors
+    /// It has errors.
+    pub(crate) fn check_project(&self) -> Result<(), Trouble> {
+        self.show(&self.project.diagnostics);
+        sound(&self.project.diagnostics)
+    }
+
+    fn show(&self, own: &[Diagnostic]) {
+        if !own.is_empty() {
+            ui::say(&flow_compiler::render::human(&self.project.files, own, ui::drawing(Stream::Err)));
+        }
     }
 
     /// What is wrong with the project: with the file itself, and settings of connections that no program has. `known` are
@@ -214,6 +224,13 @@ impl Place {
             None => program.with_file_name(".flow"),
         }
     }
+}
+
+fn sound(own: &[Diagnostic]) -> Result<(), Trouble> {
+    if own.is_empty() {
+        return Ok(());
+    }
+    Err(Trouble::new(Exit::Program, format!("`{}` has {}", project::FILE, ui::count(own.len(), "error"))))
 }
 
 /// The places of many files, each read once.

@@ -262,6 +262,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_committed_is_in_a_log_that_is_synced_at_each_commit() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = open(folder.path()).unwrap();
+        let pragma = |name: &str| {
+            let value: rusqlite::Result<rusqlite::types::Value> =
+                connection.query_row(&format!("pragma {name}"), [], |row| row.get(0));
+            value.unwrap()
+        };
+        assert_eq!(pragma("journal_mode"), "wal".to_owned().into());
+        assert_eq!(pragma("synchronous"), 2.into(), "full");
+        assert_eq!((pragma("fullfsync"), pragma("checkpoint_fullfsync")), (1.into(), 1.into()));
+    }
+
+    #[test]
     fn a_folder_of_the_first_version_is_brought_up_to_date() {
         let folder = tempfile::tempdir().unwrap();
         let first = Connection::open(folder.path().join(FILE)).unwrap();

@@ -595,6 +595,40 @@ mod tests {
     use super::{super::schema, *};
     use crate::{journal::Row, store::Standing};
 
+    /// How many transactions the log of a folder has: a frame that ends one holds the size of the database ("WAL file format"
+    /// in SQLite's documentation).
+    fn transactions(folder: &std::path::Path) -> usize {
+        let log = std::fs::read(folder.join(format!("{}-wal", schema::FILE))).unwrap();
+        let number = |at: usize| u32::from_be_bytes(log[at..at + 4].try_into().unwrap());
+        let frame = 24 + usize::try_from(number(8)).unwrap();
+        (32..log.len()).step_by(frame).filter(|at| number(at + 4) > 0).count()
+    }
+
+    #[tokio::test]
+    async fn what_is_handed_in_while_the_disk_is_busy_is_committed_together() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = schema::open(folder.path()).unwrap();
+        let writer = Writer::start(connection, Large::new(folder.path())).unwrap();
+        let busy = Connection::open(folder.path().join(schema::FILE)).unwrap();
+        busy.execute_batch("begin immediate").unwrap();
+        let before = transactions(folder.path());
+        let note = |number: usize| Note { scope: "s".into(), key: number.to_string(), text: "t".into() };
+        let mut all: Vec<_> = (0..300)
+            .map(|number| Box::pin(writer.submit(move |reply| Job::Notes { notes: vec![note(number)], reply })))
+            .collect();
+        for written in &mut all {
+            assert!(futures::poll!(written).is_pending(), "nothing is acknowledged before it is on disk");
+        }
+        busy.execute_batch("rollback").unwrap();
+        for written in futures::future::join_all(all).await {
+            written.unwrap();
+        }
+        // The first may have been taken before the others were there.
+        assert!(transactions(folder.path()) - before <= 2);
+        let kept: u32 = busy.query_row("select count(*) from notes", [], |row| row.get(0)).unwrap();
+        assert_eq!(kept, 300);
+    }
+
     #[test]
     fn what_is_on_disk_already_is_not_written_again_while_others_wait() {
         let folder = tempfile::tempdir().unwrap();

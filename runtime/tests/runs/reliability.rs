@@ -12,7 +12,7 @@ use flow_model::{
 };
 use flow_runtime::{
     connector::{Attempt, Parked, Reached},
-    engine::{Engine, Limits, Newness, RunId, RunState, RunSummary, Share, Submission},
+    engine::{Engine, Filter, Limits, Newness, RunId, RunState, RunSummary, Share, Submission},
     machine::{Outcome, Place},
     sim::{
         disk::Pace,
@@ -297,6 +297,39 @@ fn case_05_an_event_is_remembered_as_long_as_its_window_however_the_clock_is_set
             assert_eq!(comes_at(&engine, 3601).await, Newness::New, "{by}");
         });
         assert_eq!(world.made().len(), 2);
+    }
+}
+
+/// Runs that wait, for whatever it is, hold no task.
+#[test]
+fn runs_that_wait_hold_no_task() {
+    let retried = || step("a", "read", 1).retrying(retry(3, &[ErrorKind::Unavailable], 40_000));
+    let waits = [
+        vec![sleep("nap", seconds(40)), end(int(1))],
+        vec![sleep("nap", seconds(3 * 24 * 3600)), end(int(1))],
+        vec![wait("w", 1, "never", None, None), end(int(1))],
+        vec![retried(), end(get(1))],
+        vec![step("a", "send", 1), end(get(1))],
+    ];
+    for body in waits {
+        let world = World::new(|made| match made.operation.as_str() {
+            "send" => Reply::err(ErrorKind::Timeout, Reached::Perhaps),
+            _ => Reply::err(ErrorKind::Unavailable, Reached::Never),
+        });
+        let data = tempfile::tempdir().unwrap();
+        process(&world, data.path(), Fault::Never, async |engine| {
+            engine.deploy(Arc::new(plan(&[], body.clone()))).await.unwrap();
+            engine.resume().await.unwrap();
+            let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+            let before = tasks();
+            for _ in 0..200 {
+                engine.submit(Submission::with_params("test", Value::Null)).await.unwrap();
+            }
+            world.clock.sleep(Millis(200)).await;
+            let states = [RunState::Waiting, RunState::NeedsDecision].into();
+            let waiting = engine.runs(Filter { states, limit: 500, ..Filter::default() }).await.unwrap();
+            assert_eq!((waiting.len(), tasks()), (200, before), "{body:?}");
+        });
     }
 }
 
