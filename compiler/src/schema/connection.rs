@@ -249,6 +249,19 @@ pub(super) fn unknown_setting(name: &Ident, info: &ConnectorInfo<'_>) -> Diagnos
         let edits = vec![Edit { span: name.span, text: "base_url".to_owned() }];
         return problem.help("the address of the system is its `base_url`").fix("write `base_url`", edits);
     }
+    let is_proof = matches!(
+        name.text.as_str(),
+        "auth" | "authentication" | "authorization" | "bearer" | "credentials" | "api_key" | "apikey" | "apiKey"
+    );
+    let config = info.schema.config.iter();
+    let secrets: Vec<&str> = config
+        .filter(|(_, field)| matches!(field.ty.non_null(), Type::Secret(_)))
+        .map(|(name, _)| name.as_str())
+        .collect();
+    if let (true, [first, ..]) = (is_proof, secrets.as_slice()) {
+        let example = format!("{first}: secret(\"{}/{first}\")", info.schema.name);
+        return problem.help(format!("what it proves itself with is {}: `{example}`", listed(&secrets)));
+    }
     match problem.help {
         Some(_) => problem,
         None if known.is_empty() => problem.help("it takes none"),
