@@ -55,19 +55,13 @@ pub(crate) fn cases<'a>(
             let Some(plan) = flow(names, &test.flow, plans, &mut found) else { continue };
             let mut el = Elaborator::new(names, definitions);
             el.fixtures = Some(fixtures);
+            el.unbound =
+                Some("a test sees constants and what it gives, not what the flow binds: write the value itself");
             let plans = with_called(plan, plans);
             let called = plans.iter().flat_map(|plan| called(plan)).collect();
             let mut checker = Checker { el, plan, plans, called };
             let case = checker.case(test);
-            found.extend(checker.el.finish().into_iter().map(|problem| match &problem.help {
-                // Nothing can be bound in a test.
-                Some(help) if problem.code == Code::E0201 && help.starts_with("bind it first") => {
-                    problem.help(
-                        "a test sees constants and what it gives, not what the flow binds: write the value itself",
-                    )
-                }
-                _ => problem,
-            }));
+            found.append(&mut checker.el.finish());
             if index == 0 {
                 cases.push(case);
             }

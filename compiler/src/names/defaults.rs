@@ -4,11 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use flow_model::{
-    diagnostic::{Code, Diagnostic},
-    expr::Expr,
-    span::Span,
-};
+use flow_model::{diagnostic::Diagnostic, expr::Expr, span::Span};
 
 use super::{
     Names,
@@ -84,6 +80,7 @@ fn default(
     // What is wrong with the type was reported where the field is declared.
     let declared = names.field(field, within, &mut Vec::new());
     let mut elaborator = Elaborator::new(names, definitions);
+    elaborator.unbound = Some("a default stands for itself: write a literal, or name a constant");
     if let Some(connector) = within {
         elaborator = elaborator.within(connector);
     }
@@ -91,13 +88,7 @@ fn default(
     if let Expr::Literal(value) = &value {
         problems.extend(out_of_bounds(&field.name.text, &declared.bounds, value, written.span, None));
     }
-    problems.extend(elaborator.finish().into_iter().map(|problem| match &problem.help {
-        // Nothing can be bound before a default.
-        Some(help) if problem.code == Code::E0201 && help.starts_with("bind it first") => {
-            problem.help("a default stands for itself: write a literal, or name a constant")
-        }
-        _ => problem,
-    }));
+    problems.append(&mut elaborator.finish());
     Some((field.span, value))
 }
 

@@ -23,8 +23,6 @@ use crate::{
 /// A place of a declaration in which expressions stand.
 pub(super) struct Template<'a> {
     elaborator: Elaborator<'a>,
-    /// What can stand here, for names that mean nothing.
-    sees: &'static str,
     connector: Option<&'a ConnectorInfo<'a>>,
     /// Settings that were written and that the connector does not have.
     unknown: Vec<Ident>,
@@ -45,8 +43,8 @@ impl<'a> Template<'a> {
                 elaborator.bind(&written.name, wire_field(&context.names.types, field));
             }
         }
-        let sees = "declare it as a parameter, or as a setting and write `config.` before it";
-        Self { elaborator, sees, connector, unknown: Vec::new() }
+        elaborator.unbound = Some("declare it as a parameter, or as a setting and write `config.` before it");
+        Self { elaborator, connector, unknown: Vec::new() }
     }
 
     /// A place that sees `config` and these values, which stand in slots from 0.
@@ -59,7 +57,7 @@ impl<'a> Template<'a> {
             let name = Ident { text: name.clone(), span: Span::default() };
             template.elaborator.bind(&name, wire_field(&context.names.types, field));
         }
-        template.sees = sees;
+        template.elaborator.unbound = Some(sees);
         template
     }
 
@@ -104,7 +102,7 @@ impl<'a> Template<'a> {
         'n: 'a,
     {
         let mut template = Self::new(context, &[], &IndexMap::new());
-        template.sees = "an answer or a webhook has `body` and `headers`: write `body.` before it";
+        template.elaborator.unbound = Some("an answer or a webhook has `body` and `headers`: write `body.` before it");
         template.sees(Ambient::Body, Type::Json);
         template.sees(Ambient::Headers, Type::Map(Box::new(Type::String)));
         for (ambient, ty) in more {
@@ -133,12 +131,8 @@ impl<'a> Template<'a> {
     pub(super) fn finish(self, problems: &mut Vec<Diagnostic>) {
         for problem in self.elaborator.finish() {
             let setting = self.unknown.iter().find(|name| problem.code == Code::E0303 && name.span == problem.span());
-            problems.push(match (setting, self.connector, &problem.help) {
-                (Some(setting), Some(connector), _) => unknown_setting(setting, connector),
-                // Nothing can be bound in a declaration.
-                (_, _, Some(help)) if problem.code == Code::E0201 && help.starts_with("bind it first") => {
-                    problem.help(self.sees)
-                }
+            problems.push(match (setting, self.connector) {
+                (Some(setting), Some(connector)) => unknown_setting(setting, connector),
                 _ => problem,
             });
         }

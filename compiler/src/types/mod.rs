@@ -120,6 +120,8 @@ pub(crate) struct Elaborator<'a> {
     pub(crate) records: Records,
     /// Where `fixture("…")` finds files, in tests.
     pub(crate) fixtures: Option<Fixtures<'a>>,
+    /// What to do about a name that stands for nothing, where nothing can be bound.
+    pub(crate) unbound: Option<&'static str>,
     /// Where the program could not be read.
     pub(crate) gaps: Rc<[Span]>,
     /// Whether a part could not be read: then a binding that seems unused may be used there.
@@ -143,6 +145,7 @@ impl<'a> Elaborator<'a> {
             observes: false,
             records: Records::Whole,
             fixtures: None,
+            unbound: None,
             gaps: Rc::default(),
             has_gaps: false,
             has_strangers: false,

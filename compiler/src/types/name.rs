@@ -200,7 +200,10 @@ impl Elaborator<'_> {
                     (Some(near), None) => problem
                         .help(format!("did you mean `{near}`?"))
                         .fix(format!("write `{near}`"), vec![Edit { span, text: near.to_owned() }]),
-                    (None, None) => problem.help(format!("bind it first: `let {name} = …`")),
+                    (None, None) => match self.unbound {
+                        Some(help) => problem.help(help),
+                        None => problem.help(format!("bind it first: `let {name} = …`")),
+                    },
                 }
             }
         };

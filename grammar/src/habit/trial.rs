@@ -19,13 +19,13 @@ impl Search<'_> {
             "result" => self.compared(at),
             "never" if self.text(at + 2) != "{" && self.text(at + 2) != "called" => self.never_before(at),
             "run" if self.text(at + 2) == "failed" => self.failed_record(at + 2, "expect run failed"),
-            "emitted" if self.is_word(at + 2) => self.emitted(at, at + 1),
+            "emitted" if self.is_word(at + 2) => self.emitted(at),
             "fail" | "fails" | "failed" | "failure" if self.text(at + 2) != "." => self.in_words(at, "run failed"),
             "completed" | "completes" | "success" | "succeeded" | "finished" if self.is_last(at + 1) => {
                 self.in_words(at, "run completed")
             }
             "emit" | "emits" | "event" if self.is_word(at + 2) && !self.is_last(at + 1) => {
-                self.emitted(at, at + 1).or_else(|| self.in_words(at, "emitted"))
+                self.emitted(at).or_else(|| self.in_words(at, "emitted"))
             }
             word @ ("log" | "emit" | "event" | "logs" | "events" | "output" | "(") => {
                 // A connection may be called so.
@@ -51,7 +51,7 @@ impl Search<'_> {
     }
 
     /// `expect emitted order.paid { … }`, `expect emitted order.paid contains { … }`
-    fn emitted(&self, at: usize, verb: usize) -> Option<(Found, usize)> {
+    fn emitted(&self, at: usize) -> Option<(Found, usize)> {
         let end = self.statement_end(at);
         let fields = (at + 2..=end).find(|index| matches!(self.text(*index), "{" | "contains" | "with"))?;
         let fields_edit = match self.text(fields) {
@@ -61,7 +61,7 @@ impl Search<'_> {
         };
         let meant = format!("expect emitted {} with {{ … }}", self.source(at + 2, fields - 1)?);
         let found = self.found(fields, fields, Habit::ExpectWords(meant), vec![self.edit(at, end, HOLE)?])?;
-        let verb_edit = (self.text(verb) != "emitted").then(|| self.edit(verb, verb, "emitted"));
+        let verb_edit = (self.text(at + 1) != "emitted").then(|| self.edit(at + 1, at + 1, "emitted"));
         let fix = verb_edit.into_iter().flatten().chain([fields_edit]).collect();
         Some((self.fixed(found, fix), end + 1))
     }

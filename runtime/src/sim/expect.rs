@@ -108,19 +108,9 @@ fn check(world: &World<'_>, status: &Status, expectation: &Expectation) -> Optio
                 Ok(pattern) => pattern,
                 Err(failure) => return unmet("arguments".to_owned(), failure.message),
             };
-            let calls: Vec<_> = calls(world, target).collect();
-            let fitting = calls
-                .iter()
-                .filter(|call| pattern.as_ref().is_none_or(|pattern| contains(&call.args, pattern)))
-                .count();
-            if holds(*count, fitting) {
-                return None;
-            }
-            let name = named(target);
-            let with = pattern.as_ref().map(|pattern| format!(" with {}", pattern.to_json())).unwrap_or_default();
-            let calls: Vec<&Value> = calls.iter().map(|call| &call.args).collect();
-            let actual = made("called", &calls, fitting, pattern.as_ref());
-            unmet(format!("{name} is {}{with}", times("called", *count)), actual)
+            let calls: Vec<&Value> = calls(world, target).map(|call| &call.args).collect();
+            let (expected, actual) = counted("called", &named(target), *count, &calls, pattern.as_ref())?;
+            unmet(expected, actual)
         }
         Expected::Emitted { event, count, with } => {
             let pattern = match with.as_ref().map(value).transpose() {
@@ -128,14 +118,8 @@ fn check(world: &World<'_>, status: &Status, expectation: &Expectation) -> Optio
                 Err(failure) => return unmet("a value".to_owned(), failure.message),
             };
             let emitted: Vec<&Value> = emitted(world, event).collect();
-            let fits = |content: &&&Value| pattern.as_ref().is_none_or(|pattern| contains(content, pattern));
-            let fitting = emitted.iter().filter(fits).count();
-            if holds(*count, fitting) {
-                return None;
-            }
-            let with = pattern.as_ref().map(|pattern| format!(" with {}", pattern.to_json())).unwrap_or_default();
-            let actual = made("emitted", &emitted, fitting, pattern.as_ref());
-            unmet(format!("`{event}` is {}{with}", times("emitted", *count)), actual)
+            let (expected, actual) = counted("emitted", &format!("`{event}`"), *count, &emitted, pattern.as_ref())?;
+            unmet(expected, actual)
         }
         Expected::Never { what, order } => match violation(world, what, order.as_deref()) {
             Ok(None) => None,
@@ -270,11 +254,18 @@ fn named(target: &Target) -> String {
     }
 }
 
-fn holds(count: Count, found: usize) -> bool {
-    match count {
-        Count::AtLeastOnce => found > 0,
-        Count::Exactly(times) => found == times as usize,
+/// What was expected of how often something happens, and what happened, in words; none where it holds.
+fn counted(verb: &str, name: &str, count: Count, all: &[&Value], pattern: Option<&Value>) -> Option<(String, String)> {
+    let fitting = all.iter().filter(|one| pattern.is_none_or(|pattern| contains(one, pattern))).count();
+    let holds = match count {
+        Count::AtLeastOnce => fitting > 0,
+        Count::Exactly(times) => fitting == times as usize,
+    };
+    if holds {
+        return None;
     }
+    let with = pattern.map(|pattern| format!(" with {}", pattern.to_json())).unwrap_or_default();
+    Some((format!("{name} is {}{with}", times(verb, count)), made(verb, all, fitting, pattern)))
 }
 
 fn times(verb: &str, count: Count) -> String {

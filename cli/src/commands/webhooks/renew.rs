@@ -46,7 +46,8 @@ pub(crate) async fn renew(connectors: Arc<Connectors>, data: PathBuf, mut hooks:
     let mut set_by = SystemClock.set_by();
     loop {
         // What was due is not known any more when the clock was set.
-        if std::mem::replace(&mut set_by, SystemClock.set_by()) != SystemClock.set_by() {
+        let known_by_now = SystemClock.set_by();
+        if std::mem::replace(&mut set_by, known_by_now) != known_by_now {
             due.clear();
         }
         let mut known = hooks.borrow_and_update().clone();
