@@ -456,11 +456,9 @@ impl Stage {
     /// Its expression.
     pub fn expr(&self) -> &Expr {
         match self {
-            Self::Filter(_, expr)
-            | Self::Map(_, expr)
-            | Self::Take(expr)
-            | Self::Most(expr)
-            | Self::Chunks(expr) => expr,
+            Self::Filter(_, expr) | Self::Map(_, expr) | Self::Take(expr) | Self::Most(expr) | Self::Chunks(expr) => {
+                expr
+            }
         }
     }
 }
