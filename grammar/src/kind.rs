@@ -142,6 +142,8 @@ kinds! {
     NoneBecause: none_because;
     ForSpan: for_span;
     Block: block;
+    Branches: branches;
+    Branch: branch;
     Value: value;
     ControlStatement: control_statement;
     LetStatement: let_statement;

@@ -53,6 +53,8 @@ pub enum ProblemKind {
     MissingLet,
     /// What follows a condition or a header stands in braces.
     MissingBlock,
+    /// Statements in braces that belong to nothing.
+    BareBlock,
     /// `a -1`, which is two values.
     Minus,
     /// `f (x)`: the bracket must touch what it applies to.

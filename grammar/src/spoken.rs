@@ -218,6 +218,8 @@ fn spoken(rule: Rule) -> &'static str {
         | Rule::properties
         | Rule::trigger_clauses
         | Rule::block
+        | Rule::branches
+        | Rule::branch
         | Rule::flow_body
         | Rule::use_names
         | Rule::test_body

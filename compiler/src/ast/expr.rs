@@ -67,7 +67,8 @@ pub(crate) enum StatementKind {
     Sleep(Expr),
     /// `emit customer.created { … }`
     Emit { event: Path, value: Expr },
-    /// `match`, `if`, `for`, `parallel`, `try`, `saga`, `first`, `race`, `repeat` standing alone.
+    /// `match`, `if`, `for`, `parallel`, `try`, `saga`, `first`, `race`, `repeat` standing alone, or the
+    /// braces of a branch.
     Control(Expr),
 }
 
@@ -215,7 +216,7 @@ pub(crate) enum ExprKind {
     Race(Box<Block>),
     /// `repeat every 10s up to 30 times until done { … }`
     Repeat(Box<Repeat>),
-    /// `{ statements value }` as the value of an arm.
+    /// `{ statements value }` as the value of an arm, and as a branch of `parallel` or `race`.
     Block(Box<Block>),
     /// Could not be read; a problem was reported.
     Missing,

@@ -128,7 +128,7 @@ pub(crate) fn list(kind: Kind) -> Option<(&'static str, &'static str, Separator)
         | Kind::EnumItem
         | Kind::UnionItem
         | Kind::ErrorsSection => ("{", "}", Separator::CommaOrLine),
-        Kind::Block | Kind::FlowBody | Kind::TestBody | Kind::NeverBody | Kind::ConnectorItem => {
+        Kind::Block | Kind::Branches | Kind::FlowBody | Kind::TestBody | Kind::NeverBody | Kind::ConnectorItem => {
             ("{", "}", Separator::Line)
         }
         _ => return None,

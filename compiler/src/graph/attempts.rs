@@ -69,7 +69,7 @@ impl Lowering<'_> {
         let branches: Vec<&Statement> = body.statements.iter().chain(&last).collect();
         let bound: BTreeMap<String, Span> = branches
             .iter()
-            .filter_map(|branch| super::control::bound_name(branch))
+            .flat_map(|branch| super::control::bound_names(branch))
             .map(|name| (name.text.clone(), name.span))
             .collect();
         if branches.len() < 2 && !self.el.has_gaps {
@@ -83,8 +83,9 @@ impl Lowering<'_> {
         self.races.push(Span { end: span.start + "race".len() as u32, ..span });
         for branch in &branches {
             let own = super::control::bound_name(branch);
+            let names = super::control::bound_names(branch);
             self.el.scope.push();
-            let siblings = bound.iter().filter(|(name, _)| own.is_none_or(|own| own.text != **name));
+            let siblings = bound.iter().filter(|(name, _)| names.iter().all(|own| own.text != **name));
             let frame = self.el.scope.innermost();
             frame.siblings = siblings.map(|(name, span)| (name.clone(), *span)).collect();
             frame.block = "race";
@@ -112,6 +113,9 @@ impl Lowering<'_> {
     fn runner(&mut self, branch: &Statement, own: Option<&Ident>, goal: Goal<'_>) -> Region {
         let mut chain = Chain::default();
         let span = branch.span;
+        if let Some(block) = super::control::several(branch) {
+            return self.block(block, goal);
+        }
         if let StatementKind::Control(value) = &branch.kind {
             let (ty, yields, ends) = self.value(&mut chain, value, goal);
             let ty = if ends == Ends::Leaves { Type::Never } else { ty };
@@ -140,9 +144,9 @@ impl Lowering<'_> {
         region
     }
 
-    /// A control expression at the end of a `race` is its last branch; another value has won before it began.
+    /// A control expression or a block at the end of a `race` is its last branch; another value has won before it began.
     fn last_runner(&mut self, value: &ast::Expr) -> Option<Statement> {
-        if has_effect(value) {
+        if has_effect(value) || matches!(value.kind, ast::ExprKind::Block(_)) {
             return Some(Statement { span: value.span, kind: StatementKind::Control(value.clone()) });
         }
         self.el.has_gaps = true;

@@ -374,20 +374,17 @@ impl Lowering<'_> {
         let node = self.builder.reserve(chain, name.unwrap_or("parallel"), span);
         let last = body.value.as_deref().and_then(|value| self.last_branch(value, is_used));
         let branches: Vec<&Statement> = body.statements.iter().chain(&last).collect();
-        let bound: BTreeMap<String, Span> = branches
-            .iter()
-            .filter_map(|branch| bound_name(branch))
-            .map(|name| (name.text.clone(), name.span))
-            .collect();
+        let bound: BTreeMap<String, Span> =
+            branches.iter().flat_map(|branch| bound_names(branch)).map(|name| (name.text.clone(), name.span)).collect();
         let mut frames = Vec::new();
         let mut ends = Ends::Falls;
         for (index, branch) in branches.iter().enumerate() {
             self.el.scope.push();
-            let own = bound_name(branch).map(|name| name.text.as_str());
-            let siblings = bound.iter().filter(|(name, _)| Some(name.as_str()) != own);
+            let own = bound_names(branch);
+            let siblings = bound.iter().filter(|(name, _)| own.iter().all(|own| own.text != **name));
             self.el.scope.innermost().siblings = siblings.map(|(name, span)| (name.clone(), *span)).collect();
             let mut region = Chain::default();
-            if self.statements(&mut region, std::slice::from_ref(branch), None) == Ends::Leaves {
+            if self.branch(&mut region, branch) == Ends::Leaves {
                 ends = Ends::Leaves;
             }
             self.builder.region(node, index, region);
@@ -407,9 +404,19 @@ impl Lowering<'_> {
         (Type::Unknown, ends)
     }
 
-    /// A control expression at the end of a `parallel` is its last branch; another value goes nowhere.
+    /// A branch of a `parallel`: a statement, or several in braces.
+    fn branch(&mut self, chain: &mut Chain, branch: &Statement) -> Ends {
+        let Some(block) = several(branch) else {
+            return self.statements(chain, std::slice::from_ref(branch), None);
+        };
+        let last = block.value.as_deref().and_then(|value| self.last_branch(value, false));
+        let statements: Vec<Statement> = block.statements.iter().cloned().chain(last).collect();
+        self.statements(chain, &statements, None)
+    }
+
+    /// A control expression or a block at the end of a `parallel` is its last branch; another value goes nowhere.
     fn last_branch(&mut self, value: &ast::Expr, is_reported: bool) -> Option<Statement> {
-        if has_effect(value) {
+        if has_effect(value) || matches!(value.kind, ExprKind::Block(_)) {
             return Some(Statement { span: value.span, kind: StatementKind::Control(value.clone()) });
         }
         if self.forgotten_step(value).is_none() {
@@ -488,6 +495,22 @@ impl Lowering<'_> {
         let always = vec![Expr::Literal(Value::Bool(true))];
         self.builder.set(node, NodeKind::If { slot, conditions: always });
         (region.ty, region.ends)
+    }
+}
+
+/// The statements of a branch that stands in braces.
+pub(super) fn several(branch: &Statement) -> Option<&Block> {
+    match &branch.kind {
+        StatementKind::Control(ast::Expr { kind: ExprKind::Block(block), .. }) => Some(block),
+        _ => None,
+    }
+}
+
+/// The names that a branch binds.
+pub(super) fn bound_names(branch: &Statement) -> Vec<&Ident> {
+    match several(branch) {
+        Some(block) => block.statements.iter().filter_map(bound_name).collect(),
+        None => bound_name(branch).into_iter().collect(),
     }
 }
 

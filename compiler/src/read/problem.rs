@@ -33,6 +33,7 @@ pub(super) fn diagnostic(problem: &Problem, file: FileId) -> Diagnostic {
         | ProblemKind::UnusedValue
         | ProblemKind::MissingLet
         | ProblemKind::MissingBlock
+        | ProblemKind::BareBlock
         | ProblemKind::Minus
         | ProblemKind::Apart
         | ProblemKind::Reassigned
@@ -381,6 +382,11 @@ fn statement(problem: &Problem) -> Words {
             "what depends on a condition stands in braces",
             "`{` and `}` belong around this",
             "write `{ … }` around it, also when it is a single statement",
+        ),
+        ProblemKind::BareBlock => words(
+            "statements in braces belong to something",
+            "belongs to nothing",
+            "leave the braces out; within `parallel` and `race`, braces make one branch of several statements",
         ),
         ProblemKind::Apart => words(
             format!("`{}` must touch what it applies to", problem.found),

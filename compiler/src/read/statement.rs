@@ -12,7 +12,7 @@ use crate::ast;
 impl Reader<'_> {
     /// The block among a node's children.
     pub(super) fn block_below(&mut self, node: Node<'_>) -> ast::Block {
-        match node.child(Kind::Block) {
+        match node.child(Kind::Block).or_else(|| node.child(Kind::Branches)) {
             Some(block) => self.block(block),
             None => self.no_block(self.span(node)),
         }
@@ -43,6 +43,12 @@ impl Reader<'_> {
                     );
                 }
                 Kind::Trigger => {}
+                Kind::Branch => {
+                    let block = Box::new(self.block_below(child));
+                    let several = ast::Expr { span: self.span(child), kind: ast::ExprKind::Block(block) };
+                    let kind = ast::StatementKind::Control(several);
+                    statements.push(ast::Statement { span: self.span(child), kind });
+                }
                 _ => statements.extend(self.statement(child)),
             }
         }

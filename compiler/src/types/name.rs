@@ -53,8 +53,8 @@ impl Elaborator<'_> {
                     )
                     .label(other, "bound here")
                     .help(match block {
-                        "race" => "put both into one branch: `saga { … }`",
-                        _ => "use it after the `parallel`, or put both into one branch: `let both = try { … }`",
+                        "race" => "put both into one branch: `{ … }` around them",
+                        _ => "use it after the `parallel`, or put both into one branch: `{ … }` around them",
                     }),
                 );
                 return Typed::unknown();

@@ -114,7 +114,9 @@ impl Search<'_> {
         }
         let has_for = self.text(at + 1) == "for" && self.is_name(at + 2);
         let event = at + 1 + usize::from(has_for);
-        if !self.is_name(event) || !matches!(self.text(event + 1), "." | "where" | "for") {
+        let before = at.checked_sub(1).map_or("", |before| self.text(before));
+        let is_of_test = matches!(before, "stub" | "expect" | "before" | "after");
+        if is_of_test || !self.is_name(event) || !matches!(self.text(event + 1), "." | "where" | "for") {
             return None;
         }
         let (start, edit) = self.as_step(at)?;

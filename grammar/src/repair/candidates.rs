@@ -220,8 +220,24 @@ impl Place<'_, '_> {
         }
     }
 
+    /// `{ step x = … }` that belongs to nothing was taken for a record.
+    fn bare_block(&mut self) {
+        let word = self.text(self.at.wrapping_sub(1));
+        let bounds = self.units.groups.groups.get(self.group).filter(|bounds| bounds.bracket == "{");
+        let Some((open, close)) = bounds.and_then(|bounds| Some((bounds.open?, bounds.to))) else { return };
+        let is_statement = STATEMENTS.contains(&word) || CONTROL.contains(&word);
+        if open + 2 != self.at || !is_statement || !self.expects(Rule::colon) {
+            return;
+        }
+        if let (Some(first), Some(last)) = (self.token(open), self.token(close)) {
+            let without = |token: Token| Edit { start: token.start, end: token.end, text: String::new() };
+            self.add(vec![without(first), without(last)], self.at, ProblemKind::BareBlock, (first.start, first.end));
+        }
+    }
+
     fn signs(&mut self) {
         self.endless();
+        self.bare_block();
         self.touching();
         self.minus();
         let at = self.at;
