@@ -5,7 +5,10 @@ use std::{fmt, str::FromStr};
 use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::value::Value;
+use crate::{mask::Mask, value::Value};
+
+/// How long a field is at most that stands in words, in characters.
+const LONGEST: usize = 80;
 
 /// The kind of a failure: what `catch` and `retry { on: … }` name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -122,6 +125,40 @@ impl Failure {
         Self { kind, message: message.into(), fields: IndexMap::new() }
     }
 
+    /// What a program ends with by `fail`: its words are those that it gives as `message` or `reason`, if it does.
+    pub fn said(kind: ErrorKind, fields: IndexMap<String, Value>) -> Self {
+        let words = ["message", "reason"].iter().find_map(|name| fields.get(*name)?.as_str());
+        let message = words.map_or_else(|| wordless(&kind), str::to_owned);
+        Self { kind, message, fields }
+    }
+
+    /// The same with the fields as people may see them.
+    #[must_use]
+    pub fn hiding(self, mask: &Mask) -> Self {
+        match mask.apply(Value::Record(self.fields)) {
+            Value::Record(fields) => Self { fields, ..self },
+            _ => Self { fields: IndexMap::new(), ..self },
+        }
+    }
+
+    /// Kind and cause in a line. An error of a program that gave it no words is told by its fields, each up to 80 characters:
+    /// what is personal among them is to be [hidden](Self::hiding) before.
+    pub fn in_words(&self) -> String {
+        let Self { kind, message, fields } = self;
+        if fields.is_empty() || *message != wordless(kind) {
+            return self.to_string();
+        }
+        let shown = |(name, value): (&String, &Value)| {
+            let value = value.to_json().to_string();
+            match value.char_indices().nth(LONGEST) {
+                Some((end, _)) => format!("{name}: {}…", value.get(..end).unwrap_or_default()),
+                None => format!("{name}: {value}"),
+            }
+        };
+        let fields: Vec<String> = fields.iter().map(shown).collect();
+        format!("the flow says `fail {kind}({})`", fields.join(", "))
+    }
+
     /// The value that `catch { Kind as e => … }` binds: `kind`, `message`, then the fields.
     pub fn to_value(&self) -> Value {
         let mut record = IndexMap::new();
@@ -134,6 +171,11 @@ impl Failure {
     }
 }
 
+/// What is said of an error that a program gives no words.
+fn wordless(kind: &ErrorKind) -> String {
+    format!("the flow says `fail {kind}`")
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.kind, self.message)
@@ -141,3 +183,36 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused<const N: usize>(fields: [(&str, &str); N]) -> Failure {
+        let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), Value::text(value))).collect();
+        Failure::said(ErrorKind::Declared("Refused".into()), fields)
+    }
+
+    #[test]
+    fn an_error_without_words_is_told_by_its_fields_and_one_with_words_by_these() {
+        let shown = |failure: Failure| failure.in_words();
+        let of_two = refused([("why", "too late"), ("order", "o-1")]);
+        assert_eq!(shown(of_two), r#"the flow says `fail Refused(why: "too late", order: "o-1")`"#);
+        assert_eq!(shown(refused([])), "Refused: the flow says `fail Refused`");
+        assert_eq!(shown(refused([("reason", "too late"), ("order", "o-1")])), "Refused: too late");
+        let long = shown(refused([("why", &"ö".repeat(1000))]));
+        assert_eq!(long.chars().filter(|letter| *letter == 'ö').count(), LONGEST - 1);
+        assert!(long.ends_with("…)`"), "{long}");
+    }
+
+    #[test]
+    fn what_is_personal_in_the_fields_is_not_told() {
+        let mask = Mask { fields: [("who".to_owned(), Mask::all())].into(), ..Mask::default() };
+        let hidden = refused([("why", "late"), ("who", "jenny")]).hiding(&mask);
+        assert_eq!(hidden.in_words(), r#"the flow says `fail Refused(why: "late", who: "***")`"#);
+        assert_eq!(
+            refused([("who", "jenny")]).hiding(&Mask::all()).in_words(),
+            "Refused: the flow says `fail Refused`"
+        );
+    }
+}

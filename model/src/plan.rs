@@ -343,7 +343,7 @@ pub struct Policy {
     pub timeout: Option<Millis>,
     /// When and how to try again. Default: [`Retry::standard`] for what is safe to repeat, else never.
     pub retry: Option<Retry>,
-    /// When calls of the connection stop for a while.
+    /// When calls of the connection stop for a while. Default: [`Breaker::standard`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub breaker: Option<Breaker>,
     /// How many calls are tried again, over all runs that use the same account.
@@ -365,14 +365,27 @@ impl Policy {
 }
 
 /// When calls of a connection stop for a while. Calls that were to leave then wait and do not fail (M. Nygard, "Release
-/// It!", 2007, section 5.2).
+/// It!", 2007, section 5.2), but for those whose failure the program deals with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Breaker {
-    /// So many calls that end with `Unavailable` or `Timeout` in that time open it.
+    /// So many calls in a row that end with `Unavailable` or `Timeout` in that time open it; 0 is `breaker: none`.
     pub opens_at: Rate,
-    /// How long it stays open; then one call is let through, which decides whether it closes. When that fails, it stays open
-    /// twice as long as before, up to 15 minutes.
+    /// How long it stays open; then one call is let through, and with each that works one more at the same time. When the
+    /// first fails, it stays open twice as long as before, up to 15 minutes.
     pub half_open_after: Millis,
+}
+
+impl Breaker {
+    /// What holds where nothing is said: 10 calls in a row without an answer within 5 minutes open it for 30 seconds. One step
+    /// that is tried again as often as usual, which is 5 calls, does not.
+    pub const fn standard() -> Self {
+        Self { opens_at: Rate { count: 10, period: Millis::seconds(300) }, half_open_after: Millis::seconds(30) }
+    }
+
+    /// `breaker: none`
+    pub const fn none() -> Self {
+        Self { opens_at: Rate { count: 0, period: Millis(0) }, half_open_after: Millis(0) }
+    }
 }
 
 /// The time limit of an attempt when no policy says otherwise.

@@ -64,3 +64,24 @@ fn who_asks_for_it_sees_all() {
     assert_eq!(run["dead_letters"][0]["value"]["lead"]["email"], "ada@example.com");
     assert_eq!(run["dead_letters"][1]["cause"]["failure"]["email"], "ada@example.com");
 }
+
+#[test]
+fn why_a_flow_says_fail_is_told_by_the_fields_of_the_error_wherever_runs_and_letters_are_told_of() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("main.flow"), PROGRAM).unwrap();
+    let input = json!({ "lead": { "name": "Ada", "email": "ada@example.com" }, "refuse": true }).to_string();
+    output(flowc().current_dir(folder.path()).args(["run", "main.flow", "--input", &input]));
+    let data = folder.path().join(".flow");
+    let run = runs(&data)[0].clone();
+    let said = r#"the flow says `fail Refused(email: "***", why: "no")`"#;
+    assert_eq!(run["reason"], json!(said));
+    let told = |args: &[&str]| output(flowc().args(args).arg("--data").arg(&data)).says(0, &[]).stdout;
+    let id = run["id"].as_str().unwrap();
+    for args in [&["runs", "list"][..], &["runs", "why", id], &["dead-letters", "show", "2"]] {
+        let text = told(args);
+        assert!(text.contains(said) && !text.contains("ada@"), "{args:?}: {text}");
+    }
+    // Where the line is cut, what is personal is hidden all the same.
+    let letters = told(&["dead-letters", "list", "--format", "json"]);
+    assert!(letters.contains(r#""why": "no""#) && !letters.contains("ada@"), "{letters}");
+}

@@ -13,7 +13,7 @@ use super::runs::{self, at, because, begun, cause, folder, open};
 use crate::{
     args, asking,
     exit::Exit,
-    host, live, program,
+    host, program,
     trouble::Trouble,
     ui::{
         self, QUIET, STRONG, WELL, plain, styled,
@@ -42,9 +42,10 @@ pub(crate) fn dead_letters(args: &args::DeadLetters) -> Result<Exit, Trouble> {
 fn list(args: &args::LettersList) -> Result<(), Trouble> {
     let which = if args.all { WhichLetters::All } else { WhichLetters::Open };
     let letters = Letters { queue: args.queue.clone(), which, limit: args.limit };
-    let mut letters = open(&args.of.data, &args.of.path)?.letters(&letters).map_err(|error| host::trouble(&error))?;
-    // Lists hold no data: neither what was kept nor what an error says of it in its fields.
-    letters.iter_mut().filter_map(|letter| letter.cause.as_mut()).for_each(|cause| cause.failure.fields.clear());
+    let reader = open(&args.of.data, &args.of.path)?;
+    // Lists hold nothing of what was kept, but why: an error with its fields.
+    let letters = reader.letters(&letters).map_err(|error| host::trouble(&error))?;
+    let letters = letters.into_iter().map(|letter| masked(&reader, letter)).collect::<Result<Vec<_>, _>>()?;
     if args.of.format == args::Format::Json {
         let letters: Vec<Json> = letters.iter().map(as_json).collect();
         return ui::print(&format!("{:#}\n", Json::from(letters)));
@@ -57,7 +58,7 @@ fn list(args: &args::LettersList) -> Result<(), Trouble> {
 }
 
 fn row(letter: &Letter) -> [String; 7] {
-    let because = letter.cause.as_ref().map(|cause| live::in_words(&cause.failure)).unwrap_or_default();
+    let because = letter.cause.as_ref().map(|cause| plain(&cause.failure.in_words())).unwrap_or_default();
     [
         letter.id.to_string(),
         styled(STRONG, &letter.queue),

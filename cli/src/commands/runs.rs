@@ -263,7 +263,7 @@ pub(super) fn cause(cause: &Cause) -> Json {
 /// What a dead letter was left for, in a line.
 pub(super) fn because(cause: &Cause) -> String {
     let of = cause.connection.as_ref().map(|connection| format!(" of `{connection}`")).unwrap_or_default();
-    format!("{} at `{}`{of}", styled(WRONG, live::in_words(&cause.failure)), cause.place)
+    format!("{} at `{}`{of}", styled(WRONG, plain(&cause.failure.in_words())), cause.place)
 }
 
 pub(super) fn at(instant: Instant) -> Json {

@@ -182,7 +182,7 @@ pub(crate) enum PolicyUseWhat {
     Inline(Vec<PolicyEntry>),
 }
 
-/// An entry of a policy: `timeout: 20s`, `retry: none`, `retry { on: A | B, times: 8, … }`, `breaker { … }`.
+/// An entry of a policy: `timeout: 20s`, `retry: none`, `retry { on: A | B, times: 8, … }`, `breaker { … }`, `breaker: none`.
 #[derive(Clone, Debug)]
 pub(crate) struct PolicyEntry {
     pub span: Span,

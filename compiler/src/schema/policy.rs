@@ -227,14 +227,18 @@ fn retry(names: &Names<'_>, what: &str, entry: &PolicyEntry, problems: &mut Vec<
     Some(retry)
 }
 
-/// `breaker { opens_at: 5 per 1m, half_open_after: 30s }`
+/// `breaker: none`, `breaker { opens_at: 5 per 1m, half_open_after: 30s }`
 fn breaker(names: &Names<'_>, what: &str, entry: &PolicyEntry, problems: &mut Vec<Diagnostic>) -> Option<Breaker> {
     let help = "write `breaker { opens_at: 5 per 1m, half_open_after: 30s }`";
-    let PolicyValue::Block(written) = &entry.value else {
-        if !matches!(entry.value, PolicyValue::Expr(Expr { kind: ExprKind::Missing, .. })) {
+    let written = match &entry.value {
+        PolicyValue::Block(written) => written,
+        PolicyValue::Expr(Expr { kind: ExprKind::Name(name), .. }) if name == "none" => return Some(Breaker::none()),
+        PolicyValue::Expr(Expr { kind: ExprKind::Missing, .. }) => return None,
+        _ => {
+            let help = format!("{help}, or `breaker: none`");
             problems.push(wrong_value("breaker", entry.span, "not when calls stop", help));
+            return None;
         }
-        return None;
     };
     let of = format!("`breaker` of {what}");
     let known = known(&of, written, &BREAKER, problems);

@@ -16,6 +16,7 @@ use indexmap::IndexMap;
 
 use super::{
     Attempt, Connectors, Invocation, Reached,
+    breaker::Sign,
     gate::together,
     perform::{Ended, Found, invalid, never, typed},
     turn::{self, TooLate},
@@ -72,7 +73,8 @@ impl Connectors {
         let (mut ok, mut failed) = (Vec::new(), Vec::new());
         for (number, part) in inputs.chunks(most).enumerate() {
             if let Err(attempt) = turns.wait(number).await {
-                return attempt.into();
+                // The limit is ours, and the system has answered so far.
+                return Ended { sign: Sign::Nothing, ..attempt.into() };
             }
             let key = if inputs.len() > most { format!("{}-{number}", invocation.key) } else { invocation.key.clone() };
             let sent = Invocation { args: args(invocation, bulk, part), key, ..invocation.clone() };
@@ -90,10 +92,10 @@ impl Connectors {
                         part.len()
                     );
                     let attempt = answered(Err(Failure::new(ErrorKind::Mismatch, message)));
-                    return Ended { attempt, pause: ended.pause };
+                    return Ended { attempt, ..ended };
                 }
                 Err(failure) => {
-                    return Ended { attempt: Attempt { outcome: Err(failure), ..ended.attempt }, pause: ended.pause };
+                    return Ended { attempt: Attempt { outcome: Err(failure), ..ended.attempt }, ..ended };
                 }
             };
             turns.told(ended.pause);
@@ -152,9 +154,9 @@ impl<'a> Turns<'a> {
 
     /// Takes note of what the server asks for after one of them.
     fn told(&mut self, pause: Option<Millis>) {
-        if pause.is_some() {
+        if let Some(pause) = pause {
             let Self { connectors, account, .. } = self;
-            connectors.gates.ended(account, None, pause, connectors.clock.now());
+            connectors.gates.pause(account, pause, connectors.clock.now());
             self.paused = true;
         }
     }

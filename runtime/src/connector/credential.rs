@@ -74,7 +74,7 @@ impl Connectors {
                     let attempt = trouble.attempt();
                     // The other calls of the connection need the token, too.
                     let pause = attempt.retry_after.map(|wait| wait.min(wait::LONGEST_WAIT));
-                    return Ended { attempt, pause };
+                    return Ended { pause, ..attempt.into() };
                 }
             };
             vault.add(&format!("{}/token", invocation.connection), &token.text);

@@ -1,4 +1,5 @@
-//! When may a call of an account leave? Limits, pauses that the server asks for, the breaker, the budget of retries.
+//! When may a call of an account leave? Limits, pauses that the server asks for, its [breaker](super::breaker), the budget of
+//! retries.
 //!
 //! Calls are let through in the order in which they ask. A call that has to wait is told until when, and has its place
 //! then: nobody who comes later goes before it, so that waiting takes one wait and not many. What was let through may wait
@@ -7,21 +8,21 @@
 //! begin anew, and what the server says corrects them.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque, hash_map::DefaultHasher},
-    hash::{Hash as _, Hasher as _},
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use flow_model::{
-    failure::ErrorKind,
-    plan::{Breaker, Policy},
-    schema::{Limit, Rate},
+    plan::Breaker,
+    schema::Limit,
     units::{Instant, Millis},
 };
 use tokio::sync::Semaphore;
 
 use super::{
-    Admission, Parked, Pass,
+    Admission, Parked, Pass, Terms, Waiting,
+    breaker::{Circuit, Sign},
     meter::{Meters, Uses},
 };
 use crate::timer::Clock;
@@ -29,21 +30,38 @@ use crate::timer::Clock;
 /// How far a clock may go back before what is known of an account is forgotten.
 const SLACK: Millis = Millis::seconds(5);
 
-/// How long a half-open breaker waits for the call that it let through.
-const PROBE: Millis = Millis::seconds(120);
-
 /// How long after its time a place is held for the call that has it.
 const HELD: Millis = Millis::seconds(600);
 
 /// How long a call that was let through waits at most to leave, while it takes up room: longer waits take none.
 const MOMENT: Millis = Millis::seconds(1);
 
-/// How long a breaker stays open at most that has opened again and again, unless its policy says more: a quarter of an hour.
-const MOST_OPEN: Millis = Millis::seconds(900);
-
 /// The accounts, by connector and connection.
 #[derive(Default)]
-pub(crate) struct Gates(Mutex<HashMap<String, Account>>);
+pub(crate) struct Gates(Arc<Mutex<HashMap<String, Account>>>);
+
+/// A call that a breaker has let through to see whether the system works. When it is dropped, and has not ended with a sign of
+/// that, another one is let through.
+pub(crate) struct Trial {
+    accounts: Arc<Mutex<HashMap<String, Account>>>,
+    account: String,
+    ticket: String,
+}
+
+impl fmt::Debug for Trial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trial").field("ticket", &self.ticket).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        let mut all = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(account) = all.get_mut(&self.account) {
+            account.circuit.gave_up(&self.ticket);
+        }
+    }
+}
 
 /// What asks to leave.
 #[derive(Clone, Copy)]
@@ -57,18 +75,25 @@ pub(crate) struct Leaving<'a> {
     pub(crate) limits: &'a [Limit],
     /// How much of the limits it uses up.
     pub(crate) cost: u32,
-    pub(crate) policy: &'a Policy,
+    pub(crate) terms: Terms,
 }
 
 impl Leaving<'_> {
     /// What it uses up.
     fn uses(&self) -> Uses {
-        Uses { cost: self.cost, budget: self.policy.budget.filter(|_| self.attempt > 1) }
+        Uses { cost: self.cost, budget: self.terms.budget.filter(|_| self.attempt > 1) }
+    }
+
+    /// Says whether it waits while the system does not work.
+    fn has_breaker(&self) -> bool {
+        self.terms.breaker != Some(Breaker::none())
     }
 }
 
 #[derive(Default)]
 struct Account {
+    /// The connection's name, for the log.
+    name: String,
     /// When calls are to leave, by the places that they were promised.
     planned: Meters,
     /// When they have left.
@@ -80,6 +105,7 @@ struct Account {
     /// Calls leave one after the other, in the order in which they come.
     door: Arc<tokio::sync::Mutex<()>>,
     circuit: Circuit,
+    /// The one that a policy names, else the usual one; none while all who have come do without.
     breaker: Option<Breaker>,
     /// Until when the server wants nothing.
     pause: Option<Instant>,
@@ -109,16 +135,33 @@ struct Place {
 }
 
 /// What a call waits for.
-struct Wait {
-    at: Instant,
-    because: String,
+pub(super) struct Wait {
+    pub(super) at: Instant,
+    pub(super) because: String,
+    pub(super) waits: Waiting,
 }
 
 impl Gates {
     /// Says whether a call may leave now, or when.
     pub(crate) fn ask(&self, account: &str, leaving: Leaving<'_>, now: Instant) -> Admission {
         let mut all = self.lock();
-        all.entry(account.to_owned()).or_default().ask(leaving, now)
+        let known = all.entry(account.to_owned()).or_default();
+        let admission = known.ask(leaving, now);
+        if !known.circuit.is_tried_by(leaving.ticket) {
+            return admission;
+        }
+        let (accounts, account, ticket) = (Arc::clone(&self.0), account.to_owned(), leaving.ticket.to_owned());
+        let trial = Trial { accounts, account, ticket };
+        match admission {
+            Admission::Now(pass) => Admission::Now(pass.for_a(trial)),
+            Admission::Later(pass) => Admission::Later(Box::pin(async { pass.await.for_a(trial) })),
+            // It comes again for its place.
+            at @ Admission::At { .. } => {
+                drop(all);
+                drop(trial);
+                at
+            }
+        }
     }
 
     /// Counts a call that was let through as it really leaves, after whatever else it has waited for: so many leave as the
@@ -145,12 +188,11 @@ impl Gates {
                     None => Err(account.comes_again(leaving, time.0)),
                 }
             };
-            let Err(Wait { at, because }) = departed else { return Ok(()) };
-            let again = at.since(time.0);
+            let Err(Wait { at, because, waits }) = departed else { return Ok(()) };
             if turn.is_none() || at > until {
-                return Err(Parked { because, again });
+                return Err(Parked { because, again: at.since(time.0), waits });
             }
-            clock.sleep(again).await;
+            clock.sleep(at.since(time.0)).await;
         }
     }
 
@@ -162,19 +204,25 @@ impl Gates {
         (0..count).for_each(|_| left.take(Uses { cost: 1, budget: None }, now));
     }
 
-    /// Takes note of how a call ended.
-    pub(crate) fn ended(&self, account: &str, failure: Option<&ErrorKind>, pause: Option<Millis>, now: Instant) {
+    /// Takes note that the server wants nothing for a time.
+    pub(crate) fn pause(&self, account: &str, pause: Millis, now: Instant) {
         let mut all = self.lock();
         let account = all.entry(account.to_owned()).or_default();
-        if let Some(pause) = pause {
-            account.pause = account.pause.max(Some(now.after(pause)));
+        account.pause = account.pause.max(Some(now.after(pause)));
+    }
+
+    /// Takes note of what the end of a call says of the system.
+    pub(crate) fn ended(&self, account: &str, ticket: &str, sign: Sign, now: Instant) {
+        self.lock().entry(account.to_owned()).or_default().ended(ticket, sign, now);
+    }
+
+    /// The connections that were called, and whether a breaker keeps calls of one of their accounts from leaving.
+    pub(super) fn breakers(&self) -> BTreeMap<String, bool> {
+        let mut breakers = BTreeMap::new();
+        for account in self.lock().values().filter(|account| account.breaker.is_some()) {
+            *breakers.entry(account.name.clone()).or_default() |= !matches!(account.circuit, Circuit::Closed { .. });
         }
-        match failure {
-            Some(ErrorKind::Unavailable | ErrorKind::Timeout) => account.failed(now),
-            // It says nothing of whether the system works.
-            Some(ErrorKind::RateLimited) => {}
-            _ => account.worked(),
-        }
+        breakers
     }
 
     /// Takes note that a call will not leave: its place is another's.
@@ -203,15 +251,18 @@ impl Account {
             *self = Self { left, departed, door, room, ..Self::default() };
         }
         self.seen = Some(now);
-        // One that has none of its own counts its failures all the same.
-        self.breaker = leaving.policy.breaker.or(self.breaker);
+        leaving.connection.clone_into(&mut self.name);
+        // Calls that do without count all the same.
+        if leaving.has_breaker() {
+            self.breaker = leaving.terms.breaker.or(self.breaker).or(Some(Breaker::standard()));
+        }
     }
 
     fn ask(&mut self, leaving: Leaving<'_>, now: Instant) -> Admission {
         self.look(leaving, now);
         let name = leaving.connection;
-        if let Some(Wait { at, because }) = self.circuit(leaving, now) {
-            return Admission::At { at, because };
+        if let Some(Wait { at, because, waits }) = self.circuit(leaving, now) {
+            return Admission::At { at, because, waits };
         }
         let pause = self.pause.filter(|pause| *pause > now);
         self.places.forget_before(now);
@@ -226,23 +277,16 @@ impl Account {
                 Some(_) => format!("`{name}` asks to wait"),
                 None => format!("the limit of `{name}` is used up"),
             };
-            return Admission::At { at: place.at, because };
+            return Admission::At { at: place.at, because, waits: Waiting::Turn };
         }
         let at_once = leaving.limits.iter().filter_map(|limit| match limit {
             Limit::Concurrent(most) => Some(*most),
             _ => None,
         });
         // Each of several holds, so the lowest does.
-        let admission = match at_once.min() {
+        match at_once.min() {
             None => Admission::Now(Pass::free()),
             Some(most) => self.room(most),
-        };
-        match admission {
-            Admission::Now(pass) if self.circuit.is_probed_by(leaving) => Admission::Now(pass.for_a_probe()),
-            Admission::Later(pass) if self.circuit.is_probed_by(leaving) => {
-                Admission::Later(Box::pin(async { pass.await.for_a_probe() }))
-            }
-            admission => admission,
         }
     }
 
@@ -273,7 +317,8 @@ impl Account {
             return Err(wait);
         }
         if let Some(at) = self.pause.filter(|pause| *pause > now) {
-            return Err(Wait { at, because: format!("`{}` asks to wait", leaving.connection) });
+            let because = format!("`{}` asks to wait", leaving.connection);
+            return Err(Wait { at, because, waits: Waiting::Turn });
         }
         let uses = leaving.uses();
         self.left.declare(leaving.limits, uses.budget);
@@ -308,7 +353,8 @@ impl Account {
         if !leaving.ticket.is_empty() {
             self.places.keep(leaving.ticket, Place { at, cost: uses.cost });
         }
-        Wait { at, because: format!("the limit of `{}` is used up", leaving.connection) }
+        let because = format!("the limit of `{}` is used up", leaving.connection);
+        Wait { at, because, waits: Waiting::Turn }
     }
 
     /// A call will not leave.
@@ -318,12 +364,7 @@ impl Account {
         {
             *self.places.free.entry(place).or_default() += 1;
         }
-        if let (Circuit::HalfOpen { probe, length, .. }, Some(until)) = (&self.circuit, self.seen)
-            && probe == ticket
-        {
-            // Another one shows whether the system works.
-            self.circuit = Circuit::Open { until, parked: 0, length: *length };
-        }
+        self.circuit.gave_up(ticket);
     }
 
     fn room(&mut self, most: u32) -> Admission {
@@ -344,53 +385,21 @@ impl Account {
         }
     }
 
-    /// When a call may ask again, if the breaker does not let it through.
+    /// What a call waits for that the breaker does not let through.
     fn circuit(&mut self, leaving: Leaving<'_>, now: Instant) -> Option<Wait> {
-        let breaker = leaving.policy.breaker?;
-        let at = match &mut self.circuit {
-            Circuit::Closed { .. } => return None,
-            Circuit::Open { until, parked, length } if *until > now => {
-                *parked += 1;
-                if *parked == 1 { *until } else { spread(*until, *length, leaving.ticket) }
-            }
-            Circuit::Open { length, .. } => {
-                self.circuit = Circuit::HalfOpen { probe: leaving.ticket.to_owned(), since: now, length: *length };
-                return None;
-            }
-            Circuit::HalfOpen { probe, .. } if probe == leaving.ticket => return None,
-            Circuit::HalfOpen { probe, since, .. } if now.since(*since) > PROBE => {
-                *probe = leaving.ticket.to_owned();
-                *since = now;
-                return None;
-            }
-            Circuit::HalfOpen { length, .. } => spread(now.after(breaker.half_open_after), *length, leaving.ticket),
-        };
-        let (name, Rate { count, period }) = (leaving.connection, breaker.opens_at);
-        Some(Wait { at, because: format!("`{name}` failed {count} times within {period}: its breaker is open") })
+        let breaker = self.breaker.filter(|_| leaving.has_breaker())?;
+        self.circuit.holds(breaker, leaving.connection, leaving.ticket, now)
     }
 
-    fn failed(&mut self, now: Instant) {
+    /// Takes note of what the end of a call says of the system.
+    fn ended(&mut self, ticket: &str, sign: Sign, now: Instant) {
         let Some(breaker) = self.breaker else { return };
-        let opens = match &mut self.circuit {
-            Circuit::Closed { failures } => {
-                failures.push_back(now);
-                while failures.front().is_some_and(|first| now.since(*first) > breaker.opens_at.period) {
-                    failures.pop_front();
-                }
-                (failures.len() >= breaker.opens_at.count as usize).then_some(breaker.half_open_after)
-            }
-            // The longer the system is away, the more seldom it is asked.
-            Circuit::HalfOpen { length, .. } => {
-                Some(Millis(length.0.saturating_mul(2)).min(MOST_OPEN).max(breaker.half_open_after))
-            }
-            // A call that left before.
-            Circuit::Open { .. } => None,
-        };
-        if let Some(length) = opens {
-            let until = now.after(length);
-            tracing::warn!(%until, "a breaker opens");
-            self.circuit = Circuit::Open { until, parked: 0, length };
+        let was_trying = matches!(self.circuit, Circuit::HalfOpen { .. });
+        if let Some(length) = self.circuit.ended(breaker, ticket, sign, now) {
+            tracing::warn!(connection = self.name, for_ = %length, "a breaker opens: calls wait");
             self.forget_places(now);
+        } else if was_trying && matches!(self.circuit, Circuit::Closed { .. }) {
+            tracing::info!(connection = self.name, "a breaker closes");
         }
     }
 
@@ -399,14 +408,6 @@ impl Account {
         self.places = Places::default();
         self.last = self.last.min(Some(now));
         self.planned.forget_beyond(now);
-    }
-
-    fn worked(&mut self) {
-        match &mut self.circuit {
-            Circuit::HalfOpen { .. } => self.circuit = Circuit::default(),
-            // Calls that left before it opened say nothing of now.
-            Circuit::Closed { .. } | Circuit::Open { .. } => {}
-        }
     }
 }
 
@@ -465,45 +466,6 @@ impl Places {
             }
         }
         self.free = self.free.split_off(&Place { at: now, cost: 0 });
-    }
-}
-
-/// A time within so long after another one, so that calls that waited together do not come back together.
-fn spread(from: Instant, over: Millis, ticket: &str) -> Instant {
-    let mut hasher = DefaultHasher::new();
-    ticket.hash(&mut hasher);
-    from.after(Millis(hasher.finish() % over.0.max(1)))
-}
-
-/// Whether calls of an account leave at all.
-enum Circuit {
-    Closed {
-        failures: VecDeque<Instant>,
-    },
-    /// `length` is how long it was opened for.
-    Open {
-        until: Instant,
-        parked: u64,
-        length: Millis,
-    },
-    /// `length` is how long it was open before.
-    HalfOpen {
-        probe: String,
-        since: Instant,
-        length: Millis,
-    },
-}
-
-impl Circuit {
-    /// Says whether a call is the one that was let through.
-    fn is_probed_by(&self, leaving: Leaving<'_>) -> bool {
-        leaving.policy.breaker.is_some() && matches!(self, Self::HalfOpen { probe, .. } if probe == leaving.ticket)
-    }
-}
-
-impl Default for Circuit {
-    fn default() -> Self {
-        Self::Closed { failures: VecDeque::new() }
     }
 }
 

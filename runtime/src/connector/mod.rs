@@ -6,6 +6,7 @@
 
 mod account;
 mod answer;
+pub(crate) mod breaker;
 mod bulk;
 pub(crate) mod config;
 mod credential;
@@ -34,12 +35,13 @@ mod vault;
 mod wait;
 mod xml;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use flow_model::{
     failure::Failure,
-    plan::{Plan, Policy},
+    plan::{Breaker, Plan, Policy},
+    schema::Rate,
     ty::Type,
     units::{Instant, Millis},
     value::Value,
@@ -89,8 +91,23 @@ pub struct Admitted {
     pub ticket: String,
     /// Counts from 1.
     pub attempt: u32,
-    /// The policy in force.
-    pub policy: Policy,
+    /// What the policy in force says of when it may leave.
+    pub terms: Terms,
+}
+
+/// What a policy says of when calls may leave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// The breaker that it names.
+    pub breaker: Option<Breaker>,
+    /// How many calls are tried again, over all runs that use the same account.
+    pub budget: Option<Rate>,
+}
+
+impl From<&Policy> for Terms {
+    fn from(policy: &Policy) -> Self {
+        Self { breaker: policy.breaker, budget: policy.budget }
+    }
 }
 
 /// What came of an attempt.
@@ -113,6 +130,17 @@ pub struct Parked {
     pub because: String,
     /// After what time it asks again.
     pub again: Millis,
+    /// Of which kind that is.
+    pub waits: Waiting,
+}
+
+/// What a call that is held up waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// Its turn, or something that a person does.
+    Turn,
+    /// That its system works again.
+    Recovery,
 }
 
 /// Whether a request can have taken effect.
@@ -135,8 +163,8 @@ pub struct Asking<'a> {
     pub ticket: &'a str,
     /// Counts from 1.
     pub attempt: u32,
-    /// The policy in force.
-    pub policy: &'a Policy,
+    /// What the policy in force says of when it may leave.
+    pub terms: Terms,
 }
 
 /// Whether an attempt may leave.
@@ -149,6 +177,8 @@ pub enum Admission {
         at: Instant,
         /// What it waits for, in words.
         because: String,
+        /// Of which kind that is.
+        waits: Waiting,
     },
     /// It may when another one has ended.
     Later(BoxFuture<'static, Pass>),
@@ -158,15 +188,7 @@ pub enum Admission {
 #[derive(Debug, Default)]
 pub struct Pass {
     _room: Option<OwnedSemaphorePermit>,
-    kind: Kind,
-}
-
-/// What an attempt is let through for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Kind {
-    #[default]
-    Usual,
-    Probe,
+    trial: Option<gate::Trial>,
 }
 
 impl Pass {
@@ -177,18 +199,17 @@ impl Pass {
 
     /// One that takes up room.
     pub fn of(room: OwnedSemaphorePermit) -> Self {
-        Self { _room: Some(room), kind: Kind::Usual }
+        Self { _room: Some(room), trial: None }
     }
 
-    /// The same for the one attempt that an open breaker lets through, to see whether the system works again.
-    #[must_use]
-    pub fn for_a_probe(self) -> Self {
-        Self { kind: Kind::Probe, ..self }
+    /// The same for an attempt that a breaker lets through to see whether the system works again.
+    fn for_a(self, trial: gate::Trial) -> Self {
+        Self { trial: Some(trial), ..self }
     }
 
     /// Says whether the attempt is let through to see whether the system works again.
-    pub fn is_for_a_probe(&self) -> bool {
-        self.kind == Kind::Probe
+    pub fn is_for_a_trial(&self) -> bool {
+        self.trial.is_some()
     }
 }
 
@@ -203,6 +224,11 @@ pub trait Performer: Send + Sync {
 
     /// Takes note that an attempt which has asked to leave will not: what it has been promised is another's.
     fn withdraw(&self, _ticket: &str) {}
+
+    /// The connections that were called, and whether the breaker of each keeps calls from leaving.
+    fn breakers(&self) -> BTreeMap<String, bool> {
+        BTreeMap::new()
+    }
 
     /// Says why an attempt that was parked would be parked again, without letting anything leave for it.
     async fn parks(&self, _invocation: &Invocation) -> Option<Parked> {

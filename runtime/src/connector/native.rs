@@ -3,7 +3,11 @@
 //! The declaration in Flow stays the schema: arguments were checked against it, and what comes back is read as the
 //! declared result, field by field under its JSON names.
 
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use flow_model::{
@@ -211,7 +215,10 @@ impl From<Failure> for NativeFailure {
 
 /// Which code carries out which native operation.
 #[derive(Clone, Default)]
-pub struct NativeTable(BTreeMap<(String, String), Arc<dyn NativeOperation>>);
+pub struct NativeTable {
+    code: BTreeMap<(String, String), Arc<dyn NativeOperation>>,
+    local: BTreeSet<String>,
+}
 
 impl NativeTable {
     /// An empty table.
@@ -228,16 +235,29 @@ impl NativeTable {
 
     /// Binds an operation of a connector to its code; the last one wins.
     pub fn insert(&mut self, connector: &str, operation: &str, code: Arc<dyn NativeOperation>) {
-        self.0.insert((connector.to_owned(), operation.to_owned()), code);
+        self.code.insert((connector.to_owned(), operation.to_owned()), code);
+    }
+
+    /// Says that a connector works on this machine alone: one call that fails says nothing of whether the next one would, so
+    /// it has no breaker unless a policy names one.
+    #[must_use]
+    pub fn local(mut self, connector: &str) -> Self {
+        self.local.insert(connector.to_owned());
+        self
+    }
+
+    /// Says whether a connector works on this machine alone.
+    pub(super) fn is_local(&self, connector: &str) -> bool {
+        self.local.contains(connector)
     }
 
     /// The code of an operation.
     pub fn get(&self, connector: &str, operation: &str) -> Option<&Arc<dyn NativeOperation>> {
-        self.0.get(&(connector.to_owned(), operation.to_owned()))
+        self.code.get(&(connector.to_owned(), operation.to_owned()))
     }
 
     /// All bound operations: connector and operation, in order.
     pub fn operations(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.keys().map(|(connector, operation)| (connector.as_str(), operation.as_str()))
+        self.code.keys().map(|(connector, operation)| (connector.as_str(), operation.as_str()))
     }
 }

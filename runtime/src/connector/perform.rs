@@ -1,13 +1,13 @@
 //! The performer: finds the declaration of an operation, builds what it says, carries it out and reads the answer.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc};
 
 use async_trait::async_trait;
 use flow_model::{
     boundary::Decoder,
     expr::Ambient,
     failure::{ErrorKind, Failure},
-    plan::{Connection, Plan, Policy},
+    plan::{Breaker, Connection, Plan},
     schema::{Call, Connector, ErrorCondition, Operation, Request},
     ty::Type,
     units::Millis,
@@ -19,9 +19,10 @@ use indexmap::IndexMap;
 
 use super::{
     Admission, Asking, Attempt, Invocation, NativeCall, NativeFailure, NativeOperation, NativeTable, NoTokens, Parked,
-    Pass, Performer, Reached, Tokens,
+    Pass, Performer, Reached, Terms, Tokens,
     account::{Accounts, Token},
     answer::{Reader, shorten},
+    breaker::Sign,
     config,
     gate::{Gates, Leaving, together},
     http::{Clients, Files, Longest, Lost},
@@ -130,13 +131,17 @@ impl Performer for Connectors {
             attempt: asking.attempt,
             limits,
             cost,
-            policy: asking.policy,
+            terms: self.terms(found, asking.terms),
         };
         self.gates.ask(&account, leaving, self.clock.now())
     }
 
     fn withdraw(&self, ticket: &str) {
         self.gates.withdraw_anywhere(ticket);
+    }
+
+    fn breakers(&self) -> BTreeMap<String, bool> {
+        self.gates.breakers()
     }
 
     async fn parks(&self, invocation: &Invocation) -> Option<Parked> {
@@ -148,10 +153,13 @@ impl Performer for Connectors {
         let vault = Vault::new(&*self.secrets);
         let (attempt, pause) = match self.find(&invocation) {
             Ok(found) => {
-                let Ended { attempt, pause } = self.attempt(&invocation, found, &vault).await;
-                let failure = attempt.outcome.as_ref().err().map(|failure| &failure.kind);
+                let Ended { attempt, pause, sign } = self.attempt(&invocation, found, &vault).await;
                 if let Ok(account) = self.account(&invocation, found) {
-                    self.gates.ended(&account, failure, pause, self.clock.now());
+                    let now = self.clock.now();
+                    if let Some(pause) = pause {
+                        self.gates.pause(&account, pause, now);
+                    }
+                    self.gates.ended(&account, ticket(&invocation), sign, now);
                 }
                 (attempt, pause)
             }
@@ -169,15 +177,16 @@ impl Performer for Connectors {
     }
 }
 
-/// An attempt that has ended, and how long the server wants no other.
+/// An attempt that has ended, how long the server wants no other, and what its end says of the system.
 pub(super) struct Ended {
     pub(super) attempt: Attempt,
     pub(super) pause: Option<Millis>,
+    pub(super) sign: Sign,
 }
 
 impl From<Attempt> for Ended {
     fn from(attempt: Attempt) -> Self {
-        Self { attempt, pause: None }
+        Self { sign: Sign::of(&attempt), attempt, pause: None }
     }
 }
 
@@ -205,26 +214,35 @@ impl Connectors {
         Ok(Found { connection, connector, operation })
     }
 
+    /// What holds for a call: what works on this machine alone has a breaker only where a policy names one.
+    fn terms(&self, found: Found<'_>, terms: Terms) -> Terms {
+        let is_local = self.native.is_local(&found.connector.name);
+        Terms { breaker: terms.breaker.or(is_local.then(Breaker::none)), ..terms }
+    }
+
     /// Counts a request that leaves now against the limits of its connection.
     ///
     /// # Errors
     /// It can't leave yet: the attempt that asks again.
     pub(super) async fn departs(&self, invocation: &Invocation, found: Found<'_>) -> Result<(), Attempt> {
-        let (unlimited, admitted) = (Policy::default(), invocation.admitted.as_ref());
+        // What nobody was asked about waits for no breaker.
+        let unlimited = Terms { breaker: Some(Breaker::none()), budget: None };
+        let admitted = invocation.admitted.as_ref();
+        let terms = admitted.map_or(unlimited, |admitted| admitted.terms);
         let leaving = Leaving {
             connection: &invocation.connection,
-            ticket: admitted.map_or("", |admitted| &admitted.ticket),
+            ticket: ticket(invocation),
             attempt: admitted.map_or(1, |admitted| admitted.attempt),
             limits: found.connector.http.as_ref().map_or(&[], |http| &http.limits),
             cost: self.cost(invocation, found, &invocation.args),
-            policy: admitted.map_or(&unlimited, |admitted| &admitted.policy),
+            terms: self.terms(found, terms),
         };
         let account = self.account(invocation, found).map_err(never)?;
         let departed = self.gates.depart(&account, leaving, &*self.clock).await;
-        departed.map_err(|Parked { because, again }| {
+        departed.map_err(|Parked { because, again, waits }| {
             let message = format!("{because}: nothing leaves before {again} have gone by");
             let failure = Failure::new(ErrorKind::RateLimited, message);
-            Attempt { retry_after: Some(again), parked: Some(Parked { because, again }), ..never(failure) }
+            Attempt { retry_after: Some(again), parked: Some(Parked { because, again, waits }), ..never(failure) }
         })
     }
 
@@ -347,11 +365,13 @@ impl Connectors {
                 let refused = matches!(&outcome, Err(failure) if failure.kind == ErrorKind::RateLimited);
                 let pause = wait::pause(&answer.headers, &declared, now).max(retry_after.filter(|_| refused));
                 let pause = pause.map(|pause| pause.min(wait::LONGEST_WAIT));
-                Ended { attempt: Attempt { outcome, retry_after, reached, parked: None }, pause }
+                Ended { pause, ..Attempt { outcome, retry_after, reached, parked: None }.into() }
             }
             Err(Lost { failure, reached }) => {
                 let kind = lost_kind(found.connector, failure.kind.clone());
-                Attempt { outcome: Err(Failure { kind, ..failure }), retry_after: None, reached, parked: None }.into()
+                let ended: Ended = Attempt { outcome: Err(failure), retry_after: None, reached, parked: None }.into();
+                let outcome = ended.attempt.outcome.map_err(|failure| Failure { kind, ..failure });
+                Ended { attempt: Attempt { outcome, ..ended.attempt }, ..ended }
             }
         }
     }
@@ -545,6 +565,11 @@ fn lost_kind(connector: &Connector, kind: ErrorKind) -> ErrorKind {
         Some((_, declared)) if kind == ErrorKind::Unavailable => declared.clone(),
         _ => kind,
     }
+}
+
+/// What tells a call from all others; empty for one that nobody was asked about.
+fn ticket(invocation: &Invocation) -> &str {
+    invocation.admitted.as_ref().map_or("", |admitted| &admitted.ticket)
 }
 
 /// What has a body is carried out step by step, and never called as a whole.

@@ -4,13 +4,13 @@
 //! that needs a token first, waits for the turns of the others while it is under way, within its time.
 
 use flow_model::{
-    plan::Policy,
+    plan::Breaker,
     schema::Limit,
     units::{Instant, Millis},
 };
 
 use super::{
-    Admission, Connectors, Invocation,
+    Admission, Connectors, Invocation, Terms,
     gate::{Gates, Leaving},
     perform::Found,
 };
@@ -42,13 +42,14 @@ impl Connectors {
         cost: u32,
         until: Instant,
     ) -> Result<(), TooLate> {
-        let (policy, ticket) = (Policy::default(), format!("{} {}", invocation.key, rand::random::<u64>()));
-        let leaving =
-            Leaving { connection: &invocation.connection, ticket: &ticket, attempt: 1, limits, cost, policy: &policy };
+        // The call that it belongs to has been let through.
+        let terms = Terms { breaker: Some(Breaker::none()), budget: None };
+        let ticket = format!("{} {}", invocation.key, rand::random::<u64>());
+        let leaving = Leaving { connection: &invocation.connection, ticket: &ticket, attempt: 1, limits, cost, terms };
         let _given_back = Withdraws { gates: &self.gates, account, ticket: &ticket };
         loop {
             let now = self.clock.now();
-            let Admission::At { at, because } = self.gates.ask(account, leaving, now) else { return Ok(()) };
+            let Admission::At { at, because, .. } = self.gates.ask(account, leaving, now) else { return Ok(()) };
             if at > until {
                 return Err(TooLate { left: at.since(now), because });
             }

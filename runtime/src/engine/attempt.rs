@@ -18,8 +18,8 @@ use super::{
 };
 use crate::{
     blob,
-    connector::{Admission, Admitted, Asking, Attempt, Invocation, Parked, Pass, Reached},
-    machine::{Call, Event, Place, Repeat},
+    connector::{Admission, Admitted, Asking, Attempt, Invocation, Parked, Pass, Reached, Waiting},
+    machine::{Call, Event, Outage, Place, Repeat},
     observe::{Attempted, Ending, Trace},
 };
 
@@ -54,6 +54,13 @@ pub(super) enum Going {
 enum Hold {
     New,
     Further,
+}
+
+/// Until when a call is held, and why.
+struct Held {
+    until: Instant,
+    because: String,
+    waits: Waiting,
 }
 
 /// An attempt under way, of which the observer hears when it is over, however it ends.
@@ -129,7 +136,7 @@ impl Inner {
         let mut watched = Watched { inner: &self, run: &run, flow: &flow, trace, call: &call, began, outcome: None };
         self.tell(&run, &flow, trace, began, Happening::AttemptStarted { place: place.clone(), attempt });
         let answer = self.perform(&run, plan, &call, self.traceparent(&run, trace, &call)).await;
-        let probe = leave.pass.is_for_a_probe();
+        let probe = leave.pass.is_for_a_trial();
         drop(leave);
         let answer = self.bounded(self.settled(answer).await, &call);
         // One that is parked has neither a result nor a failure.
@@ -155,7 +162,7 @@ impl Inner {
         if self.rooms.is_crowded(plan, &call.connection) {
             let again = LATER.0 + self.settings.chance.draw() % LATER.0;
             let because = format!("`{}` has as many calls under way as it may, and many more wait", call.connection);
-            self.park(run, call, hold, Parked { because, again: Millis(again) });
+            self.park(run, call, hold, Parked { because, again: Millis(again), waits: Waiting::Turn });
             return None;
         }
         // Before the permit, so that waiting for one connection's limit holds up no other's calls.
@@ -165,36 +172,46 @@ impl Inner {
     }
 
     /// Lets a run wait without a call until it may ask again.
-    fn park(self: &Arc<Self>, run: &RunId, call: &Call, hold: Hold, Parked { because, again }: Parked) {
-        self.held(run, call, hold, self.settings.clock.now().after(again), because);
+    fn park(self: &Arc<Self>, run: &RunId, call: &Call, hold: Hold, Parked { because, again, waits }: Parked) {
+        let until = self.settings.clock.now().after(again);
+        self.held(run, call, hold, Held { until, because, waits });
     }
 
-    fn held(self: &Arc<Self>, run: &RunId, call: &Call, hold: Hold, until: Instant, because: String) {
+    /// Lets a run wait until a time. Where the program deals with it that the system does not work, it hears of that instead,
+    /// as it would from the system, and nothing leaves.
+    fn held(self: &Arc<Self>, run: &RunId, call: &Call, hold: Hold, Held { until, because, waits }: Held) {
         self.land(run, call);
         let (place, attempt) = (call.place.clone(), call.attempt);
-        self.post(
-            run,
-            match hold {
-                Hold::New => Message::Event(Event::Held { place, attempt, until, because }),
-                Hold::Further => Message::HeldOn { place, attempt, until, because },
-            },
-        );
+        let message = match (waits, call.outage, hold) {
+            (Waiting::Recovery, Outage::DealtWith, _) => Message::Event(Event::Attempted {
+                place,
+                attempt,
+                outcome: Err(Failure::new(ErrorKind::Unavailable, format!("{because}, so it was not called"))),
+                reached: Reached::Never,
+                retry_after: None,
+                draw: self.settings.chance.draw() as u32,
+                probe: false,
+            }),
+            (_, _, Hold::New) => Message::Event(Event::Held { place, attempt, until, because }),
+            (_, _, Hold::Further) => Message::HeldOn { place, attempt, until, because },
+        };
+        self.post(run, message);
     }
 
     /// Waits until the connection lets a call leave; none when that takes so long that the run waits without it.
     async fn admitted(self: &Arc<Self>, run: &RunId, plan: &Arc<Plan>, call: &Call, hold: Hold) -> Option<Pass> {
         let invocation = invocation(Arc::clone(plan), call);
         let ticket = ticket(run, &call.place);
-        let (attempt, policy) = (call.attempt, &call.policy);
+        let (attempt, terms) = (call.attempt, call.terms);
         loop {
-            let asking = Asking { invocation: &invocation, ticket: &ticket, attempt, policy };
+            let asking = Asking { invocation: &invocation, ticket: &ticket, attempt, terms };
             match self.settings.performer.admit(&asking) {
                 Admission::Now(pass) => return Some(pass),
                 Admission::Later(pass) => return Some(pass.await),
-                Admission::At { at, because } => {
+                Admission::At { at, because, waits } => {
                     let wait = at.since(self.settings.clock.now());
                     if wait > SHORT {
-                        self.held(run, call, hold, at, because);
+                        self.held(run, call, hold, Held { until: at, because, waits });
                         return None;
                     }
                     self.settings.clock.sleep(wait).await;
@@ -212,7 +229,7 @@ impl Inner {
         let permit = self.rooms.take_at_once(plan, &call.connection)?;
         let invocation = invocation(Arc::clone(plan), call);
         let ticket = ticket(run, &call.place);
-        let asking = Asking { invocation: &invocation, ticket: &ticket, attempt: call.attempt, policy: &call.policy };
+        let asking = Asking { invocation: &invocation, ticket: &ticket, attempt: call.attempt, terms: call.terms };
         match self.settings.performer.admit(&asking) {
             Admission::Now(pass) => Some(Leave { _permit: permit, pass }),
             Admission::At { .. } | Admission::Later(_) => None,
@@ -228,7 +245,7 @@ impl Inner {
 
     async fn perform(&self, run: &RunId, plan: Arc<Plan>, call: &Call, traceparent: Option<String>) -> Attempt {
         let ticket = ticket(run, &call.place);
-        let admitted = Some(Admitted { ticket, attempt: call.attempt, policy: call.policy.clone() });
+        let admitted = Some(Admitted { ticket, attempt: call.attempt, terms: call.terms });
         let invocation = Invocation { traceparent, admitted, ..invocation(plan, call) };
         // The time begins before the call does.
         let over = self.settings.clock.sleep(Millis(call.timeout.0.saturating_add(BEYOND.0)));

@@ -6,7 +6,11 @@ use std::{
     sync::Arc,
 };
 
-use flow_model::{plan::Plan, units::Instant};
+use flow_model::{
+    failure::Failure,
+    plan::{NodeKind, Plan},
+    units::Instant,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{Happening, RunId, RunState, StepEnd, attempt::Leave, mark::Growth};
@@ -302,7 +306,9 @@ impl Live {
                 (RunState::NeedsDecision, Some(steps.join("; ")), until)
             }
             Status::Ended => match self.machine.outcome() {
-                Some(Outcome::Failed { failure, .. }) => (RunState::Failed, Some(failure.to_string()), None),
+                Some(Outcome::Failed { failure, place }) => {
+                    (RunState::Failed, Some(reason(self.machine.plan(), failure, place.as_ref())), None)
+                }
                 Some(Outcome::Cancelled { reason }) => (RunState::Cancelled, Some(reason.clone()), None),
                 Some(Outcome::Completed(_)) | None => (RunState::Completed, None, None),
             },
@@ -313,6 +319,19 @@ impl Live {
             _ => None,
         };
         Standing { state, reason, wake_at, outcome: self.machine.outcome().cloned() }
+    }
+}
+
+/// Why a run has failed, as lists show it: what is personal is hidden. Where the error comes from another flow, that one's plan
+/// says what is, and the fields are left out here.
+fn reason(plan: &Plan, failure: &Failure, place: Option<&Place>) -> String {
+    let node = place.and_then(|place| plan.graph.node_weights().find(|node| node.path == place.path));
+    match node {
+        Some(node) if matches!(node.kind, NodeKind::Fail { .. }) => {
+            let mask = plan.personal.get(&node.path).cloned().unwrap_or_default();
+            failure.clone().hiding(&mask).in_words()
+        }
+        _ => failure.to_string(),
     }
 }
 

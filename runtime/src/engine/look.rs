@@ -7,20 +7,19 @@ use std::panic::AssertUnwindSafe;
 
 use flow_model::{
     failure::{ErrorKind, Failure},
-    plan::Policy,
     units::Millis,
 };
 use futures::FutureExt as _;
 
 use super::Engine;
-use crate::connector::{Admission, Admitted, Asking, Attempt, Invocation, Reached};
+use crate::connector::{Admission, Admitted, Asking, Attempt, Invocation, Reached, Terms};
 
 /// How much longer than its time a call may take before it is given up.
 const BEYOND: Millis = Millis::seconds(5);
 
 impl Engine {
     /// Carries out a call that reads. `ticket` tells it from all others.
-    pub async fn look(&self, invocation: Invocation, ticket: &str, attempt: u32, policy: &Policy) -> Attempt {
+    pub async fn look(&self, invocation: Invocation, ticket: &str, attempt: u32, terms: Terms) -> Attempt {
         let settings = &self.inner.settings;
         let lost = |kind, message: String| Attempt {
             outcome: Err(Failure::new(kind, message)),
@@ -29,7 +28,7 @@ impl Engine {
             parked: None,
         };
         let pass = loop {
-            let asking = Asking { invocation: &invocation, ticket, attempt, policy };
+            let asking = Asking { invocation: &invocation, ticket, attempt, terms };
             match settings.performer.admit(&asking) {
                 Admission::Now(pass) => break pass,
                 Admission::Later(pass) => break pass.await,
@@ -39,7 +38,7 @@ impl Engine {
         let Some(_permit) = self.inner.rooms.take(&invocation.plan, &invocation.connection).await else {
             return lost(ErrorKind::Unavailable, "the engine is shutting down".to_owned());
         };
-        let admitted = Some(Admitted { ticket: ticket.to_owned(), attempt, policy: policy.clone() });
+        let admitted = Some(Admitted { ticket: ticket.to_owned(), attempt, terms });
         let invocation = Invocation { admitted, ..invocation };
         let (connection, timeout) = (invocation.connection.clone(), invocation.timeout);
         let over = settings.clock.sleep(Millis(timeout.0.saturating_add(BEYOND.0)));

@@ -227,6 +227,11 @@ impl Engine {
         self.inner.store.standing().await
     }
 
+    /// The connections that were called, and whether the breaker of each keeps calls from leaving.
+    pub fn breakers(&self) -> BTreeMap<String, bool> {
+        self.inner.settings.performer.breakers()
+    }
+
     /// Says whether runs of earlier processes have been taken up again.
     pub fn has_recovered(&self) -> bool {
         self.inner.recovered.load(Ordering::SeqCst)

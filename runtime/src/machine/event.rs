@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 
 use flow_model::{
     failure::Failure,
-    plan::Policy,
     ty::Type,
     units::{Instant, Millis},
     value::Value,
@@ -16,7 +15,10 @@ use flow_model::{
 use serde::{Deserialize, Serialize};
 
 use super::Place;
-use crate::{connector::Reached, observe::Trace};
+use crate::{
+    connector::{Reached, Terms},
+    observe::Trace,
+};
 
 /// What happened. Each is journaled before anything that follows from it is done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -477,12 +479,23 @@ pub struct Call {
     pub key: String,
     /// How long the attempt may take.
     pub timeout: Millis,
-    /// The policy in force.
-    pub policy: Policy,
+    /// What the policy in force says of when it may leave.
+    pub terms: Terms,
     /// Whether the call may be repeated.
     pub repeat: Repeat,
     /// Whether [`Event::Began`] was applied for this attempt.
     pub progress: Progress,
+    /// What becomes of it while its system does not work.
+    pub outage: Outage,
+}
+
+/// What becomes of a call while its system does not work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outage {
+    /// It waits.
+    WaitedFor,
+    /// The program deals with its failure (`catch`, `optional`, `first`, `on error collect`): it fails.
+    DealtWith,
 }
 
 /// Whether an attempt that is not safe to repeat may have left.

@@ -46,7 +46,8 @@ pub use self::{
     again::{Taken, Unfit, again},
     bus::Wanted,
     event::{
-        Action, Again, Call, Cause, Child, Decision, Event, Outcome, Progress, Record, Repeat, Response, Start, Verdict,
+        Action, Again, Call, Cause, Child, Decision, Event, Outage, Outcome, Progress, Record, Repeat, Response, Start,
+        Verdict,
     },
     pending::{Awaited, Status},
     place::Place,

@@ -9,6 +9,7 @@ use flow_model::{
     units::Instant,
     value::Value,
 };
+use indexmap::IndexMap;
 use petgraph::graph::NodeIndex;
 
 use super::{
@@ -276,13 +277,11 @@ impl Machine {
         fields: &[(String, Expr)],
     ) -> Result<Box<Raised>, Box<Raised>> {
         let place = self.place(thread, node);
-        let mut failure = Failure::new(error.clone(), "");
+        let mut given = IndexMap::new();
         for (name, value) in fields {
-            failure.fields.insert(name.clone(), self.value(thread, node, value)?);
+            given.insert(name.clone(), self.value(thread, node, value)?);
         }
-        let words = ["message", "reason"].iter().find_map(|name| failure.fields.get(*name)?.as_str());
-        failure.message = words.map_or_else(|| format!("the flow says `fail {error}`"), str::to_owned);
-        Ok(Box::new(Raised { failure, place }))
+        Ok(Box::new(Raised { failure: Failure::said(error.clone(), given), place }))
     }
 
     fn sleep(&mut self, thread: ThreadId, node: NodeIndex, until: &Expr) -> Result<Went, Box<Raised>> {

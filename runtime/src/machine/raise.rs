@@ -6,14 +6,14 @@
 use std::sync::Arc;
 
 use flow_model::{
-    failure::Failure,
+    failure::{ErrorKind, Failure},
     plan::{CatchArm, ForOnError, NodeKind},
     value::Value,
 };
 use petgraph::graph::NodeIndex;
 use serde::{Deserialize, Serialize};
 
-use super::{Cause, Machine, Outcome, Place, Record, Region, Role, Then, ThreadId, Went, fork::ForkKind};
+use super::{Cause, Machine, Outage, Outcome, Place, Record, Region, Role, Then, ThreadId, Went, fork::ForkKind};
 
 /// A failure on its way, and where it came from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -168,6 +168,35 @@ impl Machine {
             at = fork.map(|fork| fork.owner);
         }
         false
+    }
+
+    /// Says whether the program deals with it that a system does not work which this thread calls. What guards say is not
+    /// looked at: they count.
+    pub(super) fn outage(&self, thread: ThreadId) -> Outage {
+        let takes = |arm: &CatchArm| arm.kinds.is_empty() || arm.kinds.contains(&ErrorKind::Unavailable);
+        let catches = |node: &NodeIndex| match self.plan.graph.node_weight(*node).map(|node| &node.kind) {
+            Some(NodeKind::Try { arms, optional, .. }) => *optional || arms.iter().any(takes),
+            _ => false,
+        };
+        let mut at = Some(thread);
+        while let Some(thread) = at {
+            if self.guards(thread).iter().any(catches) {
+                return Outage::DealtWith;
+            }
+            let parent = self.threads.get(&thread).and_then(|thread| thread.parent);
+            let fork = parent.and_then(|(id, index)| Some((self.forks.get(&id)?, index)));
+            match fork.map(|(fork, index)| (&fork.kind, index)) {
+                Some((ForkKind::For { on_error: ForOnError::Collect | ForOnError::Skip, .. }, _)) => {
+                    return Outage::DealtWith;
+                }
+                Some((ForkKind::First { items, .. }, index)) if index + 1 < items.len() => return Outage::DealtWith,
+                // Nothing takes the failure of an undo.
+                Some((ForkKind::Undo { .. }, _)) => return Outage::WaitedFor,
+                _ => {}
+            }
+            at = fork.map(|(fork, _)| fork.owner);
+        }
+        Outage::WaitedFor
     }
 
     /// Says whether a failure of this thread would let a `first` try its next candidate.

@@ -18,11 +18,11 @@ use petgraph::graph::NodeIndex;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Action, Call, Decision, ForkId, Machine, Place, Progress, Raised, Record, Repeat, ThreadId, Went, pending::Pending,
-    stream,
+    Action, Call, Decision, ForkId, Machine, Outage, Place, Progress, Raised, Record, Repeat, ThreadId, Went,
+    pending::Pending, stream,
 };
 use crate::{
-    connector::{LONGEST_WAIT, Reached},
+    connector::{LONGEST_WAIT, Reached, Terms},
     eval::{Evaluator, Frame},
 };
 
@@ -223,12 +223,18 @@ impl Machine {
                 Stage::Call => call.args.clone(),
                 Stage::Look(_, args) => args.clone(),
             },
-            policy: step.map(|step| step.policy.clone()).unwrap_or_default(),
+            terms: step.map(|step| Terms::from(&step.policy)).unwrap_or_default(),
             key: call.key.clone(),
             timeout: step.and_then(|step| step.policy.timeout).unwrap_or(DEFAULT_TIMEOUT),
             // To look is safe.
             repeat: if call.stage == Stage::Call { call.repeat } else { Repeat::Safe },
             progress: call.progress,
+            // What an earlier attempt did is found out whatever the program does about failures.
+            outage: if call.stage == Stage::Call && !call.is_doubtful() {
+                self.outage(call.thread)
+            } else {
+                Outage::WaitedFor
+            },
         }
     }
 
@@ -242,11 +248,12 @@ impl Machine {
 
     fn take_call(&mut self, place: &Place, attempt: u32) -> Option<CallState> {
         match self.pending.get(place) {
-            Some(Pending::Call(call)) if call.attempt == attempt => {}
+            // One that is held may be told meanwhile that its system does not work.
+            Some(Pending::Call(call) | Pending::Held(call, ..)) if call.attempt == attempt => {}
             _ => return None,
         }
         match self.pending.remove(place) {
-            Some(Pending::Call(call)) => Some(call),
+            Some(Pending::Call(call) | Pending::Held(call, ..)) => Some(call),
             _ => None,
         }
     }

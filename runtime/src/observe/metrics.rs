@@ -41,6 +41,7 @@ pub struct Metrics {
     attempts: Family<Labels, Counter>,
     attempt_seconds: Family<Labels, Histogram>,
     under_way: Gauge,
+    breakers: Family<Labels, Gauge>,
     dead_letters: Family<Labels, Counter>,
     passed_over: Family<Labels, Counter>,
     deliveries: Family<Labels, Counter>,
@@ -68,7 +69,7 @@ impl Metrics {
         let attempt_seconds = Family::new_with_constructor(of_attempts as fn() -> Histogram);
         let (runs, attempts, under_way) = (Family::default(), Family::default(), Gauge::default());
         let (dead_letters, deliveries, spans) = (Family::default(), Family::default(), Family::default());
-        let passed_over = Family::default();
+        let (passed_over, breakers) = (Family::default(), Family::default());
         registry.register(name::RUNS_STARTED, "Runs that began", Family::clone(&started));
         registry.register(name::RUNS_ENDED, "Runs that ended", Family::clone(&ended));
         let help = "From the acceptance of a run to its end";
@@ -78,6 +79,8 @@ impl Metrics {
         let help = "How long attempts of steps took";
         registry.register_with_unit(name::ATTEMPT_DURATION, help, Unit::Seconds, Family::clone(&attempt_seconds));
         registry.register(name::UNDER_WAY, "Attempts of steps that are under way", under_way.clone());
+        let help = "Whether the breaker of a connection keeps calls from leaving";
+        registry.register(name::BREAKERS, help, Family::clone(&breakers));
         registry.register(name::DEAD_LETTERS, "What was put aside", Family::clone(&dead_letters));
         let help = "Failures that did no harm, because the program says so";
         registry.register(name::PASSED_OVER, help, Family::clone(&passed_over));
@@ -97,6 +100,7 @@ impl Metrics {
             attempts,
             attempt_seconds,
             under_way,
+            breakers,
             dead_letters,
             passed_over,
             deliveries,
@@ -106,12 +110,17 @@ impl Metrics {
         }
     }
 
-    /// All metrics as text. The runs that are not over are counted where they lie.
-    pub fn text(&self, runs: &BTreeMap<RunState, u64>) -> String {
+    /// All metrics as text. The runs that are not over are counted where they lie, and what breakers do is known where calls
+    /// leave.
+    pub fn text(&self, runs: &BTreeMap<RunState, u64>, breakers: &BTreeMap<String, bool>) -> String {
         for state in RunState::ALL.into_iter().filter(|state| !state.is_final()) {
             let count = runs.get(&state).copied().unwrap_or(0);
             let labels = vec![(name::STATE, state.name().to_owned())];
             self.runs.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+        for (connection, is_open) in breakers {
+            let labels = self.bounded(name::BREAKERS, &[(name::CONNECTION, connection)]);
+            self.breakers.get_or_create(&labels).set(i64::from(*is_open));
         }
         for (outcome, count) in self.counters.counts().named() {
             set(&self.deliveries, outcome, count);

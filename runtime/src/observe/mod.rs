@@ -47,6 +47,8 @@ pub mod name {
     pub const ATTEMPT_DURATION: &str = "flow_step_attempt_duration";
     /// Attempts under way.
     pub const UNDER_WAY: &str = "flow_step_attempts_under_way";
+    /// Whether the breaker of a connection keeps calls from leaving: 1, else 0. Label: connection.
+    pub const BREAKERS: &str = "flow_breaker_open";
     /// What was put aside. Label: flow.
     pub const DEAD_LETTERS: &str = "flow_dead_letters";
     /// Failures that did no harm, because the program says so: `optional`, `on error skip`. Labels: flow, outcome.

@@ -24,6 +24,7 @@ use super::{START, clock::VirtualClock};
 use crate::{
     connector::{
         Admission, Admitted, Asking, Attempt, Invocation, Performer, Reached,
+        breaker::Sign,
         gate::{Gates, Leaving},
     },
     engine::Limits,
@@ -240,17 +241,19 @@ impl Drop for UnderWay<'_> {
 #[async_trait]
 impl Performer for Caller {
     fn admit(&self, asking: &Asking<'_>) -> Admission {
-        let Asking { invocation, ticket, attempt, policy } = *asking;
+        let Asking { invocation, ticket, attempt, terms } = *asking;
         let connection = &invocation.connection;
-        let leaving = Leaving { connection, ticket, attempt, limits: limits(invocation), cost: 1, policy };
+        let leaving = Leaving { connection, ticket, attempt, limits: limits(invocation), cost: 1, terms };
         self.gates.ask(connection, leaving, self.outside.clock.now())
     }
 
     async fn perform(&self, invocation: Invocation) -> Attempt {
         let (outside, connection) = (&self.outside, invocation.connection.clone());
-        if let Some(Admitted { ticket, attempt, policy }) = &invocation.admitted {
+        let ticket = invocation.admitted.as_ref().map(|admitted| admitted.ticket.clone()).unwrap_or_default();
+        if let Some(Admitted { attempt, terms, .. }) = &invocation.admitted {
             let limits = limits(&invocation);
-            let leaving = Leaving { connection: &connection, ticket, attempt: *attempt, limits, cost: 1, policy };
+            let leaving =
+                Leaving { connection: &connection, ticket: &ticket, attempt: *attempt, limits, cost: 1, terms: *terms };
             if let Err(parked) = self.gates.depart(&connection, leaving, &*outside.clock).await {
                 let outcome = Err(Failure::new(ErrorKind::RateLimited, parked.because.as_str()));
                 return Attempt { outcome, retry_after: None, reached: Reached::Never, parked: Some(parked) };
@@ -265,9 +268,12 @@ impl Performer for Caller {
             made.applied = applied;
         }
         outside.clock.sleep(after).await;
-        let failure = attempt.outcome.as_ref().err().map(|failure| &failure.kind);
-        let pause = attempt.retry_after.filter(|_| failure == Some(&ErrorKind::RateLimited));
-        self.gates.ended(&connection, failure, pause, outside.clock.now());
+        let now = outside.clock.now();
+        let is_refused = matches!(&attempt.outcome, Err(failure) if failure.kind == ErrorKind::RateLimited);
+        if let Some(pause) = attempt.retry_after.filter(|_| is_refused) {
+            self.gates.pause(&connection, pause, now);
+        }
+        self.gates.ended(&connection, &ticket, Sign::of(&attempt), now);
         attempt
     }
 }

@@ -348,7 +348,7 @@ impl Task {
             self.looks += 1;
             let ticket = format!("{} {} {}", polled.plan.flow, started_by(&polled.declared), self.looks);
             let Attempt { outcome, retry_after, parked, .. } =
-                self.engine.look(invocation, &ticket, self.failures + 1, &connector.policy).await;
+                self.engine.look(invocation, &ticket, self.failures + 1, (&connector.policy).into()).await;
             let retry_after = parked.map(|parked| parked.again).or(retry_after);
             let (items, next) = match outcome.map_err(|failure| Stop::Failed(failure, retry_after))? {
                 Value::List(items) => (items, Value::Null),

@@ -19,6 +19,7 @@ mod golden;
 mod limits;
 mod machine;
 mod others;
+mod outage;
 mod proofs;
 mod random;
 mod reliability;

@@ -12,7 +12,7 @@ use std::{
 use flow_model::{
     expr::Expr,
     failure::ErrorKind,
-    plan::{Backoff, NodeKind, Plan, Retry},
+    plan::{Backoff, Breaker, NodeKind, Plan, Retry},
     schema::{Limit, Rate},
     units::Millis,
     value::Value,
@@ -107,6 +107,8 @@ fn herd(runs: usize, times: u32, budget: Option<Rate>) -> Vec<Made> {
     let mut call = step("a", "keyed", 1).retrying(patient);
     if let NodeKind::Step(step) = &mut call.kind {
         step.policy.budget = budget;
+        // It would keep most of them away.
+        step.policy.breaker = Some(Breaker::none());
     }
     let plan = Arc::new(plan(&[], vec![call, end(get(1))]));
     let data = tempfile::tempdir().unwrap();

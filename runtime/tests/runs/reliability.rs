@@ -11,7 +11,7 @@ use flow_model::{
     value::Value,
 };
 use flow_runtime::{
-    connector::{Attempt, Parked, Reached},
+    connector::{Attempt, Parked, Reached, Waiting},
     engine::{Engine, Filter, Limits, Newness, RunId, RunState, RunSummary, Share, Submission},
     machine::{Outcome, Place},
     sim::{
@@ -363,7 +363,7 @@ fn case_21_a_step_that_is_parked_waits_and_goes_on_when_it_may() {
             0..3 => {
                 let refused = Reply::err(ErrorKind::Unauthorized, Reached::Never);
                 let because = "the connection `crm` has to be connected again: run `flowc connect crm`".to_owned();
-                let parked = Some(Parked { because, again: Millis::seconds(30) });
+                let parked = Some(Parked { because, again: Millis::seconds(30), waits: Waiting::Turn });
                 Reply { attempt: Attempt { parked, ..refused.attempt }, ..refused }
             }
             _ => Reply::ok(Value::Int(7)),

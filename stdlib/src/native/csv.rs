@@ -28,7 +28,7 @@ const CHUNK: usize = 256 << 10;
 
 /// Binds the operations of `csv` to their code.
 pub(super) fn bind(table: NativeTable) -> NativeTable {
-    table.with("csv", "read", Read).with("csv", "write", Write)
+    table.with("csv", "read", Read).with("csv", "write", Write).local("csv")
 }
 
 struct Read;

@@ -34,7 +34,7 @@ const CHUNK: usize = 256 << 10;
 pub(super) fn bind(table: NativeTable) -> NativeTable {
     let table = table.with("files", "write", Write).with("files", "read", Read);
     let table = table.with("files", "save", Save).with("files", "open", Open).with("files", "text", Text);
-    table.with("files", "list", List).with("files", "move", Move).with("files", "delete", Delete)
+    table.with("files", "list", List).with("files", "move", Move).with("files", "delete", Delete).local("files")
 }
 
 struct Write;

@@ -30,7 +30,7 @@ const MOST_COMPLAINTS: usize = 3;
 
 /// Binds the operation of `ocr` to its code.
 pub(super) fn bind(table: NativeTable) -> NativeTable {
-    table.with("ocr", "read", Read)
+    table.with("ocr", "read", Read).local("ocr")
 }
 
 struct Read;

@@ -4,7 +4,6 @@
 //! the answer, the fields of an error and dead letters read `***` there. What `log` wrote was masked before it was kept.
 
 use flow_model::{
-    failure::Failure,
     mask::Mask,
     plan::{NodeKind, Plan},
     value::Value,
@@ -24,7 +23,7 @@ pub(super) fn masked(mut detail: RunDetail, plan: Option<&Plan>) -> RunDetail {
         Outcome::Completed(value) => Outcome::Completed(result(plan).apply(value)),
         Outcome::Failed { failure, place } => {
             let mask = place.as_ref().map(|place| kept(&place.path)).unwrap_or_default();
-            Outcome::Failed { failure: hidden(failure, &mask), place }
+            Outcome::Failed { failure: failure.hiding(&mask), place }
         }
         Outcome::Cancelled { reason } => Outcome::Cancelled { reason },
     });
@@ -52,7 +51,7 @@ pub(in crate::commands) fn cause(cause: Cause, plan: Option<&Plan>) -> Cause {
         Some(plan) => plan.personal.get(&cause.place.path).cloned().unwrap_or_default(),
         None => Mask::all(),
     };
-    Cause { failure: hidden(cause.failure, &mask), ..cause }
+    Cause { failure: cause.failure.hiding(&mask), ..cause }
 }
 
 fn result(plan: Option<&Plan>) -> Mask {
@@ -64,11 +63,4 @@ fn answered(plan: Option<&Plan>) -> Mask {
     let Some(plan) = plan else { return Mask::all() };
     let answers = plan.graph.node_weights().filter(|node| matches!(node.kind, NodeKind::Respond { .. }));
     answers.filter_map(|node| plan.personal.get(&node.path)).fold(Mask::default(), Mask::join)
-}
-
-fn hidden(failure: Failure, mask: &Mask) -> Failure {
-    match mask.apply(Value::Record(failure.fields)) {
-        Value::Record(fields) => Failure { fields, ..failure },
-        _ => Failure { fields: Default::default(), ..failure },
-    }
 }

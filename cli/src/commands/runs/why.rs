@@ -121,7 +121,7 @@ fn at_rest(detail: &RunDetail, now: Instant) -> String {
         (Some(Outcome::Completed(_)), _) => format!("it waits for nothing: it completed {ended}"),
         (Some(Outcome::Failed { failure, place }), _) => {
             let at = place.as_ref().map(|place| format!(" at `{place}`")).unwrap_or_default();
-            format!("it waits for nothing: it failed {ended}{at}: {}", live::in_words(failure))
+            format!("it waits for nothing: it failed {ended}{at}: {}", plain(&failure.in_words()))
         }
         (Some(Outcome::Cancelled { reason }), _) => {
             format!("it waits for nothing: it was cancelled {ended}: {}", plain(reason))

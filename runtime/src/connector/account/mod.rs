@@ -39,7 +39,7 @@ pub(super) use self::{
     connect::{Means, code, device},
     server::{Asked, Claim, Granted, Login, Server, Source},
 };
-use super::{Attempt, Parked, Reached, http::Clients};
+use super::{Attempt, Parked, Reached, Waiting, http::Clients};
 use crate::{secret::SecretText, timer::Clock, worker::Workers};
 
 /// How long before its end a token is no longer used: the clocks of two machines differ, and requests take time.
@@ -222,7 +222,7 @@ impl Account {
             now
         });
         let again = Millis(now.since(since).0 / 4).clamp(SOON, LATE);
-        Parked { because, again }
+        Parked { because, again, waits: Waiting::Turn }
     }
 
     fn refusals(&self) -> MutexGuard<'_, Refusals> {

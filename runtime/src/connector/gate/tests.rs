@@ -4,8 +4,18 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
+use flow_model::{
+    failure::{ErrorKind, Failure},
+    schema::Rate,
+    value::Value,
+};
+
 use super::*;
-use crate::{sim::clock::VirtualClock, timer::hands::Hands};
+use crate::{
+    connector::{Attempt, Reached},
+    sim::clock::VirtualClock,
+    timer::hands::Hands,
+};
 
 const SECOND: u64 = 1000;
 
@@ -14,10 +24,10 @@ fn rate(count: u32, seconds: u64) -> Rate {
 }
 
 /// Asks with the ticket until the call leaves, at the times that are named; gives the second.
-fn leaves(gates: &Gates, ticket: &str, limits: &[Limit], cost: u32, policy: &Policy, from: u64) -> f64 {
+fn leaves(gates: &Gates, ticket: &str, limits: &[Limit], cost: u32, terms: Terms, from: u64) -> f64 {
     let mut now = Instant((from * SECOND) as i64);
     for _ in 0..100 {
-        let leaving = Leaving { connection: "crm", ticket, attempt: 1, limits, cost, policy };
+        let leaving = Leaving { connection: "crm", ticket, attempt: 1, limits, cost, terms };
         match gates.ask("crm", leaving, now) {
             Admission::Now(_) => return now.0 as f64 / 1000.0,
             Admission::At { at, .. } => {
@@ -30,11 +40,18 @@ fn leaves(gates: &Gates, ticket: &str, limits: &[Limit], cost: u32, policy: &Pol
     panic!("it never leaves");
 }
 
+/// Says how a call ended.
+fn ended(gates: &Gates, ticket: &str, outcome: Result<(), ErrorKind>, now: Instant) {
+    let outcome = outcome.map(|()| Value::Null).map_err(|kind| Failure::new(kind, "the test says so"));
+    let attempt = Attempt { outcome, retry_after: None, reached: Reached::Answered, parked: None };
+    gates.ended("crm", ticket, Sign::of(&attempt), now);
+}
+
 /// Asks once; gives the second at which the call has its place.
 fn place(gates: &Gates, ticket: &str, limits: &[Limit], cost: u32, from: u64) -> f64 {
     let now = Instant((from * SECOND) as i64);
-    let policy = Policy::default();
-    match gates.ask("crm", Leaving { connection: "crm", ticket, attempt: 1, limits, cost, policy: &policy }, now) {
+    let terms = Terms::default();
+    match gates.ask("crm", Leaving { connection: "crm", ticket, attempt: 1, limits, cost, terms }, now) {
         Admission::Now(_) => from as f64,
         Admission::At { at, .. } => at.0 as f64 / 1000.0,
         Admission::Later(_) => panic!("there is room"),
@@ -79,9 +96,9 @@ fn a_call_takes_what_it_costs() {
 
 #[test]
 fn a_call_keeps_its_place_and_asking_twice_takes_one() {
-    let (gates, limits, policy) = (Gates::default(), [Limit::Moving(rate(1, 10))], Policy::default());
+    let (gates, limits, terms) = (Gates::default(), [Limit::Moving(rate(1, 10))], Terms::default());
     let ask = |ticket, now: i64| {
-        let leaving = Leaving { connection: "crm", ticket, attempt: 1, limits: &limits, cost: 1, policy: &policy };
+        let leaving = Leaving { connection: "crm", ticket, attempt: 1, limits: &limits, cost: 1, terms };
         match gates.ask("crm", leaving, Instant(now)) {
             Admission::Now(_) => now,
             Admission::At { at, .. } => at.0,
@@ -94,59 +111,22 @@ fn a_call_keeps_its_place_and_asking_twice_takes_one() {
 
 #[test]
 fn what_the_server_asks_for_holds_for_all_calls_of_the_account() {
-    let (gates, policy) = (Gates::default(), Policy::default());
-    gates.ended("crm", None, Some(Millis::seconds(7)), Instant(100_000));
-    assert_eq!(leaves(&gates, "a", &[], 1, &policy, 101), 107.0);
-    gates.ended("crm", None, Some(Millis::seconds(1)), Instant(101_000));
-    assert_eq!(leaves(&gates, "b", &[Limit::Moving(rate(5, 1))], 1, &policy, 102), 107.0);
-}
-
-#[test]
-fn a_breaker_opens_lets_one_call_through_and_closes_or_opens_again() {
-    let breaker = Breaker { opens_at: rate(3, 60), half_open_after: Millis::seconds(30) };
-    let (gates, policy) = (Gates::default(), Policy { breaker: Some(breaker), ..Policy::default() });
-    let ask = |ticket: &str, now: i64| {
-        let leaving = Leaving { connection: "crm", ticket, attempt: 1, limits: &[], cost: 1, policy: &policy };
-        match gates.ask("crm", leaving, Instant(now * 1000)) {
-            Admission::Now(_) => None,
-            Admission::At { at, because } => {
-                assert_eq!(because, "`crm` failed 3 times within 1m: its breaker is open");
-                Some(at.0 / 1000)
-            }
-            Admission::Later(_) => panic!("there is room"),
-        }
-    };
-    let failed = |now: i64| gates.ended("crm", Some(&ErrorKind::Unavailable), None, Instant(now * 1000));
-    assert_eq!(ask("a", 0), None);
-    failed(0);
-    gates.ended("crm", Some(&ErrorKind::NotFound), None, Instant(1000));
-    gates.ended("crm", Some(&ErrorKind::RateLimited), None, Instant(1000));
-    failed(10);
-    assert_eq!(ask("b", 61), None, "the first failure is older than the period");
-    failed(61);
-    assert_eq!(ask("c", 62), None);
-    failed(62);
-    assert_eq!(ask("d", 63), Some(92), "three failures within the period");
-    let later = ask("e", 64).unwrap();
-    assert!((92..122).contains(&later), "the others are spread over the time until the next try");
-    assert_eq!(ask("d", 92), None, "one call is let through");
-    assert!(ask("e", 93).is_some_and(|at| at >= 123), "and no other");
-    failed(94);
-    assert_eq!(ask("f", 95), Some(154), "it has failed: open again, and for longer");
-    assert_eq!(ask("f", 154), None);
-    gates.ended("crm", None, None, Instant(155_000));
-    assert_eq!([ask("g", 155), ask("h", 155)], [None, None], "it has worked: closed");
+    let (gates, terms) = (Gates::default(), Terms::default());
+    gates.pause("crm", Millis::seconds(7), Instant(100_000));
+    assert_eq!(leaves(&gates, "a", &[], 1, terms, 101), 107.0);
+    gates.pause("crm", Millis::seconds(1), Instant(101_000));
+    assert_eq!(leaves(&gates, "b", &[Limit::Moving(rate(5, 1))], 1, terms, 102), 107.0);
 }
 
 #[test]
 fn what_waited_for_its_place_when_a_breaker_opened_does_not_leave_all_at_once_afterwards() {
     let breaker = Breaker { opens_at: rate(1, 60), half_open_after: Millis::seconds(600) };
-    let policy = Policy { breaker: Some(breaker), ..Policy::default() };
+    let terms = Terms { breaker: Some(breaker), ..Terms::default() };
     let fixed = Limit::Fixed(rate(2, 10));
     for limit in [Limit::Moving(rate(2, 10)), fixed, Limit::Bucket { size: 2, refill: rate(2, 10) }] {
         let (gates, limits) = (Gates::default(), [limit]);
         let ask = |ticket: &str, now: Instant| {
-            let leaving = Leaving { connection: "crm", ticket, attempt: 1, limits: &limits, cost: 1, policy: &policy };
+            let leaving = Leaving { connection: "crm", ticket, attempt: 1, limits: &limits, cost: 1, terms };
             gates.ask("crm", leaving, now)
         };
         let mut queue: BTreeMap<(Instant, String), ()> = BTreeMap::new();
@@ -156,16 +136,16 @@ fn what_waited_for_its_place_when_a_breaker_opened_does_not_leave_all_at_once_af
                 _ => assert!(number < 2),
             }
         }
-        gates.ended("crm", Some(&ErrorKind::Unavailable), None, Instant(1000));
-        let (mut left, mut is_probed) = (Vec::new(), false);
+        ended(&gates, "0", Err(ErrorKind::Unavailable), Instant(1000));
+        let mut left = Vec::new();
         while let Some(((now, ticket), ())) = queue.pop_first() {
             match ask(&ticket, now) {
                 Admission::At { at, .. } => drop(queue.insert((at, ticket), ())),
-                _ => left.push(now),
-            }
-            if !left.is_empty() && !is_probed {
-                is_probed = true;
-                gates.ended("crm", None, None, now);
+                pass => {
+                    left.push(now);
+                    ended(&gates, &ticket, Ok(()), now);
+                    drop(pass);
+                }
             }
         }
         assert_eq!(left.len(), 38);
@@ -179,69 +159,10 @@ fn what_waited_for_its_place_when_a_breaker_opened_does_not_leave_all_at_once_af
 }
 
 #[test]
-fn a_call_without_a_breaker_neither_waits_for_that_of_others_nor_keeps_it_shut() {
-    let breaker = Breaker { opens_at: rate(2, 60), half_open_after: Millis::seconds(30) };
-    let (gates, with) = (Gates::default(), Policy { breaker: Some(breaker), ..Policy::default() });
-    assert_eq!(leaves(&gates, "a", &[], 1, &with, 0), 0.0);
-    assert_eq!(leaves(&gates, "b", &[], 1, &Policy::default(), 0), 0.0);
-    gates.ended("crm", Some(&ErrorKind::Unavailable), None, Instant(0));
-    gates.ended("crm", Some(&ErrorKind::Unavailable), None, Instant(0));
-    assert_eq!(leaves(&gates, "c", &[], 1, &Policy::default(), 1), 1.0);
-    assert_eq!(leaves(&gates, "d", &[], 1, &with, 1), 30.0);
-}
-
-#[test]
-fn a_breaker_that_opens_again_and_again_lets_ever_fewer_through_until_one_has_worked() {
-    let breaker = Breaker { opens_at: rate(1, 60), half_open_after: Millis::seconds(30) };
-    let (gates, policy) = (Gates::default(), Policy { breaker: Some(breaker), ..Policy::default() });
-    let mut now = 0.0;
-    let mut next = |ticket: &str, failure: Option<&ErrorKind>| {
-        let at = leaves(&gates, ticket, &[], 1, &policy, now as u64);
-        gates.ended("crm", failure, None, Instant(at as i64 * 1000));
-        let waited = at - now;
-        now = at;
-        waited
-    };
-    let waits: Vec<_> = (0..8).map(|number| next(&number.to_string(), Some(&ErrorKind::Timeout))).collect();
-    assert_eq!(waits, [0.0, 30.0, 60.0, 120.0, 240.0, 480.0, 900.0, 900.0]);
-    let waits = [None, Some(&ErrorKind::Timeout), None].map(|failure| next("a", failure));
-    assert_eq!(waits, [900.0, 0.0, 30.0], "after one that has worked it begins anew");
-}
-
-#[test]
-fn the_one_call_that_an_open_breaker_lets_through_is_told_so() {
-    let breaker = Breaker { opens_at: rate(1, 60), half_open_after: Millis::seconds(30) };
-    let (gates, policy) = (Gates::default(), Policy { breaker: Some(breaker), ..Policy::default() });
-    let limits = [Limit::Concurrent(1)];
-    let ask = |ticket: &str, now: i64| {
-        let leaving = Leaving { connection: "crm", ticket, attempt: 1, limits: &limits, cost: 1, policy: &policy };
-        match gates.ask("crm", leaving, Instant(now * 1000)) {
-            Admission::Now(pass) => Some(pass.is_for_a_probe()),
-            Admission::At { .. } | Admission::Later(_) => None,
-        }
-    };
-    assert_eq!(ask("a", 0), Some(false));
-    gates.ended("crm", Some(&ErrorKind::Unavailable), None, Instant(0));
-    assert_eq!([ask("b", 1), ask("c", 31), ask("d", 31), ask("c", 32)], [None, Some(true), None, Some(true)]);
-    gates.ended("crm", None, None, Instant(33_000));
-    assert_eq!(ask("d", 34), Some(false));
-}
-
-#[test]
-fn a_probe_that_never_ends_is_followed_by_another() {
-    let breaker = Breaker { opens_at: rate(1, 60), half_open_after: Millis::seconds(30) };
-    let (gates, policy) = (Gates::default(), Policy { breaker: Some(breaker), ..Policy::default() });
-    assert_eq!(leaves(&gates, "a", &[], 1, &policy, 0), 0.0);
-    gates.ended("crm", Some(&ErrorKind::Timeout), None, Instant(0));
-    assert_eq!(leaves(&gates, "b", &[], 1, &policy, 1), 30.0);
-    assert!(leaves(&gates, "c", &[], 1, &policy, 31) > 150.0);
-}
-
-#[test]
 fn retries_of_all_runs_share_a_budget_and_first_attempts_do_not_need_it() {
-    let (gates, policy) = (Gates::default(), Policy { budget: Some(rate(2, 60)), ..Policy::default() });
+    let (gates, terms) = (Gates::default(), Terms { budget: Some(rate(2, 60)), ..Terms::default() });
     let ask = |ticket: &str, attempt| {
-        let leaving = Leaving { connection: "crm", ticket, attempt, limits: &[], cost: 1, policy: &policy };
+        let leaving = Leaving { connection: "crm", ticket, attempt, limits: &[], cost: 1, terms };
         match gates.ask("crm", leaving, Instant(0)) {
             Admission::Now(_) => 0,
             Admission::At { at, .. } => at.0 / 1000,
@@ -255,9 +176,9 @@ fn retries_of_all_runs_share_a_budget_and_first_attempts_do_not_need_it() {
 #[test]
 fn so_many_at_the_same_time_and_the_next_when_one_has_ended() {
     use futures::FutureExt as _;
-    let (gates, limits, policy) = (Gates::default(), [Limit::Concurrent(1)], Policy::default());
+    let (gates, limits, terms) = (Gates::default(), [Limit::Concurrent(1)], Terms::default());
     let ask = |ticket| {
-        let leaving = Leaving { connection: "crm", ticket, attempt: 1, limits: &limits, cost: 1, policy: &policy };
+        let leaving = Leaving { connection: "crm", ticket, attempt: 1, limits: &limits, cost: 1, terms };
         gates.ask("crm", leaving, Instant(0))
     };
     let Admission::Now(first) = ask("a") else { panic!("there is room") };
@@ -270,9 +191,9 @@ fn so_many_at_the_same_time_and_the_next_when_one_has_ended() {
 #[test]
 fn of_several_limits_of_what_is_under_way_each_holds() {
     let limits = [Limit::Concurrent(3), Limit::Moving(rate(100, 1)), Limit::Concurrent(1), Limit::Concurrent(2)];
-    let (gates, policy) = (Gates::default(), Policy::default());
+    let (gates, terms) = (Gates::default(), Terms::default());
     let ask = |ticket| {
-        let leaving = Leaving { connection: "crm", ticket, attempt: 1, limits: &limits, cost: 1, policy: &policy };
+        let leaving = Leaving { connection: "crm", ticket, attempt: 1, limits: &limits, cost: 1, terms };
         gates.ask("crm", leaving, Instant(0))
     };
     let Admission::Now(_first) = ask("a") else { panic!("there is room") };
@@ -306,17 +227,6 @@ fn places_that_nobody_comes_for_are_not_held_for_ever() {
 }
 
 #[test]
-fn a_probe_that_is_withdrawn_is_followed_by_another_at_once() {
-    let breaker = Breaker { opens_at: rate(1, 60), half_open_after: Millis::seconds(30) };
-    let (gates, policy) = (Gates::default(), Policy { breaker: Some(breaker), ..Policy::default() });
-    assert_eq!(leaves(&gates, "a", &[], 1, &policy, 0), 0.0);
-    gates.ended("crm", Some(&ErrorKind::Timeout), None, Instant(0));
-    assert_eq!(leaves(&gates, "b", &[], 1, &policy, 31), 31.0);
-    gates.withdraw_anywhere("b");
-    assert_eq!(leaves(&gates, "c", &[], 1, &policy, 31), 31.0);
-}
-
-#[test]
 fn as_many_requests_leave_together_as_all_limits_let_through() {
     let limits = [Limit::Moving(rate(10, 1)), Limit::Bucket { size: 7, refill: rate(1, 1) }, Limit::Concurrent(1)];
     for (costs, limits, expected) in [
@@ -333,9 +243,9 @@ fn as_many_requests_leave_together_as_all_limits_let_through() {
 
 #[test]
 fn a_clock_that_is_set_back_holds_nobody_up() {
-    let (gates, limits, policy) = (Gates::default(), [Limit::Moving(rate(1, 10))], Policy::default());
-    assert_eq!(leaves(&gates, "a", &limits, 1, &policy, 1_000_000), 1_000_000.0);
-    assert_eq!(leaves(&gates, "b", &limits, 1, &policy, 1000), 1000.0);
+    let (gates, limits, terms) = (Gates::default(), [Limit::Moving(rate(1, 10))], Terms::default());
+    assert_eq!(leaves(&gates, "a", &limits, 1, terms, 1_000_000), 1_000_000.0);
+    assert_eq!(leaves(&gates, "b", &limits, 1, terms, 1000), 1000.0);
 }
 
 /// Lets a call leave that was let through before; gives the seconds that it has to wait for, and why.
@@ -343,12 +253,12 @@ async fn leaves_now(
     gates: &Gates,
     ticket: &str,
     limits: &[Limit],
-    policy: &Policy,
+    terms: Terms,
     clock: &Hands,
 ) -> Option<(u64, String)> {
-    let leaving = Leaving { connection: "crm", ticket, attempt: 1, limits, cost: 1, policy };
+    let leaving = Leaving { connection: "crm", ticket, attempt: 1, limits, cost: 1, terms };
     let departed = gates.depart("crm", leaving, clock).await;
-    departed.err().map(|Parked { because, again }| (again.0 / 1000, because))
+    departed.err().map(|Parked { because, again, .. }| (again.0 / 1000, because))
 }
 
 fn second(second: i64) -> Instant {
@@ -357,39 +267,39 @@ fn second(second: i64) -> Instant {
 
 #[tokio::test]
 async fn calls_that_come_late_are_counted_when_they_leave_and_keep_their_order() {
-    let (gates, clock, policy) = (Gates::default(), Hands::at(second(0)), Policy::default());
+    let (gates, clock, terms) = (Gates::default(), Hands::at(second(0)), Terms::default());
     let limits = [Limit::Moving(rate(2, 10))];
     let tickets = ["a", "b", "c", "d", "e", "f"];
     let asked = tickets.map(|ticket| place(&gates, ticket, &limits, 1, 0));
     assert_eq!(asked, [0.0, 0.0, 10.0, 10.0, 20.0, 20.0]);
     // Two waited for something else meanwhile.
     clock.set(second(9));
-    assert_eq!(leaves_now(&gates, "a", &limits, &policy, &clock).await, None);
-    assert_eq!(leaves_now(&gates, "b", &limits, &policy, &clock).await, None);
+    assert_eq!(leaves_now(&gates, "a", &limits, terms, &clock).await, None);
+    assert_eq!(leaves_now(&gates, "b", &limits, terms, &clock).await, None);
     clock.set(second(10));
     let used_up = |wait| Some((wait, "the limit of `crm` is used up".to_owned()));
     for ticket in ["c", "d"] {
-        assert_eq!(leaves(&gates, ticket, &limits, 1, &policy, 10), 10.0, "as it was promised");
-        assert_eq!(leaves_now(&gates, ticket, &limits, &policy, &clock).await, used_up(9));
+        assert_eq!(leaves(&gates, ticket, &limits, 1, terms, 10), 10.0, "as it was promised");
+        assert_eq!(leaves_now(&gates, ticket, &limits, terms, &clock).await, used_up(9));
     }
     assert_eq!(place(&gates, "c", &limits, 1, 11), 19.0, "it has its place then");
     clock.set(second(19));
     for ticket in ["c", "d"] {
         assert_eq!(place(&gates, ticket, &limits, 1, 19), 19.0);
-        assert_eq!(leaves_now(&gates, ticket, &limits, &policy, &clock).await, None);
+        assert_eq!(leaves_now(&gates, ticket, &limits, terms, &clock).await, None);
     }
     clock.set(second(20));
-    assert_eq!(leaves_now(&gates, "e", &limits, &policy, &clock).await, used_up(9));
-    assert_eq!(leaves_now(&gates, "f", &limits, &policy, &clock).await, used_up(9));
-    assert_eq!(leaves_now(&gates, "g", &limits, &policy, &clock).await, used_up(19), "each has a place of its own");
+    assert_eq!(leaves_now(&gates, "e", &limits, terms, &clock).await, used_up(9));
+    assert_eq!(leaves_now(&gates, "f", &limits, terms, &clock).await, used_up(9));
+    assert_eq!(leaves_now(&gates, "g", &limits, terms, &clock).await, used_up(19), "each has a place of its own");
 }
 
 #[tokio::test]
 async fn calls_that_are_made_again_are_counted_against_the_budget_when_they_leave() {
     let (gates, clock) = (Gates::default(), Hands::at(second(0)));
-    let policy = Policy { budget: Some(rate(2, 60)), ..Policy::default() };
+    let terms = Terms { budget: Some(rate(2, 60)), ..Terms::default() };
     let leaves = async |ticket, attempt| {
-        let leaving = Leaving { connection: "crm", ticket, attempt, limits: &[], cost: 1, policy: &policy };
+        let leaving = Leaving { connection: "crm", ticket, attempt, limits: &[], cost: 1, terms };
         gates.depart("crm", leaving, &*clock).await.map_err(|parked| parked.again.0 / 1000)
     };
     assert_eq!([leaves("a", 1).await, leaves("b", 2).await, leaves("c", 3).await], [Ok(()); 3]);
@@ -401,22 +311,22 @@ async fn calls_that_are_made_again_are_counted_against_the_budget_when_they_leav
 
 #[tokio::test]
 async fn a_request_for_a_token_counts_before_the_call_that_needs_it() {
-    let (gates, clock, policy) = (Gates::default(), Hands::at(second(0)), Policy::default());
+    let (gates, clock, terms) = (Gates::default(), Hands::at(second(0)), Terms::default());
     let limits = [Limit::Moving(rate(2, 10))];
     gates.has_left("crm", &limits, 1, second(0));
     clock.set(second(4));
-    assert_eq!(leaves_now(&gates, "a", &limits, &policy, &clock).await, None);
+    assert_eq!(leaves_now(&gates, "a", &limits, terms, &clock).await, None);
     let used_up = |wait| Some((wait, "the limit of `crm` is used up".to_owned()));
-    assert_eq!(leaves_now(&gates, "b", &limits, &policy, &clock).await, used_up(6));
+    assert_eq!(leaves_now(&gates, "b", &limits, terms, &clock).await, used_up(6));
 }
 
 #[tokio::test]
 async fn a_call_waits_a_moment_to_leave_and_those_behind_it_leave_after_it() {
     use futures::FutureExt as _;
-    let (gates, clock, policy) = (Gates::default(), Hands::at(second(0)), Policy::default());
+    let (gates, clock, terms) = (Gates::default(), Hands::at(second(0)), Terms::default());
     let limits = [Limit::Moving(Rate { count: 1, period: Millis(400) })];
     let mut waiting: Vec<_> =
-        ["a", "b", "c"].map(|ticket| Box::pin(leaves_now(&gates, ticket, &limits, &policy, &clock))).into();
+        ["a", "b", "c"].map(|ticket| Box::pin(leaves_now(&gates, ticket, &limits, terms, &clock))).into();
     let mut left = Vec::new();
     for now in [0, 399, 400, 799, 800] {
         clock.set(Instant(now));
@@ -433,18 +343,19 @@ async fn a_call_waits_a_moment_to_leave_and_those_behind_it_leave_after_it() {
 #[tokio::test]
 async fn nothing_leaves_once_the_server_has_asked_for_a_pause_or_the_breaker_has_opened() {
     let breaker = Breaker { opens_at: rate(1, 60), half_open_after: Millis::seconds(30) };
-    let (clock, policy) = (Hands::at(second(0)), Policy { breaker: Some(breaker), ..Policy::default() });
+    let (clock, terms) = (Hands::at(second(0)), Terms { breaker: Some(breaker), ..Terms::default() });
     let gates = Gates::default();
-    assert_eq!(leaves(&gates, "a", &[], 1, &policy, 0), 0.0);
-    gates.ended("crm", Some(&ErrorKind::RateLimited), Some(Millis::seconds(7)), second(0));
+    assert_eq!(leaves(&gates, "a", &[], 1, terms, 0), 0.0);
+    gates.pause("crm", Millis::seconds(7), second(0));
     let paused = Some((7, "`crm` asks to wait".to_owned()));
-    assert_eq!(leaves_now(&gates, "a", &[], &policy, &clock).await, paused);
+    assert_eq!(leaves_now(&gates, "a", &[], terms, &clock).await, paused);
     clock.set(second(7));
-    assert_eq!(leaves_now(&gates, "a", &[], &policy, &clock).await, None);
-    gates.ended("crm", Some(&ErrorKind::Unavailable), None, second(7));
-    let open = Some((30, "`crm` failed 1 times within 1m: its breaker is open".to_owned()));
-    assert_eq!(leaves_now(&gates, "b", &[], &policy, &clock).await, open);
-    assert_eq!(leaves_now(&gates, "c", &[], &Policy::default(), &clock).await, None, "it has no breaker");
+    assert_eq!(leaves_now(&gates, "a", &[], terms, &clock).await, None);
+    ended(&gates, "a", Err(ErrorKind::Unavailable), second(7));
+    let open = Some((30, "`crm` gave no answer 1 times in a row within 1m: its breaker is open".to_owned()));
+    assert_eq!(leaves_now(&gates, "b", &[], terms, &clock).await, open);
+    let without = Terms { breaker: Some(Breaker::none()), ..Terms::default() };
+    assert_eq!(leaves_now(&gates, "c", &[], without, &clock).await, None, "it has no breaker");
 }
 
 #[tokio::test]
@@ -452,11 +363,10 @@ async fn a_clock_that_is_set_lets_no_more_leave_than_the_limit() {
     let year = 365 * 86_400 * 1000;
     for by in [year, -year, 3_600_000, -3_600_000] {
         for limit in [Limit::Moving(rate(3, 10)), Limit::Bucket { size: 3, refill: rate(3, 10) }] {
-            let (gates, clock, policy) = (Gates::default(), VirtualClock::at(Instant(year * 50)), Policy::default());
+            let (gates, clock, terms) = (Gates::default(), VirtualClock::at(Instant(year * 50)), Terms::default());
             let limits = [limit];
             let leaves = async |ticket: &str| {
-                let leaving =
-                    Leaving { connection: "crm", ticket, attempt: 1, limits: &limits, cost: 1, policy: &policy };
+                let leaving = Leaving { connection: "crm", ticket, attempt: 1, limits: &limits, cost: 1, terms };
                 gates.depart("crm", leaving, &clock).await.map_err(|parked| parked.again.0 / 1000)
             };
             for ticket in ["a", "b", "c"] {
@@ -474,7 +384,7 @@ async fn a_clock_that_is_set_lets_no_more_leave_than_the_limit() {
 proptest! {
     #[test]
     fn no_limit_is_ever_exceeded(calls in prop::collection::vec((0u64..2000, 1u32..4), 1..80), count in 3u32..8, bucket in 3u32..8) {
-        let (gates, policy) = (Gates::default(), Policy::default());
+        let (gates, terms) = (Gates::default(), Terms::default());
         let period = Millis(1500);
         let limits = [
             Limit::Moving(Rate { count, period }),
@@ -486,7 +396,7 @@ proptest! {
             now += pause as i64;
             let (ticket, mut time) = (at.to_string(), Instant(now));
             loop {
-                let leaving = Leaving { connection: "crm", ticket: &ticket, attempt: 1, limits: &limits, cost, policy: &policy };
+                let leaving = Leaving { connection: "crm", ticket: &ticket, attempt: 1, limits: &limits, cost, terms };
                 match gates.ask("crm", leaving, time) {
                     Admission::Now(_) => break,
                     Admission::At { at, .. } => time = at,

@@ -9,7 +9,7 @@ use std::sync::{
 use flow_model::{
     expr::{Ambient, Expr},
     failure::ErrorKind,
-    plan::{Breaker, Policy},
+    plan::Breaker,
     schema::{Assertion, Auth, Body, Call, Carry, Effect, Grant, Limit, OperationCall, Rate, Session},
     ty::Type,
     units::Millis,
@@ -23,7 +23,7 @@ use super::{
     world::{Known, Server, World, operation, post, text},
 };
 use crate::{
-    connector::{Admission, Asking, Connectors, NativeTable, Performer as _, Standing},
+    connector::{Admission, Asking, Connectors, NativeTable, Performer as _, Standing, Terms},
     eval::Library,
 };
 
@@ -212,8 +212,8 @@ async fn a_limit_and_a_breaker_belong_to_a_system_and_not_to_a_name() {
     let opens_at = Rate { count: 1, period: Millis::seconds(60) };
     let breaker = Some(Breaker { opens_at, half_open_after: Millis::seconds(30) });
     let leaves = |world: &World, ticket: &str, breaker| {
-        let (invocation, policy) = (world.invocation(vec![]), Policy { breaker, ..Policy::default() });
-        let asking = Asking { invocation: &invocation, ticket, attempt: 1, policy: &policy };
+        let (invocation, terms) = (world.invocation(vec![]), Terms { breaker, budget: None });
+        let asking = Asking { invocation: &invocation, ticket, attempt: 1, terms };
         matches!(connectors.admit(&asking), Admission::Now(_))
     };
     assert_eq!([leaves(&other, "a", breaker), leaves(&other, "b", None)], [true, false]);

@@ -25,7 +25,7 @@ use super::{
     world::{Server, World, operation, post},
 };
 use crate::{
-    connector::{Connectors, Performer as _, Reached},
+    connector::{Admission, Asking, Connectors, Performer as _, Reached, Terms},
     engine::RunState,
 };
 
@@ -162,9 +162,8 @@ async fn a_call_whose_token_has_used_up_the_limit_fails_when_its_turn_comes_afte
     world.http().limits = vec![Limit::Moving(rate(1, 3600))];
     let (process, _) = at(world.connectors(), 1_000_000);
     let invocation = world.invocation(vec![]);
-    let asking =
-        crate::connector::Asking { invocation: &invocation, ticket: "a", attempt: 1, policy: &Policy::default() };
-    assert!(matches!(process.admit(&asking), crate::connector::Admission::Now(_)));
+    let asking = Asking { invocation: &invocation, ticket: "a", attempt: 1, terms: Terms::default() };
+    assert!(matches!(process.admit(&asking), Admission::Now(_)));
     let attempt = process.perform(invocation.clone()).await;
     let failure = attempt.outcome.unwrap_err();
     assert_eq!((failure.kind, attempt.reached), (ErrorKind::RateLimited, Reached::Never));

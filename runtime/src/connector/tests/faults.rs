@@ -2,7 +2,6 @@
 
 use flow_model::{
     failure::ErrorKind,
-    plan::Policy,
     schema::{ErrorCondition, Limit, Rate},
     ty::Type,
     units::Millis,
@@ -10,7 +9,7 @@ use flow_model::{
 use tokio::net::TcpListener;
 
 use super::world::{Raw, Server, World, raw};
-use crate::connector::{Admission, Asking, Invocation, Performer as _, Reached};
+use crate::connector::{Admission, Asking, Invocation, Performer as _, Reached, Terms};
 
 #[tokio::test]
 async fn a_refused_connection_has_never_left() {
@@ -109,9 +108,8 @@ async fn all_runs_of_a_connection_share_its_limit() {
     let mut world = World::reading(&server.url, Type::Json);
     world.http().limits = vec![Limit::Moving(Rate { count: 2, period: Millis::seconds(3600) })];
     let connectors = world.connectors();
-    let policy = Policy::default();
     let admits = |invocation: &Invocation, ticket: &str| {
-        let asking = Asking { invocation, ticket, attempt: 1, policy: &policy };
+        let asking = Asking { invocation, ticket, attempt: 1, terms: Terms::default() };
         matches!(connectors.admit(&asking), Admission::Now(_))
     };
     for ticket in ["a", "b"] {

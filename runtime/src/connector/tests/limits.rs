@@ -23,7 +23,7 @@ use tokio::{
 
 use super::world::{Server, World, fields, get, operation, slot, text};
 use crate::{
-    connector::{Admission, Admitted, Asking, Attempt, Invocation, Parked, Performer as _, Reached},
+    connector::{Admission, Admitted, Asking, Attempt, Invocation, Parked, Performer as _, Reached, Terms, Waiting},
     engine::{Engine, RunId, RunState, RunSummary, Settings, Submission},
     eval::Library,
     timer::{Clock as _, hands::Hands},
@@ -93,7 +93,11 @@ pub(super) struct Scene {
 
 impl Scene {
     pub(super) async fn of(world: &World, plans: &[Arc<Plan>]) -> Self {
-        let (folder, clock) = (tempfile::tempdir().unwrap(), Hands::at(NOW));
+        Self::with_clock(world, plans, Hands::at(NOW)).await
+    }
+
+    pub(super) async fn with_clock(world: &World, plans: &[Arc<Plan>], clock: Arc<Hands>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
         let connectors = world.connectors().with_clock(clock.clone());
         let env = Arc::new(std::collections::BTreeMap::new());
         let settings = Settings::new(folder.path(), Library::default(), env, Arc::new(connectors));
@@ -158,14 +162,14 @@ async fn a_request_that_leaves_later_than_it_was_let_through_is_counted_when_it_
     })
     .await;
     let world = weighted(&server.url, vec![Limit::Moving(rate(4, 10))]);
-    let (connectors, policy) = (world.connectors().with_clock(clock.clone()), Policy::default());
+    let (connectors, terms) = (world.connectors().with_clock(clock.clone()), Terms::default());
     let call = |ticket: &str| {
-        let admitted = Some(Admitted { ticket: ticket.to_owned(), attempt: 1, policy: Policy::default() });
+        let admitted = Some(Admitted { ticket: ticket.to_owned(), attempt: 1, terms });
         Invocation { admitted, ..world.invocation(vec![Value::Int(2)]) }
     };
     let admit = |ticket| {
         let invocation = &call(ticket);
-        match connectors.admit(&Asking { invocation, ticket, attempt: 1, policy: &policy }) {
+        match connectors.admit(&Asking { invocation, ticket, attempt: 1, terms }) {
             Admission::Now(_) => 0,
             Admission::At { at, .. } => at.since(NOW).0 / 1000,
             Admission::Later(_) => panic!("as many as like are under way"),
@@ -183,7 +187,7 @@ async fn a_request_that_leaves_later_than_it_was_let_through_is_counted_when_it_
         let Attempt { outcome, reached, parked, .. } = connectors.perform(call(ticket)).await;
         assert_eq!((outcome.unwrap_err().kind, reached), (ErrorKind::RateLimited, Reached::Never));
         let because = "the limit of `sales` is used up".to_owned();
-        assert_eq!(parked, Some(Parked { because, again: Millis::seconds(8) }));
+        assert_eq!(parked, Some(Parked { because, again: Millis::seconds(8), waits: Waiting::Turn }));
     }
     clock.set(seconds(18));
     for ticket in ["c", "d"] {
@@ -286,7 +290,7 @@ async fn a_breaker_parks_runs_until_one_call_has_worked_and_fails_none() {
         parked.push(scene.begin("a").await);
     }
     let told = scene.waits(&parked[0], seconds(30)).await;
-    assert!(told.reason.unwrap().contains("`sales` failed 2 times within 1m: its breaker is open"));
+    assert!(told.reason.unwrap().contains("`sales` gave no answer 2 times in a row within 1m: its breaker is open"));
     works.store(true, Ordering::SeqCst);
     scene.clock.set(Instant(seconds(30).0 - 1));
     assert_eq!(server.seen().len(), 2, "nothing leaves while it is open");

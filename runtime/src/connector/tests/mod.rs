@@ -12,6 +12,7 @@ mod faults;
 mod files;
 mod limits;
 mod native;
+mod outage;
 mod pages;
 mod redirects;
 mod requests;

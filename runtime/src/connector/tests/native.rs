@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use flow_model::{
     expr::Expr,
     failure::{ErrorKind, Failure},
+    plan::Breaker,
     schema::{Call, Effect, Operation},
     ty::Type,
     units::Millis,
@@ -11,7 +12,10 @@ use flow_model::{
 };
 
 use super::world::{CANARY, World, fields, operation};
-use crate::connector::{NativeCall, NativeFailure, NativeOperation, NativeTable, Reached};
+use crate::connector::{
+    Admission, Admitted, Asking, Invocation, NativeCall, NativeFailure, NativeOperation, NativeTable, Performer as _,
+    Reached, Terms,
+};
 
 /// What the code of the test does, by its argument.
 struct Code;
@@ -95,4 +99,32 @@ async fn an_operation_without_code_and_a_missing_secret_are_named() {
     unset.config.insert("token".into(), Expr::Literal(Value::Secret("crm/other".into())));
     let attempt = unset.call(vec![Value::text("show")]).await;
     assert_eq!(attempt.outcome.unwrap_err().kind, ErrorKind::Unauthorized);
+}
+
+/// Says whether one more call may leave after so many that had no answer.
+async fn leaves_after_failures(native: NativeTable, terms: Terms) -> bool {
+    let connectors = World { native, ..world() }.connectors();
+    let call = |ticket: &str| {
+        let admitted = Some(Admitted { ticket: ticket.to_owned(), attempt: 1, terms });
+        Invocation { admitted, ..world().invocation(vec![Value::text("panic")]) }
+    };
+    let may_leave = |ticket: &str| {
+        let invocation = &call(ticket);
+        matches!(connectors.admit(&Asking { invocation, ticket, attempt: 1, terms }), Admission::Now(_))
+    };
+    for number in 0..Breaker::standard().opens_at.count {
+        let ticket = number.to_string();
+        assert!(may_leave(&ticket), "{number}");
+        assert!(connectors.perform(call(&ticket)).await.outcome.is_err());
+    }
+    may_leave("last")
+}
+
+#[tokio::test]
+async fn what_works_on_this_machine_alone_has_a_breaker_only_where_a_policy_names_one() {
+    let (of_a_system, of_this_machine) = (world().native, world().native.local("crm"));
+    let named = Terms { breaker: Some(Breaker::standard()), budget: None };
+    assert!(!leaves_after_failures(of_a_system, Terms::default()).await);
+    assert!(leaves_after_failures(of_this_machine.clone(), Terms::default()).await);
+    assert!(!leaves_after_failures(of_this_machine, named).await);
 }

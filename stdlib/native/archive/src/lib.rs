@@ -31,6 +31,7 @@ pub fn bind(table: NativeTable) -> NativeTable {
         .with("archive", "unzip", Archive::Unzip)
         .with("archive", "gzip", Archive::Gzip)
         .with("archive", "gunzip", Archive::Gunzip)
+        .local("archive")
 }
 
 enum Archive {

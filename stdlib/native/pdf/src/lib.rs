@@ -30,7 +30,7 @@ pub const MOST_BYTES: u64 = 64 << 20;
 /// Binds the operations of the connector `pdf`.
 #[must_use]
 pub fn bind(table: NativeTable) -> NativeTable {
-    table.with("pdf", "render", Render).with("pdf", "text", Text)
+    table.with("pdf", "render", Render).with("pdf", "text", Text).local("pdf")
 }
 
 struct Render;

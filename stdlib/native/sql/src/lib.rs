@@ -34,7 +34,7 @@ use self::{
 pub fn bind(table: NativeTable) -> NativeTable {
     let table = bind_one(table, "postgres", Arc::new(postgres::Postgres));
     let table = bind_one(table, "sqlite", Arc::new(sqlite::Sqlite));
-    bind_one(table, "mysql", Arc::new(mysql::Mysql))
+    bind_one(table, "mysql", Arc::new(mysql::Mysql)).local("sqlite")
 }
 
 fn bind_one(mut table: NativeTable, connector: &str, dialect: Arc<dyn Dialect>) -> NativeTable {
