@@ -4,6 +4,8 @@
 //! counts against the limits of the connection: as many as these let through together are counted when the call is
 //! admitted, and the others wait for their turn while it is under way, within its time.
 
+use std::sync::Arc;
+
 use flow_model::{
     expr::{Ambient, Expr},
     failure::{ErrorKind, Failure},
@@ -130,7 +132,7 @@ impl Connectors {
 struct Turns<'a> {
     connectors: &'a Connectors,
     invocation: &'a Invocation,
-    account: String,
+    account: Arc<str>,
     /// Those that a request uses up; how many calls are under way is not one.
     limits: Vec<Limit>,
     costs: Vec<u32>,

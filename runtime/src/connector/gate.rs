@@ -147,14 +147,19 @@ impl Gates {
         let mut all = self.lock();
         let known = all.entry(account.to_owned()).or_default();
         let admission = known.ask(leaving, now);
+        let name: Arc<str> = account.into();
         if !known.circuit.is_tried_by(leaving.ticket) {
-            return admission;
+            return match admission {
+                Admission::Now(pass) => Admission::Now(pass.of_account(name)),
+                Admission::Later(pass) => Admission::Later(Box::pin(async { pass.await.of_account(name) })),
+                at @ Admission::At { .. } => at,
+            };
         }
         let (accounts, account, ticket) = (Arc::clone(&self.0), account.to_owned(), leaving.ticket.to_owned());
         let trial = Trial { accounts, account, ticket };
         match admission {
-            Admission::Now(pass) => Admission::Now(pass.for_a(trial)),
-            Admission::Later(pass) => Admission::Later(Box::pin(async { pass.await.for_a(trial) })),
+            Admission::Now(pass) => Admission::Now(pass.of_account(name).for_a(trial)),
+            Admission::Later(pass) => Admission::Later(Box::pin(async { pass.await.of_account(name).for_a(trial) })),
             // It comes again for its place.
             at @ Admission::At { .. } => {
                 drop(all);
@@ -192,7 +197,7 @@ impl Gates {
             if turn.is_none() || at > until {
                 return Err(Parked { because, again: at.since(time.0), waits });
             }
-            clock.sleep(at.since(time.0)).await;
+            clock.sleep_as_far_as(at).await;
         }
     }
 

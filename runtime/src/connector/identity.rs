@@ -5,6 +5,8 @@
 //! the texts of its secrets: what was given out for one is never found by another. Texts enter by a keyed digest, whose key
 //! is drawn by the process and known to nobody.
 
+use std::sync::Arc;
+
 use flow_model::{
     failure::Failure,
     schema::{Auth, Call, Connector},
@@ -39,16 +41,20 @@ pub(super) fn name(connector: &Connector, connection: &str) -> String {
 }
 
 impl Connectors {
-    /// What shares limits, pauses and the breaker. A secret counts by its name: one that is turned leaves them as they are.
+    /// What shares limits, pauses and the breaker. A secret counts by its name: one that is turned leaves them as they are. It is
+    /// found when an attempt asks to leave, and then known from its pass.
     ///
     /// # Errors
     /// A setting is missing.
-    pub(super) fn account(&self, invocation: &Invocation, found: Found<'_>) -> Result<String, Failure> {
+    pub(super) fn account(&self, invocation: &Invocation, found: Found<'_>) -> Result<Arc<str>, Failure> {
+        if let Some(account) = invocation.admitted.as_ref().and_then(|admitted| admitted.account.as_ref()) {
+            return Ok(Arc::clone(account));
+        }
         let Found { connection, connector, .. } = found;
         let config = self.config(&invocation.plan, &invocation.connection, connection, connector)?;
         let reached = connector.http.as_ref().map(|http| (&http.base, &http.sandbox, &http.auth));
         let digest = self.seal.of(&(reached, Value::Record(config)));
-        Ok(format!("{} {digest}", name(connector, &invocation.connection)))
+        Ok(format!("{} {digest}", name(connector, &invocation.connection)).into())
     }
 
     /// What shares tokens: the same declaration of where requests go and how they log in, the same settings, and secrets of

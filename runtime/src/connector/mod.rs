@@ -93,6 +93,8 @@ pub struct Admitted {
     pub attempt: u32,
     /// What the policy in force says of when it may leave.
     pub terms: Terms,
+    /// The account that it belongs to, as its pass says; none when it has to be found.
+    pub account: Option<Arc<str>>,
 }
 
 /// What a policy says of when calls may leave.
@@ -189,6 +191,7 @@ pub enum Admission {
 pub struct Pass {
     _room: Option<OwnedSemaphorePermit>,
     trial: Option<gate::Trial>,
+    account: Option<Arc<str>>,
 }
 
 impl Pass {
@@ -199,12 +202,22 @@ impl Pass {
 
     /// One that takes up room.
     pub fn of(room: OwnedSemaphorePermit) -> Self {
-        Self { _room: Some(room), trial: None }
+        Self { _room: Some(room), trial: None, account: None }
     }
 
     /// The same for an attempt that a breaker lets through to see whether the system works again.
     fn for_a(self, trial: gate::Trial) -> Self {
         Self { trial: Some(trial), ..self }
+    }
+
+    /// The same for an attempt of an account.
+    fn of_account(self, account: Arc<str>) -> Self {
+        Self { account: Some(account), ..self }
+    }
+
+    /// The account that the attempt belongs to, where the performer knows one.
+    pub fn account(&self) -> Option<Arc<str>> {
+        self.account.clone()
     }
 
     /// Says whether the attempt is let through to see whether the system works again.

@@ -53,7 +53,7 @@ impl Connectors {
             if at > until {
                 return Err(TooLate { left: at.since(now), because });
             }
-            self.clock.sleep(at.since(now)).await;
+            self.clock.sleep_as_far_as(at).await;
         }
     }
 }

@@ -135,7 +135,7 @@ impl Inner {
         let began = self.settings.clock.now();
         let mut watched = Watched { inner: &self, run: &run, flow: &flow, trace, call: &call, began, outcome: None };
         self.tell(&run, &flow, trace, began, Happening::AttemptStarted { place: place.clone(), attempt });
-        let answer = self.perform(&run, plan, &call, self.traceparent(&run, trace, &call)).await;
+        let answer = self.perform(&run, plan, &call, leave.pass.account(), self.traceparent(&run, trace, &call)).await;
         let probe = leave.pass.is_for_a_trial();
         drop(leave);
         let answer = self.bounded(self.settled(answer).await, &call);
@@ -209,12 +209,11 @@ impl Inner {
                 Admission::Now(pass) => return Some(pass),
                 Admission::Later(pass) => return Some(pass.await),
                 Admission::At { at, because, waits } => {
-                    let wait = at.since(self.settings.clock.now());
-                    if wait > SHORT {
+                    if at.since(self.settings.clock.now()) > SHORT {
                         self.held(run, call, hold, Held { until: at, because, waits });
                         return None;
                     }
-                    self.settings.clock.sleep(wait).await;
+                    self.settings.clock.sleep_as_far_as(at).await;
                 }
             }
         }
@@ -243,9 +242,16 @@ impl Inner {
         Some(Trace { sampled, ..trace.under(span) }.to_string())
     }
 
-    async fn perform(&self, run: &RunId, plan: Arc<Plan>, call: &Call, traceparent: Option<String>) -> Attempt {
+    async fn perform(
+        &self,
+        run: &RunId,
+        plan: Arc<Plan>,
+        call: &Call,
+        account: Option<Arc<str>>,
+        traceparent: Option<String>,
+    ) -> Attempt {
         let ticket = ticket(run, &call.place);
-        let admitted = Some(Admitted { ticket, attempt: call.attempt, terms: call.terms });
+        let admitted = Some(Admitted { ticket, attempt: call.attempt, terms: call.terms, account });
         let invocation = Invocation { traceparent, admitted, ..invocation(plan, call) };
         // The time begins before the call does.
         let over = self.settings.clock.sleep(Millis(call.timeout.0.saturating_add(BEYOND.0)));

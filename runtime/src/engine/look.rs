@@ -32,13 +32,13 @@ impl Engine {
             match settings.performer.admit(&asking) {
                 Admission::Now(pass) => break pass,
                 Admission::Later(pass) => break pass.await,
-                Admission::At { at, .. } => settings.clock.sleep(at.since(settings.clock.now())).await,
+                Admission::At { at, .. } => settings.clock.sleep_as_far_as(at).await,
             }
         };
         let Some(_permit) = self.inner.rooms.take(&invocation.plan, &invocation.connection).await else {
             return lost(ErrorKind::Unavailable, "the engine is shutting down".to_owned());
         };
-        let admitted = Some(Admitted { ticket: ticket.to_owned(), attempt, terms });
+        let admitted = Some(Admitted { ticket: ticket.to_owned(), attempt, terms, account: pass.account() });
         let invocation = Invocation { admitted, ..invocation };
         let (connection, timeout) = (invocation.connection.clone(), invocation.timeout);
         let over = settings.clock.sleep(Millis(timeout.0.saturating_add(BEYOND.0)));

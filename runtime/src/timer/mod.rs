@@ -41,6 +41,12 @@ pub trait Clock: Send + Sync {
     fn sleep(&self, span: Millis) -> BoxFuture<'_, ()> {
         self.sleep_until(self.now().after(span))
     }
+
+    /// Is over when as much time has gone by as lies between now and then, whatever the clock is set to meanwhile: for what has
+    /// to last so long. What has to happen at a time of the wall waits for [that](Self::sleep_until).
+    fn sleep_as_far_as(&self, at: Instant) -> BoxFuture<'_, ()> {
+        self.sleep(at.since(self.now()))
+    }
 }
 
 /// The clock of the machine.

@@ -145,7 +145,7 @@ pub(super) async fn run(
         drop(knows);
         tokio::select! {
             // By time and not by the wall, so that a clock that is set neither hastens nor delays it.
-            () = task.clock.sleep(until.since(task.clock.now())) => {}
+            () = task.clock.sleep_as_far_as(until) => {}
             () = poller.changed.notified() => {}
         }
     }

@@ -85,7 +85,7 @@ pub(crate) async fn renew(connectors: Arc<Connectors>, data: PathBuf, mut hooks:
         }
         // Where nothing is ever to be renewed, nothing is read again either.
         tokio::select! {
-            () = SystemClock.sleep(next.since(SystemClock.now())), if !known.is_empty() => {}
+            () = SystemClock.sleep_as_far_as(next), if !known.is_empty() => {}
             Ok(()) = hooks.changed() => {}
             else => return,
         }

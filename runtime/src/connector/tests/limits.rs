@@ -21,9 +21,11 @@ use tokio::{
     sync::{Semaphore, watch},
 };
 
-use super::world::{Server, World, fields, get, operation, slot, text};
+use super::world::{CANARY, Known, Server, World, fields, get, operation, slot, text};
 use crate::{
-    connector::{Admission, Admitted, Asking, Attempt, Invocation, Parked, Performer as _, Reached, Terms, Waiting},
+    connector::{
+        Admission, Admitted, Asking, Attempt, Connectors, Invocation, Parked, Performer as _, Reached, Terms, Waiting,
+    },
     engine::{Engine, RunId, RunState, RunSummary, Settings, Submission},
     eval::Library,
     timer::{Clock as _, hands::Hands},
@@ -164,7 +166,7 @@ async fn a_request_that_leaves_later_than_it_was_let_through_is_counted_when_it_
     let world = weighted(&server.url, vec![Limit::Moving(rate(4, 10))]);
     let (connectors, terms) = (world.connectors().with_clock(clock.clone()), Terms::default());
     let call = |ticket: &str| {
-        let admitted = Some(Admitted { ticket: ticket.to_owned(), attempt: 1, terms });
+        let admitted = Some(Admitted { ticket: ticket.to_owned(), attempt: 1, terms, account: None });
         Invocation { admitted, ..world.invocation(vec![Value::Int(2)]) }
     };
     let admit = |ticket| {
@@ -391,4 +393,36 @@ async fn a_run_that_is_cancelled_while_it_waits_gives_its_place_to_the_next() {
     scene.clock.set(seconds(20));
     scene.completed(&third).await;
     assert_eq!(server.seen().len(), 3);
+}
+
+/// Counts how often a variable is read.
+#[derive(Default)]
+struct Counted(std::sync::atomic::AtomicUsize);
+
+impl crate::eval::Environment for Counted {
+    fn get(&self, _: &str) -> Option<String> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Some("eu".to_owned())
+    }
+}
+
+/// Its settings are evaluated once to find its account, and once to carry it out.
+#[tokio::test]
+async fn the_account_of_a_call_is_found_once() {
+    let server = Server::json("null").await;
+    let mut world = weighted(&server.url, vec![Limit::Moving(rate(4, 10))]);
+    world.connector.config.insert("region".into(), flow_model::ty::Field::of(Type::String));
+    world.config.insert("region".into(), Expr::Env("REGION".into(), None));
+    let env = Arc::new(Counted::default());
+    let secrets = Arc::new(Known([("crm/token", CANARY)].into()));
+    let connectors = Connectors::new(Library::new(&[]), Arc::clone(&env) as _, secrets, world.native.clone())
+        .with_guard(world.guard.clone());
+    let (invocation, terms) = (world.invocation(vec![Value::Int(1)]), Terms::default());
+    let Admission::Now(pass) = connectors.admit(&Asking { invocation: &invocation, ticket: "a", attempt: 1, terms })
+    else {
+        panic!("there is room")
+    };
+    let admitted = Some(Admitted { ticket: "a".into(), attempt: 1, terms, account: pass.account() });
+    assert!(connectors.perform(Invocation { admitted, ..invocation }).await.outcome.is_ok());
+    assert_eq!((server.seen().len(), env.0.load(Ordering::SeqCst)), (1, 2));
 }

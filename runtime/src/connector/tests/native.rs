@@ -105,7 +105,7 @@ async fn an_operation_without_code_and_a_missing_secret_are_named() {
 async fn leaves_after_failures(native: NativeTable, terms: Terms) -> bool {
     let connectors = World { native, ..world() }.connectors();
     let call = |ticket: &str| {
-        let admitted = Some(Admitted { ticket: ticket.to_owned(), attempt: 1, terms });
+        let admitted = Some(Admitted { ticket: ticket.to_owned(), attempt: 1, terms, account: None });
         Invocation { admitted, ..world().invocation(vec![Value::text("panic")]) }
     };
     let may_leave = |ticket: &str| {
