@@ -90,6 +90,8 @@ kinds! {
     BySchema: by_schema;
     Returns: returns;
     FailsWith: fails_with;
+    AwaitedEvent: awaited_event;
+    ComesAfter: comes_after;
     HowOften: how_often;
     ExpectCalled: expect_called;
     CalledWith: called_with;

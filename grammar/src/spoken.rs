@@ -270,7 +270,8 @@ fn spoken(rule: Rule) -> &'static str {
         Rule::tested_event => "the name of an event",
         Rule::tested_queue => "a name",
         Rule::tested_state => "`completed`, `failed` or `needs_decision`",
-        Rule::target | Rule::all_operations | Rule::tested_operation => "an operation",
+        Rule::target | Rule::all_operations | Rule::awaited_event | Rule::tested_operation => "an operation",
+        Rule::comes_after => "`after`",
         Rule::stub_answer | Rule::by_schema | Rule::returns | Rule::fails_with | Rule::kw_returns | Rule::kw_using => {
             "what it answers: `returns …`, `fails …` or `using schema`"
         }

@@ -40,10 +40,10 @@ pub enum Given {
     Nothing,
 }
 
-/// What an operation answers in a test.
+/// What an operation answers in a test, or what comes to a run that waits.
 #[derive(Clone, Debug)]
 pub struct Stub {
-    /// Which calls.
+    /// Which calls, or which waits.
     pub target: Target,
     /// The answers in order; the last one serves all further calls unless it is limited.
     pub answers: Vec<Answer>,
@@ -63,6 +63,10 @@ pub enum Target {
         /// The operation.
         operation: String,
     },
+    /// `approve`: a person who is asked.
+    Approve,
+    /// `wait order.paid`: an event that is waited for.
+    Wait(String),
 }
 
 /// One answer of a stub.
@@ -72,6 +76,8 @@ pub struct Answer {
     pub kind: AnswerKind,
     /// For how many calls; none is for all.
     pub times: Option<u32>,
+    /// How much later it comes: for what is waited for alone.
+    pub after: Option<Expr>,
 }
 
 /// What a stub answers.

@@ -448,13 +448,17 @@ pub enum Stage {
     Take(Expr),
     /// `.collect(max: n)`: more than so many are a failure.
     Most(Expr),
+    /// `.chunks(n)`: lists of so many, the last of what is left.
+    Chunks(Expr),
 }
 
 impl Stage {
     /// Its expression.
     pub fn expr(&self) -> &Expr {
         match self {
-            Self::Filter(_, expr) | Self::Map(_, expr) | Self::Take(expr) | Self::Most(expr) => expr,
+            Self::Filter(_, expr) | Self::Map(_, expr) | Self::Take(expr) | Self::Most(expr) | Self::Chunks(expr) => {
+                expr
+            }
         }
     }
 }

@@ -43,6 +43,20 @@ pub(crate) enum Target {
     All(Span),
     /// A connection and its operation.
     Operation(Path),
+    /// `approve`
+    Approve(Span),
+    /// `wait order.paid`
+    Wait(Path),
+}
+
+impl Target {
+    /// What is written.
+    pub(crate) fn span(&self) -> Span {
+        match self {
+            Self::All(span) | Self::Approve(span) => *span,
+            Self::Operation(path) | Self::Wait(path) => path.span(),
+        }
+    }
 }
 
 /// What is answered, and to how many calls.
@@ -55,8 +69,8 @@ pub(crate) struct Answer {
 
 #[derive(Clone, Debug)]
 pub(crate) enum AnswerWhat {
-    /// `returns value`
-    Returns(Expr),
+    /// `returns value`, `returns value after 2d`
+    Returns(Expr, Option<Expr>),
     /// `fails Kind`, `fails Kind(field: value)`
     Fails(Fail),
     /// `using schema`

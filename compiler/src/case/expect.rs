@@ -131,6 +131,11 @@ impl Checker<'_> {
         with: Option<&ast::Expr>,
     ) -> Option<Expected> {
         let count = self.count(often, "calls", "`called`, `called once`, `called 3 times` or `called never`")?;
+        if let ast::Target::Wait(event) = target {
+            let help = "expect what comes after it: a result, a call, how the run ends".to_owned();
+            self.cannot("a `wait` is not called".to_owned(), event.span(), "an event", help);
+            return None;
+        }
         let target = match self.target(target)? {
             Meant::Called(target) => target,
             Meant::NotCalled(target) if count == Count::Exactly(0) => {
@@ -188,7 +193,7 @@ impl Checker<'_> {
     }
 
     /// What the nodes of the flow, and of those that it calls, name of a kind, each once.
-    fn written(&self, name: impl Fn(&NodeKind) -> Option<String>) -> Vec<String> {
+    pub(super) fn written(&self, name: impl Fn(&NodeKind) -> Option<String>) -> Vec<String> {
         let nodes = self.plans.iter().flat_map(|plan| plan.graph.node_weights());
         let mut known: Vec<String> = nodes.filter_map(|node| name(&node.kind)).collect();
         known.sort();
@@ -197,10 +202,11 @@ impl Checker<'_> {
     }
 
     fn not_called(&mut self, target: &ast::Target) {
-        let span = match target {
-            ast::Target::All(span) => *span,
-            ast::Target::Operation(path) => path.span(),
-        };
+        let span = target.span();
+        if let ast::Target::Approve(_) = target {
+            let help = "the flow has no `approve`: leave this out".to_owned();
+            return self.cannot(format!("`{}` asks nobody", self.plan.flow), span, "never asked", help);
+        }
         let known: Vec<String> = self.called.iter().map(|(connection, name)| format!("{connection}.{name}")).collect();
         let help = match known.as_slice() {
             [] => "the flow has no steps: leave this out".to_owned(),
@@ -220,6 +226,11 @@ impl Checker<'_> {
             (Some(with), Target::Operation { connection, operation }) => {
                 Some(Some(self.arguments(with, connection, operation)?))
             }
+            (Some(with), Target::Approve | Target::Wait(_)) => {
+                let by = Field::of(Type::String.optional());
+                let asked = [("question".to_owned(), Field::of(Type::String)), ("by".to_owned(), by)];
+                Some(Some(self.pattern(with, Some(&Type::Record(asked.into_iter().collect())))))
+            }
         }
     }
 
@@ -234,10 +245,15 @@ impl Checker<'_> {
             self.not_called(&written.target);
             return None;
         };
+        if matches!(target, Target::Approve | Target::Wait(_)) {
+            let help = "name an operation: `connection.operation`, or `*`".to_owned();
+            self.cannot("a rule is about calls of operations".to_owned(), written.target.span(), "no call", help);
+            return None;
+        }
         let with = self.with(&target, written.with.as_ref())?;
         let filter = match (&written.filter, &target) {
             (None, _) => None,
-            (Some(filter), Target::All) => {
+            (Some(filter), Target::All | Target::Approve | Target::Wait(_)) => {
                 let before = self.el.problems.len();
                 self.el.alone(filter);
                 self.el.problems.truncate(before);

@@ -187,6 +187,12 @@ impl<'a> Checker<'a> {
         let path = match written {
             ast::Target::All(_) => return Some(Meant::Called(Target::All)),
             ast::Target::Operation(path) => path,
+            ast::Target::Approve(_) => {
+                let asks = self.plans.iter().flat_map(|plan| plan.graph.node_weights());
+                let asks = asks.filter(|node| matches!(node.kind, NodeKind::Approve { .. })).count() > 0;
+                return Some(if asks { Meant::Called(Target::Approve) } else { Meant::NotCalled(Target::Approve) });
+            }
+            ast::Target::Wait(event) => return self.awaited(event),
         };
         let root = path.parts.first()?;
         let rest: Vec<&str> = path.parts.iter().skip(1).map(|part| part.text.as_str()).collect();
@@ -215,6 +221,32 @@ impl<'a> Checker<'a> {
             ),
             None if known.is_empty() => problem.help("the flow has no steps: leave this out"),
             None => problem.help(format!("it calls {}", listed(&known))),
+        });
+        None
+    }
+
+    /// The event that a stub of a `wait` names.
+    fn awaited(&mut self, event: &ast::Path) -> Option<Meant> {
+        let name = event.text();
+        let known = self.written(|kind| match kind {
+            NodeKind::Wait { event, .. } => Some(event.clone()),
+            _ => None,
+        });
+        if known.contains(&name) {
+            return Some(Meant::Called(Target::Wait(name)));
+        }
+        if self.el.names.events.contains_key(&name) {
+            return Some(Meant::NotCalled(Target::Wait(name)));
+        }
+        let message = format!("`{}` waits for no `{name}`", self.plan.flow);
+        let problem = Diagnostic::new(Code::E0404, message, event.span(), "no such event");
+        self.el.problems.push(match similar(&name, known.iter().map(String::as_str)) {
+            Some(near) => problem.help(format!("did you mean `{near}`?")).fix(
+                format!("write `{near}`"),
+                vec![flow_model::diagnostic::Edit { span: event.span(), text: near.to_owned() }],
+            ),
+            None if known.is_empty() => problem.help("the flow has no `wait`: leave this out"),
+            None => problem.help(format!("it waits for {}", listed(&known))),
         });
         None
     }
@@ -253,6 +285,7 @@ fn expressions(case: &Case) -> Vec<&Expr> {
         Given::Nothing => {}
     }
     for answer in case.stubs.iter().flat_map(|stub| &stub.answers) {
+        all.extend(&answer.after);
         match &answer.kind {
             AnswerKind::Returns(value) => all.push(value),
             AnswerKind::Fails { fields, .. } => all.extend(fields.iter().map(|(_, value)| value)),

@@ -1,7 +1,5 @@
 //! `stub`: what do operations answer in a test?
 
-use std::collections::BTreeMap;
-
 use flow_model::{
     case::{Answer, AnswerKind, Stub, Target},
     diagnostic::{Code, Diagnostic},
@@ -17,34 +15,41 @@ use super::{Checker, Meant};
 use crate::{
     ast::{self, AnswerWhat, Fail},
     graph,
-    types::{Because, Callee, Parameter, Want},
+    types::{Because, Callee, Parameter, Want, decision},
 };
 
 impl Checker<'_> {
     pub(super) fn stubs(&mut self, written: &[ast::Stub]) -> Vec<Stub> {
         let mut stubs = Vec::new();
         // Targets of which all calls are answered already, with the place of the stub that does.
-        let mut taken: BTreeMap<Option<(String, String)>, Span> = BTreeMap::new();
+        let mut taken: Vec<(Target, Span)> = Vec::new();
         for one in written {
             let target = match self.target(&one.target) {
                 Some(Meant::Called(target)) => target,
-                Some(Meant::NotCalled(_)) => {
-                    let message = format!("`{}` never makes this call", self.plan.flow);
-                    self.unused(message, target_span(one), "never called", None);
+                Some(Meant::NotCalled(target)) => {
+                    let flow = &self.plan.flow;
+                    let (message, label) = match target {
+                        Target::Approve => (format!("`{flow}` asks nobody"), "never asked"),
+                        Target::Wait(event) => (format!("`{flow}` never waits for `{event}`"), "not waited for"),
+                        Target::All | Target::Operation { .. } => {
+                            (format!("`{flow}` never makes this call"), "never called")
+                        }
+                    };
+                    self.unused(message, one.target.span(), label, None);
                     continue;
                 }
                 None => continue,
             };
-            let key = match &target {
-                Target::All => None,
-                Target::Operation { connection, operation } => Some((connection.clone(), operation.clone())),
-            };
-            if let Some(first) = taken.get(&key).or_else(|| taken.get(&None)).copied() {
-                self.unused("an earlier stub answers all these calls", target_span(one), "never asked", Some(first));
+            let is_call = matches!(target, Target::All | Target::Operation { .. });
+            let first = taken.iter().find(|(of, _)| *of == target || (is_call && *of == Target::All));
+            if let Some((_, first)) = first.cloned() {
+                let what = if is_call { "all these calls" } else { "all of them" };
+                let message = format!("an earlier stub answers {what}");
+                self.unused(message, one.target.span(), "never asked", Some(first));
             }
             let answers = self.answers(one, &target);
             if answers.iter().any(|answer| answer.times.is_none()) {
-                taken.entry(key).or_insert_with(|| target_span(one));
+                taken.push((target.clone(), one.target.span()));
             }
             stubs.push(Stub { target, answers, span: one.span });
         }
@@ -75,24 +80,64 @@ impl Checker<'_> {
             if times.is_none() {
                 endless.get_or_insert(written.span);
             }
+            let after = self.after(written, target);
             if let Some(kind) = self.answer(written, target) {
-                answers.push(Answer { kind, times });
+                answers.push(Answer { kind, times, after });
             }
         }
         answers
     }
 
+    /// How much later an answer comes.
+    fn after(&mut self, written: &ast::Answer, target: &Target) -> Option<Expr> {
+        let AnswerWhat::Returns(_, Some(after)) = &written.what else { return None };
+        if matches!(target, Target::Approve | Target::Wait(_)) {
+            return Some(self.el.check(after, Want::of(&Type::Duration)).expr);
+        }
+        self.el.alone(after);
+        let problem = Diagnostic::new(Code::E0422, "calls take no time in a test", after.span, "not for a call");
+        let help = "leave it out; a call that takes too long is `fails Timeout`";
+        self.el.problems.push(problem.help(help));
+        None
+    }
+
+    /// What somebody who is asked says, or the event that comes.
+    fn comes(&mut self, written: &ast::Answer, target: &Target) -> Option<AnswerKind> {
+        let ty = match target {
+            Target::Wait(event) => Type::Named(event.clone()),
+            _ => decision(),
+        };
+        let (span, what) = match &written.what {
+            AnswerWhat::Returns(value, _) => {
+                return Some(AnswerKind::Returns(self.el.check(value, Want::of(&ty)).expr));
+            }
+            AnswerWhat::Fails(fail) => {
+                fail.args.iter().for_each(|arg| self.el.alone(&arg.value));
+                (fail.error.span(), "never fails")
+            }
+            AnswerWhat::Schema => (written.span, "is not made from a type"),
+        };
+        let (who, help) = match target {
+            Target::Wait(_) => ("an event", "write what it holds, `returns { … }`; without a stub none comes"),
+            _ => ("an answer", "write `returns { approved: false }`; without a stub nobody answers"),
+        };
+        let problem = Diagnostic::new(Code::E0422, format!("{who} that is waited for {what}"), span, "not possible");
+        self.el.problems.push(problem.help(help));
+        None
+    }
+
     fn answer(&mut self, written: &ast::Answer, target: &Target) -> Option<AnswerKind> {
         match (&written.what, target) {
+            (_, Target::Approve | Target::Wait(_)) => self.comes(written, target),
             (AnswerWhat::Schema, _) => Some(AnswerKind::Schema),
-            (AnswerWhat::Returns(value), Target::All) => {
+            (AnswerWhat::Returns(value, _), Target::All) => {
                 self.el.alone(value);
                 let message = "`*` stands for operations with results of many types";
                 let problem = Diagnostic::new(Code::E0422, message, value.span, "one value for all");
                 self.el.problems.push(problem.help("write a stub for each operation, or `stub * using schema`"));
                 None
             }
-            (AnswerWhat::Returns(value), Target::Operation { connection, operation }) => {
+            (AnswerWhat::Returns(value, _), Target::Operation { connection, operation }) => {
                 let declared = self.operation(connection, operation)?.1.clone();
                 let result = match self.results(connection, operation).as_slice() {
                     [] => declared.result,
@@ -207,13 +252,7 @@ impl Checker<'_> {
                 all.dedup();
                 (all, format!("what `{}` calls", self.plan.flow))
             }
+            Target::Approve | Target::Wait(_) => (Vec::new(), String::new()),
         }
-    }
-}
-
-fn target_span(stub: &ast::Stub) -> Span {
-    match &stub.target {
-        ast::Target::All(span) => *span,
-        ast::Target::Operation(path) => path.span(),
     }
 }

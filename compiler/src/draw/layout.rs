@@ -288,6 +288,7 @@ impl Painter<'_> {
                         Stage::Filter(..) => ".filter(…)".to_owned(),
                         Stage::Map(..) => ".map(…)".to_owned(),
                         Stage::Take(count) => format!(".take({})", text(count)),
+                        Stage::Chunks(size) => format!(".chunks({})", text(size)),
                         Stage::Most(most) => format!(".collect(max: {})", text(most)),
                     });
                 }

@@ -242,11 +242,7 @@ impl Count<'_> {
             }
             NodeKind::For { items, stream: Some(stages), .. } => {
                 let name = words(items, &self.sources.slots);
-                let most = stages.iter().find_map(|stage| match stage {
-                    Stage::Take(Expr::Literal(Value::Int(most))) => u64::try_from(*most).ok(),
-                    _ => None,
-                });
-                let size = most.map_or_else(|| Formula::size(name.clone()), Formula::number);
+                let size = self.passes(&name, stages);
                 let mut uses = multiplied(self.region(self.plan.region(node, 0)), &size);
                 let gives = self.plan.graph.node_weights().find_map(|node| match &node.kind {
                     NodeKind::Step(step) if step.slot.map(Expr::Slot).as_ref() == Some(items) => Some(step),
@@ -287,6 +283,26 @@ impl Count<'_> {
 }
 
 impl Count<'_> {
+    /// How many items of a stream come out of its stages at most.
+    fn passes(&self, stream: &str, stages: &[Stage]) -> Formula {
+        let (mut most, mut name) = (None, stream.to_owned());
+        for stage in stages {
+            let known = match stage.expr() {
+                Expr::Literal(Value::Int(number)) => u64::try_from(*number).ok(),
+                _ => None,
+            };
+            match stage {
+                Stage::Take(_) => most = most.into_iter().chain(known).min(),
+                Stage::Chunks(size) => {
+                    name = format!("{name}.chunks({})", words(size, &self.sources.slots));
+                    most = most.map(|most: u64| most.div_ceil(known.unwrap_or(1).max(1)));
+                }
+                Stage::Filter(..) | Stage::Map(..) | Stage::Most(_) => {}
+            }
+        }
+        most.map_or_else(|| Formula::size(name), Formula::number)
+    }
+
     fn operation(&self, step: &Step) -> Option<&Operation> {
         let connection = self.plan.connections.get(&step.connection)?;
         self.plan.connectors.get(&connection.connector)?.operations.get(&step.operation)

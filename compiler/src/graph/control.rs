@@ -262,14 +262,16 @@ impl Lowering<'_> {
         });
         let in_value = || each.body.value.as_ref().filter(|value| has_effect(value)).map(|value| value.span);
         let Some(call) = in_statements.or_else(in_value).filter(|_| !is_bounded) else { return };
+        let has_chunks = flowing.stages.iter().any(|stage| matches!(stage, Stage::Chunks(_)));
+        let unit = if has_chunks { "chunk" } else { "item" };
         self.el.problems.push(
             Diagnostic::new(
                 Code::W0406,
-                "this loop makes as many calls as the stream has items",
+                format!("this loop makes as many calls as the stream has {unit}s"),
                 each.items.span,
                 "has no bound",
             )
-            .label(call, "is called for each item")
+            .label(call, format!("is called for each {unit}"))
             .help("say how many at most: `.take(1_000)`; where all are meant, `// flow: allow W0406 why`"),
         );
     }

@@ -209,10 +209,11 @@ impl Lowering<'_> {
     fn result(&mut self, info: &FlowInfo<'_>, ends: Ends) -> Type {
         if let Some(declared) = &info.result {
             let written = info.ast;
-            // A value that should have been returned was told.
+            // A value that should have been returned was told, or what is wrong with it.
             let is_told = self.el.problems.last().is_some_and(|last| {
-                last.code == Code::E0413
-                    && written.body.value.as_ref().is_some_and(|value| last.labels.iter().any(|l| l.span == value.span))
+                written.body.value.as_ref().is_some_and(|value| {
+                    !has_effect(value) && last.labels.first().is_some_and(|label| value.span.contains(label.span))
+                })
             });
             let falls = ends == Ends::Falls && !declared.is_nullable() && !self.el.has_gaps;
             if falls && !is_told {

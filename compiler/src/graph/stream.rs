@@ -7,6 +7,7 @@
 use flow_model::{
     diagnostic::{Code, Diagnostic},
     expr::{Expr, Slot},
+    literal::Literal,
     plan::{ForOnError, NodeKind, Stage},
     span::Span,
     ty::Type,
@@ -88,6 +89,7 @@ impl Lowering<'_> {
             "filter" => param("f", lambda(Type::Bool)),
             "map" => param("f", lambda(Type::Variable("U".to_owned()))),
             "take" => param("count", Type::Int),
+            "chunks" => param("size", Type::Int),
             other => {
                 let problem = Diagnostic::new(
                     Code::E0417,
@@ -98,7 +100,7 @@ impl Lowering<'_> {
                 let help = match other {
                     "collect" => format!("make it a step: `step all = {stream}.collect(max: 1_000)`"),
                     _ => format!(
-                        "it has `filter`, `map` and `take`; for a list, `step all = {stream}.collect(max: 1_000)`"
+                        "it has `filter`, `map`, `take` and `chunks`; for a list, `step all = {stream}.collect(max: 1_000)`"
                     ),
                 };
                 self.el.problems.push(problem.help(help));
@@ -128,6 +130,11 @@ impl Lowering<'_> {
         flowing.stages.extend(match typed.expr {
             Expr::Lambda(slots, body) => slots.first().map(|slot| Stage::Filter(*slot, *body)),
             count if function.text == "take" => Some(Stage::Take(count)),
+            size if function.text == "chunks" => {
+                self.el.check_literal(Literal::Positive, &size, arg.value.span);
+                flowing.item = Type::List(Box::new(item));
+                Some(Stage::Chunks(size))
+            }
             _ => None,
         });
     }

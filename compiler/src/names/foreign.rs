@@ -178,3 +178,22 @@ pub(crate) fn member(name: &str) -> Option<&'static str> {
         _ => return None,
     })
 }
+
+/// A function of Flow that other languages call without the argument that it needs here: `xs.count()`.
+pub(crate) fn without_arguments(callee: &str) -> Option<&'static str> {
+    Some(match callee {
+        "`count`" => "how many there are is `.length`",
+        _ => return None,
+    })
+}
+
+/// A property of Flow that other languages call with an argument: `xs.first(3)`.
+pub(crate) fn with_arguments(property: &str) -> Option<&'static str> {
+    Some(match property {
+        "List.first" => "the first few are `.take(count)`; the first that is wanted, `.find(x -> …)`",
+        "List.last" => "the last few are `.reverse().take(count)`",
+        "List.length" => "how many there are of some kind is `.count(x -> …)`",
+        "List.is_empty" => "whether there is none of some kind is `not xs.any(x -> …)`",
+        _ => return None,
+    })
+}

@@ -85,7 +85,9 @@ fn test<'a>(declared: &'a Test, visitor: &mut impl Visitor<'a>) {
         target(&stub.target, visitor);
         for answer in &stub.answers {
             match &answer.what {
-                AnswerWhat::Returns(value) => expr(value, visitor),
+                AnswerWhat::Returns(value, after) => {
+                    [value].into_iter().chain(after).for_each(|value| expr(value, visitor));
+                }
                 AnswerWhat::Fails(fail) => {
                     visitor.error(&fail.error);
                     fail.args.iter().for_each(|arg| expr(&arg.value, visitor));

@@ -48,16 +48,26 @@ impl Reader<'_> {
     }
 
     fn target(&mut self, node: Node<'_>) -> Option<ast::Target> {
-        match node.child(Kind::AllOperations) {
-            Some(all) => Some(ast::Target::All(self.span(all))),
-            None => Some(ast::Target::Operation(self.path(node.child(Kind::Path)?)?)),
+        if let Some(all) = node.child(Kind::AllOperations) {
+            return Some(ast::Target::All(self.span(all)));
         }
+        if let Some(awaited) = node.child(Kind::AwaitedEvent) {
+            return Some(ast::Target::Wait(self.path(awaited.child(Kind::Path)?)?));
+        }
+        let path = self.path(node.child(Kind::Path)?)?;
+        Some(match path.parts.as_slice() {
+            [only] if only.text == "approve" => ast::Target::Approve(only.span),
+            _ => ast::Target::Operation(path),
+        })
     }
 
     fn answer(&mut self, node: Node<'_>) -> Option<ast::Answer> {
         let what = match node.kind() {
             Kind::BySchema => ast::AnswerWhat::Schema,
-            Kind::Returns => ast::AnswerWhat::Returns(self.expr_below(node)),
+            Kind::Returns => {
+                let after = node.child(Kind::ComesAfter).map(|after| self.expr_below(after));
+                ast::AnswerWhat::Returns(self.expr_below(node), after)
+            }
             Kind::FailsWith => ast::AnswerWhat::Fails(self.fail(node)?),
             _ => return None,
         };

@@ -245,9 +245,23 @@ impl Elaborator<'_> {
         }
         let add: Vec<String> = missing
             .iter()
-            .filter_map(|name| Some(format!("`{name}: …` of type `{}`", params.get(*name)?.ty)))
+            .filter_map(|name| match &params.get(*name)?.ty {
+                Type::Function(given, result) => {
+                    let lambda = if given.len() == 1 { "x -> …" } else { "(a, b) -> …" };
+                    Some(match &**result {
+                        Type::Variable(_) | Type::Unknown => format!("a lambda, `{lambda}`"),
+                        result => format!("a lambda that gives `{result}`, `{lambda}`"),
+                    })
+                }
+                Type::Variable(_) => Some(format!("`{name}: …`")),
+                ty => Some(format!("`{name}: …` of type `{ty}`")),
+            })
             .collect();
-        self.problems.push(problem.help(format!("add {}", add.join(", "))));
+        let add = format!("add {}", add.join(" and "));
+        self.problems.push(problem.help(match foreign::without_arguments(&callee.name) {
+            Some(other) => format!("{add}; {other}"),
+            None => add,
+        }));
     }
 }
 

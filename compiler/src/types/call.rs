@@ -388,16 +388,22 @@ impl Elaborator<'_> {
             Some(signature) if signature.form == flow_model::function::Form::Property => {
                 self.arguments_alone(args);
                 let call = Span { start: name.span.end, ..expr.span };
-                self.problems.push(
-                    Diagnostic::new(
-                        Code::E0312,
-                        format!("`{}` is a property, not a function", name.text),
-                        call,
-                        "can't be called",
-                    )
-                    .help(format!("write `.{}`", name.text))
-                    .fix(format!("write `.{}`", name.text), vec![Edit { span: call, text: String::new() }]),
+                let problem = Diagnostic::new(
+                    Code::E0312,
+                    format!("`{}` is a property, not a function", name.text),
+                    call,
+                    "can't be called",
                 );
+                if !args.is_empty() {
+                    self.problems.push(problem.help(match foreign::with_arguments(&signature.name) {
+                        Some(other) => other.to_owned(),
+                        None => format!("`.{}` needs nothing: leave the arguments out", name.text),
+                    }));
+                    return Typed::unknown();
+                }
+                let write = format!("write `.{}`", name.text);
+                self.problems
+                    .push(problem.help(write.clone()).fix(write, vec![Edit { span: call, text: String::new() }]));
                 self.property(signature, value, false)
             }
             Some(signature) => self.standard_call(signature, Some(value), name, expr.span, args, want),

@@ -34,7 +34,7 @@ impl Elaborator<'_> {
     }
 
     /// Reports a literal that is not of the kind which its parameter takes.
-    pub(super) fn check_literal(&mut self, kind: Literal, given: &Expr, span: Span) {
+    pub(crate) fn check_literal(&mut self, kind: Literal, given: &Expr, span: Span) {
         let Some(value) = constant(given) else { return };
         let Err(refusal) = kind.check(&value) else { return };
         let problem = Diagnostic::new(Code::E0317, refusal.message, span, "can only fail");

@@ -260,7 +260,7 @@ impl<'a> Elaborator<'a> {
                     "in a loop or as a list: `List.range(1, 11)` has 1 to 10; to compare, use `<` and `>=`, or `match`",
                 )
             }
-            ExprKind::Lambda { params, body } => self.lambda(expr.span, params, body, want),
+            ExprKind::Lambda { params, body } => self.lambda(expr.span, params, body, want, Want::default()),
             ExprKind::If { arms, otherwise } => self.pure_if(expr.span, arms, otherwise.as_deref(), want),
             ExprKind::Match { subject, arms } => self.pure_match(expr.span, subject, arms, want),
             ExprKind::Block(block) => self.pure_block(block, want),

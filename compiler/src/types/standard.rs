@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use flow_model::{
-    diagnostic::{Code, Diagnostic},
+    diagnostic::{Code, Diagnostic, Edit},
     expr::Expr,
     function::{Form, Signature, admits},
     span::Span,
@@ -83,8 +83,8 @@ impl Elaborator<'_> {
             let declared = params.next().map(|(_, ty)| ty.clone()).unwrap_or(Type::Unknown);
             bind(types, &declared, &value.ty, &mut bound);
             let bad = bound.iter().find(|(variable, ty)| !admits(variable, ty));
-            if let Some((_, ty)) = bad {
-                let what = if admits("K", ty) { "added up" } else { "put in order" };
+            if let Some((variable, ty)) = bad {
+                let what = if variable == "N" { "added up" } else { "put in order" };
                 let label = format!("of type `{}`", value.ty);
                 self.problems.push(
                     Diagnostic::new(
@@ -107,11 +107,20 @@ impl Elaborator<'_> {
                         name.span,
                         format!("called on `{}`", value.ty),
                     )
-                    .help("convert the items first, with `map`"),
+                    .help(match &declared {
+                        Type::List(item) if **item == Type::String => {
+                            format!("make texts of the items first: `.map(x -> \"{{x}}\").{}(…)`", name.text)
+                        }
+                        _ => "convert the items first, with `map`".to_owned(),
+                    }),
                 );
                 return Typed::unknown();
             }
             values.push(self.receiver(value, &declared, &bound));
+        }
+        let mut hints = Bound::new();
+        if let Some(wanted) = if let Type::Variable(_) = signature.result { want.ty } else { want.shape() } {
+            bind(types, &signature.result, wanted, &mut hints);
         }
         let params: Vec<(&String, &Type)> = params.collect();
         let parameters: IndexMap<String, Parameter> = params
@@ -122,6 +131,20 @@ impl Elaborator<'_> {
             })
             .collect();
         let callee = Callee { name: format!("`{}`", spoken(signature)), span: name.span, declared: None };
+        if let [arg] = args
+            && matches!(arg.value.kind, ast::ExprKind::Lambda { .. })
+            && parameters.is_empty()
+            && let Some(by) = self.definitions.signature(&format!("{}_by", signature.name)).map(spoken)
+        {
+            self.alone(&arg.value);
+            let label = "a lambda, which it does not take";
+            self.problems.push(
+                Diagnostic::new(Code::E0306, format!("{} takes no arguments", callee.name), arg.span, label)
+                    .help(format!("what goes by a lambda is `.{by}(…)`"))
+                    .fix(format!("write `.{by}`"), vec![Edit { span: name.span, text: by.to_owned() }]),
+            );
+            return Typed::unknown();
+        }
         let Some(given) = self.bind_arguments(&callee, call, args, &parameters) else { return Typed::unknown() };
         let before = self.problems.len();
         for ((param, declared), arg) in params.iter().zip(given) {
@@ -129,7 +152,9 @@ impl Elaborator<'_> {
                 values.push(Expr::Literal(Value::Null));
                 continue;
             };
-            let value = self.generic_argument(declared, &arg.value, &mut bound, &callee, param);
+            let hint = result_of(declared).map(|result| replace(result, &hints)).filter(|ty| !has_variable(ty, &bound));
+            let hint = Want { ty: hint.as_ref(), because: want.because };
+            let value = self.generic_argument(declared, &arg.value, &mut bound, &callee, param, hint);
             if let Some(kind) = signature.literals.get(*param) {
                 self.check_literal(*kind, &value, arg.value.span);
             }
@@ -144,7 +169,6 @@ impl Elaborator<'_> {
         } else {
             replace(&signature.result, &bound)
         };
-        let _ = want;
         Typed::new(Expr::Call(signature.name.clone(), values), result)
     }
 
@@ -154,7 +178,7 @@ impl Elaborator<'_> {
         self.lift(value.expr, &value.ty, &declared)
     }
 
-    /// One argument; binds the variables that its type shows.
+    /// One argument; binds the variables that its type shows. `hint` is what the place of the call wants a lambda to give.
     fn generic_argument(
         &mut self,
         declared: &Type,
@@ -162,9 +186,13 @@ impl Elaborator<'_> {
         bound: &mut Bound,
         callee: &Callee,
         param: &str,
+        hint: Want<'_>,
     ) -> Expr {
         let partly = replace(declared, bound);
-        let typed = self.infer(value, Want::of(&partly));
+        let typed = match &value.kind {
+            ast::ExprKind::Lambda { params, body } => self.lambda(value.span, params, body, Want::of(&partly), hint),
+            _ => self.infer(value, Want::of(&partly)),
+        };
         bind(&self.names.types, declared, &typed.ty, bound);
         let bad = bound
             .iter()
@@ -189,8 +217,16 @@ impl Elaborator<'_> {
         self.fit(typed, Want { ty: Some(&wanted), because }, value.span).expr
     }
 
-    /// `x -> x.id`
-    pub(super) fn lambda(&mut self, span: Span, params: &[ast::Ident], body: &ast::Expr, want: Want<'_>) -> Typed {
+    /// `x -> x.id`. `hint` is what its value becomes, where nothing says of which type it has to be: fields of a record
+    /// are looked at there, and what does not fit is left to the place that wants it.
+    pub(super) fn lambda(
+        &mut self,
+        span: Span,
+        params: &[ast::Ident],
+        body: &ast::Expr,
+        want: Want<'_>,
+        hint: Want<'_>,
+    ) -> Typed {
         let Some(Type::Function(given, result)) = want.shape() else {
             return self.misplaced(
                 span,
@@ -229,13 +265,21 @@ impl Elaborator<'_> {
             let ty = if let Type::Variable(_) = ty { Type::Unknown } else { ty.clone() };
             slots.push(self.bind_new(param, ty, super::Kind::Lambda));
         }
-        let hint = if has_variable(result, &Bound::new()) { None } else { Some(&**result) };
-        let body = match hint {
-            Some(result) => self.check(body, Want { ty: Some(result), because: None }),
-            None => self.infer(body, Want::default()),
+        let body = if has_variable(result, &Bound::new()) {
+            self.infer(body, hint)
+        } else {
+            self.check(body, Want::of(result))
         };
         self.close();
         Typed::new(Expr::Lambda(slots, Box::new(body.expr)), Type::Function(given.clone(), Box::new(body.ty)))
+    }
+}
+
+/// What a function given as an argument gives back.
+fn result_of(declared: &Type) -> Option<&Type> {
+    match declared {
+        Type::Function(_, result) => Some(result),
+        _ => None,
     }
 }
 

@@ -13,7 +13,7 @@
 //! new since it began; otherwise it is a failure that names the cursor.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 
@@ -44,8 +44,11 @@ pub(super) struct Pages {
     step: NodeIndex,
     args: Vec<Value>,
     stages: Vec<Stage>,
-    /// For each stage that counts: how many it lets through.
+    /// For each stage that counts: how many it lets through, or how many items its lists have.
     limits: Vec<u64>,
+    /// For each stage that makes lists, by its number: the one that is not full.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    chunks: BTreeMap<usize, Vec<Value>>,
     /// Items that were fetched and not begun.
     buffer: VecDeque<Value>,
     /// Where the next page begins; none for the first.
@@ -143,6 +146,13 @@ impl Machine {
                     Value::Int(most @ 0..) => u64::try_from(most).unwrap_or(u64::MAX),
                     other => {
                         let message = format!("how many items are taken is a number from 0, not {other}");
+                        return Err(Failure::new(ErrorKind::Invalid, message));
+                    }
+                },
+                Stage::Chunks(size) => match self.eval(scope, size)? {
+                    Value::Int(size @ 1..) => u64::try_from(size).unwrap_or(u64::MAX),
+                    other => {
+                        let message = format!("how many items a chunk has is a number from 1, not {other}");
                         return Err(Failure::new(ErrorKind::Invalid, message));
                     }
                 },
@@ -261,7 +271,12 @@ impl Machine {
                 {
                     continue;
                 }
-                self.pass_stages(scope, &mut pages, item, &name)?;
+                self.pass_stages(scope, &mut pages, item, 0, &name)?;
+            }
+            if !pages.more {
+                while let Some((stage, left)) = pages.chunks.pop_first() {
+                    self.pass_stages(scope, &mut pages, Value::List(left), stage + 1, &name)?;
+                }
             }
             Ok(())
         });
@@ -271,10 +286,17 @@ impl Machine {
         taken
     }
 
-    /// Lets an item go through the stages; what comes out at their end waits for its turn.
-    fn pass_stages(&mut self, scope: u64, pages: &mut Pages, item: Value, name: &str) -> Result<(), Failure> {
+    /// Lets an item go through the stages from one on; what comes out at their end waits for its turn.
+    fn pass_stages(
+        &mut self,
+        scope: u64,
+        pages: &mut Pages,
+        item: Value,
+        from: usize,
+        name: &str,
+    ) -> Result<(), Failure> {
         let mut item = item;
-        for index in 0..pages.stages.len() {
+        for index in from..pages.stages.len() {
             let Some(stage) = pages.stages.get(index).cloned() else { break };
             match stage {
                 Stage::Filter(slot, holds) => {
@@ -286,6 +308,15 @@ impl Machine {
                 Stage::Map(slot, to) => {
                     self.scopes.view(scope).set(slot, item);
                     item = self.eval(scope, &to)?;
+                }
+                Stage::Chunks(_) => {
+                    let size = pages.limits.get(index).copied().unwrap_or(1);
+                    let chunk = pages.chunks.entry(index).or_default();
+                    chunk.push(item);
+                    if (chunk.len() as u64) < size {
+                        return Ok(());
+                    }
+                    item = Value::List(pages.chunks.remove(&index).unwrap_or_default());
                 }
                 Stage::Take(_) | Stage::Most(_) => {
                     let Some(left) = pages.limits.get_mut(index) else { break };

@@ -14,7 +14,7 @@ use super::{
     Made,
     world::{World, answer::fits},
 };
-use crate::machine::{Outcome, Status};
+use crate::machine::{Awaited, Outcome, Status};
 
 /// An expectation that does not hold.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,7 +42,8 @@ pub(super) fn made_of(world: &World<'_>, expected: &Expected) -> usize {
     };
     match expected {
         Expected::Called { target, with, .. } => {
-            calls(world, target).filter(|call| !call.is_undo && fits(with, &call.args)).count()
+            let asked = asked(world, target).filter(|asked| fits(with, asked)).count();
+            asked + calls(world, target).filter(|call| !call.is_undo && fits(with, &call.args)).count()
         }
         Expected::Emitted { event, with, .. } => emitted(world, event).filter(|content| fits(with, content)).count(),
         _ => 0,
@@ -52,6 +53,12 @@ pub(super) fn made_of(world: &World<'_>, expected: &Expected) -> usize {
 /// The contents of the events of a name.
 fn emitted<'w>(world: &'w World<'_>, event: &str) -> impl Iterator<Item = &'w Value> {
     world.report.emitted.iter().filter(move |(name, _)| name == event).map(|(_, content)| content)
+}
+
+/// What was asked, where that is what an expectation is about.
+fn asked<'w>(world: &'w World<'_>, target: &Target) -> impl Iterator<Item = &'w Value> {
+    let is_it = *target == Target::Approve;
+    world.report.asked.iter().filter(move |_| is_it)
 }
 
 /// The calls of an operation, without those that are there because of a fault alone.
@@ -108,7 +115,7 @@ fn check(world: &World<'_>, status: &Status, expectation: &Expectation) -> Optio
                 Ok(pattern) => pattern,
                 Err(failure) => return unmet("arguments".to_owned(), failure.message),
             };
-            let calls: Vec<&Value> = calls(world, target).map(|call| &call.args).collect();
+            let calls: Vec<&Value> = asked(world, target).chain(calls(world, target).map(|call| &call.args)).collect();
             let (expected, actual) = counted("called", &named(target), *count, &calls, pattern.as_ref())?;
             unmet(expected, actual)
         }
@@ -251,6 +258,8 @@ fn named(target: &Target) -> String {
     match target {
         Target::All => "any operation".to_owned(),
         Target::Operation { connection, operation } => format!("`{connection}.{operation}`"),
+        Target::Approve => "`approve`".to_owned(),
+        Target::Wait(event) => format!("`wait {event}`"),
     }
 }
 
@@ -318,8 +327,14 @@ pub(super) fn ended(world: &World<'_>, status: &Status) -> String {
             format!("the run waits for a decision about {}", steps.join(", "))
         }
         (None, Status::Awaiting { what, .. }) => {
+            let stub = what.iter().find_map(|(_, what)| match what {
+                Awaited::Event(event) => Some(format!("`stub wait {event} returns {{ … }}`")),
+                Awaited::Approval { .. } => Some("`stub approve returns { approved: true }`".to_owned()),
+                Awaited::Run { .. } => None,
+            });
+            let stub = stub.map(|stub| format!("; say what comes, such as {stub}")).unwrap_or_default();
             let what: Vec<_> = what.iter().map(|(place, what)| format!("`{place}` waits for {what}")).collect();
-            format!("the run does not end: {}", what.join(", "))
+            format!("the run does not end: {}{stub}", what.join(", "))
         }
         (None, _) => "the run does not end".to_owned(),
     }

@@ -7,7 +7,8 @@
 //! way.
 //!
 //! Flows that the flow calls are run beside it, where their plans are given. Events that a run emits reach the runs of the
-//! test that wait for them; no others come, and nobody answers an `approve`.
+//! test that wait for them. What comes from outside is said by stubs of `wait` and `approve`: where there is none, no event
+//! comes and nobody answers.
 //!
 //! Left out on purpose: concurrency of calls beyond their order. Calls are answered in the order in which they were made.
 //!
@@ -64,6 +65,8 @@ pub struct Report {
     pub log: Vec<String>,
     /// Queue and content of each dead letter.
     pub dead_letters: Vec<(String, Value)>,
+    /// What people were asked, and who: the question and `by`.
+    pub asked: Vec<Value>,
     /// Name and content of each event that was emitted.
     pub emitted: Vec<(String, Value)>,
     /// What the caller of the webhook was told.
@@ -161,7 +164,7 @@ pub fn run_under(
 fn stubbed(case: &Case, plan: &Arc<Plan>) -> Arc<Plan> {
     let is_named = |step: &Step| {
         case.stubs.iter().any(|stub| match &stub.target {
-            Target::All => false,
+            Target::All | Target::Approve | Target::Wait(_) => false,
             Target::Operation { connection, operation } => {
                 *connection == step.connection && *operation == step.operation
             }

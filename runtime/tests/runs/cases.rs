@@ -20,7 +20,11 @@ use crate::support::build::*;
 
 fn stub(operation: &str, kind: AnswerKind) -> Stub {
     let target = Target::Operation { connection: "world".into(), operation: operation.into() };
-    Stub { target, answers: vec![Answer { kind, times: None }], span: Span { file: FileId(0), start: 0, end: 0 } }
+    Stub {
+        target,
+        answers: vec![Answer { kind, times: None, after: None }],
+        span: Span { file: FileId(0), start: 0, end: 0 },
+    }
 }
 
 fn test(body: Vec<Stmt>, plans: &[Plan]) -> Report {

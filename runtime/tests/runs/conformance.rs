@@ -80,7 +80,7 @@ impl Host for InMemory {
 
     fn carry_out(&self, plans: &[Arc<Plan>], fault: Fault) -> Seen {
         let span = Span { file: FileId(0), start: 0, end: 0 };
-        let answers = vec![Answer { kind: AnswerKind::Returns(int(1)), times: None }];
+        let answers = vec![Answer { kind: AnswerKind::Returns(int(1)), times: None, after: None }];
         let case = Case {
             name: "conformance".into(),
             flow: plans[0].flow.clone(),

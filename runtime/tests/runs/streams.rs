@@ -271,6 +271,35 @@ fn items_go_through_their_stages_and_no_page_is_fetched_for_nothing() {
 }
 
 #[test]
+fn chunks_go_over_the_ends_of_pages_and_the_last_has_what_is_left() {
+    let list = |items: &[i64]| ints(items.iter().copied());
+    let run = |stages: Vec<Stage>, pages: usize| {
+        let mut play = Play::start(streaming(cursor(), over(1, stages, vec![give(get(3))])), Value::Null);
+        for (number, (items, next)) in [([1, 2], "b"), ([3, 4], "c"), ([5, 6], "d"), ([7, 8], "")].iter().enumerate() {
+            if number == pages {
+                break;
+            }
+            let next = if next.is_empty() { Value::Null } else { Value::text(*next) };
+            play.answer(&format!("x#page[{number}]"), Ok(page(*items, next)));
+        }
+        play.value()
+    };
+    let all = vec![list(&[1, 2, 3]), list(&[4, 5, 6]), list(&[7, 8])];
+    assert_eq!(run(vec![Stage::Chunks(int(3))], 4), Value::List(all));
+    let few = vec![list(&[1, 2, 3]), list(&[4, 5])];
+    assert_eq!(run(vec![Stage::Take(int(5)), Stage::Chunks(int(3))], 3), Value::List(few), "page d is not fetched");
+    let first = vec![list(&[1, 2, 3])];
+    assert_eq!(run(vec![Stage::Chunks(int(3)), Stage::Take(int(1))], 2), Value::List(first), "nor is page c");
+    let nested = vec![Value::List(vec![list(&[1, 2, 3]), list(&[4, 5, 6])]), Value::List(vec![list(&[7, 8])])];
+    assert_eq!(run(vec![Stage::Chunks(int(3)), Stage::Chunks(int(2))], 4), Value::List(nested));
+    let none = Play::start(streaming(cursor(), over(1, vec![Stage::Chunks(int(0))], vec![])), Value::Null);
+    assert_eq!(none.failure().0.kind, ErrorKind::Invalid);
+    let mut empty = Play::start(streaming(cursor(), over(1, vec![Stage::Chunks(int(3))], vec![])), Value::Null);
+    empty.answer("x#page[0]", Ok(page([], Value::Null)));
+    assert_eq!(empty.value(), Value::List(vec![]));
+}
+
+#[test]
 fn a_page_is_tried_again_and_its_failure_is_caught_around_the_loop() {
     let of = over(1, vec![], sent());
     let caught = attempt("try", 2, vec![of], vec![(vec![ErrorKind::Unavailable], None, None, vec![give(int(0))])]);

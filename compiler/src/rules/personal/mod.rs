@@ -152,8 +152,10 @@ impl Walk<'_, '_> {
                     if let Stage::Map(slot, _) | Stage::Filter(slot, _) = stage {
                         self.slots.insert(*slot, each.clone());
                     }
-                    if let Stage::Map(_, to) = stage {
-                        each = self.value(to);
+                    match stage {
+                        Stage::Map(_, to) => each = self.value(to),
+                        Stage::Chunks(_) => each = Shape::list_of(each),
+                        Stage::Filter(..) | Stage::Take(_) | Stage::Most(_) => {}
                     }
                 }
                 self.slots.insert(*item, each.clone());

@@ -3,12 +3,13 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use flow_model::{
-    case::{AnswerKind, Stub, Target},
+    case::{Answer, AnswerKind, Stub, Target},
     expr::Expr,
     failure::{ErrorKind, Failure},
     plan::{Edge, NodeKind, Plan},
     schema::{Effect, Operation},
     ty::Type,
+    units::Millis,
     value::Value,
 };
 
@@ -157,11 +158,11 @@ impl World<'_> {
         operation: Option<&Operation>,
     ) -> Result<Result<Value, Failure>, String> {
         let stub = self.case.stubs.iter().enumerate().find(|(index, stub)| {
-            fits(&stub.target, &call.connection, &call.operation) && self.kind(*index, stub).is_some()
+            fits(&stub.target, &call.connection, &call.operation) && self.next_answer(*index, stub).is_some()
         });
         let kind = match stub {
             Some((index, stub)) => {
-                let kind = self.kind(index, stub).cloned();
+                let kind = self.next_answer(index, stub).map(|answer| answer.kind.clone());
                 *self.answered.entry(index).or_default() += 1;
                 kind
             }
@@ -195,6 +196,28 @@ impl World<'_> {
         })
     }
 
+    /// What comes to a run that waits, and after how long, if the test says so.
+    pub(super) fn comes(&mut self, run: usize, target: &Target) -> Result<Option<(Millis, Value)>, Failure> {
+        let stubs = self.case.stubs.iter().enumerate();
+        let mut fitting = stubs.filter(|(_, stub)| stub.target == *target);
+        // A run that a repeated event has started is told what the first one was told first.
+        let again = self.root_of(run) != 0;
+        let next = match again {
+            true => fitting.next().and_then(|(index, stub)| Some((index, stub.answers.first()?))),
+            false => fitting.find_map(|(index, stub)| Some((index, self.next_answer(index, stub)?))),
+        };
+        let Some((index, answer)) = next else { return Ok(None) };
+        if !again {
+            *self.answered.entry(index).or_default() += 1;
+        }
+        let AnswerKind::Returns(value) = &answer.kind else { return Ok(None) };
+        let after = match answer.after.as_ref().map(|after| self.eval(after)).transpose()? {
+            Some(Value::Duration(after)) => after,
+            _ => Millis(0),
+        };
+        Ok(Some((after, self.eval(value)?)))
+    }
+
     /// A failure of a kind with the fields that are given; others of a declared error are made from their types.
     fn failure(&self, kind: ErrorKind, given: &[(String, Expr)], call: &Call) -> Failure {
         let message = format!("`{}.{}` fails in this test", call.connection, call.operation);
@@ -217,12 +240,12 @@ impl World<'_> {
     }
 
     /// What a stub answers next, unless it has answered as often as it should.
-    fn kind<'s>(&self, index: usize, stub: &'s Stub) -> Option<&'s AnswerKind> {
+    fn next_answer<'s>(&self, index: usize, stub: &'s Stub) -> Option<&'s Answer> {
         let mut left = self.answered.get(&index).copied().unwrap_or(0);
         for answer in &stub.answers {
             match answer.times {
                 Some(times) if left >= times => left -= times,
-                _ => return Some(&answer.kind),
+                _ => return Some(answer),
             }
         }
         None
@@ -257,5 +280,6 @@ pub(in crate::sim) fn fits(target: &Target, connection: &str, operation: &str) -
     match target {
         Target::All => true,
         Target::Operation { connection: of, operation: named } => of == connection && named == operation,
+        Target::Approve | Target::Wait(_) => false,
     }
 }

@@ -64,11 +64,13 @@ impl World<'_> {
         }
         self.restart()?;
         match event {
-            // Who sends an event sends it again until it is accepted, and what runs tell each other is kept for them.
+            // Who sends an event or an answer sends it again until it is accepted, and what runs tell each other is kept.
             Event::Started(_) if self.runs.get(run).is_some_and(|run| run.queued.is_none()) => Ok(()),
-            Event::Started(_) | Event::Received { .. } | Event::Returned { .. } | Event::Cancelled { .. } => {
-                self.apply(run, event)
-            }
+            Event::Started(_)
+            | Event::Received { .. }
+            | Event::Decided { .. }
+            | Event::Returned { .. }
+            | Event::Cancelled { .. } => self.apply(run, event),
             _ => Ok(()),
         }
     }

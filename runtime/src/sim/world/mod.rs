@@ -12,7 +12,7 @@ use std::{
 };
 
 use flow_model::{
-    case::{Case, Given},
+    case::{Case, Given, Target},
     expr::{Ambient, Expr},
     failure::{ErrorKind, Failure},
     plan::{Function, Node, NodeKind, Plan},
@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     eval::{Evaluator, Frame, Library},
-    machine::{Action, Call, Event, Machine, Place, Record, Repeat, Said, Start, Status},
+    machine::{Action, Call, Event, Machine, Place, Record, Repeat, Said, Start, Status, Verdict},
 };
 
 /// What `uuid()` and `random()` are made of: they give the same in each test.
@@ -62,6 +62,12 @@ pub(super) struct World<'a> {
     /// What runs are told by others.
     told: VecDeque<(usize, Event)>,
     timers: BTreeSet<(Instant, usize, Place)>,
+    /// What comes from outside, in the order of its times and of the waits for it.
+    outside: BTreeMap<(Instant, usize), (usize, Event)>,
+    /// How much has come from outside or will.
+    awaited: usize,
+    /// What was waited for in vain because the test could not say what comes.
+    broken: Option<String>,
     now: Instant,
     /// What goes wrong, if anything.
     fault: Option<&'a Fault>,
@@ -114,6 +120,9 @@ impl<'a> World<'a> {
             listening: Vec::new(),
             told: VecDeque::new(),
             timers: BTreeSet::new(),
+            outside: BTreeMap::new(),
+            awaited: 0,
+            broken: None,
             now: START,
             fault,
             restarts: 0,
@@ -129,6 +138,7 @@ impl<'a> World<'a> {
                 outcome: None,
                 log: Vec::new(),
                 dead_letters: Vec::new(),
+                asked: Vec::new(),
                 emitted: Vec::new(),
                 response: None,
                 reached: BTreeSet::new(),
@@ -194,6 +204,9 @@ impl<'a> World<'a> {
                 return Ok(status);
             };
             self.apply(run, &event)?;
+            if let Some(why) = self.broken.take() {
+                return Err(why);
+            }
         }
         Err(format!("the run was not over after {MOST_EVENTS} events"))
     }
@@ -284,8 +297,30 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    /// Lets time pass until the next timer or the deadline.
+    /// What comes to a run that waits at a place, as the test says.
+    fn await_outside(&mut self, run: usize, target: &Target, event: impl FnOnce(Value) -> Option<Event>) {
+        match self.comes(run, target) {
+            Ok(None) => {}
+            Ok(Some((after, value))) => {
+                self.awaited += 1;
+                let at = self.now.after(after);
+                self.outside.extend(event(value).map(|event| ((at, self.awaited), (run, event))));
+            }
+            Err(failure) => self.broken = Some(failure.message),
+        }
+    }
+
+    /// Lets time pass until the next timer, the next that comes from outside, or the deadline.
     fn next_timer(&mut self) -> Option<(usize, Event)> {
+        let comes = self.outside.first_key_value().map(|((at, _), _)| *at);
+        let first_timer = self.timers.first().map(|(at, ..)| *at);
+        let deadline = self.runs.first().and_then(|run| run.machine.deadline());
+        if let Some(at) = comes
+            && first_timer.into_iter().chain(deadline).all(|other| at <= other)
+        {
+            self.now = at.max(self.now);
+            return self.outside.pop_first().map(|(_, told)| told);
+        }
         let root = self.runs.first().map(|run| &run.machine)?;
         let deadline = root.deadline().filter(|_| !root.is_ending());
         let timer = self.timers.pop_first();
@@ -355,7 +390,16 @@ impl<'a> World<'a> {
                 self.told.extend(waits.map(|(run, place, _)| (*run, received(place))));
                 self.report.emitted.push((event, value));
             }
-            Record::Listens { place, event, .. } => self.listening.push((run, place, event)),
+            Record::Listens { place, event, .. } => {
+                self.listening.push((run, place.clone(), event.clone()));
+                self.await_outside(run, &Target::Wait(event), |value| Some(Event::Received { place, value }));
+            }
+            Record::Asked { place, question, by, .. } => {
+                let text = |text: Option<String>| text.map_or(Value::Null, |text| Value::String(text.as_str().into()));
+                let asked = [("question", text(Some(question))), ("by", text(by))];
+                self.report.asked.push(Value::record(asked));
+                self.await_outside(run, &Target::Approve, |value| decided(place, &value));
+            }
             Record::Ended(outcome) => {
                 let parent = self.runs.get(run).and_then(|run| run.parent.clone());
                 self.told.extend(parent.map(|(parent, place)| (parent, Event::Returned { place, outcome })));
@@ -367,7 +411,6 @@ impl<'a> World<'a> {
             | Record::Undecided { .. }
             | Record::PassedOver { .. }
             | Record::Responded(_)
-            | Record::Asked { .. }
             | Record::Called { .. }
             | Record::Undoing { .. }
             | Record::UndoFailed { .. } => {}
@@ -419,6 +462,19 @@ impl<'a> World<'a> {
         };
         evaluator.eval(expr, &mut self.given.clone())
     }
+}
+
+/// What somebody says to a question.
+fn decided(place: Place, value: &Value) -> Option<Event> {
+    let text = |name: &str| match value.get(name) {
+        Some(Value::String(text)) => Some(text.to_string()),
+        _ => None,
+    };
+    let verdict = match value.get("approved")? {
+        Value::Bool(true) => Verdict::Approved,
+        _ => Verdict::Refused,
+    };
+    Some(Event::Decided { place, verdict, by: text("by"), note: text("note") })
 }
 
 fn own<V: Clone>((name, value): (&String, &V)) -> (String, V) {
