@@ -145,40 +145,45 @@ impl Blobs for Opened {
     }
 }
 
-/// Documents are large: of many that wait, none is in memory.
+/// Documents and pictures are large, and take a process each: of many that wait, none is in memory.
 #[tokio::test]
-async fn a_document_is_read_when_its_turn_has_come() {
-    let plan = plan("use pdf\n\nflow pages(file: File) {\n  step found = pdf.text(file)\n  return found\n}\n");
-    let opened = Arc::new(Opened::default());
-    let kept = keep(&*opened, bytes::Bytes::from_static(b"%PDF-1.7")).await.unwrap();
-    let file = Value::File(Arc::new(File::new(kept.sha256, kept.size, "a.pdf", "application/pdf")));
-    // The first bytes never come, so whoever has a place keeps it until its call is given up; no program is started.
-    let native = flow_stdlib::native::native_table(Some(Path::new("no-program")));
-    let connectors =
-        Connectors::new(Library::default(), Arc::new(BTreeMap::<String, String>::new()), Arc::new(Named), native)
-            .with_blobs(opened.clone());
-    let call = |_| {
-        connectors.perform(Invocation {
-            plan: Arc::clone(&plan),
-            connection: "pdf".to_owned(),
-            operation: "text".to_owned(),
-            result: None,
-            page: None,
-            args: vec![file.clone()],
-            key: String::new(),
-            timeout: Millis(20_000),
-            traceparent: None,
-            admitted: None,
-        })
-    };
-    let mut calls: Vec<_> = (0..6).map(call).collect();
-    for call in &mut calls {
-        assert!(poll!(call).is_pending());
+async fn documents_and_pictures_are_read_when_their_turn_has_come() {
+    for (connector, operation, others) in [("pdf", "text", vec![]), ("ocr", "read", vec![Value::Null, Value::Int(3)])] {
+        let program = format!(
+            "use {connector}\n\nflow told(file: File) {{\n  step found = {connector}.{operation}(file)\n  return found\n}}\n"
+        );
+        let plan = plan(&program);
+        let opened = Arc::new(Opened::default());
+        let kept = keep(&*opened, bytes::Bytes::from_static(b"%PDF-1.7")).await.unwrap();
+        let file = Value::File(Arc::new(File::new(kept.sha256, kept.size, "a.pdf", "application/pdf")));
+        // The first bytes never come, so whoever has a place keeps it until its call is given up; no program is started.
+        let native = flow_stdlib::native::native_table(Some(Path::new("no-program")));
+        let connectors =
+            Connectors::new(Library::default(), Arc::new(BTreeMap::<String, String>::new()), Arc::new(Named), native)
+                .with_blobs(opened.clone());
+        let call = |_| {
+            connectors.perform(Invocation {
+                plan: Arc::clone(&plan),
+                connection: connector.to_owned(),
+                operation: operation.to_owned(),
+                result: None,
+                page: None,
+                args: [vec![file.clone()], others.clone()].concat(),
+                key: String::new(),
+                timeout: Millis(20_000),
+                traceparent: None,
+                admitted: None,
+            })
+        };
+        let mut calls: Vec<_> = (0..6).map(call).collect();
+        for call in &mut calls {
+            assert!(poll!(call).is_pending(), "{connector}");
+        }
+        assert_eq!(opened.1.load(Ordering::SeqCst), 4, "{connector}");
+        calls.drain(..4);
+        for call in &mut calls {
+            assert!(poll!(call).is_pending(), "{connector}");
+        }
+        assert_eq!(opened.1.load(Ordering::SeqCst), 6, "{connector}");
     }
-    assert_eq!(opened.1.load(Ordering::SeqCst), 4);
-    calls.drain(..4);
-    for call in &mut calls {
-        assert!(poll!(call).is_pending());
-    }
-    assert_eq!(opened.1.load(Ordering::SeqCst), 6);
 }

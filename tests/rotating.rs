@@ -65,6 +65,10 @@ struct Vendor {
     refresh: Option<String>,
     used: BTreeSet<String>,
     access: Option<String>,
+    /// How often a call came with a token that does not hold.
+    refused: usize,
+    /// Whether it takes no token at all.
+    refuses: bool,
     /// How often it was asked with a refresh token.
     asked: usize,
     /// By key.
@@ -91,7 +95,8 @@ impl Vendor {
             }
             ("/api/entries", _) => {
                 let access = seen.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
-                if access.is_none() || access != self.access.as_deref() {
+                if self.refuses || access.is_none() || access != self.access.as_deref() {
+                    self.refused += 1;
                     return answer(401, &json!({ "message": "the token has ended" }));
                 }
                 let key = seen.header("idempotency-key").unwrap().to_owned();
@@ -194,6 +199,11 @@ impl World {
         let vendor = self.vendor.lock().unwrap();
         (vendor.asked, vendor.entries.len())
     }
+
+    /// How often a call came with a token that does not hold.
+    fn refused(&self) -> usize {
+        self.vendor.lock().unwrap().refused
+    }
 }
 
 #[tokio::test]
@@ -213,6 +223,32 @@ async fn case_21_runs_of_two_processes_that_need_a_token_together_ask_with_a_ref
         assert!(world.add(process, "20").await.outcome.is_ok());
         assert_eq!(world.asked(), (2, 21));
     }
+}
+
+#[tokio::test]
+async fn case_21_a_token_that_another_process_has_stored_and_that_has_ended_too_is_followed_by_one_renewal() {
+    let world = World::new().await;
+    let (one, other) = (world.process(), world.process());
+    assert!(world.add(&one, "1").await.outcome.is_ok());
+    world.vendor.lock().unwrap().access = None;
+    assert!(world.add(&other, "2").await.outcome.is_ok());
+    // Both tokens have ended: the one that the first process knows, and the one that the other has stored.
+    {
+        let mut vendor = world.vendor.lock().unwrap();
+        (vendor.access, vendor.refused, vendor.asked) = (None, 0, 0);
+    }
+    assert!(world.add(&one, "3").await.outcome.is_ok());
+    assert_eq!((world.refused(), world.asked()), (2, (1, 3)));
+    // A vendor that refuses new ones as well is not asked again and again.
+    world.vendor.lock().unwrap().access = None;
+    assert!(world.add(&other, "4").await.outcome.is_ok());
+    {
+        let mut vendor = world.vendor.lock().unwrap();
+        (vendor.refuses, vendor.refused, vendor.asked) = (true, 0, 0);
+    }
+    let attempt = world.add(&one, "5").await;
+    assert_eq!((attempt.outcome.unwrap_err().kind, attempt.reached), (ErrorKind::Unauthorized, Reached::Answered));
+    assert_eq!((world.refused(), world.asked()), (3, (1, 4)));
 }
 
 #[tokio::test]

@@ -172,7 +172,7 @@ fn of(connector: &Connector, known: &query::Known<'_>) -> Reference {
                 parameters: trigger.poll.as_ref().map(|poll| parameters(&poll.params)).unwrap_or_default(),
                 verified: trigger.verify.is_some(),
                 keyed: trigger.dedupe.is_some(),
-                order: trigger.order.as_ref().map(order),
+                order: trigger.order.as_ref().and_then(order),
                 every: trigger.poll.as_ref().map(|poll| poll.every.to_string()),
             })
             .collect(),
@@ -250,11 +250,10 @@ fn limit(limit: &Limit) -> String {
 }
 
 /// A sentence on the order of events.
-fn order(order: &EventOrder) -> String {
+fn order(order: &EventOrder) -> Option<String> {
     match order {
-        EventOrder::Kept => "Events come in the order in which they happened.".to_owned(),
-        EventOrder::None => "Events come in any order, and nothing tells which is the later.".to_owned(),
-        EventOrder::By(expr) => format!("Events come in any order; `{}` tells which is the later.", text(expr)),
+        EventOrder::Kept | EventOrder::None => None,
+        EventOrder::By(expr) => Some(format!("Events come in any order; `{}` tells which is the later.", text(expr))),
     }
 }
 

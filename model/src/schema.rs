@@ -446,7 +446,7 @@ pub struct WebhookTrigger {
     /// a body then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<u16>,
-    /// What is known of the order in which events come; nothing where the declaration says nothing.
+    /// What tells which of two events is the later; events count in the order in which they come where nothing does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<EventOrder>,
     /// How its events are found where the system sends none: the trigger is no webhook then.
@@ -454,14 +454,14 @@ pub struct WebhookTrigger {
     pub poll: Option<Poll>,
 }
 
-/// The order in which the events of a trigger come.
+/// What is declared of the order of a trigger's events.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum EventOrder {
-    /// `kept`: that in which they happened.
+    /// Nothing that anything follows from; earlier versions wrote it.
     Kept,
-    /// `none`: any.
+    /// The same.
     None,
-    /// `.created`: any; this tells which is the later. Over [`Ambient::Item`](crate::expr::Ambient::Item).
+    /// `.created`: this tells which is the later, a `Timestamp`, an `Int` or a `String`. Over [`Ambient::Item`](crate::expr::Ambient::Item).
     By(Expr),
 }
 

@@ -15,7 +15,7 @@ use super::{
     Context, Section,
     poll::{goes_nowhere, poll},
     section::{texts, wrong_value},
-    template::over_answer,
+    template::{over_answer, typed_over_answer},
     verification::verify_call,
 };
 use crate::{
@@ -88,7 +88,7 @@ pub(super) fn webhook(
     trigger
 }
 
-/// `kept`, `none`, or what tells which of two events is the later.
+/// What tells which of two events is the later.
 fn order(
     context: &Context<'_, '_>,
     written: &ast::Expr,
@@ -97,16 +97,20 @@ fn order(
 ) -> Option<EventOrder> {
     match &written.kind {
         ast::ExprKind::Missing => None,
-        ast::ExprKind::Name(name) if name == "kept" => Some(EventOrder::Kept),
-        ast::ExprKind::Name(name) if name == "none" => Some(EventOrder::None),
         ast::ExprKind::Name(_) | ast::ExprKind::Literal(_) => {
-            let help = "write `order: kept`, `order: none`, or what tells which event is the later: `order: .created`";
+            let help =
+                "write what tells which event is the later, `order: .created`, or leave it out where nothing does";
             problems.push(wrong_value("order", written.span, "not an order", help));
             None
         }
         _ => {
             let item = [(Ambient::Item, payload.clone())];
-            Some(EventOrder::By(over_answer(context, written, None, &item, problems)))
+            let (expr, ty) = typed_over_answer(context, written, None, &item, problems);
+            if !matches!(ty, Type::Timestamp | Type::Int | Type::String | Type::Unknown) {
+                let help = "name a field of type `Timestamp`, `Int` or `String` that is never null";
+                problems.push(wrong_value("order", written.span, &format!("of type `{ty}`"), help));
+            }
+            Some(EventOrder::By(expr))
         }
     }
 }

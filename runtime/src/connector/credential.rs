@@ -1,6 +1,6 @@
 //! With what credential does a call go, and what does it take to get one?
 //!
-//! Texts of the declaration become what an account asks for, a call goes with the account's token, and once more with
+//! Texts of the declaration become what an account asks for, a call goes with the account's token, and again with
 //! another when the system says that it has ended.
 
 use std::sync::Arc;
@@ -37,6 +37,13 @@ use crate::{
     secret::SecretText,
 };
 
+/// Says whether a call that was sent so often goes again when the last token was refused. The first may have ended since it was
+/// given out. The second may be one that another process had stored, and have ended as well; one that this process was given
+/// is new, and so is the third.
+pub(super) fn goes_again(sent: u32, token: &Token) -> bool {
+    sent == 1 || (sent == 2 && !token.is_ours)
+}
+
 /// How long a check of a credential may take.
 const TEST: Millis = Millis::seconds(30);
 
@@ -66,6 +73,7 @@ impl Connectors {
         let (limits, until) = (turn::limits(found), self.clock.now().after(invocation.timeout));
         let cost = self.cost(invocation, found, &invocation.args);
         let mut refused: Option<SecretText> = None;
+        let mut sent = 0;
         loop {
             let (token, asked) = self.token(invocation, found, &holder, &config, vault, refused.as_ref()).await;
             let token = match token {
@@ -93,8 +101,9 @@ impl Connectors {
             }
             let ended = self.sent(invocation, found, request, config.clone(), vault, Some(&token)).await;
             let expired = matches!(&ended.attempt.outcome, Err(failure) if failure.kind == ErrorKind::Unauthorized);
-            // The server has done nothing: it is asked once more, with a new token.
-            if !expired || ended.attempt.reached != Reached::Answered || refused.is_some() {
+            sent += 1;
+            // The server has done nothing.
+            if !expired || ended.attempt.reached != Reached::Answered || !goes_again(sent, &token) {
                 return ended;
             }
             refused = Some(token.text);

@@ -24,6 +24,7 @@ use super::{
     answer::{Reader, shorten},
     breaker::Sign,
     config,
+    credential::goes_again,
     gate::{Gates, Leaving, together},
     http::{Clients, Files, Longest, Lost},
     identity::Seal,
@@ -450,6 +451,7 @@ impl Connectors {
             Err(failure) => return never(failure),
         };
         let mut refused: Option<SecretText> = None;
+        let mut sent = 0;
         loop {
             let token = match &holder {
                 Some(holder) => {
@@ -458,19 +460,23 @@ impl Connectors {
                 None => Ok(None),
             };
             let token = match token {
-                Ok(token) => token.map(|token| token.text),
+                Ok(token) => token,
                 Err(trouble) => return trouble.attempt(),
             };
-            if let Some(token) = &token {
-                vault.add(&format!("{}/token", invocation.connection), token);
+            let text = token.as_ref().map(|token| &token.text);
+            if let Some(text) = text {
+                vault.add(&format!("{}/token", invocation.connection), text);
             }
-            let attempt = self.native_once(invocation, found, code, (&config, &args), vault, token.as_ref()).await;
+            let attempt = self.native_once(invocation, found, code, (&config, &args), vault, text).await;
             let expired = matches!(&attempt.outcome, Err(failure) if failure.kind == ErrorKind::Unauthorized);
-            // Nothing was done: it is called once more, with a new token.
-            if !expired || attempt.reached == Reached::Perhaps || token.is_none() || refused.is_some() {
-                return attempt;
+            sent += 1;
+            // Nothing was done.
+            match token {
+                Some(token) if expired && attempt.reached != Reached::Perhaps && goes_again(sent, &token) => {
+                    refused = Some(token.text);
+                }
+                _ => return attempt,
             }
-            refused = token;
         }
     }
 

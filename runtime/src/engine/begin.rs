@@ -13,6 +13,7 @@ use flow_model::{
     failure::{ErrorKind, Failure},
     file::Sha256,
     plan::{Plan, Trigger, TriggerKind},
+    schema::{EventOrder, WebhookTrigger},
     value::Value,
 };
 
@@ -29,7 +30,7 @@ use crate::{
     eval::{Evaluator, Frame, Slots as _},
     machine::{Child, Event, Outcome, Place, Start},
     observe::Trace,
-    store::{Begun, Bus, Dedupe, Done, Error, NewRun, Unfinished},
+    store::{Begun, Bus, Dedupe, Done, Error, NewRun, Rank, Unfinished},
 };
 
 /// The gates of runs that a batch begins.
@@ -70,7 +71,27 @@ impl Inner {
             key,
             limit: trigger.concurrency.as_ref().map(|concurrency| concurrency.limit),
             rate: trigger.at_most,
+            rank: self.rank(&Started { plan, trigger, payload, env })?,
         }))
+    }
+
+    /// Where an event stands among others, if its trigger declares that.
+    pub(super) fn rank(&self, started: &Started<'_>) -> Result<Option<Rank>, Failure> {
+        let Started { plan, trigger, payload, env } = *started;
+        let TriggerKind::Webhook { connection, trigger, .. } = &trigger.kind else { return Ok(None) };
+        let connector = plan.connections.get(connection).and_then(|found| plan.connectors.get(&found.connector));
+        let declared = connector.and_then(|connector| connector.triggers.get(trigger).zip(Some(&connector.types)));
+        let Some((WebhookTrigger { order: Some(EventOrder::By(order)), .. }, types)) = declared else {
+            return Ok(None);
+        };
+        let evaluator = Evaluator {
+            library: &self.settings.library,
+            functions: &plan.functions,
+            types,
+            env,
+            ambient: &|which| (which == Ambient::Item).then(|| payload.clone()),
+        };
+        evaluator.eval(order, &mut Frame::new()).map(|value| Rank::of(&value))
     }
 
     /// Computes a key over the payload of a trigger.

@@ -1,8 +1,9 @@
 //! Which accepted runs may begin?
 //!
 //! `concurrency: N` and `concurrency: N per key` say how many runs of a trigger may be under way, `at_most: N per period`
-//! how many may begin in any such period. A run for which there is no room is on disk and waits its turn: in the order of
-//! acceptance within its key, and in turn between keys. A run is under way until it is over, whatever it waits for.
+//! how many may begin in any such period. A run for which there is no room is on disk and waits its turn: within its key
+//! in the order that its trigger declares, else in that of acceptance, and in turn between keys. A run is under way until
+//! it is over, whatever it waits for.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -13,6 +14,7 @@ use flow_model::{
 
 use super::{Limits, RunId};
 pub(super) use crate::store::Gate as Spec;
+use crate::store::Rank;
 
 /// All gates, by scope.
 #[derive(Debug, Default)]
@@ -20,20 +22,23 @@ pub(super) struct Gates {
     gates: BTreeMap<String, Gate>,
     /// Runs under way, by scope and key.
     inside: HashMap<RunId, (String, String)>,
-    /// Runs that wait, by scope, key and ticket.
-    waiting: HashMap<RunId, (String, String, u64)>,
+    /// Runs that wait, by scope, key and place.
+    waiting: HashMap<RunId, (String, String, Place)>,
     tickets: u64,
     /// How far the clock had been set when it was last looked at.
     set_by: i64,
 }
+
+/// Where a run stands among those that wait: by the rank of its event, then by its ticket.
+type Place = (Option<Rank>, u64);
 
 #[derive(Debug, Default)]
 struct Gate {
     limit: Option<u32>,
     rate: Option<Rate>,
     inside: HashMap<String, u32>,
-    /// Runs that wait, by key and ticket.
-    queues: HashMap<String, BTreeMap<u64, RunId>>,
+    /// Runs that wait, by key and place.
+    queues: HashMap<String, BTreeMap<Place, RunId>>,
     /// How many runs wait, of all keys.
     waiting: usize,
     /// Keys with runs that wait: whose turn it is first.
@@ -130,9 +135,10 @@ impl Gates {
         if queue.is_empty() {
             gate.turns.push_back(spec.key.clone());
         }
-        queue.insert(ticket, run.clone());
+        let place = (spec.rank.clone(), ticket);
+        queue.insert(place.clone(), run.clone());
         gate.waiting += 1;
-        self.waiting.insert(run.clone(), (spec.scope.clone(), spec.key.clone(), ticket));
+        self.waiting.insert(run.clone(), (spec.scope.clone(), spec.key.clone(), place));
     }
 
     /// A run is over.
@@ -149,11 +155,11 @@ impl Gates {
             return true;
         }
         // One that waits was cancelled.
-        let Some((scope, key, ticket)) = self.waiting.remove(run) else { return false };
+        let Some((scope, key, place)) = self.waiting.remove(run) else { return false };
         if let Some(gate) = self.gates.get_mut(&scope)
             && let Some(queue) = gate.queues.get_mut(&key)
         {
-            queue.remove(&ticket);
+            queue.remove(&place);
             gate.waiting = gate.waiting.saturating_sub(1);
             if queue.is_empty() {
                 gate.queues.remove(&key);
@@ -232,7 +238,7 @@ mod tests {
 
     fn spec(key: &str, limit: Option<u32>, rate: Option<(u32, u64)>) -> Spec {
         let rate = rate.map(|(count, seconds)| Rate { count, period: Millis::seconds(seconds) });
-        Spec { scope: "flow trigger".into(), key: key.into(), limit, rate }
+        Spec { scope: "flow trigger".into(), key: key.into(), limit, rate, rank: None }
     }
 
     fn run(number: u128) -> RunId {
@@ -266,6 +272,22 @@ mod tests {
         gates.leave(&run(2));
         assert_eq!(gates.open(Instant(0)).runs, [run(4), run(5)]);
         assert!(!gates.leave(&run(3)));
+    }
+
+    #[test]
+    fn those_that_wait_follow_in_the_order_of_their_events() {
+        let (mut gates, of) = (Gates::default(), spec("", Some(1), None));
+        let ranked = |rank: i64| Spec { rank: Some(Rank::Number(rank)), ..of.clone() };
+        for (number, rank) in [(0, 50), (1, 30), (2, 40), (3, 20), (4, 30)] {
+            assert_eq!(come(&mut gates, number, &ranked(rank), 0), number == 0);
+        }
+        assert!(gates.leave(&run(2)), "one that waits is cancelled");
+        let mut order = Vec::new();
+        for _ in 0..3 {
+            gates.leave(order.last().unwrap_or(&run(0)));
+            order.extend(gates.open(Instant(0)).runs);
+        }
+        assert_eq!(order, [run(3), run(1), run(4)], "those of the same time as they came");
     }
 
     #[test]

@@ -42,7 +42,8 @@ impl Inner {
         };
         // A run is pinned to its plan: events that came after a change of the flow are for runs of their own.
         let scope = format!("{} {digest}", scope(&plan.flow, Some(&started_by(trigger))));
-        Ok(Some(Gather { scope, key, keep: gather.keep }))
+        let rank = self.rank(&Started { plan, trigger, payload, env })?;
+        Ok(Some(Gather { scope, key, keep: gather.keep, rank }))
     }
 
     /// Takes note of a run that has gathered one more event.

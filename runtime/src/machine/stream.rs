@@ -365,7 +365,7 @@ fn bounded(
     pages.items = pages.items.saturating_add(u64::try_from(items.len()).unwrap_or(u64::MAX));
     let (most_pages, most_items) = page.map_or((MOST_PAGES, MOST_ITEMS), |page| (page.most_pages, page.most_items));
     if pages.items > most_items {
-        return wrong(format!("{name} has more than {most_items} items: the declaration says `most_items`"));
+        return wrong(beyond(name, most_items, "items"));
     }
     if *next == Value::Null {
         return Ok(());
@@ -375,7 +375,7 @@ fn bounded(
         return wrong(format!("the pages of {name} go in a circle: page {number} leads to {} again", next.to_json()));
     }
     if pages.count - pages.anew >= u64::from(most_pages) {
-        return wrong(format!("{name} has more than {most_pages} pages: the declaration says `most_pages`"));
+        return wrong(beyond(name, most_pages.into(), "pages"));
     }
     let counts = matches!(page.map(|page| &page.kind), Some(PageKind::Number { .. } | PageKind::Offset { .. }));
     let made_of = digest(&Value::List(items.to_vec()));
@@ -389,6 +389,15 @@ fn bounded(
         return Err(Failure::new(ErrorKind::Timeout, message));
     }
     Ok(())
+}
+
+/// What is said of a stream with more than its declaration lets it have, and how to have them.
+fn beyond(name: &str, most: u64, what: &str) -> String {
+    format!(
+        "{name} has more than {most} {what}, the most that its declaration lets it have: ask for less, or take as many as you \
+         need with `.take(…)`; if there are so many, say `most_{what}: {}` in `page:` of the declaration",
+        most.saturating_mul(10)
+    )
 }
 
 fn digest(value: &Value) -> [u8; 8] {

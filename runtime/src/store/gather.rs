@@ -3,12 +3,16 @@
 //! The run is on disk from its first event on, and has not begun. What comes after is added to it in one transaction with
 //! its key for repetitions, so that an event is in exactly one run, whatever happens. The events of a batch are rows of
 //! their own, so that adding one does not write the others again; of events of which the latest counts there is one.
+//! Which is the latest, and how a batch is listed, is told by the rank of events where their trigger declares one.
 
 use flow_model::{plan::Keep, units::Instant};
-use rusqlite::{OptionalExtension as _, Transaction, params};
+use rusqlite::{
+    OptionalExtension as _, ToSql, Transaction, params,
+    types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef},
+};
 
 use super::{
-    Committed, Error, GATHERS, Gather, Gathered, NO_ROOM, NewRun,
+    Committed, Error, GATHERS, Gather, Gathered, NO_ROOM, NewRun, Rank,
     windows::Times,
     write::{Stands, Texts, insert_run, remember, run_id, text},
 };
@@ -23,6 +27,8 @@ struct Open {
     at_latest: Option<Instant>,
     count: i64,
     bytes: i64,
+    /// That of the event that is kept, of events of which the latest counts.
+    rank: Option<Rank>,
 }
 
 /// Adds the event of a run to the one that is gathering, or begins to gather with it.
@@ -46,6 +52,7 @@ pub(super) fn add(
         insert_run(texts, run, new, &Stands::Waits(GATHERS), times.at)?;
     }
     let bytes = match gather.keep {
+        Keep::Latest { .. } if found.as_ref().is_some_and(|open| open.rank > gather.rank) => 0,
         Keep::Latest { .. } => {
             transaction
                 .prepare_cached("update runs set start = ?2 where id = ?1")?
@@ -55,14 +62,15 @@ pub(super) fn add(
         Keep::All { .. } => {
             let payload = text(&start.payload);
             transaction
-                .prepare_cached("insert into gathered (run, payload) values (?, ?)")?
-                .execute(params![run.as_str(), texts.keep(run.as_str(), payload.as_str())?])?;
+                .prepare_cached("insert into gathered (run, payload, rank) values (?, ?, ?)")?
+                .execute(params![run.as_str(), texts.keep(run.as_str(), payload.as_str())?, gather.rank])?;
             i64::try_from(payload.len()).unwrap_or(i64::MAX)
         }
     };
-    let open = found.unwrap_or(Open { run: run.clone(), at_latest, count: 0, bytes: 0 });
+    let open = found.unwrap_or(Open { run: run.clone(), at_latest, count: 0, bytes: 0, rank: None });
     let until = open.at_latest.map_or(last, |at_latest| last.min(at_latest));
-    let open = Open { count: open.count + 1, bytes: open.bytes.saturating_add(bytes), ..open };
+    let rank = open.rank.max(gather.rank.clone());
+    let open = Open { count: open.count + 1, bytes: open.bytes.saturating_add(bytes), rank, ..open };
     let is_full = matches!(gather.keep, Keep::All { most, .. } if open.count >= i64::from(most) || open.bytes >= LARGE);
     if is_full {
         end(transaction, &open.run)?;
@@ -70,8 +78,8 @@ pub(super) fn add(
     }
     transaction
         .prepare_cached(
-            "insert or replace into gatherings (scope, key, run, until, at_latest, count, bytes)
-             values (?, ?, ?, ?, ?, ?, ?)",
+            "insert or replace into gatherings (scope, key, run, until, at_latest, count, bytes, rank)
+             values (?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             gather.scope,
@@ -80,7 +88,8 @@ pub(super) fn add(
             until.0,
             open.at_latest.map(|at| at.0),
             open.count,
-            open.bytes
+            open.bytes,
+            open.rank
         ])?;
     let until = times.shown(until);
     transaction
@@ -119,12 +128,30 @@ fn end(transaction: &Transaction<'_>, run: &RunId) -> Result<(), Error> {
 
 fn find(transaction: &Transaction<'_>, gather: &Gather) -> Result<Option<Open>, Error> {
     let found = transaction
-        .prepare_cached("select run, at_latest, count, bytes from gatherings where scope = ? and key = ?")?
+        .prepare_cached("select run, at_latest, count, bytes, rank from gatherings where scope = ? and key = ?")?
         .query_row(params![gather.scope, gather.key], |row| {
             let at_latest: Option<i64> = row.get(1)?;
-            Ok((row.get::<_, String>(0)?, at_latest.map(Instant), row.get(2)?, row.get(3)?))
+            Ok((row.get::<_, String>(0)?, at_latest.map(Instant), row.get(2)?, row.get(3)?, row.get(4)?))
         })
         .optional()?;
-    let Some((run, at_latest, count, bytes)) = found else { return Ok(None) };
-    Ok(Some(Open { run: run_id(&run)?, at_latest, count, bytes }))
+    let Some((run, at_latest, count, bytes, rank)) = found else { return Ok(None) };
+    Ok(Some(Open { run: run_id(&run)?, at_latest, count, bytes, rank }))
+}
+
+impl ToSql for Rank {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        match self {
+            Self::Number(number) => number.to_sql(),
+            Self::Text(text) => text.to_sql(),
+        }
+    }
+}
+
+impl FromSql for Rank {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match value {
+            ValueRef::Integer(number) => Ok(Self::Number(number)),
+            _ => value.as_str().map(|text| Self::Text(text.to_owned())),
+        }
+    }
 }

@@ -14,7 +14,7 @@ use flow_model::{file::Sha256, plan::Keep, units::Instant, value::Value};
 
 use super::{
     Batch, Begun, Bus, Committed, DeadLetter, Dedupe, Done, Error, Expiry, Filter, GATHERS, Gate, Gather, Gathered,
-    LISTED_CAUSE, Letter, Letters, Mark, NO_ROOM, NewRun, Note, RunDetail, RunState, RunSummary, SameBody, Store,
+    LISTED_CAUSE, Letter, Letters, Mark, NO_ROOM, NewRun, Note, Rank, RunDetail, RunState, RunSummary, SameBody, Store,
     Tidied, Unfinished, WhichLetters, large::refers, write::text,
 };
 use crate::{
@@ -38,7 +38,8 @@ struct Tables {
     mail: BTreeMap<i64, (RunId, Event)>,
     /// By scope and key.
     gatherings: BTreeMap<(String, String), Gathering>,
-    gathered: BTreeMap<RunId, Vec<Value>>,
+    /// Events, with their ranks.
+    gathered: BTreeMap<RunId, Vec<(Option<Rank>, Value)>>,
     accepted: u64,
 }
 
@@ -74,6 +75,8 @@ struct Gathering {
     until: Instant,
     count: i64,
     bytes: i64,
+    /// The greatest of its events.
+    rank: Option<Rank>,
 }
 
 /// An event that is remembered.
@@ -215,10 +218,12 @@ impl Tables {
         if found.is_none() {
             self.add(&run, new, GATHERS, times.at);
         }
-        let mut open = found.unwrap_or(Gathering { run: run.clone(), at_latest, until: last, count: 0, bytes: 0 });
+        let mut open =
+            found.unwrap_or(Gathering { run: run.clone(), at_latest, until: last, count: 0, bytes: 0, rank: None });
         open.count += 1;
         open.until = open.at_latest.map_or(last, |at_latest| last.min(at_latest));
         let most = match gather.keep {
+            Keep::Latest { .. } if open.rank > gather.rank => None,
             Keep::Latest { .. } => {
                 if let Some(kept) = self.runs.get_mut(&run) {
                     kept.start = Some(start);
@@ -227,10 +232,11 @@ impl Tables {
             }
             Keep::All { most, .. } => {
                 open.bytes += i64::try_from(text(&start.payload).len()).unwrap_or(i64::MAX);
-                self.gathered.entry(run.clone()).or_default().push(start.payload);
+                self.gathered.entry(run.clone()).or_default().push((gather.rank.clone(), start.payload));
                 Some(most)
             }
         };
+        open.rank = open.rank.max(gather.rank);
         if most.is_some_and(|most| open.count >= i64::from(most) || open.bytes >= super::gather::LARGE) {
             self.end(&run);
             return Committed::Gathered(Gathered { run, until: None });
@@ -392,7 +398,7 @@ impl Tables {
                 || of(text(&run.summary.answer))
         }) || self.letters.values().any(|(letter, _)| of(text(&letter.value)))
             || self.mail.values().any(|(_, event)| of(text(event)))
-            || self.gathered.values().any(|payloads| of(text(payloads)))
+            || self.gathered.values().flatten().any(|(_, payload)| of(text(payload)))
     }
 }
 
@@ -430,7 +436,11 @@ impl Store for Memory {
         let tables = self.lock();
         let start = tables.runs.get(run).and_then(|run| run.start.clone());
         Ok(start.map(|start| match tables.gathered.get(run) {
-            Some(gathered) => Start { payload: Value::List(gathered.clone()), ..start },
+            Some(gathered) => {
+                let mut gathered = gathered.clone();
+                gathered.sort_by(|(one, _), (other, _)| one.cmp(other));
+                Start { payload: Value::List(gathered.into_iter().map(|(_, payload)| payload).collect()), ..start }
+            }
             None => start,
         }))
     }

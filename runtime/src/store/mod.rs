@@ -273,6 +273,31 @@ pub struct Gather {
     pub key: String,
     /// Which events the run sees.
     pub keep: Keep,
+    /// Where the event stands among them, where that is not as they come.
+    pub rank: Option<Rank>,
+}
+
+/// Where an event stands among others of its trigger, as the `order` of its declaration tells: that of a later one is
+/// greater, and of those that are equal the one that has come later is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Rank {
+    /// A number; of a time, microseconds since 1970.
+    Number(i64),
+    /// A text, by its bytes.
+    Text(String),
+}
+
+impl Rank {
+    /// What a value is as a rank; none for what has no order.
+    pub fn of(value: &Value) -> Option<Self> {
+        match value {
+            Value::Int(number) => Some(Self::Number(*number)),
+            Value::Timestamp(at) => Some(Self::Number(at.as_microsecond())),
+            Value::String(text) => Some(Self::Text(text.to_string())),
+            _ => None,
+        }
+    }
 }
 
 impl Gather {
@@ -320,6 +345,9 @@ pub struct Gate {
     /// How many may begin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,
+    /// Where its event stands among those that wait, where that is not as they come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rank: Option<Rank>,
 }
 
 /// How a repetition of an event is known.

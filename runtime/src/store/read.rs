@@ -358,7 +358,8 @@ impl Reader {
         let start: Option<Start> =
             statement.query_row([run.as_str()], |row| self.optional_json(row, 0)).optional()?.flatten();
         let Some(start) = start else { return Ok(None) };
-        let mut statement = connection.prepare_cached("select payload from gathered where run = ? order by id")?;
+        let mut statement =
+            connection.prepare_cached("select payload from gathered where run = ? order by rank, id")?;
         let gathered = statement.query_map([run.as_str()], |row| self.json(row, 0))?;
         let gathered: Vec<Value> = gathered.collect::<Result<_, _>>()?;
         Ok(Some(match gathered.is_empty() {

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction};
 use super::{Error, large::refers};
 
 /// The version of the tables.
-const VERSION: u32 = 10;
+const VERSION: u32 = 11;
 
 /// The database's name in the data folder.
 pub(super) const FILE: &str = "journal.sqlite";
@@ -171,6 +171,12 @@ drop index runs_ended;
 drop index dedupe_by_expiry;
 ";
 
+/// What version 11 adds: where gathered events stand among each other, other than as they came.
+const ELEVENTH: &str = "
+alter table gatherings add column rank any;
+alter table gathered add column rank any;
+";
+
 /// The texts that can name files, with their runs.
 const TEXTS: &str = "
 select run, body from journal where instr(body, '\"$file\"')
@@ -198,8 +204,8 @@ pub(super) fn open(folder: &Path) -> Result<Connection, Error> {
     }
     if found < VERSION {
         let transaction = connection.transaction()?;
-        for (version, tables) in (1..).zip([TABLES, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH, EIGHTH, NINTH, TENTH])
-        {
+        let versions = [TABLES, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH, EIGHTH, NINTH, TENTH, ELEVENTH];
+        for (version, tables) in (1..).zip(versions) {
             if found < version {
                 transaction.execute_batch(tables)?;
             }

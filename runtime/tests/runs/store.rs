@@ -9,6 +9,7 @@ use std::{
 use flow_model::{
     failure::{ErrorKind, Failure},
     file::{File, Sha256},
+    plan::Keep,
     schema::Rate,
     units::{Instant, Millis},
     value::Value,
@@ -17,8 +18,8 @@ use flow_runtime::{
     journal::{Chain, Entry, RunId},
     machine::{Cause, Event, Outcome, Place, Response, Said, Start, Wanted},
     store::{
-        Batch, Bus, Committed, DeadLetter, Dedupe, Done, Error, Expiry, Filter, Gate, Letters, Mark, Memory, NewRun,
-        Note, RunState, SameBody, Sqlite, Standing, Store, WhichLetters, read,
+        Batch, Bus, Committed, DeadLetter, Dedupe, Done, Error, Expiry, Filter, Gate, Gather, Letters, Mark, Memory,
+        NewRun, Note, Rank, RunState, SameBody, Sqlite, Standing, Store, WhichLetters, read,
     },
 };
 use proptest::prelude::*;
@@ -344,7 +345,40 @@ fn runs_that_sleep_are_found_by_the_time_at_which_they_wake() {
 
 fn gate(period: u64) -> Gate {
     let rate = Some(Rate { count: 1, period: Millis(period) });
-    Gate { scope: "f hook".into(), key: "k".into(), limit: Some(2), rate }
+    Gate { scope: "f hook".into(), key: "k".into(), limit: Some(2), rate, rank: Some(Rank::Text("a".into())) }
+}
+
+#[test]
+fn gathered_events_are_kept_and_listed_by_their_ranks() {
+    let all = Keep::All { most: 9, within: Millis(100) };
+    let last = Keep::Latest { quiet: Millis(100), most: None };
+    // Those without a rank, as they come; of those with the same, the one that has come later is the later.
+    let numbers = [Rank::Number(10), Rank::Number(9), Rank::Number(10), Rank::Number(-1)].map(Some).to_vec();
+    let texts = ["b", "ab", "b", "B"].map(|text| Some(Rank::Text(text.into()))).to_vec();
+    let cases = [
+        (all, vec![None; 4], "[0,1,2,3]"),
+        (last, vec![None; 4], "3"),
+        (all, numbers.clone(), "[3,1,0,2]"),
+        (last, numbers, "2"),
+        (all, texts.clone(), "[3,1,0,2]"),
+        (last, texts, "2"),
+    ];
+    for (keep, ranks, expected) in cases {
+        each(move |store| {
+            let ranks = ranks.clone();
+            async move {
+                for (number, rank) in (0..).zip(ranks) {
+                    let queued = Some(Start { payload: Value::Int(number), ..Start::default() });
+                    let gather = Some(Gather { scope: "s".into(), key: String::new(), keep, rank });
+                    let batch = Batch::new(id(1), standing(RunState::Waiting), Instant(number));
+                    let batch = Batch { new: Some(NewRun { queued, gather, ..new("f") }), ..batch };
+                    assert!(matches!(store.commit(batch).await.unwrap(), Committed::Gathered(_)));
+                }
+                let start = store.start(&id(1)).await.unwrap().unwrap();
+                assert_eq!(start.payload.to_json().to_string(), expected);
+            }
+        });
+    }
 }
 
 #[test]

@@ -133,10 +133,36 @@ fn more_pages_items_or_time_than_are_declared_are_a_failure() {
     let (failure, pages) = counted(Page { most_pages: 5, ..cursor() });
     assert_eq!((failure.kind, pages), (ErrorKind::Mismatch, 5));
     assert!(failure.message.contains("more than 5 pages"), "{}", failure.message);
+    assert!(failure.message.ends_with("say `most_pages: 50` in `page:` of the declaration"), "{}", failure.message);
     let (failure, pages) = counted(Page { most_items: 7, ..cursor() });
     assert_eq!((failure.kind, pages), (ErrorKind::Mismatch, 4));
     let (failure, pages) = counted(Page { within: Some(Millis::seconds(25)), ..cursor() });
     assert_eq!((failure.kind, pages), (ErrorKind::Timeout, 3));
+}
+
+#[test]
+fn a_stream_has_ten_thousand_pages_unless_its_declaration_says_otherwise() {
+    let ask = |play: &mut Play, at: i64, last: i64| {
+        let next = if at == last { Value::Null } else { Value::text(format!("page {}", at + 1)) };
+        play.answer(&format!("x#page[{}]", at - 1), Ok(page([at], next)));
+    };
+    let mut play = Play::start(streaming(cursor(), over(1, vec![], vec![give(get(3))])), Value::Null);
+    (1..=10_000).for_each(|at| ask(&mut play, at, 10_000));
+    assert_eq!(play.value(), ints(1..=10_000), "as many as it may have");
+    // The last of them leads on: no page is asked for that would be one too many.
+    let mut play = Play::start(streaming(cursor(), over(1, vec![], vec![give(get(3))])), Value::Null);
+    (1..=10_000).for_each(|at| ask(&mut play, at, 10_001));
+    let (failure, place) = play.failure();
+    assert_eq!((failure.kind, place.as_str(), play.asked.len()), (ErrorKind::Mismatch, "x#page[9999]", 10_000));
+    assert_eq!(
+        failure.message,
+        "`world.read` has more than 10000 pages, the most that its declaration lets it have: ask for less, or take as many as \
+         you need with `.take(…)`; if there are so many, say `most_pages: 100000` in `page:` of the declaration"
+    );
+    let more = Page { most_pages: 100_000, ..cursor() };
+    let mut play = Play::start(streaming(more, over(1, vec![], vec![give(get(3))])), Value::Null);
+    (1..=10_001).for_each(|at| ask(&mut play, at, 10_001));
+    assert_eq!(play.value(), ints(1..=10_001), "more where it says so");
 }
 
 #[test]

@@ -13,8 +13,12 @@ use flow_model::{
 };
 use flow_runtime::connector::{NativeCall, NativeFailure, NativeOperation, NativeTable};
 use rust_decimal::Decimal;
+use tokio::sync::Semaphore;
 
 use super::child::{self, Bounds, Ended};
+
+/// How many pictures are read at a time. Whoever waits for a place holds nothing yet.
+static PLACES: Semaphore = Semaphore::const_new(4);
 
 /// How large a picture may be: 64 MiB.
 const MOST_BYTES: u64 = 64 << 20;
@@ -50,6 +54,8 @@ impl NativeOperation for Read {
         let Value::Int(layout @ 1..=13) = call.arg("layout") else {
             return Err(invalid(format!("`layout` is one of 1 to 13, and not {}", call.arg("layout"))).into());
         };
+        let _place =
+            PLACES.acquire().await.map_err(|error| invalid(format!("no picture is read any more: {error}")))?;
         let picture = picture(&call).await?;
         let mut command = Command::new(program);
         // Pages are read one beside the other by runs, and not by one of them on all processors.

@@ -138,6 +138,8 @@ pub(super) struct Token {
     pub(super) text: SecretText,
     /// Where the account is, where the server has said it.
     pub(super) base: Option<String>,
+    /// Whether it was given to this process, and not found where another had stored it.
+    pub(super) is_ours: bool,
 }
 
 /// Why there is no token.
@@ -180,6 +182,8 @@ struct Account {
     turn: Arc<tokio::sync::Mutex<()>>,
     /// What is kept, as far as it was read.
     known: Mutex<Kept>,
+    /// The latest token that this process was given.
+    ours: Mutex<Option<String>>,
     /// What was given out and could not be written, with what it replaces.
     unwritten: Mutex<Option<(Kept, Kept)>>,
     /// Since when a person is waited for.
@@ -211,7 +215,14 @@ impl Account {
         let access =
             known.access.as_deref().filter(|access| refused.is_none_or(|refused| refused.reveal() != *access))?;
         let lasts = known.until.is_none_or(|until| now.after(EARLY).0 < until);
-        (lasts && !known.ended).then(|| Token { text: SecretText::new(access), base: known.base.clone() })
+        let is_ours = self.ours.lock().unwrap_or_else(PoisonError::into_inner).as_deref() == Some(access);
+        (lasts && !known.ended).then(|| Token { text: SecretText::new(access), base: known.base.clone(), is_ours })
+    }
+
+    /// A token that this process was given just now.
+    fn given(&self, access: &str, base: Option<String>) -> Token {
+        *self.ours.lock().unwrap_or_else(PoisonError::into_inner) = Some(access.to_owned());
+        Token { text: SecretText::new(access), base, is_ours: true }
     }
 
     /// Writes one alarm for each time that a connection ends, and says when to ask again: the later, the longer it lasts.
@@ -380,7 +391,7 @@ impl Renewal {
         };
         let given = given.map_err(|refusal| self.failed(refusal))?;
         self.account.refusals().last = None;
-        let token = Token { text: SecretText::new(given.access.as_str()), base: given.base.clone() };
+        let token = self.account.given(&given.access, given.base.clone());
         *self.account.known() = Kept::of(given, &self.asked);
         Ok(token)
     }
@@ -463,7 +474,7 @@ impl Renewal {
         self.write_or_hold(read, kept.clone())?;
         self.account.goes_on();
         let Kept { access, base, .. } = kept;
-        Ok(Token { text: SecretText::new(access.unwrap_or_default()), base })
+        Ok(self.account.given(&access.unwrap_or_default(), base))
     }
 
     /// The token that another process has stored since `read`: that of a person who has connected goes before ours.

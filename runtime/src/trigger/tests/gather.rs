@@ -3,16 +3,19 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use flow_model::{
-    plan::{Gather, Keep, NodeKind, Plan, Trigger},
+    expr::{Ambient, Expr},
+    plan::{Concurrency, Edge, Gather, Keep, Node, NodeKind, Plan, Trigger},
+    schema::EventOrder,
     ty::Type,
     units::Millis,
+    value::Value,
 };
 use reqwest::StatusCode;
 use serde_json::{Value as Json, json};
 
 use super::{
     Hands, NOW, Served, fresh,
-    plans::{EVENT, dedupe, http, member, plan},
+    plans::{EVENT, dedupe, http, member, on_each_change, plan},
     sent, start,
 };
 use crate::{
@@ -33,6 +36,24 @@ fn latest(most: Option<u64>) -> Keep {
     Keep::Latest { quiet: Millis::seconds(30), most: most.map(Millis::seconds) }
 }
 
+/// A flow on a webhook whose declaration says that the later of two events is the one with the greater id.
+fn ordered(gather: Option<Keep>, concurrency: Option<u32>) -> Vec<Arc<Plan>> {
+    let mut flow = Arc::unwrap_or_clone(on_each_change("changed"));
+    flow.triggers[0].gather = gather.map(|keep| Gather { keep, per: None });
+    flow.triggers[0].concurrency = concurrency.map(|limit| Concurrency { limit, per: None });
+    flow.graph.node_weights_mut().for_each(|node| node.kind = NodeKind::Return(EVENT));
+    let connector = Arc::make_mut(flow.connectors.get_mut("pay").unwrap());
+    let order = Some(EventOrder::By(member(Expr::Ambient(Ambient::Item), "id")));
+    connector.triggers.values_mut().for_each(|trigger| trigger.order = order.clone());
+    if concurrency.is_some() {
+        let sleep = NodeKind::Sleep(Expr::Literal(Value::Duration(Millis::seconds(60))));
+        let sleep = flow.graph.add_node(Node { path: "sleep".to_owned(), kind: sleep });
+        let first = flow.entry.replace(sleep).unwrap();
+        flow.graph.add_edge(sleep, first, Edge::Next);
+    }
+    vec![Arc::new(flow)]
+}
+
 const THREE: Keep = Keep::All { most: 3, within: Millis::seconds(10) };
 
 impl Served {
@@ -43,11 +64,33 @@ impl Served {
         answer["run"].as_str().unwrap().parse().unwrap()
     }
 
+    /// Events of a webhook in one delivery.
+    async fn take(&self, ids: &[u32]) {
+        let events: Vec<_> = ids.iter().map(|id| json!({ "kind": "changed", "id": id, "contact": "c" })).collect();
+        let (status, answer) = sent(self.post("/hooks/crm", json!(events).to_string())).await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
+    }
+
+    /// Events of a webhook in one delivery; all are in one run.
+    async fn deliver(&self, ids: &[u32]) -> RunId {
+        self.take(ids).await;
+        let [run] = self.runs().await.try_into().unwrap();
+        run.id
+    }
+
+    /// The run that is the next to be over after these.
+    async fn next_to_end(&self, before: &[RunId]) -> RunId {
+        let others = self.runs().await.into_iter().map(|run| run.id).filter(|run| !before.contains(run));
+        let engine = &self.engine;
+        let ends = others.map(|run| Box::pin(async move { engine.outcome(&run).await.map(|_| run) }));
+        futures::future::select_ok(ends).await.unwrap().0
+    }
+
     /// The ids of the events that a run has seen, when it is over.
     async fn seen(&self, run: &RunId) -> Vec<u64> {
         let outcome = self.engine.outcome(run).await.unwrap().outcome;
         let Some(Outcome::Completed(value)) = outcome else { panic!("{outcome:?}") };
-        let id = |event: &Json| event["body"]["id"].as_u64().unwrap();
+        let id = |event: &Json| event.get("body").unwrap_or(event)["id"].as_u64().unwrap();
         match value.to_json() {
             Json::Array(events) => events.iter().map(id).collect(),
             event => vec![id(&event)],
@@ -119,6 +162,55 @@ async fn an_event_that_comes_again_is_in_the_batch_once() {
     assert_eq!(served.seen(&run).await, [1, 2]);
     assert_eq!(served.change(1, "a").await, run, "also when the run is over");
     served.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_batch_is_listed_in_the_order_that_is_declared_and_the_latest_is_so_by_it() {
+    let (_folder, _clock, served) =
+        fresh(ordered(Some(Keep::All { most: 4, within: Millis::seconds(10) }), None)).await;
+    served.deliver(&[7, 3]).await;
+    let run = served.deliver(&[9, 5]).await;
+    assert_eq!(served.seen(&run).await, [3, 5, 7, 9]);
+    served.stop().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Hands::at(NOW);
+    let before = start(folder.path(), &clock, ordered(Some(latest(None)), None), Limits::default()).await;
+    before.deliver(&[7]).await;
+    before.deliver(&[9, 3]).await;
+    before.stop().await.unwrap();
+    let after = start(folder.path(), &clock, ordered(Some(latest(None)), None), Limits::default()).await;
+    clock.set(NOW.after(Millis::seconds(20)));
+    let run = after.deliver(&[8]).await;
+    clock.set(NOW.after(Millis::seconds(30)));
+    assert_eq!(after.states().await, [RunState::Waiting], "one that is late puts the run off like any other");
+    clock.set(NOW.after(Millis::seconds(50)));
+    assert_eq!(after.seen(&run).await, [9]);
+    after.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn runs_that_wait_for_their_turn_follow_in_the_order_that_is_declared() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Hands::at(NOW);
+    let flow = ordered(None, Some(1));
+    let before = start(folder.path(), &clock, flow.clone(), Limits::default()).await;
+    before.take(&[7, 9, 3, 5]).await;
+    before.stop().await.unwrap();
+    let after = start(folder.path(), &clock, flow, Limits::default()).await;
+    after.take(&[4]).await;
+    let mut ended = Vec::new();
+    for minutes in 1..=5 {
+        let now = NOW.after(Millis::seconds(60 * minutes));
+        clock.slept_until(now).await;
+        clock.set(now);
+        ended.push(after.next_to_end(&ended).await);
+    }
+    let mut seen = Vec::new();
+    for run in &ended {
+        seen.extend(after.seen(run).await);
+    }
+    assert_eq!(seen, [7, 3, 4, 5, 9], "the first had begun");
+    after.stop().await.unwrap();
 }
 
 /// Two events before a restart and one after it are one run, which sees some of them.

@@ -30,7 +30,12 @@ pub(crate) struct Play {
     pub(crate) begun: Vec<Child>,
     /// Ids of those that are no longer needed.
     pub(crate) cancelled: Vec<String>,
+    events: usize,
 }
+
+/// After so many events of a run, it is taken up from a snapshot only at those whose number is a power of two: what a
+/// snapshot holds grows with the run, and to write it for each event of a long run takes the square of its length.
+const MANY: usize = 500;
 
 impl Play {
     pub(crate) fn new(plan: Plan) -> Self {
@@ -47,6 +52,7 @@ impl Play {
             aborted: Vec::new(),
             begun: Vec::new(),
             cancelled: Vec::new(),
+            events: 0,
         }
     }
 
@@ -59,7 +65,10 @@ impl Play {
 
     pub(crate) fn apply(&mut self, event: Event) {
         let actions = self.machine.apply(&event, self.now);
-        self.restore();
+        self.events += 1;
+        if self.events < MANY || self.events.is_power_of_two() {
+            self.restore();
+        }
         self.said.push((self.now, Said::Event(event)));
         for action in actions {
             match action {
@@ -80,7 +89,7 @@ impl Play {
     }
 
     /// Goes on with a machine that is made of a snapshot: all that a test says of a run holds for one that was taken up
-    /// from a checkpoint before each event.
+    /// from a checkpoint before each event, of a long one before each of its first and some of the others.
     fn restore(&mut self) {
         let Some(snapshot) = self.machine.snapshot() else {
             return assert!(self.machine.outcome().is_some(), "a run that is not over can be kept");
