@@ -244,7 +244,11 @@ impl Names<'_> {
         let language = || Language::ALL.into_iter().find(|language| format!("{language:?}") == name).map(Type::Text);
         if let Some(ty) = plain.or_else(language) {
             if !args.is_empty() {
-                problems.push(arguments(name, span, "takes none", &format!("write `{name}`")));
+                let help = match name {
+                    "Money" => "write `Money`: each amount has its currency with it, such as `5.00 EUR`".to_owned(),
+                    _ => format!("write `{name}`"),
+                };
+                problems.push(arguments(name, span, "takes none", &help));
             }
             return Some(ty);
         }

@@ -24,6 +24,9 @@ use crate::{
     types::{Definitions, Elaborator},
 };
 
+/// How many settings that a connector does not have are named in one problem.
+const MOST_NAMED: usize = 6;
+
 /// Fills [`Names::connections`]; `used_at` has the place of each connector's `use`.
 pub(crate) fn connections(
     names: &mut Names<'_>,
@@ -165,12 +168,16 @@ fn config(
     let mut set: IndexMap<&str, (Expr, Span)> = IndexMap::new();
     let mut places: BTreeMap<String, Span> = BTreeMap::new();
     let mut meant: Vec<String> = Vec::new();
+    let mut strange: Vec<(&Ident, Diagnostic)> = Vec::new();
     for (name, value) in written.config.iter().filter(|(name, _)| !name.text.is_empty()) {
         let Some((field, declared)) = info.schema.config.get_key_value(&name.text) else {
             let problem = unknown_setting(name, info);
             // What was meant by it is not missing as well.
             meant.extend(problem.fixes.iter().flat_map(|fix| &fix.edits).map(|edit| edit.text.clone()));
-            problems.push(problem);
+            match problem.fixes.is_empty() {
+                true => strange.push((name, problem)),
+                false => problems.push(problem),
+            }
             continue;
         };
         if let Some((_, first)) = set.get(field.as_str()) {
@@ -184,6 +191,7 @@ fn config(
         set.insert(field, (expr, name.span));
         places.insert(field.clone(), value.span);
     }
+    problems.extend(told_once(strange, info));
     let mut theirs = setting::set(names, info, project.connection(&written.name.text), definitions, problems);
     let mut config = IndexMap::new();
     let mut missing = Vec::new();
@@ -226,6 +234,27 @@ fn because(problem: Diagnostic, name: &Ident, info: &ConnectorInfo<'_>) -> Diagn
     }
 }
 
+/// Settings of one connection that its connector does not have: those of which the same is to be said are one problem.
+fn told_once(strange: Vec<(&Ident, Diagnostic)>, info: &ConnectorInfo<'_>) -> Vec<Diagnostic> {
+    let mut alike: IndexMap<Option<String>, Vec<(&Ident, Diagnostic)>> = IndexMap::new();
+    for (name, problem) in strange {
+        alike.entry(problem.help.clone()).or_default().push((name, problem));
+    }
+    let told = alike.into_values().filter_map(|group| {
+        let names: Vec<&str> = group.iter().map(|(name, _)| name.text.as_str()).collect();
+        let message = match names.len() {
+            1 => None,
+            2..=MOST_NAMED => Some(format!("`{}` has no settings {}", info.schema.name, listed(&names))),
+            count => Some(format!("`{}` has none of {count} settings", info.schema.name)),
+        };
+        let mut group = group.into_iter();
+        let (_, mut first) = group.next()?;
+        first.message = message.unwrap_or(first.message);
+        Some(group.take(MOST_NAMED - 1).fold(first, |told, (name, _)| told.label(name.span, "nor this")))
+    });
+    told.collect()
+}
+
 /// Reports a setting that the connector does not have.
 pub(super) fn unknown_setting(name: &Ident, info: &ConnectorInfo<'_>) -> Diagnostic {
     let known: Vec<&str> = info.schema.config.keys().map(String::as_str).collect();
@@ -248,6 +277,32 @@ pub(super) fn unknown_setting(name: &Ident, info: &ConnectorInfo<'_>) -> Diagnos
     if is_address && known.contains(&"base_url") {
         let edits = vec![Edit { span: name.span, text: "base_url".to_owned() }];
         return problem.help("the address of the system is its `base_url`").fix("write `base_url`", edits);
+    }
+    let is_part = matches!(
+        name.text.as_str(),
+        "host"
+            | "hostname"
+            | "server"
+            | "address"
+            | "port"
+            | "user"
+            | "username"
+            | "password"
+            | "database"
+            | "db"
+            | "dbname"
+            | "uri"
+            | "dsn"
+            | "connection_string"
+    );
+    if let (true, Some(url)) = (is_part, info.schema.config.get("url"))
+        && let Type::Secret(_) = url.ty.non_null()
+    {
+        let scheme = &info.schema.name;
+        return problem.help(format!(
+            "the address is one text with the user, the password and the database: `url: secret(\"{scheme}/url\")`, \
+             where the secret is as `{scheme}://user:password@host/database`"
+        ));
     }
     let is_proof = matches!(
         name.text.as_str(),

@@ -115,7 +115,8 @@ impl Search<'_> {
         let has_for = self.text(at + 1) == "for" && self.is_name(at + 2);
         let event = at + 1 + usize::from(has_for);
         let before = at.checked_sub(1).map_or("", |before| self.text(before));
-        let is_of_test = matches!(before, "stub" | "expect" | "before" | "after");
+        let is_of_test = matches!(before, "stub" | "expect" | "before" | "after")
+            || self.opening(at).is_some_and(|open| self.text(self.line_start(open)) == "test");
         if is_of_test || !self.is_name(event) || !matches!(self.text(event + 1), "." | "where" | "for") {
             return None;
         }

@@ -381,6 +381,19 @@ impl Place<'_, '_> {
         self.units.direct(0, 0, self.units.tokens.len()).filter(|index| self.units.begins(*index, 0)).any(declares)
     }
 
+    /// Says whether a token goes on with the name of an operation or an event, on the line of what is before it.
+    fn is_of_path(&self, index: usize) -> bool {
+        let is_answer = self.is_answer(index);
+        self.token(index).is_some_and(|token| !token.first)
+            && !is_answer
+            && (self.is_word(index) || self.text(index) == ".")
+    }
+
+    /// Says whether what a call is answered begins here.
+    fn is_answer(&self, index: usize) -> bool {
+        matches!(self.text(index), "returns" | "fails" | "using")
+    }
+
     /// What must stand before the place of the failure.
     fn missing(&mut self) {
         let at = self.at;
@@ -390,6 +403,12 @@ impl Place<'_, '_> {
         let is_closing = found.is_none_or(|token| matches!(token.kind, TokenKind::Close | TokenKind::TextClose));
         let is_in_brackets = matches!(self.units.bracket(self.group), "(" | "[" | "{");
         self.keyword();
+        if let Some(token) = found.filter(|_| self.expects(Rule::kw_stub))
+            && (at + 1..at + 12).find(|next| !self.is_of_path(*next)).is_some_and(|next| self.is_answer(next))
+        {
+            let edit = Edit { start: token.start, end: token.start, text: "stub ".into() };
+            self.add(vec![edit], at + 1, missing("stub"), (token.start, token.end));
+        }
         if !is_closing || self.expects(Rule::rangle) {
             let is_on_line = found.is_some_and(|token| !token.first);
             if !is_closing && self.expects(Rule::comma) && (is_in_brackets || is_on_line) && !self.expects(Rule::pipe) {

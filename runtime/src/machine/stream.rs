@@ -13,7 +13,7 @@
 //! new since it began; otherwise it is a failure that names the cursor.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashSet, VecDeque},
     sync::Arc,
 };
 
@@ -25,9 +25,8 @@ use flow_model::{
     units::Instant,
     value::Value,
 };
-use indexmap::IndexSet;
 use petgraph::graph::NodeIndex;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
 use super::{ForkId, Machine, Place, Raised, Then, ThreadId, fork::ForkKind};
@@ -64,7 +63,7 @@ pub(super) struct Pages {
     cursors: BTreeSet<[u8; 8]>,
     /// What the page before was made of.
     last: Option<[u8; 8]>,
-    keys: IndexSet<[u8; 8]>,
+    keys: Keys,
     /// The number of the page with which it began anew, if it did.
     #[serde(default)]
     anew: u64,
@@ -101,16 +100,9 @@ impl Pages {
 
     /// Notes the key of an item, and says whether it came before, among as many as are remembered.
     fn knows(&mut self, key: &Value, remembered: usize) -> bool {
-        let key = digest(key);
-        if self.keys.contains(&key) {
-            return true;
-        }
-        if self.keys.len() >= remembered {
-            self.keys.shift_remove_index(0);
-        }
-        self.keys.insert(key);
-        self.is_ahead = true;
-        false
+        let is_new = self.keys.note(digest(key), remembered);
+        self.is_ahead |= is_new;
+        !is_new
     }
 
     /// Begins with the first page again. Pages go on to be counted: each has a place of its own in the journal.
@@ -122,6 +114,42 @@ impl Pages {
         self.items = 0;
         self.cursors.clear();
         self.last = None;
+    }
+}
+
+/// The keys of items that came last. In a snapshot, a list of them, the oldest first.
+#[derive(Debug, Default, Deserialize)]
+#[serde(from = "VecDeque<[u8; 8]>")]
+struct Keys {
+    order: VecDeque<[u8; 8]>,
+    known: HashSet<[u8; 8]>,
+}
+
+impl Keys {
+    /// Remembers a key, and of more than so many the latest alone; says whether it was not among them.
+    fn note(&mut self, key: [u8; 8], remembered: usize) -> bool {
+        if !self.known.insert(key) {
+            return false;
+        }
+        self.order.push_back(key);
+        if self.order.len() > remembered
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+        true
+    }
+}
+
+impl From<VecDeque<[u8; 8]>> for Keys {
+    fn from(order: VecDeque<[u8; 8]>) -> Self {
+        Self { known: order.iter().copied().collect(), order }
+    }
+}
+
+impl Serialize for Keys {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.order.serialize(serializer)
     }
 }
 
@@ -405,4 +433,22 @@ fn digest(value: &Value) -> [u8; 8] {
     let mut short = [0; 8];
     short.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
     short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_keys_are_remembered_and_lie_in_a_snapshot_as_a_list() {
+        let key = |number: u8| [number; 8];
+        let mut keys = Keys::default();
+        assert!([1, 2, 3].into_iter().all(|number| keys.note(key(number), 3)));
+        assert!(!keys.note(key(1), 3), "known, and no younger for it");
+        assert!(keys.note(key(4), 3));
+        let mut again: Keys = serde_json::from_value(serde_json::to_value(&keys).unwrap()).unwrap();
+        assert_eq!(serde_json::to_value(&again).unwrap(), serde_json::json!([[2; 8], [3; 8], [4; 8]]));
+        assert!(again.note(key(1), 3), "forgotten for the fourth");
+        assert!(!again.note(key(4), 3));
+    }
 }
