@@ -138,6 +138,8 @@ pub enum Habit {
     NotIn(String),
     /// `x is None`, and the comparison.
     IsNone(String),
+    /// `x.as(Int)`: how it is converted.
+    AsFunction(String),
     /// `a if condition else b`, and its Flow.
     IfElse(String),
     /// `x => { return x * 2 }`

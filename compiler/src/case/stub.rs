@@ -231,6 +231,10 @@ impl Checker<'_> {
                 results.push(result.clone());
             }
         }
+        // What is any JSON can be what the others are.
+        if results.iter().any(|result| *result != Type::Json) {
+            results.retain(|result| *result != Type::Json);
+        }
         results
     }
 

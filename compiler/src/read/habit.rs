@@ -84,6 +84,11 @@ pub(super) fn words_of(habit: &Habit, found: &str) -> Words {
             "stands in the middle",
             format!("write `not {} in …`", shortened(value)),
         ),
+        Habit::AsFunction(convert) => words(
+            "a value is converted by the word `as`, behind it",
+            "is no function",
+            format!("write `x {convert}`, which is null where it is something else"),
+        ),
         Habit::IsNone(sign) => {
             words("null is compared like any value", "not written with `is`", format!("write `{sign}`"))
         }

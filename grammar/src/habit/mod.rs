@@ -152,7 +152,7 @@ impl Search<'_> {
         // After a dot, and before a colon, a keyword is a name like others.
         if self.is_word(at) {
             if matches!(at.checked_sub(1).map(|before| self.text(before)), Some("." | "?.")) {
-                return None;
+                return if self.text(at) == "as" { self.as_function(at) } else { None };
             }
             if self.text(at + 1) == ":" && !matches!(self.text(at), "retry" | "retries" | "timeout" | "on") {
                 return self.rates(at).or_else(|| self.yaml(at));

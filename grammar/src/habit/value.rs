@@ -443,6 +443,23 @@ impl Search<'_> {
         Some((self.found(at, last + 1, Habit::IsNone(format!("{sign} null")), edits)?, last + 2))
     }
 
+    /// `x.as(Int)`, `x.as<Int>()`
+    pub(super) fn as_function(&self, at: usize) -> Option<(Found, usize)> {
+        let dot = at.checked_sub(1)?;
+        let last = match (self.text(at + 1), self.text(at + 3)) {
+            ("(", ")") => at + 3,
+            ("<", ">") if self.text(at + 4) == "(" && self.text(at + 5) == ")" => at + 5,
+            _ => return None,
+        };
+        if !self.is_value_end(dot.checked_sub(1)?) || !self.is_type(at + 2) {
+            return None;
+        }
+        let convert = format!("as {}", self.text(at + 2));
+        let found = self.found(at, last, Habit::AsFunction(convert.clone()), Vec::new())?;
+        let edits = vec![self.edit(dot, at + 1, " as ")?, self.edit(at + 3, last, "")?];
+        Some((self.fixed((found.0, edits.clone()), edits), last + 1))
+    }
+
     /// `a if condition else b`
     pub(super) fn if_else(&self, at: usize) -> Option<(Found, usize)> {
         let before = at.checked_sub(1)?;

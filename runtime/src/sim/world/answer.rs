@@ -183,7 +183,11 @@ impl World<'_> {
             }
         };
         let outcome = match kind {
-            Some(AnswerKind::Returns(value)) => self.eval(&value),
+            Some(AnswerKind::Returns(value)) => self.eval(&value).map(|value| match call.result {
+                // What another call of the same operation is answered, in its JSON form.
+                Some(Type::Json) => Value::from_json(&value.to_json()).unwrap_or(value),
+                _ => value,
+            }),
             Some(AnswerKind::Fails { kind, fields }) => Err(self.failure(kind, &fields, call)),
             Some(AnswerKind::Schema) | None => Ok(operation.map_or(Value::Null, |operation| {
                 sample(call.result.as_ref().unwrap_or(&operation.result), &plan.types)
