@@ -120,6 +120,9 @@ impl Elaborator<'_> {
                 .push(problem.help("write `Date.of(2026, 1, 31)`, or read a text: `Date.parse(\"2026-01-31\")`"));
             return Typed::unknown();
         }
+        if let ExprKind::If { otherwise: None, .. } = &right.kind {
+            return self.is_unfinished(op, op_span, left, right);
+        }
         match op {
             BinaryOp::And | BinaryOp::Or => self.connective(op, op_span, left, right),
             BinaryOp::Coalesce => self.coalesce(left, right, want),
@@ -132,6 +135,24 @@ impl Elaborator<'_> {
                 self.arithmetic(op, op_span, left, right)
             }
         }
+    }
+
+    /// `a +`, and then a statement `if` where a value belongs.
+    fn is_unfinished(&mut self, op: BinaryOp, op_span: Span, left: &ast::Expr, right: &ast::Expr) -> Typed {
+        let word = Span { end: right.span.start + "if".len() as u32, ..right.span };
+        self.infer(left, Want::default());
+        // What it uses counts; what is wrong within follows from its place.
+        let before = self.problems.len();
+        self.infer(right, Want::default());
+        self.problems.truncate(before);
+        self.has_gaps = true;
+        let message = format!("`{}` needs a value on its right", op.symbol());
+        self.problems.push(
+            Diagnostic::new(Code::E0302, message, op_span, "no value follows")
+                .label(word, "stands in its place, and has no value without `else`")
+                .help("write the value, or leave the sign out; an `if` that gives it needs an `else`"),
+        );
+        Typed::unknown()
     }
 
     /// `and`, `or`: what the left side shows is known on the right.
