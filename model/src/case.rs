@@ -52,7 +52,7 @@ pub struct Stub {
 }
 
 /// Which calls a stub or an expectation is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Target {
     /// `*`
     All,

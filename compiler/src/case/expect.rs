@@ -179,13 +179,8 @@ impl Checker<'_> {
         if !is_never && !known.contains(&name) {
             let message = format!("`{}` never emits `{name}`", self.plan.flow);
             let problem = Diagnostic::new(Code::E0424, message, event.span(), "never emitted");
-            self.el.problems.push(match similar(&name, known.iter().map(String::as_str)) {
-                Some(near) => problem
-                    .help(format!("did you mean `{near}`?"))
-                    .fix(format!("write `{near}`"), vec![Edit { span: event.span(), text: near.to_owned() }]),
-                None if known.is_empty() => problem.help("the flow has no `emit`"),
-                None => problem.help(format!("it emits {}", listed(&known))),
-            });
+            let words = ("the flow has no `emit`", "it emits");
+            self.el.problems.push(super::offering(problem, &name, &known, words));
             return None;
         }
         let pattern = with.map(|with| self.pattern(with, Some(&Type::Named(name.clone()))));
@@ -351,13 +346,8 @@ impl Checker<'_> {
         }
         let message = format!("`{}` has no `dead_letter {}`", self.plan.flow, queue.text);
         let problem = Diagnostic::new(Code::E0424, message, queue.span, "never written");
-        self.el.problems.push(match similar(&queue.text, known.iter().map(String::as_str)) {
-            Some(near) => problem
-                .help(format!("did you mean `{near}`?"))
-                .fix(format!("write `{near}`"), vec![Edit { span: queue.span, text: near.to_owned() }]),
-            None if known.is_empty() => problem.help("the flow has no `dead_letter`"),
-            None => problem.help(format!("its dead letters go to {}", listed(&known))),
-        });
+        let words = ("the flow has no `dead_letter`", "its dead letters go to");
+        self.el.problems.push(super::offering(problem, &queue.text, &known, words));
         None
     }
 

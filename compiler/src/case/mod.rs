@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flow_model::{
     case::{AnswerKind, Case, Expected, Given, Target},
-    diagnostic::{Code, Diagnostic, Severity},
+    diagnostic::{Code, Diagnostic, Edit, Severity},
     expr::Expr,
     failure::ErrorKind,
     plan::{NodeKind, Plan, SourceMap},
@@ -214,14 +214,12 @@ impl<'a> Checker<'a> {
         let known: Vec<String> = self.called.iter().map(|(connection, name)| format!("{connection}.{name}")).collect();
         let message = format!("`{}` calls no `{written}`", self.plan.flow);
         let problem = Diagnostic::new(Code::E0404, message, path.span(), "no such operation");
-        self.el.problems.push(match similar(&written, known.iter().map(String::as_str)) {
-            Some(near) => problem.help(format!("did you mean `{near}`?")).fix(
-                format!("write `{near}`"),
-                vec![flow_model::diagnostic::Edit { span: path.span(), text: near.to_owned() }],
-            ),
-            None if known.is_empty() => problem.help("the flow has no steps: leave this out"),
-            None => problem.help(format!("it calls {}", listed(&known))),
-        });
+        self.el.problems.push(offering(
+            problem,
+            &written,
+            &known,
+            ("the flow has no steps: leave this out", "it calls"),
+        ));
         None
     }
 
@@ -240,14 +238,12 @@ impl<'a> Checker<'a> {
         }
         let message = format!("`{}` waits for no `{name}`", self.plan.flow);
         let problem = Diagnostic::new(Code::E0404, message, event.span(), "no such event");
-        self.el.problems.push(match similar(&name, known.iter().map(String::as_str)) {
-            Some(near) => problem.help(format!("did you mean `{near}`?")).fix(
-                format!("write `{near}`"),
-                vec![flow_model::diagnostic::Edit { span: event.span(), text: near.to_owned() }],
-            ),
-            None if known.is_empty() => problem.help("the flow has no `wait`: leave this out"),
-            None => problem.help(format!("it waits for {}", listed(&known))),
-        });
+        self.el.problems.push(offering(
+            problem,
+            &name,
+            &known,
+            ("the flow has no `wait`: leave this out", "it waits for"),
+        ));
         None
     }
 
@@ -273,6 +269,19 @@ impl<'a> Checker<'a> {
             None => problem.help(format!("what can occur: {}", listed(&names))),
         });
         None
+    }
+}
+
+/// The problem with what is meant by a name that is not among those of the flow: one near to it, else what the flow has; the
+/// words say that there is none, and what comes before the names.
+fn offering(problem: Diagnostic, written: &str, known: &[String], (none, some): (&str, &str)) -> Diagnostic {
+    let span = problem.span();
+    match similar(written, known.iter().map(String::as_str)) {
+        Some(near) => problem
+            .help(format!("did you mean `{near}`?"))
+            .fix(format!("write `{near}`"), vec![Edit { span, text: near.to_owned() }]),
+        None if known.is_empty() => problem.help(none),
+        None => problem.help(format!("{some} {}", listed(known))),
     }
 }
 

@@ -1,5 +1,7 @@
 //! `stub`: what do operations answer in a test?
 
+use std::collections::BTreeMap;
+
 use flow_model::{
     case::{Answer, AnswerKind, Stub, Target},
     diagnostic::{Code, Diagnostic},
@@ -22,7 +24,7 @@ impl Checker<'_> {
     pub(super) fn stubs(&mut self, written: &[ast::Stub]) -> Vec<Stub> {
         let mut stubs = Vec::new();
         // Targets of which all calls are answered already, with the place of the stub that does.
-        let mut taken: Vec<(Target, Span)> = Vec::new();
+        let mut taken: BTreeMap<Target, Span> = BTreeMap::new();
         for one in written {
             let target = match self.target(&one.target) {
                 Some(Meant::Called(target)) => target,
@@ -41,15 +43,15 @@ impl Checker<'_> {
                 None => continue,
             };
             let is_call = matches!(target, Target::All | Target::Operation { .. });
-            let first = taken.iter().find(|(of, _)| *of == target || (is_call && *of == Target::All));
-            if let Some((_, first)) = first.cloned() {
+            let of_all = || taken.get(&Target::All).filter(|_| is_call);
+            if let Some(first) = taken.get(&target).or_else(of_all).copied() {
                 let what = if is_call { "all these calls" } else { "all of them" };
                 let message = format!("an earlier stub answers {what}");
                 self.unused(message, one.target.span(), "never asked", Some(first));
             }
             let answers = self.answers(one, &target);
             if answers.iter().any(|answer| answer.times.is_none()) {
-                taken.push((target.clone(), one.target.span()));
+                taken.entry(target.clone()).or_insert_with(|| one.target.span());
             }
             stubs.push(Stub { target, answers, span: one.span });
         }

@@ -395,8 +395,7 @@ impl<'a> World<'a> {
                 self.await_outside(run, &Target::Wait(event), |value| Some(Event::Received { place, value }));
             }
             Record::Asked { place, question, by, .. } => {
-                let text = |text: Option<String>| text.map_or(Value::Null, |text| Value::String(text.as_str().into()));
-                let asked = [("question", text(Some(question))), ("by", text(by))];
+                let asked = [("question", Value::text(question)), ("by", by.map_or(Value::Null, Value::text))];
                 self.report.asked.push(Value::record(asked));
                 self.await_outside(run, &Target::Approve, |value| decided(place, &value));
             }
