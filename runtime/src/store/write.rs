@@ -306,16 +306,18 @@ impl Texts<'_> {
     /// What the row of a run holds of a text; what it names is kept as long as the run.
     pub(super) fn keep<'t>(&self, run: &str, text: impl Into<Cow<'t, str>>) -> Result<Cow<'t, str>, Error> {
         let text = text.into();
-        let named = refers(&text);
-        let held = match self.held.of(&text) {
-            Some(held) => Cow::Owned(held.to_owned()),
-            None => self.large.put(&text)?.map_or(text, Cow::Owned),
+        let mut named: BTreeSet<_> = refers(&text).into_iter().collect();
+        let beside = match self.held.of(&text) {
+            Some(held) => Some(held.to_owned()),
+            None => self.large.put(&text)?,
         };
-        for digest in named.into_iter().chain(refers(&held)).collect::<BTreeSet<_>>() {
+        named.extend(beside.iter().flat_map(|beside| refers(beside)));
+        for digest in named {
             self.transaction
                 .prepare_cached("insert or ignore into refs (sha256, run) values (?, ?)")?
                 .execute(params![digest.to_string(), run])?;
         }
+        let held = beside.map_or(text, Cow::Owned);
         Ok(held)
     }
 

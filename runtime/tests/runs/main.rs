@@ -23,6 +23,7 @@ mod outage;
 mod proofs;
 mod random;
 mod reliability;
+mod seam;
 mod simulated;
 mod store;
 mod streams;
