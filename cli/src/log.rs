@@ -90,21 +90,21 @@ fn concluded(progress: &Progress, record: &Record) {
             tracing::debug!(%run, %flow, step = %place, millis, "step waits");
         }
         Record::Undecided { place, failure } => {
-            tracing::warn!(%run, %flow, step = %place, failure = failure.to_string(), "run needs a decision");
+            tracing::warn!(%run, %flow, step = %place, failure = failure.in_words(), "run needs a decision");
         }
         Record::PassedOver { place, failure } => {
-            tracing::warn!(%run, %flow, step = %place, failure = failure.to_string(), "failure passed over");
+            tracing::warn!(%run, %flow, step = %place, failure = failure.in_words(), "failure passed over");
         }
         Record::Logged { place, text } => tracing::info!(%run, %flow, step = %place, text, "program says"),
         Record::DeadLettered { place, queue, .. } => tracing::warn!(%run, %flow, step = %place, queue, "dead letter"),
         Record::Ended(Outcome::Completed(_)) => tracing::info!(%run, %flow, "run completed"),
         Record::Ended(Outcome::Failed { failure, .. }) => {
-            tracing::error!(%run, %flow, failure = failure.to_string(), "run failed");
+            tracing::error!(%run, %flow, failure = failure.in_words(), "run failed");
         }
         Record::Ended(Outcome::Cancelled { reason }) => tracing::warn!(%run, %flow, reason, "run cancelled"),
         Record::Undoing { because, .. } => tracing::warn!(%run, %flow, because, "run undoes its steps"),
         Record::UndoFailed { place, failure } => {
-            tracing::error!(%run, %flow, step = %place, failure = failure.to_string(), "step could not be undone");
+            tracing::error!(%run, %flow, step = %place, failure = failure.in_words(), "step could not be undone");
         }
         Record::Asked { place, question, .. } => {
             tracing::info!(%run, %flow, step = %place, question, "run waits for an approval");

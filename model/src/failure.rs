@@ -125,20 +125,28 @@ impl Failure {
         Self { kind, message: message.into(), fields: IndexMap::new() }
     }
 
-    /// What a program ends with by `fail`: its words are those that it gives as `message` or `reason`, if it does.
-    pub fn said(kind: ErrorKind, fields: IndexMap<String, Value>) -> Self {
-        let words = ["message", "reason"].iter().find_map(|name| fields.get(*name)?.as_str());
+    /// What a program ends with by `fail`: its words are those that it gives as `message` or `reason`, if it does and they
+    /// are not personal. Words get to where fields do not: into what is told of a run and into other failures.
+    pub fn said(kind: ErrorKind, fields: IndexMap<String, Value>, personal: &Mask) -> Self {
+        let shown = |name: &&str| !personal.whole && personal.fields.get(*name).is_none_or(Mask::is_empty);
+        let words = WORDS.iter().filter(|name| shown(name)).find_map(|name| fields.get(*name)?.as_str());
         let message = words.map_or_else(|| wordless(&kind), str::to_owned);
         Self { kind, message, fields }
     }
 
-    /// The same with the fields as people may see them.
+    /// The same with the fields as people may see them, and without words that were taken from a field that is hidden.
     #[must_use]
     pub fn hiding(self, mask: &Mask) -> Self {
-        match mask.apply(Value::Record(self.fields)) {
-            Value::Record(fields) => Self { fields, ..self },
-            _ => Self { fields: IndexMap::new(), ..self },
-        }
+        let words = |fields: &IndexMap<String, Value>| {
+            WORDS.iter().any(|name| fields.get(*name).and_then(Value::as_str) == Some(&self.message))
+        };
+        let was_said = words(&self.fields);
+        let fields = match mask.apply(Value::Record(self.fields)) {
+            Value::Record(fields) => fields,
+            _ => IndexMap::new(),
+        };
+        let message = if was_said && !words(&fields) { wordless(&self.kind) } else { self.message };
+        Self { fields, message, ..self }
     }
 
     /// Kind and cause in a line. An error of a program that gave it no words is told by its fields, each up to 80 characters:
@@ -171,6 +179,9 @@ impl Failure {
     }
 }
 
+/// The fields of a declared error that are its words, the first that is there.
+const WORDS: [&str; 2] = ["message", "reason"];
+
 /// What is said of an error that a program gives no words.
 fn wordless(kind: &ErrorKind) -> String {
     format!("the flow says `fail {kind}`")
@@ -190,7 +201,7 @@ mod tests {
 
     fn refused<const N: usize>(fields: [(&str, &str); N]) -> Failure {
         let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), Value::text(value))).collect();
-        Failure::said(ErrorKind::Declared("Refused".into()), fields)
+        Failure::said(ErrorKind::Declared("Refused".into()), fields, &Mask::default())
     }
 
     #[test]
@@ -214,5 +225,26 @@ mod tests {
             refused([("who", "jenny")]).hiding(&Mask::all()).in_words(),
             "Refused: the flow says `fail Refused`"
         );
+    }
+
+    #[test]
+    fn words_that_are_personal_are_told_nowhere() {
+        let hides = |name: &str| Mask { fields: [(name.to_owned(), Mask::all())].into(), ..Mask::default() };
+        let fields = || [("reason", Value::text("of jenny")), ("order", Value::text("o-1"))];
+        let said = |mask: &Mask| {
+            let fields = fields().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            Failure::said(ErrorKind::Declared("Refused".into()), fields, mask)
+        };
+        assert_eq!(said(&hides("order")).to_string(), "Refused: of jenny");
+        for mask in [hides("reason"), Mask::all()] {
+            let personal = said(&mask);
+            assert_eq!(personal.to_string(), "Refused: the flow says `fail Refused`");
+            assert_eq!(personal.fields["reason"], Value::text("of jenny"), "the program has it");
+            // What was said before that was known.
+            assert_eq!(said(&Mask::default()).hiding(&mask), personal.hiding(&mask));
+        }
+        let shown = said(&Mask::default()).hiding(&hides("reason")).in_words();
+        assert_eq!(shown, r#"the flow says `fail Refused(reason: "***", order: "o-1")`"#);
+        assert_eq!(said(&Mask::default()).hiding(&hides("order")).to_string(), "Refused: of jenny");
     }
 }

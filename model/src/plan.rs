@@ -64,8 +64,8 @@ pub struct Plan {
     pub types: Types,
     /// Names of the secrets that it needs.
     pub secrets: Vec<String>,
-    /// What is personal in the values that nodes keep or give out (`dead_letter`, `fail`, `return`, `respond`), by the
-    /// node's path: what shows them to people hides it.
+    /// What is personal in the values that nodes keep or give out (`dead_letter`, `fail`, `return`, `respond`), and in the
+    /// fields of the errors that come from other flows, by the node's path: what shows them to people hides it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub personal: BTreeMap<String, Mask>,
 }
@@ -78,6 +78,15 @@ impl Plan {
     pub fn digest(&self) -> String {
         let json = serde_json::to_vec(self).expect("a plan is always writable as JSON");
         hex::encode(Sha256::digest(json))
+    }
+
+    /// What is personal in what a node keeps, gives out or fails with, by its path. Plans of before do not say what is in
+    /// the errors of other flows: then all is.
+    pub fn personal_at(&self, path: &str) -> Mask {
+        self.personal.get(path).cloned().unwrap_or_else(|| {
+            let mut calls = self.graph.node_weights().filter(|node| matches!(node.kind, NodeKind::Run { .. }));
+            if calls.any(|node| node.path == path) { Mask::all() } else { Mask::default() }
+        })
     }
 
     /// What is personal in the result of a run.

@@ -85,3 +85,99 @@ fn why_a_flow_says_fail_is_told_by_the_fields_of_the_error_wherever_runs_and_let
     let letters = told(&["dead-letters", "list", "--format", "json"]);
     assert!(letters.contains(r#""why": "no""#) && !letters.contains("ada@"), "{letters}");
 }
+
+/// The errors come from another flow, two calls away, and one of them has personal words.
+const CALLS: &str = r#"
+use files
+
+record Lead { name: String, email: Email @pii }
+
+error Refused { reason: String @pii, email: Email @pii, number: Int }
+error Taken { reason: String, by: String }
+
+flow reserve(lead: Lead, taken: Bool) fails Refused | Taken {
+  if taken {
+    fail Taken(reason: "taken by {lead.email}", by: lead.email)
+  }
+  fail Refused(reason: "no room for {lead.email}", email: lead.email, number: 7)
+}
+
+flow book(lead: Lead, taken: Bool = false) fails Refused | Taken {
+  step reserve(lead: lead, taken: taken)
+}
+
+flow take(lead: Lead) fails Refused | Taken {
+  step book(lead: lead) optional
+  step book(lead: lead) catch {
+    Refused as e => {
+      log "refused: {e.message} {e.reason} {e.number}"
+      dead_letter refused { number: 8, why: e.reason }
+    }
+    _ as e => { log "what else: {e.message}" }
+  }
+  step book(lead: lead, taken: true) catch {
+    Taken as e => { log "taken: {e.message} {e.reason} {e.by}" }
+  }
+  let each = for one in [lead] on error collect {
+    step book(lead: one)
+  }
+  dead_letter failed { each: each.failed.map(one -> one.error) }
+  saga {
+    step files.write(path: "kept.txt", text: lead.name)
+      undo files.write(path: "kept.txt", text: "")
+    step book(lead: lead, taken: lead.name == "Bob")
+  }
+}
+"#;
+
+#[test]
+fn errors_that_come_from_other_flows_are_told_without_personal_data_wherever_they_show() {
+    for (name, said) in [
+        ("Ada", r#"the flow says `fail Refused(reason: "***", email: "***", number: 7)`"#),
+        ("Bob", r#"the flow says `fail Taken(reason: "***", by: "***")`"#),
+    ] {
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("main.flow"), CALLS).unwrap();
+        let input = json!({ "lead": { "name": name, "email": "ada@example.com" } }).to_string();
+        let mut command = flowc();
+        command.current_dir(folder.path()).env("FLOW_LOG", "debug");
+        let ran = output(command.args(["run", "main.flow", "--flow", "take", "--input", &input])).says(3, &[]);
+        assert!(!format!("{ran:?}").contains("ada@"), "{ran:#?}");
+
+        let data = folder.path().join(".flow");
+        let runs = runs(&data);
+        let runs: Vec<&Json> = runs.iter().collect();
+        assert_eq!(runs.len(), 11, "{runs:#?}");
+        for flow in ["take", "book", "reserve"] {
+            assert!(runs.iter().any(|run| run["flow"] == flow && run["reason"] == said), "{flow}: {runs:#?}");
+        }
+        let told = |args: &[&str]| output(flowc().args(args).arg("--data").arg(&data)).says(0, &[]).stdout;
+        let mut texts = vec![
+            told(&["runs", "list"]),
+            told(&["dead-letters", "list"]),
+            told(&["dead-letters", "list", "--format", "json"]),
+            told(&["dead-letters", "show", "1"]),
+            told(&["dead-letters", "show", "2"]),
+        ];
+        for run in &runs {
+            let id = run["id"].as_str().unwrap();
+            for args in [&["runs", "show", id][..], &["runs", "why", id]] {
+                texts.extend([told(args), told(&[args, &["--format", "json"][..]].concat())]);
+            }
+        }
+        for text in texts {
+            assert!(!text.contains("ada@"), "{text}");
+        }
+        let id = runs.iter().find(|run| run["flow"] == "take").unwrap()["id"].as_str().unwrap();
+        let shown = told(&["runs", "show", id]);
+        for line in [
+            "passed over: the flow says `fail Refused(reason: \"***\", email: \"***\", number: 7)`",
+            "refused: the flow says `fail Refused` *** 7",
+            "taken: the flow says `fail Taken` *** ***",
+        ] {
+            assert!(shown.contains(line), "{line}: {shown}");
+        }
+        // Who asks for it sees it.
+        assert!(told(&["runs", "show", id, "--reveal"]).contains("ada@example.com"));
+    }
+}

@@ -19,7 +19,7 @@ use crate::{
     program::{self, Place},
     trouble::Trouble,
     ui::{
-        self, QUIET, STRONG, WELL, WRONG, plain, styled,
+        self, CARE, QUIET, STRONG, WELL, WRONG, plain, styled,
         table::{cut, table},
         time::day_and_time,
     },
@@ -96,12 +96,14 @@ fn row(one: &Polled, stands: &Standing, told: Option<&Polling>) -> [String; 6] {
         }
     };
     let time = |at: Option<flow_model::units::Instant>| at.map(day_and_time).unwrap_or_default();
+    let held = told.and_then(|told| told.held.as_ref());
+    let held = held.map(|held| styled(CARE, cut(&format!("waits, because {}", plain(&held.because)), FAILURE)));
     let failure = told.and_then(|told| Some((told.failures, told.failure.as_ref()?)));
     let failure = failure.map(|(times, failure)| {
         styled(WRONG, cut(&format!("failed {}: {}", ui::count(times as usize, "time"), plain(failure)), FAILURE))
     });
-    let (looked, next) = (time(told.and_then(|told| told.looked)), time(told.and_then(|told| told.next)));
-    [styled(STRONG, one.flow()), one.on(), read, looked, next, failure.unwrap_or_default()]
+    let (looked, next) = (time(told.and_then(|told| told.looked)), time(told.and_then(Polling::asks)));
+    [styled(STRONG, one.flow()), one.on(), read, looked, next, held.or(failure).unwrap_or_default()]
 }
 
 /// Members are added, never changed or removed; times are RFC 3339.
@@ -118,9 +120,12 @@ fn as_json(one: &Polled, stands: &Standing, told: Option<&Polling>) -> Json {
         "every": one.every().to_string(),
         "read": read,
         "looked": time(told.and_then(|told| told.looked)),
-        "next": time(told.and_then(|told| told.next)),
+        "next": time(told.and_then(Polling::asks)),
         "failures": told.map(|told| told.failures),
         "failure": told.and_then(|told| told.failure.clone()),
+        "waits": told.and_then(|told| told.held.as_ref()).map(|held| {
+            json!({ "because": held.because, "since": held.since.to_string(), "until": held.until.to_string() })
+        }),
     })
 }
 

@@ -19,7 +19,7 @@ use crate::{
     exit::Exit,
     host::{self, Host, Surroundings},
     interrupt::Interrupts,
-    live::{Display, in_words},
+    live::Display,
     program::{self, input::Start, needs::Needs},
     trouble::Trouble,
     ui::{self, CARE, QUIET, STRONG, WELL, WRONG, plain, styled, time::length},
@@ -150,9 +150,9 @@ fn report(summary: &RunSummary, data: &Path) -> Result<Exit, Trouble> {
     let reason = || plain(summary.reason.as_deref().unwrap_or("the reason is in its history"));
     let (exit, line) = match (&summary.outcome, summary.state) {
         (Some(Outcome::Completed(_)), _) => (Exit::Done, format!("{} in {took}", styled(WELL, "completed"))),
-        (Some(Outcome::Failed { failure, place }), _) => {
+        (Some(Outcome::Failed { place, .. }), _) => {
             let at = place.as_ref().map(|place| format!(" at `{place}`")).unwrap_or_default();
-            (Exit::Failed, format!("{} after {took}{at}: {}", styled(WRONG, "failed"), in_words(failure)))
+            (Exit::Failed, format!("{} after {took}{at}: {}", styled(WRONG, "failed"), reason()))
         }
         (Some(Outcome::Cancelled { reason }), _) => {
             (Exit::Cancelled, format!("{} after {took}: {}", styled(CARE, "cancelled"), plain(reason)))

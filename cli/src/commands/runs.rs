@@ -209,7 +209,9 @@ fn details(detail: &RunDetail) -> Json {
     let lines = detail.history.lines.iter();
     add(
         "lines",
-        lines.map(|line| json!({ "at": at(line.at), "place": line.place.to_string(), "text": line.text })).collect(),
+        lines
+            .map(|line| json!({ "at": at(line.at), "place": line.place.to_string(), "text": line.in_words() }))
+            .collect(),
     );
     let letters = detail.dead_letters.iter().map(|letter| {
         let place = letter.place.to_string();
@@ -290,8 +292,9 @@ fn story(detail: &RunDetail) -> String {
     section(
         &mut lines,
         "lines",
-        history
-            .map(|line| format!("  {}  {}  {}", time_of_day(line.at), styled(QUIET, &line.place), plain(&line.text))),
+        history.map(|line| {
+            format!("  {}  {}  {}", time_of_day(line.at), styled(QUIET, &line.place), plain(&line.in_words()))
+        }),
     );
     section(
         &mut lines,

@@ -77,7 +77,7 @@ impl Board {
                 step.stage = Stage::Waiting(*until, why.clone());
                 why.map(|why| Line::Retry(step.retry(*until, &why, at)))
             }
-            Record::StepFailed { place, failure } => self.end(place, &End::Failed(failure.to_string()), None, at),
+            Record::StepFailed { place, failure } => self.end(place, &End::Failed(failure.in_words()), None, at),
             Record::Undecided { place, failure } => self.end(place, &End::Undecided(failure.to_string()), None, at),
             Record::Dropped { place } => self.end(place, &End::Dropped, None, at),
             Record::PassedOver { place, .. } => besides(format!("the run goes on without `{place}`")),
@@ -233,9 +233,9 @@ fn without_styles(text: &str) -> String {
     kept
 }
 
-/// A failure in one line.
+/// A failure in one line, without what is personal by now.
 pub(crate) fn in_words(failure: &Failure) -> String {
-    plain(&failure.to_string())
+    plain(&failure.in_words())
 }
 
 /// A step of a run's history, drawn as it is drawn while it happens.

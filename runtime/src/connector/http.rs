@@ -19,6 +19,7 @@ use super::{
     pace::{Coming, Leaving, PATIENCE, Stopped, slow, unread},
     redirect::{Stop, Trail, host},
     request::Prepared,
+    turn::Hops,
 };
 use crate::{
     blob::Blobs,
@@ -90,7 +91,7 @@ impl Clients {
     }
 
     /// Sends a request and reads its answer. A request that is `repeatable` may use a connection that was open before. No
-    /// redirect takes one of the `secrets` to another origin.
+    /// redirect takes one of the `secrets` to another origin; where there are `hops`, each waits for its turn.
     pub(super) async fn send(
         &self,
         prepared: Prepared,
@@ -98,6 +99,7 @@ impl Clients {
         timeout: Millis,
         secrets: &Redactor,
         files: Files<'_>,
+        hops: Option<&Hops<'_>>,
     ) -> Result<Answer, Lost> {
         let (client, idle) = if repeatable { (&self.kept, usize::MAX) } else { (&self.fresh, 0) };
         let client = client.get_or_init(|| self::client(idle, &self.guard, PATIENCE));
@@ -107,7 +109,15 @@ impl Clients {
             let exchanged = self.exchange(client, &request, limit, files.blobs).await;
             let response = exchanged.map_err(|lost| lost.after(&trail))?;
             match trail.next(&request, response.status(), response.headers(), &self.guard, secrets) {
-                Ok(Some(next)) => request = next,
+                Ok(Some(next)) => {
+                    drop(response);
+                    if let Some(hops) = hops
+                        && let Err(failure) = hops.wait(&next).await
+                    {
+                        return Err(Lost { failure, reached: Reached::Answered }.after(&trail));
+                    }
+                    request = next;
+                }
                 Ok(None) => {
                     let answer = self.answer(response, &request.url, limit, files).await;
                     return answer.map(|answer| Answer { acted: trail.acted(), ..answer });
@@ -374,10 +384,17 @@ mod tests {
         let fresh = client(0, &guard, Millis(100)).into();
         let clients = Clients { fresh, ..Clients::new(longest, guard) };
         let body = vec![b'.'; PIECE].into();
-        let prepared = Prepared { method: Method::POST, url, headers: HeaderMap::new(), body, hosts: Vec::new() };
+        let prepared = Prepared {
+            method: Method::POST,
+            url,
+            headers: HeaderMap::new(),
+            body,
+            hosts: Vec::new(),
+            servers: Vec::new(),
+        };
         let (secrets, blobs) = (Redactor::default(), Memory::new());
         let files = Files { blobs: &blobs, keeps: false };
-        let Err(lost) = clients.send(prepared, false, Millis::seconds(60), &secrets, files).await else {
+        let Err(lost) = clients.send(prepared, false, Millis::seconds(60), &secrets, files, None).await else {
             panic!("it was answered")
         };
         assert_eq!((&lost.failure.kind, lost.reached), (&ErrorKind::Unavailable, Reached::Perhaps), "{}", lost.failure);

@@ -31,6 +31,7 @@ use super::{
     page::{self, Fetched},
     request::{self, Prepared, Proof},
     template::Scope,
+    turn::Hops,
     vault::Vault,
     wait,
 };
@@ -191,6 +192,15 @@ impl From<Attempt> for Ended {
     }
 }
 
+impl Ended {
+    /// A system that refuses one call for their number refuses all that follow.
+    fn of_native(attempt: Attempt) -> Self {
+        let refused = matches!(&attempt.outcome, Err(failure) if failure.kind == ErrorKind::RateLimited);
+        let asked = attempt.retry_after.filter(|_| refused && attempt.reached == Reached::Answered);
+        Self { pause: asked.map(|pause| pause.min(wait::LONGEST_WAIT)), ..attempt.into() }
+    }
+}
+
 /// The declarations that an invocation names.
 #[derive(Clone, Copy)]
 pub(super) struct Found<'a> {
@@ -282,7 +292,7 @@ impl Connectors {
             let operation = Operation { result: Type::List(item.clone()), ..found.operation.clone() };
             let found = Found { operation: &operation, ..found };
             return match &found.operation.call {
-                Call::Native => self.native(invocation, found, config, vault).await.into(),
+                Call::Native => Ended::of_native(self.native(invocation, found, config, vault).await),
                 Call::Body => never(no_call(invocation)).into(),
                 Call::Http(request) => {
                     let request = Request { answer: page.items.clone(), ..(**request).clone() };
@@ -291,7 +301,7 @@ impl Connectors {
             };
         }
         match (&found.operation.call, &found.operation.bulk) {
-            (Call::Native, _) => self.native(invocation, found, config, vault).await.into(),
+            (Call::Native, _) => Ended::of_native(self.native(invocation, found, config, vault).await),
             (Call::Body, _) => never(no_call(invocation)).into(),
             (Call::Http(request), None) => self.http(invocation, found, request, config, vault).await,
             (Call::Http(request), Some(bulk)) => self.bulk(invocation, found, request, bulk, config, vault).await,
@@ -342,7 +352,10 @@ impl Connectors {
         let url = prepared.url.clone();
         let keeps = *found.operation.result.non_null() == Type::File && request.answer.is_none();
         let files = Files { blobs: &*self.blobs, keeps };
-        match self.clients.send(prepared, repeatable, invocation.timeout, &vault.redactor(), files).await {
+        let until = self.clock.now().after(invocation.timeout);
+        let hops = Hops { connectors: self, invocation, found, until };
+        let secrets = vault.redactor();
+        match self.clients.send(prepared, repeatable, invocation.timeout, &secrets, files, Some(&hops)).await {
             Ok(answer) => {
                 let reader = Reader {
                     library: &self.library,

@@ -18,7 +18,7 @@ use http::{
 };
 use indexmap::IndexMap;
 use sha2::{Digest as _, Sha256};
-use url::Url;
+use url::{Origin, Url};
 
 use super::{
     account::Token,
@@ -42,6 +42,8 @@ pub(super) struct Prepared {
     pub(super) body: Payload,
     /// The hosts that it may be sent on to: the connection's, and those that its connector names.
     pub(super) hosts: Vec<String>,
+    /// The servers of the system, which the credential goes to.
+    pub(super) servers: Vec<Origin>,
 }
 
 /// What requests carry to prove who makes them.
@@ -151,7 +153,7 @@ pub(super) fn prepare(
     if is_ours {
         sign(scope, proof, (&method, &mut url), &mut headers, &body)?;
     }
-    Ok(Prepared { method, url, headers, body, hosts: reach.hosts() })
+    Ok(Prepared { method, url, headers, body, hosts: reach.hosts(), servers: reach.servers() })
 }
 
 /// What paths are put after: what the connection sets, the system for trials, or what is declared, at the host of the account
@@ -223,8 +225,13 @@ impl<'a> Reach<'a> {
 
     /// Whether the credential goes along.
     fn is_ours(&self, url: &Url) -> bool {
+        self.servers().contains(&url.origin())
+    }
+
+    /// The servers of the system.
+    fn servers(&self) -> Vec<Origin> {
         let also = self.http.also.iter().filter(|_| self.replaced.is_none()).filter_map(|also| Url::parse(also).ok());
-        url.origin() == self.base.origin() || { also }.any(|also| also.origin() == url.origin())
+        std::iter::once(self.base.origin()).chain(also.map(|also| also.origin())).collect()
     }
 
     /// A whole URL that a system gave out: `https`, or `http` where the base is, and of a host that the connector names.

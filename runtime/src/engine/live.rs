@@ -6,11 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use flow_model::{
-    failure::Failure,
-    plan::{NodeKind, Plan},
-    units::Instant,
-};
+use flow_model::{failure::Failure, plan::Plan, units::Instant};
 use serde::{Deserialize, Serialize};
 
 use super::{Happening, RunId, RunState, StepEnd, attempt::Leave, mark::Growth};
@@ -307,7 +303,8 @@ impl Live {
             }
             Status::Ended => match self.machine.outcome() {
                 Some(Outcome::Failed { failure, place }) => {
-                    (RunState::Failed, Some(reason(self.machine.plan(), failure, place.as_ref())), None)
+                    let shown = place.as_ref().map(|place| shown(self.machine.plan(), failure, place));
+                    (RunState::Failed, Some(shown.as_ref().unwrap_or(failure).in_words()), None)
                 }
                 Some(Outcome::Cancelled { reason }) => (RunState::Cancelled, Some(reason.clone()), None),
                 Some(Outcome::Completed(_)) | None => (RunState::Completed, None, None),
@@ -322,17 +319,23 @@ impl Live {
     }
 }
 
-/// Why a run has failed, as lists show it: what is personal is hidden. Where the error comes from another flow, that one's plan
-/// says what is, and the fields are left out here.
-fn reason(plan: &Plan, failure: &Failure, place: Option<&Place>) -> String {
-    let node = place.and_then(|place| plan.graph.node_weights().find(|node| node.path == place.path));
-    match node {
-        Some(node) if matches!(node.kind, NodeKind::Fail { .. }) => {
-            let mask = plan.personal.get(&node.path).cloned().unwrap_or_default();
-            failure.clone().hiding(&mask).in_words()
-        }
-        _ => failure.to_string(),
+/// A failure as people may see it.
+fn shown(plan: &Plan, failure: &Failure, place: &Place) -> Failure {
+    failure.clone().hiding(&plan.personal_at(&place.path))
+}
+
+/// What observers hear of a record: nothing that is personal in a failure.
+fn told(plan: &Plan, mut record: Record) -> Record {
+    match &mut record {
+        Record::StepFailed { place, failure }
+        | Record::Undecided { place, failure }
+        | Record::PassedOver { place, failure }
+        | Record::UndoFailed { place, failure }
+        | Record::Ended(Outcome::Failed { place: Some(place), failure }) => *failure = shown(plan, failure, place),
+        Record::DeadLettered { cause: Some(cause), .. } => cause.failure = shown(plan, &cause.failure, &cause.place),
+        _ => {}
     }
+    record
 }
 
 impl Turn {
@@ -390,7 +393,7 @@ impl Turn {
             }
             _ => {}
         }
-        self.news.push(Happening::Concluded(record));
+        self.news.push(Happening::Concluded(told(live.machine.plan(), record)));
     }
 }
 

@@ -11,15 +11,21 @@ use flow_model::{
 };
 use futures::FutureExt as _;
 
-use super::Engine;
+use super::{Engine, polls::Poller};
 use crate::connector::{Admission, Admitted, Asking, Attempt, Invocation, Reached, Terms};
 
 /// How much longer than its time a call may take before it is given up.
 const BEYOND: Millis = Millis::seconds(5);
 
 impl Engine {
-    /// Carries out a call that reads. `ticket` tells it from all others.
-    pub async fn look(&self, invocation: Invocation, ticket: &str, attempt: u32, terms: Terms) -> Attempt {
+    /// Carries out a call that reads, and tells the trigger that looks what it waits for. `ticket` tells it from all others.
+    pub(crate) async fn look(
+        &self,
+        invocation: Invocation,
+        (ticket, attempt): (&str, u32),
+        terms: Terms,
+        poller: &Poller,
+    ) -> Attempt {
         let settings = &self.inner.settings;
         let lost = |kind, message: String| Attempt {
             outcome: Err(Failure::new(kind, message)),
@@ -32,9 +38,13 @@ impl Engine {
             match settings.performer.admit(&asking) {
                 Admission::Now(pass) => break pass,
                 Admission::Later(pass) => break pass.await,
-                Admission::At { at, .. } => settings.clock.sleep_as_far_as(at).await,
+                Admission::At { at, because, waits } => {
+                    poller.waits(because, waits, settings.clock.now(), at);
+                    settings.clock.sleep_as_far_as(at).await;
+                }
             }
         };
+        poller.leaves(settings.clock.now());
         let Some(_permit) = self.inner.rooms.take(&invocation.plan, &invocation.connection).await else {
             return lost(ErrorKind::Unavailable, "the engine is shutting down".to_owned());
         };

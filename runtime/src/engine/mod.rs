@@ -43,10 +43,9 @@ use std::{
 use flow_model::plan::Plan;
 use tokio::sync::{Semaphore, broadcast};
 
-pub(crate) use self::submit::scope;
 pub use self::{
     again::{Redo, RedoError},
-    polls::Polling,
+    polls::{Held, Polling},
     progress::{Happening, Progress, StepEnd},
     settings::{Limits, Settings},
     submit::{Accepted, Newness, Share, Submission, SubmitError, started_by},
@@ -57,6 +56,7 @@ use self::{
     deploy::Deployed,
     drive::{Cell, Due},
 };
+pub(crate) use self::{polls::Poller, submit::scope};
 use crate::{
     blob::Blobs,
     store::{Begun, Error, Gathered, Sqlite, Store},

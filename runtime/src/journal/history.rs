@@ -105,6 +105,19 @@ pub struct Line {
     pub place: Place,
     /// What.
     pub text: String,
+    /// Because of what.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+}
+
+impl Line {
+    /// What, and because of what.
+    pub fn in_words(&self) -> String {
+        match &self.failure {
+            Some(failure) => format!("{}: {}", self.text, failure.in_words()),
+            None => self.text.clone(),
+        }
+    }
 }
 
 impl History {
@@ -210,7 +223,9 @@ fn follow(steps: &mut IndexMap<Place, StepHistory>, event: &Event, at: Instant) 
 }
 
 fn conclude(steps: &mut IndexMap<Place, StepHistory>, lines: &mut Vec<Line>, record: &Record, at: Instant) {
-    let mut line = |place: &Place, text: String| lines.push(Line { at, place: place.clone(), text });
+    let mut add = |place: &Place, text: String, failure: Option<&Failure>| {
+        lines.push(Line { at, place: place.clone(), text, failure: failure.cloned() });
+    };
     match record {
         Record::Scheduled { place, connection, operation, .. } => {
             let call = Some((connection.clone(), operation.clone()));
@@ -238,11 +253,11 @@ fn conclude(steps: &mut IndexMap<Place, StepHistory>, lines: &mut Vec<Line>, rec
                 end(step, StepState::Cancelled, at);
             }
         }
-        Record::PassedOver { place, failure } => line(place, format!("passed over: {failure}")),
-        Record::Logged { place, text } => line(place, text.clone()),
-        Record::Observed { place, value } => line(place, format!("saw {value}")),
-        Record::DeadLettered { place, queue, .. } => line(place, format!("dead letter in `{queue}`")),
-        Record::Emitted { place, event, .. } => line(place, format!("event `{event}`")),
+        Record::PassedOver { place, failure } => add(place, "passed over".to_owned(), Some(failure)),
+        Record::Logged { place, text } => add(place, text.clone(), None),
+        Record::Observed { place, value } => add(place, format!("saw {value}"), None),
+        Record::DeadLettered { place, queue, .. } => add(place, format!("dead letter in `{queue}`"), None),
+        Record::Emitted { place, event, .. } => add(place, format!("event `{event}`"), None),
         Record::Listens { place, event, until } => waits(steps, place, at, *until, Waits::Event(event.clone())),
         Record::Asked { place, question, by, until } => {
             waits(steps, place, at, *until, Waits::Approval { question: question.clone(), by: by.clone() });
@@ -250,12 +265,12 @@ fn conclude(steps: &mut IndexMap<Place, StepHistory>, lines: &mut Vec<Line>, rec
         Record::Called { place, flow, run } => {
             waits(steps, place, at, None, Waits::Run { flow: flow.clone(), run: run.clone() });
         }
-        Record::Undoing { place: Some(place), because } => line(place, format!("undoes its steps: {because}")),
+        Record::Undoing { place: Some(place), because } => add(place, format!("undoes its steps: {because}"), None),
         Record::Undoing { place: None, because } => {
             let place = Place { path: String::new(), indexes: Vec::new() };
-            line(&place, format!("undoes the steps of the run: {because}"));
+            add(&place, format!("undoes the steps of the run: {because}"), None);
         }
-        Record::UndoFailed { place, failure } => line(place, format!("could not be undone: {failure}")),
+        Record::UndoFailed { place, failure } => add(place, "could not be undone".to_owned(), Some(failure)),
         Record::Responded(_) | Record::Ended(_) => {}
     }
 }

@@ -71,7 +71,8 @@ use crate::eval::{Evaluator, Library, Slots as _};
 /// 2. A call that is not safe to repeat, has no policy and never left is tried again.
 /// 3. A dead letter holds what it was left for.
 /// 4. What a call did that was answered with a failure is looked for when reads can see it.
-pub const VERSION: u32 = 4;
+/// 5. What is personal in the fields of an error is not its message.
+pub const VERSION: u32 = 5;
 
 /// One run.
 #[derive(Debug)]

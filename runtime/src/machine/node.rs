@@ -5,6 +5,7 @@ use std::sync::Arc;
 use flow_model::{
     expr::{Expr, Pattern, Slot},
     failure::{ErrorKind, Failure},
+    mask::Mask,
     plan::NodeKind,
     units::Instant,
     value::Value,
@@ -281,7 +282,9 @@ impl Machine {
         for (name, value) in fields {
             given.insert(name.clone(), self.value(thread, node, value)?);
         }
-        Ok(Box::new(Raised { failure: Failure::said(error.clone(), given), place }))
+        // A journal of before that has the words, and has to be followed word for word.
+        let personal = if self.version > 4 { self.plan.personal_at(&place.path) } else { Mask::default() };
+        Ok(Box::new(Raised { failure: Failure::said(error.clone(), given, &personal), place }))
     }
 
     fn sleep(&mut self, thread: ThreadId, node: NodeIndex, until: &Expr) -> Result<Went, Box<Raised>> {

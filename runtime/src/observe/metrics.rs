@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use flow_model::units::{Instant, Millis};
@@ -20,7 +23,7 @@ use prometheus_client::{
 
 use super::{Attempted, Observer, export::Counts, name};
 use crate::{
-    engine::{Happening, Progress, RunState},
+    engine::{Happening, Polling, Progress, RunState},
     machine::{Outcome, Record},
     trigger::Counters,
 };
@@ -42,6 +45,8 @@ pub struct Metrics {
     attempt_seconds: Family<Labels, Histogram>,
     under_way: Gauge,
     breakers: Family<Labels, Gauge>,
+    poll_age: Family<Labels, Gauge<f64, AtomicU64>>,
+    poll_waits: Family<Labels, Gauge>,
     dead_letters: Family<Labels, Counter>,
     passed_over: Family<Labels, Counter>,
     deliveries: Family<Labels, Counter>,
@@ -70,6 +75,7 @@ impl Metrics {
         let (runs, attempts, under_way) = (Family::default(), Family::default(), Gauge::default());
         let (dead_letters, deliveries, spans) = (Family::default(), Family::default(), Family::default());
         let (passed_over, breakers) = (Family::default(), Family::default());
+        let (poll_age, poll_waits) = (Family::default(), Family::default());
         registry.register(name::RUNS_STARTED, "Runs that began", Family::clone(&started));
         registry.register(name::RUNS_ENDED, "Runs that ended", Family::clone(&ended));
         let help = "From the acceptance of a run to its end";
@@ -81,6 +87,10 @@ impl Metrics {
         registry.register(name::UNDER_WAY, "Attempts of steps that are under way", under_way.clone());
         let help = "Whether the breaker of a connection keeps calls from leaving";
         registry.register(name::BREAKERS, help, Family::clone(&breakers));
+        let help = "How long ago a trigger that polls has read its system";
+        registry.register_with_unit(name::POLL_AGE, help, Unit::Seconds, Family::clone(&poll_age));
+        let help = "Whether a limit or a breaker keeps a trigger that polls from reading";
+        registry.register(name::POLL_WAITS, help, Family::clone(&poll_waits));
         registry.register(name::DEAD_LETTERS, "What was put aside", Family::clone(&dead_letters));
         let help = "Failures that did no harm, because the program says so";
         registry.register(name::PASSED_OVER, help, Family::clone(&passed_over));
@@ -101,6 +111,8 @@ impl Metrics {
             attempt_seconds,
             under_way,
             breakers,
+            poll_age,
+            poll_waits,
             dead_letters,
             passed_over,
             deliveries,
@@ -110,9 +122,15 @@ impl Metrics {
         }
     }
 
-    /// All metrics as text. The runs that are not over are counted where they lie, and what breakers do is known where calls
-    /// leave.
-    pub fn text(&self, runs: &BTreeMap<RunState, u64>, breakers: &BTreeMap<String, bool>) -> String {
+    /// All metrics as text, at a time. The runs that are not over are counted where they lie, what breakers do is known where
+    /// calls leave, and triggers that poll say how they stand.
+    pub fn text(
+        &self,
+        runs: &BTreeMap<RunState, u64>,
+        breakers: &BTreeMap<String, bool>,
+        polls: &[Polling],
+        now: Instant,
+    ) -> String {
         for state in RunState::ALL.into_iter().filter(|state| !state.is_final()) {
             let count = runs.get(&state).copied().unwrap_or(0);
             let labels = vec![(name::STATE, state.name().to_owned())];
@@ -121,6 +139,14 @@ impl Metrics {
         for (connection, is_open) in breakers {
             let labels = self.bounded(name::BREAKERS, &[(name::CONNECTION, connection)]);
             self.breakers.get_or_create(&labels).set(i64::from(*is_open));
+        }
+        // Those of a program that is no longer served are gone.
+        self.poll_age.clear();
+        self.poll_waits.clear();
+        for Polling { flow, on, fresh, held, .. } in polls {
+            let labels = self.bounded(name::POLL_AGE, &[(name::FLOW, flow), (name::TRIGGER, on)]);
+            self.poll_age.get_or_create(&labels).set(seconds(fresh.unwrap_or(now), now));
+            self.poll_waits.get_or_create(&labels).set(i64::from(held.is_some()));
         }
         for (outcome, count) in self.counters.counts().named() {
             set(&self.deliveries, outcome, count);

@@ -49,6 +49,10 @@ pub mod name {
     pub const UNDER_WAY: &str = "flow_step_attempts_under_way";
     /// Whether the breaker of a connection keeps calls from leaving: 1, else 0. Label: connection.
     pub const BREAKERS: &str = "flow_breaker_open";
+    /// How long ago a trigger that polls has read its system. Labels: flow, trigger.
+    pub const POLL_AGE: &str = "flow_poll_age";
+    /// Whether a limit or a breaker keeps a trigger that polls from reading: 1, else 0. Labels: flow, trigger.
+    pub const POLL_WAITS: &str = "flow_poll_waits";
     /// What was put aside. Label: flow.
     pub const DEAD_LETTERS: &str = "flow_dead_letters";
     /// Failures that did no harm, because the program says so: `optional`, `on error skip`. Labels: flow, outcome.
@@ -64,6 +68,8 @@ pub mod name {
     pub const FLOW: &str = "flow";
     /// How something ended: `completed`, `failed`, `cancelled`; `ok`, `abandoned` or the kind of a failure.
     pub const OUTCOME: &str = "outcome";
+    /// What starts a flow.
+    pub const TRIGGER: &str = "trigger";
     /// How a run stands.
     pub const STATE: &str = "state";
     /// The connection of a step.

@@ -16,7 +16,7 @@ use super::{
     *,
 };
 use crate::{
-    engine::{Happening, RunState, StepEnd},
+    engine::{Happening, Held, Polling, RunState, StepEnd},
     machine::{Outcome, Record},
     trigger::Counters,
 };
@@ -178,7 +178,8 @@ async fn a_collector_gets_a_span_of_each_run_and_attempt() {
     assert!(first.span_id != second.span_id && !first.span_id.is_empty());
     // What the messages of failures say is nobody's business.
     assert!(!format!("{request:?}").contains("jenny"));
-    let metrics = Metrics::new(Arc::default(), Some(spans.counts())).text(&BTreeMap::new(), &BTreeMap::new());
+    let metrics =
+        Metrics::new(Arc::default(), Some(spans.counts())).text(&BTreeMap::new(), &BTreeMap::new(), &[], Instant(0));
     for line in ["flow_spans_total{outcome=\"exported\"} 3\n", "flow_spans_total{outcome=\"dropped\"} 1\n"] {
         assert!(metrics.contains(line), "{metrics}");
     }
@@ -193,7 +194,8 @@ async fn a_collector_that_refuses_costs_spans_and_nothing_else() {
     spans.attempted(&attempted(&run, &place, Trace::of(&run, None), 1, Ending::Abandoned));
     spans.flush().await;
     assert!(received.lock().unwrap().1.is_empty());
-    let metrics = Metrics::new(Arc::default(), Some(spans.counts())).text(&BTreeMap::new(), &BTreeMap::new());
+    let metrics =
+        Metrics::new(Arc::default(), Some(spans.counts())).text(&BTreeMap::new(), &BTreeMap::new(), &[], Instant(0));
     assert!(metrics.contains("flow_spans_total{outcome=\"dropped\"} 1\n"), "{metrics}");
 }
 
@@ -265,7 +267,16 @@ fn metrics_are_what_has_happened() {
     metrics.happened(&progress(Happening::Concluded(passed_over), trace, 245));
     metrics.happened(&progress(ended(Outcome::Completed(Value::text("canary"))), trace, 250));
     metrics.happened(&progress(ended(Outcome::Failed { failure: failure(), place: None }), trace, 3000));
-    let text = metrics.text(&BTreeMap::from([(RunState::Waiting, 41)]), &BTreeMap::from([("crm".into(), true)]));
+    let poll = |on: &str, held: Option<&str>| Polling {
+        flow: "orders".into(),
+        on: on.into(),
+        fresh: Some(Instant(500)),
+        held: held.map(|because| Held::new(because.into(), Instant(600), Instant(9000))),
+        ..Polling::default()
+    };
+    let polls = [poll("crm.created", Some("canary")), poll("crm.changed", None)];
+    let breakers = BTreeMap::from([("crm".into(), true)]);
+    let text = metrics.text(&BTreeMap::from([(RunState::Waiting, 41)]), &breakers, &polls, Instant(3000));
     // The buckets say how long things took; all else is in the file, in the order of the alphabet.
     let mut lines: Vec<&str> = text.lines().filter(|line| !line.contains("_bucket{")).collect();
     lines.sort_unstable();
@@ -294,7 +305,7 @@ fn labels_that_are_too_many_are_counted_together() {
             what: Happening::RunStarted,
         });
     }
-    let text = metrics.text(&BTreeMap::new(), &BTreeMap::new());
+    let text = metrics.text(&BTreeMap::new(), &BTreeMap::new(), &[], Instant(0));
     assert!(text.contains("flow_runs_started_total{flow=\"other\"} 3000"));
     assert_eq!(text.lines().filter(|line| line.starts_with("flow_runs_started_total")).count(), 2001);
 }

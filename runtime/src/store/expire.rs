@@ -107,7 +107,10 @@ pub(super) fn shrink(connection: &Connection, large: &Large, written_before: Sys
         }
     }
     // Without effect on a database that was made before it could give room back: `flowc journal compact` makes it anew.
-    connection.execute_batch(&format!("pragma incremental_vacuum({PAGES})"))?;
+    let mut statement = connection.prepare_cached(&format!("pragma incremental_vacuum({PAGES})"))?;
+    let mut pages = statement.query([])?;
+    // Each step gives back one page.
+    while pages.next()?.is_some() {}
     Ok(tidied)
 }
 

@@ -196,17 +196,18 @@ union all select id, coalesce(start, '') || coalesce(outcome, '') || coalesce(an
 pub(super) fn open(folder: &Path) -> Result<Connection, Error> {
     let mut connection = Connection::open(folder.join(FILE))?;
     connection.busy_timeout(Duration::from_secs(5))?;
+    let found = version(&connection)?;
+    known(found)?;
+    if found == 0 {
+        // So that room which is free can be given back to the disk. It has to be said before the file has a first page, which
+        // it gets with its kind of log.
+        connection.pragma_update(None, "auto_vacuum", "incremental")?;
+    }
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "checkpoint_fullfsync", true)?;
-    let found = version(&connection)?;
-    known(found)?;
-    if found == 0 {
-        // It has to be said before there are tables, so that room which is free can be given back to the disk.
-        connection.pragma_update(None, "auto_vacuum", "incremental")?;
-    }
     if found < VERSION {
         let transaction = connection.transaction()?;
         let versions = [TABLES, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH, EIGHTH, NINTH, TENTH, ELEVENTH];
@@ -283,6 +284,7 @@ mod tests {
         };
         assert_eq!(pragma("journal_mode"), "wal".to_owned().into());
         assert_eq!(pragma("synchronous"), 2.into(), "full");
+        assert_eq!(pragma("auto_vacuum"), 2.into(), "incremental");
         assert_eq!((pragma("fullfsync"), pragma("checkpoint_fullfsync")), (1.into(), 1.into()));
     }
 

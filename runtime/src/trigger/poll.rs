@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     connector::{Attempt, Invocation, LONGEST_WAIT, config},
-    engine::{Engine, Share, Submission, SubmitError, started_by},
+    engine::{Engine, Poller, Share, Submission, SubmitError, started_by},
     eval::{Environment, Evaluator, Frame, Library},
     store::Error,
     timer::Clock,
@@ -75,6 +75,7 @@ impl From<Failure> for Stop {
 struct Task {
     polled: Polled,
     engine: Arc<Engine>,
+    poller: Arc<Poller>,
     library: Library,
     env: Arc<dyn Environment>,
     clock: Arc<dyn Clock>,
@@ -102,6 +103,7 @@ pub(super) async fn run(
     let mut task = Task {
         polled,
         engine,
+        poller: Arc::clone(&poller),
         library,
         env,
         clock,
@@ -125,6 +127,7 @@ pub(super) async fn run(
         let until = match task.look(&counters).await {
             Ok(next) => {
                 task.failures = 0;
+                poller.went_well(task.clock.now());
                 if next == Next::AtOnce { began } else { began.after(every) }
             }
             Err(Stop::Busy) => task.clock.now().after(TRY_AGAIN),
@@ -347,8 +350,10 @@ impl Task {
             };
             self.looks += 1;
             let ticket = format!("{} {} {}", polled.plan.flow, started_by(&polled.declared), self.looks);
-            let Attempt { outcome, retry_after, parked, .. } =
-                self.engine.look(invocation, &ticket, self.failures + 1, (&connector.policy).into()).await;
+            let Attempt { outcome, retry_after, parked, .. } = self
+                .engine
+                .look(invocation, (&ticket, self.failures + 1), (&connector.policy).into(), &self.poller)
+                .await;
             let retry_after = parked.map(|parked| parked.again).or(retry_after);
             let (items, next) = match outcome.map_err(|failure| Stop::Failed(failure, retry_after))? {
                 Value::List(items) => (items, Value::Null),

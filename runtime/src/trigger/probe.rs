@@ -98,7 +98,8 @@ impl Probes {
                 runs
             }
         };
-        let mut response = Response::new(Body::from(metrics.text(&runs, &self.engine.breakers())));
+        let mut response =
+            Response::new(Body::from(metrics.text(&runs, &self.engine.breakers(), &self.engine.polls(), now)));
         let form = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
         response.headers_mut().insert(CONTENT_TYPE, form);
         Ok(response)

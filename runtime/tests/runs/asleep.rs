@@ -130,6 +130,30 @@ fn what_is_over_is_removed_and_what_a_run_that_sleeps_will_need_is_not() {
 }
 
 #[test]
+fn what_is_over_is_removed_by_itself_once_an_hour() {
+    use flow_runtime::timer::Clock as _;
+
+    let world = World::kind();
+    let data = tempfile::tempdir().unwrap();
+    process(&world, data.path(), Fault::Never, async |engine| {
+        engine.resume().await.unwrap();
+        let short = submit(&engine, &sleeper(1)).await;
+        engine.outcome(&short).await.unwrap();
+        engine.tidy_regularly(Some(Millis::seconds(1800)));
+        let is_there = async || engine.run(&short).await.unwrap().is_some();
+        let rest = async |minutes: u64| {
+            let until = world.clock.now().after(Millis::seconds(60 * minutes));
+            world.clock.sleep_until(until).await;
+        };
+        // It is looked at once at the start, when it is young, and not again before an hour is over.
+        rest(59).await;
+        assert!(is_there().await);
+        rest(2).await;
+        assert!(!is_there().await);
+    });
+}
+
+#[test]
 fn what_a_file_is_old_by_is_the_time_of_the_engine() {
     let world = World::kind();
     let data = tempfile::tempdir().unwrap();

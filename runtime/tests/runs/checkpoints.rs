@@ -15,7 +15,7 @@ use flow_model::{
 use flow_runtime::{
     engine::{Engine, Filter, Limits, RunState, RunSummary, Submission},
     journal,
-    machine::{FORM, Outcome},
+    machine::{Event, FORM, Outcome, Start},
     store,
 };
 
@@ -221,7 +221,9 @@ fn rich() -> Play {
         ),
         end(get(4)),
     ];
-    let mut play = Play::start(plan(&[], body), Value::Null);
+    let mut play = Play::new(plan(&[], body));
+    // By which rules a run goes on is no part of the form.
+    play.apply(Event::Started(Start { version: 4, payload: Value::Null, ..Start::default() }));
     play.ok("reserve", 1);
     play.ok("charge[0]", 2);
     play.ok("look[0]", 3);

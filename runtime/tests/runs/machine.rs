@@ -5,6 +5,7 @@ use std::sync::Arc;
 use flow_model::{
     expr::{BinaryOp, Expr, Pattern, Slot},
     failure::ErrorKind,
+    mask::Mask,
     plan::{Backoff, ForOnError, NodeKind, ParallelOnError, Retry},
     schema::{KeySource, OperationCall},
     units::{Instant, Millis},
@@ -347,6 +348,28 @@ fn a_dead_letter_has_the_cause_that_led_to_it() {
     assert_eq!(letters(machine::VERSION), all);
     // A run goes on by the rules that it began with.
     assert_eq!(letters(2), all.map(|(queue, _)| (queue, None)));
+}
+
+#[test]
+fn a_reason_that_is_personal_is_in_no_message() {
+    let reason = Mask { fields: [("reason".to_owned(), Mask::all())].into(), ..Mask::default() };
+    let ended = |version, personal: &[(&str, Mask)]| {
+        let mut plan = plan(&[], vec![undoable("a", "keyed", 1), fail("f", "Odd", "about jenny")]);
+        plan.personal = personal.iter().map(|(path, mask)| ((*path).to_owned(), mask.clone())).collect();
+        let mut play = Play::new(plan);
+        play.apply(Event::Started(Start { version, ..Start::default() }));
+        play.ok("a", 1);
+        let undoes = play.records().into_iter().find_map(|record| match record {
+            Record::Undoing { because, .. } => Some(because.clone()),
+            _ => None,
+        });
+        undoes.unwrap()
+    };
+    let (told, hidden) = ("Odd: about jenny", "Odd: the flow says `fail Odd`");
+    assert_eq!(ended(machine::VERSION, &[("f", reason.clone())]), hidden);
+    assert_eq!(ended(machine::VERSION, &[("a", reason.clone())]), told);
+    // A run goes on by the rules that it began with.
+    assert_eq!(ended(4, &[("f", reason)]), told);
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod conformance;
 mod control;
 mod crash;
 mod durability;
+mod earlier;
 mod engine;
 mod golden;
 mod limits;

@@ -124,6 +124,32 @@ fn a_batch_is_there_as_a_whole_and_lists_hold_no_payloads() {
     });
 }
 
+/// The transactions in the log of a database, of whose frames the last of each has a size ("WAL-mode File Format", SQLite).
+fn transactions(folder: &std::path::Path) -> usize {
+    let log = std::fs::read(folder.join("journal.sqlite-wal")).unwrap();
+    let page = u32::from_be_bytes(log[8..12].try_into().unwrap()) as usize;
+    log[32..].chunks_exact(24 + page).filter(|frame| frame[4..8] != [0; 4]).count()
+}
+
+#[test]
+fn what_many_runs_write_together_is_one_transaction_and_each_is_acknowledged_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store: Arc<dyn Store> = Arc::new(Sqlite::open(folder.path()).unwrap());
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let before = transactions(folder.path());
+    let alone = |number: u128| runtime.block_on(store.commit(begins(number, "f", RunState::Running)));
+    (0..10).for_each(|number| drop(alone(number).unwrap()));
+    assert_eq!(transactions(folder.path()) - before, 10, "nobody waits for others");
+    let together = (10..60).map(|number| store.commit(begins(number, "f", RunState::Running)));
+    let done = runtime.block_on(futures::future::join_all(together));
+    assert!(done.iter().all(Result::is_ok));
+    // The first is written at once, and the others while it is.
+    let shared = transactions(folder.path()) - before - 10;
+    assert!((1..25).contains(&shared), "{shared} transactions for 50 runs");
+    let written = runtime.block_on(ids(&store, Filter { limit: 100, ..Filter::default() }));
+    assert_eq!(written.len(), 60);
+}
+
 #[test]
 fn runs_are_listed_newest_first_by_flow_and_state() {
     each(|store| async move {
@@ -435,6 +461,32 @@ fn what_ended_long_ago_is_removed_oldest_first_unless_something_needs_it() {
         assert_eq!(store.rows(&id(1)).await.unwrap(), []);
         assert_eq!(store.letter(left).await.unwrap(), None);
     });
+}
+
+#[test]
+fn room_that_becomes_free_is_given_back_to_the_disk() {
+    let folder = TempDir::new().unwrap();
+    let store: Arc<dyn Store> = Arc::new(Sqlite::open(folder.path()).unwrap());
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let pages = || -> (u32, u32) {
+        let database = rusqlite::Connection::open(folder.path().join("journal.sqlite")).unwrap();
+        let read = |name: &str| database.query_row(&format!("pragma {name}"), [], |row| row.get(0)).unwrap();
+        (read("page_count"), read("freelist_count"))
+    };
+    let (empty, _) = pages();
+    runtime.block_on(async {
+        for number in 0..300 {
+            let reason = Some("because ".repeat(500));
+            let standing = Standing { reason, ..standing(RunState::Failed) };
+            commit(&store, Batch { standing, ..begins(number, "f", RunState::Failed) }).await;
+        }
+    });
+    let (full, _) = pages();
+    assert!(full > empty + 300, "{empty} to {full} pages");
+    let gone = runtime.block_on(store.expire(before(50, 1000))).unwrap();
+    runtime.block_on(store.tidy(BTreeSet::new(), SystemTime::now())).unwrap();
+    let (left, free) = pages();
+    assert!(gone == 300 && left < empty + 30 && free == 0, "{gone} runs; {left} of {full} pages, {free} of them free");
 }
 
 #[test]

@@ -102,9 +102,9 @@ fn tell(
                 lines.extend(ways(&decisions));
             }
             Why::Run { run: other, .. } if depth < DEEPEST => {
-                let other = other.parse().ok().map(|other| reader.run(&other)).transpose();
+                let other = other.parse().ok().map(|other| reader.summary(&other)).transpose();
                 if let Some(other) = other.map_err(|error| crate::host::trouble(&error))?.flatten() {
-                    tell(reader, &other, data, now, depth + 1, lines)?;
+                    tell(reader, &details_of(reader, &other.id)?, data, now, depth + 1, lines)?;
                 }
             }
             _ => {}

@@ -34,12 +34,17 @@ pub(crate) struct Personal<'a> {
     judge: Judge<'a>,
     /// What is personal in the results of flows.
     results: BTreeMap<String, Shape>,
+    /// What is personal in the errors that they end with.
+    errors: BTreeMap<String, Errors>,
 }
+
+/// What is personal in the fields of errors, by kind.
+type Errors = BTreeMap<ErrorKind, Shape>;
 
 impl<'a> Personal<'a> {
     /// Knows no flow yet.
     pub(crate) fn new(names: &'a Names<'a>, definitions: &'a Definitions) -> Self {
-        Self { judge: Judge::new(names, definitions), results: BTreeMap::new() }
+        Self { judge: Judge::new(names, definitions), results: BTreeMap::new(), errors: BTreeMap::new() }
     }
 
     /// Follows the data of one flow.
@@ -47,10 +52,12 @@ impl<'a> Personal<'a> {
         let mut walk = Walk {
             judge: &self.judge,
             results: &self.results,
+            errors: &self.errors,
             sources,
             arguments,
             slots: Slots::new(),
             result: Shape::default(),
+            raised: Errors::new(),
             shown: Vec::new(),
             kept: BTreeMap::new(),
             problems: Vec::new(),
@@ -67,7 +74,7 @@ impl<'a> Personal<'a> {
             }
         }
         walk.region(plan, plan.entry);
-        let Walk { result, shown, kept, problems, .. } = walk;
+        let Walk { result, raised, shown, kept, problems, .. } = walk;
         for (node, value) in shown {
             if let Some(node) = plan.graph.node_weight_mut(node)
                 && let NodeKind::Log(shown) | NodeKind::Approve { question: shown, .. } = &mut node.kind
@@ -77,6 +84,7 @@ impl<'a> Personal<'a> {
         }
         plan.personal = kept;
         self.results.insert(plan.flow.clone(), result);
+        self.errors.insert(plan.flow.clone(), raised);
         problems
     }
 }
@@ -84,10 +92,13 @@ impl<'a> Personal<'a> {
 struct Walk<'w, 'a> {
     judge: &'w Judge<'a>,
     results: &'w BTreeMap<String, Shape>,
+    errors: &'w BTreeMap<String, Errors>,
     sources: &'w SourceMap,
     arguments: &'w ArgumentSpans,
     slots: Slots,
     result: Shape,
+    /// The errors that the region ends with which is followed, as far as is known.
+    raised: Errors,
     /// What people see, masked.
     shown: Vec<(NodeIndex, Expr)>,
     /// What nodes keep or give out.
@@ -159,26 +170,44 @@ impl Walk<'_, '_> {
                     }
                 }
                 self.slots.insert(*item, each.clone());
+                let outer = std::mem::take(&mut self.raised);
                 let value = Shape::list_of(self.regions(plan, node, 1));
+                let raised = std::mem::replace(&mut self.raised, outer);
                 let value = match on_error {
                     ForOnError::Collect => {
-                        let failed = Shape::list_of(Shape::record([("item".to_owned(), each)]));
-                        Shape::record([("ok".to_owned(), value), ("failed".to_owned(), failed)])
+                        let error = raised.into_values().fold(Shape::default(), Shape::join);
+                        let failed = Shape::record([("item".to_owned(), each), ("error".to_owned(), error)]);
+                        Shape::record([("ok".to_owned(), value), ("failed".to_owned(), Shape::list_of(failed))])
                     }
-                    ForOnError::Stop | ForOnError::Skip => value,
+                    ForOnError::Stop => {
+                        self.raise(raised);
+                        value
+                    }
+                    ForOnError::Skip => value,
                 };
                 self.set(*slot, value);
             }
-            NodeKind::Try { slot, arms, .. } => {
+            NodeKind::Try { slot, arms, optional } => {
+                let outer = std::mem::take(&mut self.raised);
                 let mut value = self.regions(plan, node, 1);
+                let mut raised = std::mem::replace(&mut self.raised, outer);
                 for (index, arm) in (1..).zip(arms) {
+                    let is_taken = |kind: &ErrorKind| arm.kinds.is_empty() || arm.kinds.contains(kind);
                     let declared = arm.kinds.iter().filter_map(|kind| match kind {
                         ErrorKind::Declared(name) => Some(Type::Named(name.clone())),
                         _ => None,
                     });
-                    let failure = declared.map(|ty| of_type(self.judge.names, &ty)).fold(Shape::default(), Shape::join);
+                    let declared = declared.map(|ty| of_type(self.judge.names, &ty));
+                    let known = raised.iter().filter(|(kind, _)| is_taken(kind)).map(|(_, shape)| shape.clone());
+                    let failure = declared.chain(known).fold(Shape::default(), Shape::join);
                     self.set(arm.bind, failure);
                     value = value.join(self.region(plan, plan.region(node, index)));
+                    if arm.guard.is_none() {
+                        raised.retain(|kind, _| !is_taken(kind));
+                    }
+                }
+                if !*optional {
+                    self.raise(raised);
                 }
                 self.set(*slot, value);
             }
@@ -203,6 +232,11 @@ impl Walk<'_, '_> {
             }
             NodeKind::Run { slot, flow, params, .. } => {
                 self.run(node, flow, params);
+                let errors = self.errors.get(flow).cloned().unwrap_or_default();
+                let fields = errors.values().cloned().fold(Shape::default(), Shape::join);
+                // What is not there is not known: see `Plan::personal_at`.
+                self.kept.insert(path.to_owned(), fields.mask());
+                self.raise(errors);
                 let value = self.results.get(flow).cloned().unwrap_or_default();
                 self.set(*slot, value);
             }
@@ -215,10 +249,15 @@ impl Walk<'_, '_> {
                 let shape = self.value(value);
                 self.keep(path, &shape);
             }
-            NodeKind::Fail { fields, .. } => {
+            NodeKind::Fail { error, fields } => {
                 let fields = fields.iter().map(|(name, value)| (name.clone(), self.value(value)));
-                let shape = Shape::record(fields.collect::<Vec<_>>());
+                let mut shape = Shape::record(fields.collect::<Vec<_>>());
+                // What is marked is personal whatever it is made of.
+                if let ErrorKind::Declared(name) = error {
+                    shape = shape.join(of_type(self.judge.names, &Type::Named(name.clone())));
+                }
                 self.keep(path, &shape);
+                self.raise(Errors::from([(error.clone(), shape)]));
             }
             NodeKind::Log(value) | NodeKind::Approve { question: value, .. } => {
                 if self.value(value).any().is_some() {
@@ -229,6 +268,13 @@ impl Walk<'_, '_> {
             NodeKind::Respond { body: None, .. } | NodeKind::Sleep(_) => {}
         }
         Shape::default()
+    }
+
+    fn raise(&mut self, errors: Errors) {
+        for (kind, shape) in errors {
+            let known = self.raised.remove(&kind).unwrap_or_default();
+            self.raised.insert(kind, known.join(shape));
+        }
     }
 
     fn keep(&mut self, path: &str, shape: &Shape) {
@@ -293,6 +339,10 @@ impl Walk<'_, '_> {
         let result = of_type(names, step.result.as_ref().unwrap_or(&operation.result));
         self.set(step.slot, result);
         self.region(plan, plan.region(node, 0));
+        // Where data goes from within an operation was told of where the operation is called.
+        let known = self.problems.len();
+        self.region(plan, plan.region(node, 1));
+        self.problems.truncate(known);
     }
 
     /// The mark must not be lost on the bus: who listens knows only what the event declares.

@@ -123,7 +123,7 @@ pub(super) async fn ask(
     let (prepared, redactor) = prepared(server, url, form, now).map_err(Refusal::said)?;
     let nothing = Memory::new();
     let files = Files { blobs: &nothing, keeps: false };
-    match clients.send(prepared, false, PATIENCE, &redactor, files).await {
+    match clients.send(prepared, false, PATIENCE, &redactor, files, None).await {
         Ok(answer) => Ok((answer, redactor)),
         Err(Lost { failure, .. }) if failure.kind == ErrorKind::Forbidden => Err(Refusal::Denied(failure)),
         Err(Lost { failure, .. }) => Err(Refusal::Away(redactor.text(&failure.message))),
@@ -180,7 +180,10 @@ fn prepared(server: &Server, url: &Url, form: &[(&str, &str)], now: Instant) -> 
     }
     let (method, url, hosts) = (Method::POST, url.clone(), Vec::new());
     // No host is named, so that no redirect is followed: the request holds what gives access.
-    Ok((Prepared { method, url, headers, body: body.finish().into_bytes().into(), hosts }, redactor))
+    Ok((
+        Prepared { method, url, headers, body: body.finish().into_bytes().into(), hosts, servers: Vec::new() },
+        redactor,
+    ))
 }
 
 /// The fields of an answer: JSON, or a form as some servers write it.

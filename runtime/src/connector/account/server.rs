@@ -154,7 +154,7 @@ impl Login {
     pub(super) async fn log_in(&self, clients: &Clients, now: Instant) -> Result<Given, Refusal> {
         let nothing = Memory::new();
         let files = Files { blobs: &nothing, keeps: false };
-        let answer = match clients.send(self.request.clone(), false, PATIENCE, &self.redactor, files).await {
+        let answer = match clients.send(self.request.clone(), false, PATIENCE, &self.redactor, files, None).await {
             Ok(answer) => answer,
             Err(Lost { failure, .. }) if failure.kind == ErrorKind::Forbidden => return Err(Refusal::Denied(failure)),
             Err(Lost { failure, .. }) => return Err(Refusal::Away(self.redactor.text(&failure.message))),

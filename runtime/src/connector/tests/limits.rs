@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// 2023-11-14T22:13:20Z
-const NOW: Instant = Instant(1_700_000_000_000);
+pub(super) const NOW: Instant = Instant(1_700_000_000_000);
 const DATE: &str = "Tue, 14 Nov 2023 22:13:20 GMT";
 
 /// After NOW.

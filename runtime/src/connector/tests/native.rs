@@ -11,10 +11,16 @@ use flow_model::{
     value::Value,
 };
 
-use super::world::{CANARY, World, fields, operation};
-use crate::connector::{
-    Admission, Admitted, Asking, Invocation, NativeCall, NativeFailure, NativeOperation, NativeTable, Performer as _,
-    Reached, Terms,
+use super::{
+    limits::{NOW, seconds},
+    world::{CANARY, World, fields, operation},
+};
+use crate::{
+    connector::{
+        Admission, Admitted, Asking, Attempt, Invocation, NativeCall, NativeFailure, NativeOperation, NativeTable,
+        Performer as _, Reached, Terms,
+    },
+    timer::hands::Hands,
 };
 
 /// What the code of the test does, by its argument.
@@ -34,6 +40,10 @@ impl NativeOperation for Code {
             }
             "misfit" => Ok(Value::record([("id", Value::Int(1))])),
             "leak" => Err(Failure::new(ErrorKind::Rejected, format!("bad {CANARY}")).into()),
+            "slow" => {
+                let failure = Failure::new(ErrorKind::RateLimited, "slow down");
+                Err(NativeFailure { retry_after: Some(Millis::seconds(30)), ..failure.into() })
+            }
             "away" => Err(NativeFailure::never(Failure::new(ErrorKind::Unavailable, "away"))),
             "panic" => panic!("a mistake"),
             _ => std::future::pending().await,
@@ -127,4 +137,25 @@ async fn what_works_on_this_machine_alone_has_a_breaker_only_where_a_policy_name
     assert!(!leaves_after_failures(of_a_system, Terms::default()).await);
     assert!(leaves_after_failures(of_this_machine.clone(), Terms::default()).await);
     assert!(!leaves_after_failures(of_this_machine, named).await);
+}
+
+#[tokio::test]
+async fn a_system_that_refuses_a_native_call_for_their_number_is_left_alone_by_all() {
+    let clock = Hands::at(NOW);
+    let connectors = world().connectors().with_clock(clock.clone());
+    let next = || {
+        let invocation = &world().invocation(vec![Value::text("show")]);
+        match connectors.admit(&Asking { invocation, ticket: "next", attempt: 1, terms: Terms::default() }) {
+            Admission::At { at, because, .. } => Some((at, because)),
+            Admission::Now(_) | Admission::Later(_) => None,
+        }
+    };
+    let call = |what: &str| connectors.perform(world().invocation(vec![Value::text(what)]));
+    assert!(call("leak").await.outcome.is_err());
+    assert_eq!(next(), None, "it has refused one call");
+    let Attempt { outcome, retry_after, .. } = call("slow").await;
+    assert_eq!((outcome.unwrap_err().kind, retry_after), (ErrorKind::RateLimited, Some(Millis::seconds(30))));
+    assert_eq!(next(), Some((seconds(30), "`sales` asks to wait".to_owned())));
+    clock.set(seconds(30));
+    assert_eq!(next(), None);
 }

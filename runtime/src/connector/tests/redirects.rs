@@ -11,16 +11,21 @@ use axum::response::{IntoResponse as _, Response};
 use flow_model::{
     expr::Ambient,
     failure::{ErrorKind, Failure},
-    schema::{Auth, Body, Call, Effect, KeySource, Operation, Request},
+    schema::{Auth, Body, Call, Effect, KeySource, Limit, Operation, Request},
     ty::Type,
+    units::{Instant, Millis},
     value::Value,
 };
 use indexmap::IndexMap;
 
-use super::world::{CANARY, Raw, Seen, Server, World, get, member, operation, post, raw, record, text};
+use super::{
+    limits::{NOW, rate, seconds},
+    world::{CANARY, Raw, Seen, Server, World, get, member, operation, post, raw, record, text},
+};
 use crate::{
-    connector::{Attempt, Reached},
+    connector::{Admission, Admitted, Asking, Attempt, Invocation, Performer as _, Reached, Terms},
     egress::{Guard, Lookup, Networks},
+    timer::{Clock as _, hands::Hands},
 };
 
 /// A name server: each name with the answers that it gives in turn, the last one from then on.
@@ -318,4 +323,64 @@ async fn the_answer_of_the_last_hop_is_the_result() {
     let attempt = called(&server, get(text("/thing")), Effect::Read).await;
     assert_eq!(attempt.outcome, Ok(Value::record([("id", Value::Int(7))])));
     assert_eq!(other.only().uri, "/signed?sig=x");
+}
+
+/// What becomes of a call that is redirected, of which one request may leave in 10 seconds; when each came, in seconds; and
+/// when the next call may leave.
+async fn limited(location: &str, timeout: Millis) -> (Attempt, Vec<(String, u64)>, u64) {
+    let (clock, came) = (Hands::at(NOW), Arc::new(Mutex::new(Vec::new())));
+    let (time, all) = (clock.clone(), Arc::clone(&came));
+    let location = location.to_owned();
+    let server = Server::scripted(move |seen| {
+        all.lock().unwrap().push((seen.uri.clone(), time.now().since(NOW).0 / 1000));
+        let port = seen.header("host").and_then(|host| host.split_once(':')).map_or("", |(_, port)| port);
+        match &*seen.uri {
+            "/thing" => redirect(307, &location.replace("PORT", port)),
+            _ => ([("content-type", "application/json")], "{}").into_response(),
+        }
+    })
+    .await;
+    let mut world = world(&server, get(text("/thing")), Effect::Read);
+    world.http().limits = vec![Limit::Moving(rate(1, 10)), Limit::Concurrent(1)];
+    world.timeout = timeout;
+    let (connectors, terms) = (world.connectors().with_clock(clock.clone()), Terms::default());
+    let call = |ticket: &str| {
+        let admitted = Some(Admitted { ticket: ticket.to_owned(), attempt: 1, terms, account: None });
+        Invocation { admitted, ..world.invocation(vec![]) }
+    };
+    let admit = |ticket| connectors.admit(&Asking { invocation: &call(ticket), ticket, attempt: 1, terms });
+    assert!(matches!(admit("first"), Admission::Now(_)));
+    let turn = async {
+        clock.slept_until(seconds(10)).await;
+        clock.set(seconds(10));
+        std::future::pending::<()>().await;
+    };
+    let attempt = tokio::select! {
+        attempt = connectors.perform(call("first")) => attempt,
+        () = turn => unreachable!("it never ends"),
+    };
+    let Admission::At { at: Instant(next), .. } = admit("second") else { panic!("one has left within the time") };
+    let came = came.lock().unwrap().clone();
+    (attempt, came, Instant(next).since(NOW).0 / 1000)
+}
+
+#[tokio::test]
+async fn case_25_a_hop_to_the_system_waits_for_its_turn_and_one_to_elsewhere_counts_for_nothing() {
+    let came = |to: &str, at: u64| vec![("/thing".to_owned(), 0), (to.to_owned(), at)];
+    let (attempt, seen, next) = limited("/new", Millis::seconds(30)).await;
+    assert_eq!((attempt.outcome, seen, next), (Ok(Value::record([])), came("/new", 10), 20));
+
+    let (attempt, seen, next) = limited("http://eu.files.example:PORT/signed", Millis::seconds(30)).await;
+    assert_eq!((attempt.outcome, seen, next), (Ok(Value::record([])), came("/signed", 0), 10));
+}
+
+#[tokio::test]
+async fn a_hop_whose_turn_comes_too_late_is_not_made() {
+    let (attempt, seen, _) = limited("/new", Millis::seconds(5)).await;
+    let (failure, reached) = refusal(attempt);
+    assert_eq!((&failure.kind, reached), (&ErrorKind::RateLimited, Reached::Answered));
+    let told =
+        "and the limit of `sales` is used up: the request there may leave in 10s, and the call has to end within 5s";
+    assert!(failure.message.contains(told), "{failure}");
+    assert_eq!(seen, [("/thing".to_owned(), 0)]);
 }

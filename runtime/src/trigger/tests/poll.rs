@@ -1,6 +1,9 @@
 //! A list that is polled in a simulated world: the process ends before or after each write that begins a run, once or again and again, and
 //! each item has one run.
 
+use std::sync::Mutex;
+
+use async_trait::async_trait;
 use flow_model::{
     expr::{Ambient, Expr, Slot},
     failure::ErrorKind,
@@ -12,13 +15,18 @@ use flow_model::{
 };
 
 use indexmap::IndexMap;
+use tracing::{
+    Event, Metadata, Subscriber,
+    field::{Field, Visit},
+    span::{Attributes, Id, Record},
+};
 
 use super::{
     plans::{EVENT, member, plan, text, trigger, with_webhook},
     *,
 };
 use crate::{
-    connector::Reached,
+    connector::{Admission, Asking, Attempt, Invocation, Pass, Performer, Reached, Waiting},
     machine::Outcome,
     sim::{
         START,
@@ -341,4 +349,98 @@ fn each_partition_of_a_log_is_read_on_for_itself_over_crashes_at_any_write() {
         let crashes = crashes(|fault| survive_in(&log(first == First::Now), &plans_of_log(first), &[fault], expected));
         assert!(crashes >= 3 * expected.len(), "{crashes} crashes");
     }
+}
+
+/// A system that a breaker keeps from being asked for a while, and that lists nothing then.
+struct Away {
+    clock: Arc<Hands>,
+    until: Instant,
+}
+
+#[async_trait]
+impl Performer for Away {
+    fn admit(&self, _: &Asking<'_>) -> Admission {
+        let because = "the breaker of `crm` is open".to_owned();
+        match self.clock.now() < self.until {
+            true => Admission::At { at: self.until, because, waits: Waiting::Recovery },
+            false => Admission::Now(Pass::free()),
+        }
+    }
+
+    async fn perform(&self, _: Invocation) -> Attempt {
+        let outcome = Ok(Value::List(Vec::new()));
+        Attempt { outcome, retry_after: None, reached: Reached::Answered, parked: None }
+    }
+}
+
+/// The messages of what this thread logs of triggers that poll.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Subscriber for Log {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().ends_with("engine::polls")
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        struct Message<'a>(&'a mut Vec<String>);
+        impl Visit for Message<'_> {
+            fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+                if field.name() == "message" {
+                    self.0.push(format!("{value:?}"));
+                }
+            }
+        }
+        event.record(&mut Message(&mut self.0.lock().unwrap()));
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+#[tokio::test]
+async fn a_poll_that_a_breaker_holds_up_is_seen_to_wait_and_said_to_once() {
+    let log = Log::default();
+    let _logs = tracing::subscriber::set_default(log.clone());
+    let (folder, clock, after) =
+        (tempfile::tempdir().unwrap(), Hands::at(NOW), |second: u64| NOW.after(Millis::seconds(second)));
+    let world = World::new(&clock);
+    let performer = Arc::new(Away { clock: Arc::clone(&clock), until: after(90) });
+    let engine = Engine::open(engine::Settings { performer, ..world.engine(folder.path()) }).unwrap();
+    let served = world.serve(engine, plans(First::Start), Limits::default()).await;
+    let metrics = async || {
+        let answer = served.http.get(format!("http://{}/metrics", served.address)).send().await.unwrap();
+        let text = answer.text().await.unwrap();
+        text.lines().filter(|line| line.starts_with("flow_poll_")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let labels = r#"{flow="follow",trigger="crm.created"}"#;
+    let shown = |age: &str, waits: u8| {
+        vec![format!("flow_poll_age_seconds{labels} {age}"), format!("flow_poll_waits{labels} {waits}")]
+    };
+
+    clock.slept_until(after(90)).await;
+    clock.set(after(60));
+    let held = served.engine.polls().remove(0).held.unwrap();
+    let told = (held.because.as_str(), held.since, held.until);
+    assert_eq!(told, ("the breaker of `crm` is open", NOW, after(90)));
+    assert_eq!(metrics().await, shown("60.0", 1));
+    assert_eq!(log.0.lock().unwrap().as_slice(), ["what has happened is not read for now"]);
+
+    clock.set(after(90));
+    clock.slept_until(after(110)).await;
+    let stands = served.engine.polls().remove(0);
+    assert_eq!((stands.held, stands.fresh, stands.next), (None, Some(after(90)), Some(after(110))));
+    assert_eq!(metrics().await, shown("0.0", 0));
+    for look in 0..3 {
+        clock.set(after(110 + 20 * look));
+        clock.slept_until(after(130 + 20 * look)).await;
+    }
+    let said = ["what has happened is not read for now", "what has happened is looked at again"];
+    assert_eq!(log.0.lock().unwrap().as_slice(), said);
+    served.stop().await.unwrap();
 }

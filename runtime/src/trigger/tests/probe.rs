@@ -2,7 +2,13 @@
 
 use std::sync::Mutex;
 
-use flow_model::{expr::Expr, plan::NodeKind, units::Millis, value::Value};
+use flow_model::{
+    expr::Expr,
+    plan::{NodeKind, TriggerKind},
+    ty::Type,
+    units::Millis,
+    value::Value,
+};
 use serde_json::json;
 
 use super::{
@@ -14,7 +20,7 @@ use crate::{
     machine::Record,
     observe::{Observer, Trace},
 };
-use plans::{http, plan, text};
+use plans::{http, plan, text, trigger};
 
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
@@ -121,5 +127,35 @@ async fn a_run_continues_the_trace_of_its_request_also_after_a_restart() {
         heard.iter().filter(|(of, what)| *of == trace && matches!(what, Happening::Concluded(Record::Ended(_)))).count()
     };
     assert_eq!(ended(told), 1, "{heard:?}");
+    served.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_runs_that_a_run_calls_or_starts_by_an_event_belong_under_it_in_its_trace() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Hands::at(NOW);
+    let below = plan("below", vec![], vec![NodeKind::Return(text("x"))]);
+    let events = vec!["paid".to_owned()];
+    let told = trigger(TriggerKind::Event { events, pattern: None }, Type::Json);
+    let listens = plan("listens", vec![told], vec![NodeKind::Return(text("x"))]);
+    let calls = NodeKind::Run { slot: None, flow: "below".to_owned(), digest: below.digest(), params: Vec::new() };
+    let emits = NodeKind::Emit { event: "paid".to_owned(), value: text("x") };
+    let plans = vec![leads(vec![calls, emits, NodeKind::Return(text("x"))]), Arc::new(below), Arc::new(listens)];
+    let ears = Arc::new(Ears::default());
+    let world = World::new(&clock);
+    let settings = engine::Settings { observer: ears.clone(), ..world.engine(folder.path()) };
+    let served = world.serve(Engine::open(settings).unwrap(), plans, Limits::default()).await;
+    let (_, body) = sent(served.post("/leads", "{}").header("traceparent", TRACE)).await;
+    let run: crate::engine::RunId = body["run"].as_str().unwrap().parse().unwrap();
+    served.engine.outcome(&run).await.unwrap();
+    for other in served.engine.runs(Filter::default()).await.unwrap() {
+        served.engine.outcome(&other.id).await.unwrap();
+    }
+    let under = Trace::read(TRACE).unwrap().under(Trace::run(&run));
+    let heard = ears.0.lock().unwrap().clone();
+    for flow in ["below", "listens"] {
+        let began = heard.iter().find(|heard| heard.flow == flow && heard.what == Happening::RunStarted);
+        assert_eq!(began.map(|began| began.trace), Some(under), "{flow}");
+    }
     served.stop().await.unwrap();
 }
