@@ -110,7 +110,7 @@ fn what_is_not_as_recorded_is_told() {
 /// Each form of a request and an answer, written as a vendor's would be: the executor over HTTP.
 #[test]
 fn each_form_of_requests_and_answers_does_what_is_recorded() {
-    for (connector, count) in [("kiosk", 11), ("parts", 15), ("till", 9), ("vat", 2)] {
+    for (connector, count) in [("depot", 2), ("kiosk", 11), ("ledger", 4), ("parts", 15), ("till", 9), ("vat", 2)] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_flowc"));
         let output =
             command.args(["connectors", "test", connector]).current_dir(root().join("tests/cases/pairs")).output();

@@ -24,7 +24,7 @@ const WORDS: &[(&str, &[&str])] = &[
     ("fixed", &["paid ", "ü, (", "#a"]),
     ("multi_fixed", &["line\n  more", "two\n\n\nlines "]),
     ("escape", &["\\n", "\\\"", "\\u{fc}"]),
-    ("raw_text", &["r\"a\\d+\"", "r\"\""]),
+    ("raw_text", &["r\"a\\d+\"", "r\"\"", "r\"\"\"a {\n  b\n}\"\"\""]),
     ("later_item", &["route orders { to a when b }", "meter calls"]),
     // `Name[]` is what other languages write for a list: it is told as a mistake.
     ("index", &["[0]", "[ a.id ]", "[\n-1]"]),

@@ -3,7 +3,13 @@
 use std::{
     collections::BTreeMap,
     io::Read,
+    num::NonZero,
     path::{Path, PathBuf},
+    process::Command,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use flow_compiler::import::{self, Failure, Imported, Options};
@@ -106,14 +112,16 @@ fn descriptions_of_vendors_become_connectors_that_check() {
         let outcome = match &imported {
             Ok(Imported { text, report, .. }) => {
                 let (left_out, guessed) = (report.skipped.len(), text.matches("// A guess: ").count());
-                format!("{} imported, {left_out} left out, {guessed} with a guess", report.operations)
+                let why: String =
+                    report.skipped.iter().map(|(what, why)| format!("\n  left out {what}: {why}")).collect();
+                format!("{} imported, {left_out} left out, {guessed} with a guess{why}", report.operations)
             }
             Err(Failure::NotOpenApi) => "no description of an API".to_owned(),
             Err(failure) => failure.to_string(),
         };
         read.push_str(&format!("{}: {outcome}\n", path.strip_prefix(&folder).unwrap().display()));
         match imported {
-            Err(Failure::NotOpenApi) => {}
+            Err(Failure::NotOpenApi | Failure::OnlyWebhooks) => {}
             Err(failure) => drop(wrong.insert(path, failure.to_string())),
             Ok(imported) => {
                 let written = values(&import::description(&text).unwrap());
@@ -137,4 +145,62 @@ fn descriptions_of_vendors_become_connectors_that_check() {
         settings.set_omit_expression(true);
         settings.bind(|| assert_snapshot!("vendors", read));
     }
+}
+
+/// How many of the objections to what a connector sends are shown.
+const SHOWN: usize = 6;
+
+/// What imported operations send with made-up arguments, held against the description that they are from. What is objected to is
+/// what descriptions say against themselves: the snapshot shows it.
+#[test]
+fn imported_operations_send_what_their_descriptions_take() {
+    let (folder, found) = descriptions();
+    // Some are there twice, and of one, with thousands of operations of one pattern, a part is there, too.
+    let is_again = |path: &Path| ["prismsafe", "v59-full"].iter().any(|part| path.to_string_lossy().contains(part));
+    let found: Vec<PathBuf> = found.into_iter().filter(|path| !is_again(path)).collect();
+    let next = AtomicUsize::new(0);
+    let told = Mutex::new(BTreeMap::new());
+    // Each is a process of its own; as many as there are processors.
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, NonZero::get) {
+            scope.spawn(|| {
+                while let Some(path) = found.get(next.fetch_add(1, Ordering::SeqCst)) {
+                    if let Some(outcome) = sent(path) {
+                        let shown = path.strip_prefix(&folder).unwrap().display().to_string();
+                        told.lock().unwrap().insert(shown, outcome);
+                    }
+                }
+            });
+        }
+    });
+    let told = told.into_inner().unwrap();
+    if told.is_empty() {
+        return;
+    }
+    let read: String = told.iter().map(|(path, outcome)| format!("{path}: {outcome}\n")).collect();
+    let mut settings = Settings::clone_current();
+    settings.set_snapshot_path(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/import"));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| assert_snapshot!("vendors_sent", read));
+}
+
+/// What `flowc connectors test --made-up` says of the connector from a description; nothing where that is no OpenAPI.
+fn sent(path: &Path) -> Option<String> {
+    let text = text_of(path);
+    let options = Options { source: "description", name: Some("imported"), only: None };
+    let imported = import::openapi(&text, options).ok()?;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("flow.toml"), "name = \"imports\"\n").unwrap();
+    std::fs::create_dir(folder.path().join("connectors")).unwrap();
+    std::fs::write(folder.path().join("connectors/imported.flow"), imported.text).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_flowc"));
+    command.current_dir(folder.path()).args(["connectors", "test", "imported", "--made-up", "--spec"]).arg(path);
+    let output = command.output().unwrap();
+    let (objections, summary) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    let lines: Vec<String> = objections.lines().map(|line| line.chars().take(160).collect()).collect();
+    let rest = lines.len().saturating_sub(SHOWN);
+    let more = if rest > 0 { format!("\n  and {rest} lines more") } else { String::new() };
+    let shown: String = lines.iter().take(SHOWN).map(|line| format!("\n  {}", line.trim_end())).collect();
+    Some(format!("{}{shown}{more}", summary.trim_end()))
 }

@@ -21,7 +21,7 @@ use flow_runtime::{
     timer::Clock,
     trigger::{Counters, Limits, Settings, serve, verify::Roots},
 };
-use reqwest::{Client, Method};
+use reqwest::{Client, Method, Response};
 use serde_json::{Map, Value as Json, json};
 use tokio::{
     net::TcpListener,
@@ -62,6 +62,12 @@ struct Served {
 impl Served {
     /// Sends a request; the status of the answer, and its text.
     async fn sent(&self, case: &Json, request: &Json) -> (u16, String) {
+        let answer = self.answer(case, request).await;
+        let status = answer.status().as_u16();
+        (status, answer.text().await.unwrap())
+    }
+
+    async fn answer(&self, case: &Json, request: &Json) -> Response {
         self.vault.set(&case["secrets"]);
         if let Some(secrets) = request.get("secrets") {
             self.vault.set(secrets);
@@ -74,9 +80,7 @@ impl Served {
         for (name, value) in request["headers"].as_object().into_iter().flatten() {
             sent = sent.header(name, value.as_str().unwrap());
         }
-        let answer = sent.body(request["body"].as_str().unwrap_or_default().to_owned()).send().await.unwrap();
-        let status = answer.status().as_u16();
-        (status, answer.text().await.unwrap())
+        sent.body(request["body"].as_str().unwrap_or_default().to_owned()).send().await.unwrap()
     }
 
     /// Sends a request that must be refused, for a reason or for any.
@@ -186,8 +190,14 @@ async fn run(name: &str, plans: Vec<Arc<Plan>>, case: &Json) {
         served.refuses(case, &request, changes["is"].as_str().unwrap(), changes["reason"].as_str()).await;
     }
     for request in &all("answered") {
-        let (status, text) = served.sent(case, request).await;
+        let answer = served.answer(case, request).await;
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        let text = answer.text().await.unwrap();
         assert_eq!(status, request["status"], "{name}: {}\n{text}", request["is"]);
+        for (header, value) in request["returns"].as_object().into_iter().flatten() {
+            let returned = headers.get(header).map(|value| value.to_str().unwrap());
+            assert_eq!(returned, value.as_str(), "{name}: {}: {header}", request["is"]);
+        }
         if let Some(says) = request["says"].as_str() {
             assert_eq!(text, says, "{name}: {}", request["is"]);
         }
@@ -210,5 +220,5 @@ async fn vendors_prove_themselves_and_nobody_else_does() {
         run(&path, plans, &case).await;
         vendors.push(path);
     }
-    assert!(vendors.len() >= 23, "{vendors:?}");
+    assert!(vendors.len() >= 25, "{vendors:?}");
 }

@@ -299,11 +299,15 @@ pub(crate) struct ConnectorsList {
 /// Each operation that has a recorded pair is carried out against a server on this machine that answers as it was recorded.
 /// Compared are the request that leaves and what becomes of the answer. With `--spec`, each request is also held against the
 /// vendor's own description. A recorded delivery is verified and read as by `flowc serve`; compared are its events, or the refusal.
+///
+/// With `--made-up`, what each operation sends is held against the description without any pair: it is called with arguments that are
+/// made up, once with all of them and once with those alone that must be given.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   flowc connectors test shop
   flowc connectors test shop --spec openapi.yaml
+  flowc connectors test shop --spec openapi.yaml --made-up
   flowc connectors test stripe --pairs recorded/stripe --spec spec3.json.gz")]
 pub(crate) struct ConnectorsTest {
     /// The connector
@@ -315,6 +319,9 @@ pub(crate) struct ConnectorsTest {
     /// An OpenAPI description, JSON or YAML, which may be compressed with gzip
     #[arg(long, value_name = "SPEC")]
     pub(crate) spec: Option<PathBuf>,
+    /// Hold requests with made-up arguments against the description, in the place of recorded pairs
+    #[arg(long, requires = "spec", conflicts_with = "pairs")]
+    pub(crate) made_up: bool,
 }
 
 /// Show what a connector offers, or one of its operations.

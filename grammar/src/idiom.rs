@@ -97,6 +97,8 @@ pub enum Idiom {
     Fence,
     /// `<<EOT … EOT`, `'''…'''`
     Heredoc,
+    /// `r"…"` over several lines.
+    RawLines,
     /// `<!-- … -->`
     MarkupComment,
     /// `record Lead { @pii email: Email }`, and its Flow.

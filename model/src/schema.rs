@@ -24,8 +24,8 @@ use crate::{
 };
 
 pub use self::http::{
-    Bulk, Challenge, Format, Limit, ListStyle, OperationCall, Part, Signing, Version, Wait, WaitForm, Webhooks,
-    webhook_params,
+    Bulk, Challenge, Format, Limit, ListStyle, OperationCall, OutcomeOf, Part, Signing, Version, Wait, WaitForm,
+    Webhooks, webhook_params,
 };
 pub use self::page::{Into, MOST_ITEMS, MOST_PAGES, Page, PageKind};
 
@@ -200,6 +200,11 @@ impl Auth {
             Self::First(forms) => forms.iter().any(Self::is_given_out),
             _ => false,
         }
+    }
+
+    /// Says whether an operation is the one that logs in, which carries no credential.
+    pub fn logs_in_with(&self, operation: &str) -> bool {
+        matches!(self, Self::Session(session) if session.login.operation == operation)
     }
 }
 
@@ -574,7 +579,8 @@ impl Verification {
 
     /// Says whether what was signed once is refused after a time: whoever has seen a delivery can send it again until then.
     pub fn limits_time(&self) -> bool {
-        self.tolerance.is_some() && self.signed.contains(&SignedPart::Timestamp)
+        let in_body = matches!(self.timestamp, Some(Place::Field(_))) && self.signed.iter().any(SignedPart::is_of_body);
+        self.tolerance.is_some() && (in_body || self.signed.contains(&SignedPart::Timestamp))
     }
 }
 
@@ -617,7 +623,7 @@ pub enum Place {
     Header(Expr),
     /// In a query parameter: its name.
     Query(Expr),
-    /// In a field of a form: its name.
+    /// In a field of a form, or of a body of JSON: its name, with dots between those of fields within others.
     Field(Expr),
 }
 
@@ -696,4 +702,11 @@ pub enum SignedPart {
     BodySha256,
     /// The CRC-32 of the body, in decimal digits.
     BodyCrc32,
+}
+
+impl SignedPart {
+    /// Says whether another body would be another part.
+    pub fn is_of_body(&self) -> bool {
+        matches!(self, Self::Body | Self::BodySha256 | Self::BodyCrc32 | Self::Form)
+    }
 }

@@ -57,6 +57,9 @@ fn what_is_absent_is_left_out_and_a_null_that_is_written_is_sent() {
     let whole = "operation set(a: { x: Int }?) -> Json { effect: idempotent, request: PUT \"/set\" { body: a } }";
     assert_eq!(sent(http, whole, "", "  step sys.set()").body, "");
     assert_eq!(sent(http, whole, "", "  step sys.set(a: { x: 1 })").body, r#"{"x":1}"#);
+    let root = "operation set(a: { x: Int }?) -> Json { effect: idempotent, request: PUT \"/set\" { xml: { A: a } } }";
+    assert_eq!(sent(http, root, "", "  step sys.set()").body, "");
+    assert!(sent(http, root, "", "  step sys.set(a: { x: 1 })").body.ends_with("<A><x>1</x></A>"));
 }
 
 /// RFC 7578.
@@ -137,4 +140,92 @@ fn many_inputs_leave_in_requests_of_as_many_as_are_taken_and_have_an_outcome_eac
     );
     let keys: std::collections::BTreeSet<_> = seen.iter().map(|seen| seen.header("x-key").unwrap()).collect();
     assert_eq!(keys.len(), 3);
+}
+
+/// What comes of inputs whose outcomes are listed in some other way than one for each in the same order. The inputs are known by
+/// the JSON name of their field.
+fn outcomes(bulk: &str, answered: Json) -> Result<Json, String> {
+    let server = Server::start(move |_| answer(207, &answered));
+    let connector = format!(
+        "  http {{ base: \"BASE\" }}
+  record Person {{ email: String from \"email_address\", id: String }}
+  record Outcome {{ ok: List<Json>, failed: List<{{ item: Person, error: Json }}> }}
+  operation add(people: List<Person>) -> Outcome {{
+    effect: idempotent
+    request: POST \"/add\" {{ body: {{ people }} }}
+    bulk: batch(people, most: 10, {bulk})
+  }}"
+    );
+    let person = |id: u32| format!("{{ email: \"{id}@b.c\", id: \"{id}\" }}");
+    let step = format!(
+        "  let all = try {{
+    step all = sys.add(people: [{}, {}, {}])
+    {{ ok: all.ok, failed: all.failed.map(one -> {{ id: one.item.id, error: one.error }}), why: null }}
+  }} catch {{
+    Mismatch as e => {{ ok: [], failed: [], why: \"{{e.message}}\" }}
+  }}
+  return all",
+        person(1),
+        person(2),
+        person(3)
+    );
+    let value = ran(&program(&server, &connector, "", &step)).0.to_json();
+    match value["why"].as_str() {
+        Some(why) => Err(why.to_owned()),
+        None => Ok(json!([value["ok"], value["failed"]])),
+    }
+}
+
+#[test]
+fn outcomes_belong_to_the_inputs_that_they_name() {
+    let failed = |id: &str, error: Json| json!({ "id": id, "error": error });
+    // As Mailchimp lists those of its members.
+    let lists = "each: [...(body.new as List<Json>) ?? [], ...(body.updated as List<Json>) ?? [], ...(body.errors as List<Json>) ?? []], \
+                 of: .email_address, key: .email_address, error: .error, value: .email_address";
+    let answered = json!({
+        "new": [{ "email_address": "3@b.c" }],
+        "updated": [{ "email_address": "1@b.c" }],
+        "errors": [{ "email_address": "2@b.c", "error": "fake" }],
+    });
+    assert_eq!(outcomes(lists, answered), Ok(json!([["1@b.c", "3@b.c"], [failed("2", json!("fake"))]])));
+    // As HubSpot does, where an error names all inputs that have it.
+    let context = "each: [...(body.results as List<Json>) ?? [], ...(body.errors as List<Json>) ?? []], \
+                   of: .id ?? .context?.ids, key: .id, error: .message";
+    let answered = json!({
+        "results": [{ "id": "2" }],
+        "errors": [{ "message": "no", "context": { "ids": ["3", "1"] } }],
+    });
+    let no = json!("no");
+    assert_eq!(outcomes(context, answered), Ok(json!([[{ "id": "2" }], [failed("1", no.clone()), failed("3", no)]])));
+    // Numbers are what they are in text.
+    let answered = json!({ "results": [{ "id": 3 }, { "id": 1 }, { "id": 2 }] });
+    assert_eq!(outcomes(context, answered), Ok(json!([[{ "id": 1 }, { "id": 2 }, { "id": 3 }], []])));
+    // As BigQuery does: what has failed alone, by its number.
+    let numbered = "each: body.insertErrors, of: .index, error: .errors, unlisted: ok";
+    let answered = json!({ "insertErrors": [{ "index": 1, "errors": ["bad"] }] });
+    let person = |id: &str| json!({ "email_address": format!("{id}@b.c"), "id": id });
+    assert_eq!(outcomes(numbered, answered), Ok(json!([[person("1"), person("3")], [failed("2", json!(["bad"]))]])));
+    assert_eq!(outcomes(numbered, json!({})), Ok(json!([[person("1"), person("2"), person("3")], []])));
+}
+
+#[test]
+fn an_input_of_which_it_is_not_known_what_became_is_neither_done_nor_failed() {
+    let by_id = "each: body.all, of: .id, key: .id, error: .error";
+    for (bulk, answered, why) in [
+        (by_id, json!({ "all": [{ "id": "1" }, { "id": "3" }] }), "it has no outcome for input 2 of 3"),
+        (by_id, json!({ "all": [{ "id": "1" }, { "id": "9" }] }), "outcome 2 of 3 inputs is of none of them"),
+        (by_id, json!({ "all": [{ "id": [] }] }), "outcome 1 of 3 inputs is of none of them"),
+        (by_id, json!({ "all": [{}] }), "outcome 1 of 3 inputs is of none of them"),
+        (by_id, json!({}), "it has null for 3 inputs"),
+        ("each: body.all, of: .index", json!({ "all": [{ "index": 3 }] }), "outcome 1 of 3 inputs is of none of them"),
+        ("each: body.all, error: .error", json!({ "all": [{}] }), "it has 1 outcomes for 3 inputs"),
+    ] {
+        let told = outcomes(bulk, answered.clone()).unwrap_err();
+        assert!(told.ends_with(why), "{answered}: {told}");
+    }
+    // Two inputs that are known by the same have one outcome, or one each.
+    let same = "each: body.all, of: .id, key: .email_address.length, error: .error, value: .n";
+    assert_eq!(outcomes(same, json!({ "all": [{ "id": 5, "n": 7 }] })), Ok(json!([[7, 7, 7], []])));
+    let answered = json!({ "all": [{ "id": 5, "n": 7 }, { "id": 5, "n": 8 }] });
+    assert_eq!(outcomes(same, answered), Ok(json!([[7, 8, 8], []])));
 }

@@ -21,6 +21,7 @@ mod encrypted;
 mod ending;
 mod formatting;
 mod full_disk;
+mod importing;
 mod inbox;
 mod large_file;
 mod mailbox;

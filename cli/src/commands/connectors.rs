@@ -1,6 +1,6 @@
 //! `flowc connectors`: what do connectors offer?
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use flow_compiler::reference::{OperationReference, Parameter, Reference, reference};
 use serde_json::json;
@@ -29,19 +29,65 @@ pub(crate) fn connectors(args: &args::Connectors) -> Result<Exit, Trouble> {
     }
 }
 
-/// Replays the recorded pairs of a connector.
+/// Replays the recorded pairs of a connector, or holds what it would send against a description.
 fn test(place: &Place, args: &args::ConnectorsTest) -> Result<Exit, Trouble> {
     let found = known(place, &args.connector)?;
+    let spec = args.spec.as_deref().map(spec).transpose()?;
+    match spec {
+        Some(spec) if args.made_up => made_up(place, &found, &spec.without_bounds()),
+        spec => recorded(place, args, &found, spec.as_ref()),
+    }
+}
+
+/// Of a base with parts that connections set, the path is what counts.
+fn base_path(found: &Reference) -> &str {
+    let base = found.base.as_deref().and_then(|base| base.split_once("://")).map_or("", |(_, rest)| rest);
+    base.find('/').map_or("", |at| &base[at..])
+}
+
+/// Holds what operations send with made-up arguments against a description.
+fn made_up(place: &Place, found: &Reference, spec: &Spec) -> Result<Exit, Trouble> {
+    let calls = host::block_on(async { Ok(contract::made_up::calls(found, place.catalog()).await) })?;
+    let calls = calls.map_err(|why| Trouble::new(Exit::Program, format!("`{}` can't be called: {why}", found.name)))?;
+    let (mut refused, mut operations) = (0, BTreeSet::new());
+    for call in &calls {
+        operations.insert(call.operation.as_str());
+        let wrong = match &call.sent {
+            Ok((sent, media_type)) => spec.objections(base_path(found), sent, media_type.as_deref()),
+            Err(why) => vec![why.clone()],
+        };
+        if wrong.is_empty() {
+            continue;
+        }
+        refused += 1;
+        let which = if call.is_whole { "with all arguments" } else { "with those that must be given" };
+        ui::print(&format!("  {} {}  {}\n", styled(WRONG, "✗"), call.operation, styled(QUIET, which)))?;
+        for line in wrong {
+            ui::print(&format!("      {}\n", ui::plain(&line)))?;
+        }
+    }
+    let (total, operations) = (ui::count(calls.len(), "request"), ui::count(operations.len(), "operation"));
+    let line = match refused {
+        0 => format!("{total} of {operations} as the description has them"),
+        _ => format!("{refused} of {total} of {operations} not as the description has them"),
+    };
+    ui::say(&format!("{line}\n"));
+    Ok(if refused == 0 { Exit::Done } else { Exit::Program })
+}
+
+/// Replays what was recorded.
+fn recorded(
+    place: &Place,
+    args: &args::ConnectorsTest,
+    found: &Reference,
+    spec: Option<&Spec>,
+) -> Result<Exit, Trouble> {
     let folders = place.project().connectors.iter().map(|folder| folder.value.as_str());
     let folder = args.pairs.clone().unwrap_or_else(|| {
         let folder = folders.clone().next().unwrap_or("connectors");
         place.folder(Path::new(".")).join(folder).join(format!("{}.pairs", found.name))
     });
     let files = contract::pairs(&folder)?;
-    let spec = args.spec.as_deref().map(spec).transpose()?;
-    // Of a base with parts that connections set, the path is what counts.
-    let base = found.base.as_deref().and_then(|base| base.split_once("://")).map_or("", |(_, rest)| rest);
-    let base = base.find('/').map_or("", |at| &base[at..]);
     let (mut passed, mut failed) = (0, 0);
     for (file, pairs) in &files {
         ui::print(&format!("{}\n", styled(STRONG, file)))?;
@@ -49,15 +95,15 @@ fn test(place: &Place, args: &args::ConnectorsTest) -> Result<Exit, Trouble> {
             let catalog = place.catalog();
             let (about, of, wrong) = match record {
                 Record::Pair(pair) => {
-                    let replayed = host::block_on(async { Ok(contract::replay::replay(pair, &found, catalog).await) })?;
+                    let replayed = host::block_on(async { Ok(contract::replay::replay(pair, found, catalog).await) })?;
                     let mut wrong = replayed.wrong;
-                    if let (Some(spec), Some(sent)) = (&spec, &replayed.sent) {
-                        wrong.extend(spec.objections(base, sent, replayed.media_type.as_deref()));
+                    if let (Some(spec), Some(sent)) = (spec, &replayed.sent) {
+                        wrong.extend(spec.objections(base_path(found), sent, replayed.media_type.as_deref()));
                     }
                     (&pair.about, pair.operation.as_str(), wrong)
                 }
                 Record::Delivery(delivery) => {
-                    let replayed = contract::delivery::replay(delivery, &found, catalog);
+                    let replayed = contract::delivery::replay(delivery, found, catalog);
                     (&delivery.about, "webhook", host::block_on(async { Ok(replayed.await) })?)
                 }
             };

@@ -98,6 +98,9 @@ fn help(failure: &Failure) -> Option<String> {
         Failure::NotOpenApi => "for a discovery document of Google, use `flowc import discovery`".to_owned(),
         Failure::NotDiscovery => "for an OpenAPI description, use `flowc import openapi`".to_owned(),
         Failure::NothingMatches(_) => "`--only` takes a name or a path, in which `*` stands for any text".to_owned(),
+        Failure::OnlyWebhooks => {
+            "write the triggers by hand: docs/connectors.md, section 9, says how a sender proves itself".to_owned()
+        }
         Failure::Empty => return None,
     })
 }

@@ -2,9 +2,11 @@
 //! sends by itself, with what becomes of it.
 //!
 //! In: the files of a folder, each with one pair or a list of them. Out: the pairs. They are replayed against the
-//! connector as it is declared now ([`replay`], [`delivery`]), and requests held against the vendor's description ([`spec`]).
+//! connector as it is declared now ([`replay`], [`delivery`]), and requests held against the vendor's description ([`spec`]),
+//! also those of calls that are made up ([`made_up`]).
 
 pub(crate) mod delivery;
+pub(crate) mod made_up;
 pub(crate) mod replay;
 pub(crate) mod spec;
 
@@ -45,6 +47,9 @@ pub(crate) struct Pair {
     /// Settings of the connection. A secret is its name; those that must be set need none: they are made up.
     #[serde(default)]
     pub(crate) settings: Map<String, Json>,
+    /// Where the page of a stream begins, as the page before says it; the first one where it is left out.
+    #[serde(default)]
+    pub(crate) page: Option<Json>,
     /// What has to be sent.
     pub(crate) request: Sent,
     /// What comes back.

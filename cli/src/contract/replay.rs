@@ -24,11 +24,12 @@ use flow_model::{
     diagnostic::{Diagnostic, Severity},
     failure::Failure,
     plan::{NodeKind, Plan},
-    ty::Type,
+    ty::{Type, Types},
     units::Millis,
     value::Value,
 };
 use flow_runtime::{
+    blob::{Blobs, Memory},
     connector::{Connectors, Invocation, Performer as _},
     egress::{Guard, Networks},
     eval::{Evaluator, Frame, Library},
@@ -37,14 +38,17 @@ use flow_runtime::{
 use serde_json::{Map, Value as Json};
 use tokio::net::TcpListener;
 
-use super::{Pair, Sent, differs};
+use super::{Answer, Pair, Sent, differs};
 use crate::suggest::did_you_mean;
 
 /// How long a call may take.
 const TIMEOUT: Millis = Millis(10_000);
 
+/// What stands for the token that a server would give out.
+const TOKEN: &str = "recorded-token";
+
 /// The connection that calls are made on.
-const CONNECTION: &str = "replayed";
+pub(super) const CONNECTION: &str = "replayed";
 
 /// What came of a pair.
 pub(crate) struct Replayed {
@@ -64,11 +68,17 @@ impl Replayed {
 
 /// A request as it arrived.
 #[derive(Clone)]
-struct Arrived {
+pub(super) struct Arrived {
     method: Method,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
+}
+
+impl Arrived {
+    pub(super) fn media_type(&self) -> Option<String> {
+        header(&self.headers, CONTENT_TYPE.as_str())
+    }
 }
 
 /// Secrets for trials: each has its name as its text.
@@ -101,19 +111,12 @@ pub(crate) async fn replay(pair: &Pair, connector: &Reference, catalog: &Catalog
         return Replayed::not(message);
     }
     let arrived = Arc::new(Mutex::new(Vec::new()));
-    let address = match serve(pair, Arc::clone(&arrived)).await {
+    let address = match serve(&pair.answer, Arc::clone(&arrived)).await {
         Ok(address) => address,
         Err(error) => return Replayed::not(format!("no port of this machine can be listened on: {error}")),
     };
     let outcome = match invocation(pair, operation, connector, catalog, &address) {
-        Ok(invocation) => {
-            let library = Library::new(flow_stdlib::functions());
-            let networks = Networks::listed(["localhost"]).unwrap_or_default();
-            let native = flow_stdlib::native::native_table(None);
-            let connectors = Connectors::new(library, Arc::new(BTreeMap::new()), Arc::new(MadeUp), native)
-                .with_guard(Guard::new(networks));
-            connectors.perform(invocation).await.outcome
-        }
+        Ok(invocation) => connectors(Arc::new(Memory::new())).perform(invocation).await.outcome,
         Err(wrong) => return Replayed::not(wrong),
     };
     let arrived = arrived.lock().map(|mut arrived| std::mem::take(&mut *arrived)).unwrap_or_default();
@@ -124,7 +127,7 @@ pub(crate) async fn replay(pair: &Pair, connector: &Reference, catalog: &Catalog
             if !rest.is_empty() {
                 wrong.push(format!("{} requests were sent, and one is recorded", rest.len() + 1));
             }
-            let media_type = header(&first.headers, CONTENT_TYPE.as_str());
+            let media_type = first.media_type();
             match sent(first) {
                 Ok(sent) => (Some(sent), media_type),
                 Err(reason) => {
@@ -143,11 +146,22 @@ pub(crate) async fn replay(pair: &Pair, connector: &Reference, catalog: &Catalog
     Replayed { sent, media_type, wrong }
 }
 
-/// Answers as recorded, on a port of its own, for as long as the runtime lives.
-async fn serve(pair: &Pair, arrived: Arc<Mutex<Vec<Arrived>>>) -> std::io::Result<String> {
+/// What carries out calls, to this machine alone.
+pub(super) fn connectors(blobs: Arc<dyn Blobs>) -> Connectors {
+    let library = Library::new(flow_stdlib::functions());
+    let networks = Networks::listed(["localhost"]).unwrap_or_default();
+    let native = flow_stdlib::native::native_table(None);
+    Connectors::new(library, Arc::new(BTreeMap::new()), Arc::new(MadeUp), native)
+        .with_token(SecretText::new(TOKEN))
+        .with_guard(Guard::new(networks))
+        .with_blobs(blobs)
+}
+
+/// Gives this answer to all requests, on a port of its own, for as long as the runtime lives.
+pub(super) async fn serve(answer: &Answer, arrived: Arc<Mutex<Vec<Arrived>>>) -> std::io::Result<String> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let address = format!("http://{}", listener.local_addr()?);
-    let answer = pair.answer.clone();
+    let answer = answer.clone();
     let handler = move |State(arrived): State<Arc<Mutex<Vec<Arrived>>>>,
                         method: Method,
                         uri: Uri,
@@ -191,19 +205,36 @@ fn invocation(
     let plans = compiled(&program, catalog).map_err(|told| format!("the pair does not fit the operation: {told}"))?;
     let plan = plans.into_values().next().ok_or("the pair makes no flow")?;
     let (args, result) = arguments(pair, &plan)?;
-    let page = operation.result.starts_with("Stream<").then_some(Value::Null);
-    Ok(Invocation {
-        plan: Arc::new(plan),
+    let page = match &pair.page {
+        Some(_) if !is_stream(operation) => {
+            return Err(format!("`{}` gives no pages, and `page` is said", operation.name));
+        }
+        Some(page) => Decoder::new(&Types::default()).json(page, &Type::Json).ok(),
+        None => None,
+    };
+    let invocation = invocation_of(&Arc::new(plan), operation, args, result);
+    Ok(Invocation { page: page.or(invocation.page), ..invocation })
+}
+
+/// The call of an operation with these arguments.
+pub(super) fn invocation_of(
+    plan: &Arc<Plan>,
+    operation: &OperationReference,
+    args: Vec<Value>,
+    result: Option<Type>,
+) -> Invocation {
+    Invocation {
+        plan: Arc::clone(plan),
         connection: CONNECTION.to_owned(),
-        operation: pair.operation.clone(),
+        operation: operation.name.clone(),
         result,
-        page,
+        page: is_stream(operation).then_some(Value::Null),
         args,
         key: "recorded-key".to_owned(),
         timeout: TIMEOUT,
         traceparent: None,
         admitted: None,
-    })
+    }
 }
 
 /// The plans of a program that was put together; the first mistake in it.
@@ -241,11 +272,24 @@ fn program(
     let types = if pair.types.is_empty() { String::new() } else { format!("<{}>", pair.types.join(", ")) };
     let call = format!("{CONNECTION}.{}{types}({})", operation.name, given.join(", "));
     Ok(format!(
-        "use {0}\n\nconnection {CONNECTION} = {0} {{ {1} }} @pii\n\nflow replay({2}) {{\n  step {call}\n}}\n",
+        "use {0}\n\nconnection {CONNECTION} = {0} {{ {1} }} @pii\n\nflow replay({2}) {{\n{3}}}\n",
         connector.name,
         settings.join(", "),
-        declared.join(", ")
+        declared.join(", "),
+        statements(operation, &call),
     ))
+}
+
+/// A call as a flow makes it: somebody has to go through a stream.
+pub(super) fn statements(operation: &OperationReference, call: &str) -> String {
+    match is_stream(operation) {
+        true => format!("  step all = {call}\n  for one in all {{\n    log \"one\"\n  }}\n"),
+        false => format!("  step {call}\n"),
+    }
+}
+
+fn is_stream(operation: &OperationReference) -> bool {
+    operation.result.starts_with("Stream<")
 }
 
 /// The settings of a connection as Flow writes them, but for its base: those that are given, and secrets that are made up.
@@ -297,19 +341,30 @@ pub(super) fn literal(value: &Json) -> String {
 
 /// The arguments of the plan's one call, with its defaults.
 fn arguments(pair: &Pair, plan: &Plan) -> Result<(Vec<Value>, Option<Type>), String> {
-    let library = Library::new(flow_stdlib::functions());
-    let mut types = plan.types.clone();
-    for connector in plan.connectors.values() {
-        types.0.extend(connector.types.0.clone());
-    }
-    let env = BTreeMap::new();
-    let evaluator =
-        Evaluator { library: &library, functions: &plan.functions, types: &types, env: &env, ambient: &|_| None };
+    let types = types_of_plan(plan);
     let given = Decoder::new(&types)
         .json_fields(&Json::Object(pair.with.clone()), &plan.params)
         .map_err(|mismatch| format!("the arguments do not fit: {mismatch}"))?;
     let Value::Record(given) = given else { return Err("the arguments are no record".to_owned()) };
-    let mut frame = Frame::of(plan.params.keys().map(|name| given.get(name).cloned().unwrap_or(Value::Null)));
+    let given = plan.params.keys().map(|name| given.get(name).cloned().unwrap_or(Value::Null));
+    evaluated(plan, &types, given.collect())
+}
+
+/// The types of a plan, those of its connectors among them.
+pub(super) fn types_of_plan(plan: &Plan) -> Types {
+    let mut types = plan.types.clone();
+    for connector in plan.connectors.values() {
+        types.0.extend(connector.types.0.clone());
+    }
+    types
+}
+
+/// What the plan's one call gives when these are the flow's parameters.
+pub(super) fn evaluated(plan: &Plan, types: &Types, given: Vec<Value>) -> Result<(Vec<Value>, Option<Type>), String> {
+    let library = Library::new(flow_stdlib::functions());
+    let env = BTreeMap::new();
+    let evaluator = Evaluator { library: &library, functions: &plan.functions, types, env: &env, ambient: &|_| None };
+    let mut frame = Frame::of(given);
     let call = plan.graph.node_weights().find_map(|node| match &node.kind {
         NodeKind::Step(step) => Some((&step.args, step.result.clone())),
         _ => None,
@@ -324,7 +379,7 @@ fn header(headers: &HeaderMap, name: &str) -> Option<String> {
 }
 
 /// A request in the form in which it is recorded.
-fn sent(arrived: &Arrived) -> Result<Sent, String> {
+pub(super) fn sent(arrived: &Arrived) -> Result<Sent, String> {
     let mut query: BTreeMap<String, Json> = BTreeMap::new();
     for (name, value) in url::form_urlencoded::parse(arrived.uri.query().unwrap_or_default().as_bytes()) {
         join(&mut query, &name, Json::String(value.into_owned()));

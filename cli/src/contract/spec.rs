@@ -10,7 +10,7 @@
 use std::collections::BTreeSet;
 
 use jsonschema::{Draft, Validator};
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
 
 use super::Sent;
 
@@ -40,7 +40,11 @@ impl Spec {
             nullable(&mut root);
         }
         let mut bases: Vec<String> = Vec::new();
-        for server in root.get("servers").and_then(Json::as_array).into_iter().flatten() {
+        // Paths and operations can have servers of their own.
+        let items = || root.get("paths").and_then(Json::as_object).into_iter().flat_map(Map::values);
+        let operations = items().filter_map(Json::as_object).flat_map(Map::values);
+        let servers = |of: &Json| of.get("servers").and_then(Json::as_array).cloned().unwrap_or_default();
+        for server in [&root].into_iter().chain(items()).chain(operations).flat_map(servers) {
             let url = server.get("url").and_then(Json::as_str).unwrap_or_default();
             let path = url.split_once("://").map_or(url, |(_, rest)| rest.find('/').map_or("", |at| &rest[at..]));
             bases.push(path.trim_end_matches('/').to_owned());
@@ -52,9 +56,15 @@ impl Spec {
         Ok(Self { root, draft, bases })
     }
 
+    /// The same description without what it says of the contents of values: patterns, lengths, bounds. Made-up values keep to none.
+    pub(crate) fn without_bounds(mut self) -> Self {
+        unbounded(&mut self.root);
+        self
+    }
+
     /// What of a request the description does not allow. `base` is the path of the connector's base URL.
     pub(crate) fn objections(&self, base: &str, sent: &Sent, media_type: Option<&str>) -> Vec<String> {
-        let Some((template, item)) = self.path(base, &sent.path) else {
+        let Some((template, item)) = self.path(base, sent) else {
             return vec![format!("the description has no path `{base}{}`", sent.path)];
         };
         let Some(operation) = item.get(sent.method.to_ascii_lowercase()) else {
@@ -67,14 +77,16 @@ impl Spec {
             .flatten()
             .filter_map(|parameter| self.follow(parameter))
             .collect();
-        self.query(&parameters, sent, &mut objections);
+        self.query(template, &parameters, sent, &mut objections);
         self.headers(&parameters, sent, &mut objections);
         self.body(&parameters, operation, sent, media_type, &mut objections);
         objections
     }
 
-    /// The path of the description that a request goes to; one with fewer variable parts goes before.
-    fn path(&self, base: &str, path: &str) -> Option<(&str, &Json)> {
+    /// The path of the description that a request goes to: one that has its method goes before, then one with fewer variable
+    /// parts, then one that says more.
+    fn path(&self, base: &str, sent: &Sent) -> Option<(&str, &Json)> {
+        let (path, method) = (sent.path.as_str(), sent.method.to_ascii_lowercase());
         let whole = format!("{}{path}", base.trim_end_matches('/'));
         let paths = self.root.get("paths")?.as_object()?;
         for prefix in &self.bases {
@@ -90,7 +102,15 @@ impl Spec {
                         }
                     }
                 };
-                let found = paths.keys().filter(fits).min_by_key(|template| template.matches('{').count());
+                let has_method = |template: &str| {
+                    let item = paths.get(template).and_then(|item| self.follow(item));
+                    item.is_some_and(|item| item.get(&method).is_some())
+                };
+                let found = paths.keys().filter(fits).min_by_key(|template| {
+                    let fixed =
+                        template.split('{').map(|part| part.split_once('}').map_or(part, |(_, fixed)| fixed).len());
+                    (!has_method(template), template.matches('{').count(), std::cmp::Reverse(fixed.sum::<usize>()))
+                });
                 if let Some((template, item)) = found.and_then(|template| paths.get_key_value(template)) {
                     return Some((template, self.follow(item)?));
                 }
@@ -99,12 +119,16 @@ impl Spec {
         None
     }
 
-    fn query(&self, parameters: &[&Json], sent: &Sent, objections: &mut Vec<String>) {
+    fn query(&self, template: &str, parameters: &[&Json], sent: &Sent, objections: &mut Vec<String>) {
+        // Some write parameters into the path, and all may be those of a credential.
+        let in_path = template.split_once('?').map_or("", |(_, query)| query);
+        let is_in_path = |name: &str| in_path.split(['?', '&', '#']).any(|pair| pair.split('=').next() == Some(name));
+        let is_credential = |name: &str| self.credentials().any(|known| known == name);
         let declared: Vec<&&Json> = parameters.iter().filter(|parameter| is_in(parameter, "query")).collect();
         for parameter in &declared {
             let name = name(parameter);
             let is_there = sent.query.keys().any(|sent| sent == name || sent.starts_with(&format!("{name}[")));
-            if !is_there && parameter.get("required") == Some(&Json::Bool(true)) {
+            if !is_there && !is_credential(name) && parameter.get("required") == Some(&Json::Bool(true)) {
                 objections.push(format!("the query lacks `{name}`, which must be given"));
             }
         }
@@ -113,7 +137,9 @@ impl Spec {
             let Some(parameter) = declared.iter().find(|parameter| {
                 [sent.as_str(), plain].contains(&name(parameter)) || name(parameter) == format!("{plain}[]")
             }) else {
-                objections.push(format!("the description knows no parameter `{sent}` of the query"));
+                if !is_in_path(sent) && !is_credential(sent) {
+                    objections.push(format!("the description knows no parameter `{sent}` of the query"));
+                }
                 continue;
             };
             // Parts of an object or a list, and lists in one text, have forms of their own.
@@ -124,6 +150,13 @@ impl Spec {
             let what = format!("the parameter `{sent}`");
             objections.extend(self.breaks(self.schema_of(parameter), value, &what));
         }
+    }
+
+    /// The names of parameters that carry a credential.
+    fn credentials(&self) -> impl Iterator<Item = &str> {
+        let declared = [self.root.pointer("/components/securitySchemes"), self.root.get("securityDefinitions")];
+        let schemes = declared.into_iter().flatten().filter_map(Json::as_object).flat_map(Map::values);
+        schemes.filter(|scheme| is_in(scheme, "query")).filter_map(|scheme| scheme.get("name")?.as_str())
     }
 
     fn headers(&self, parameters: &[&Json], sent: &Sent, objections: &mut Vec<String>) {
@@ -159,7 +192,8 @@ impl Spec {
         let fields: Vec<&&Json> = parameters.iter().filter(|parameter| is_in(parameter, "formData")).collect();
         let is_required = declared.or(old.copied()).and_then(|body| body.get("required")) == Some(&Json::Bool(true));
         let Some(body) = &sent.body else {
-            if is_required {
+            // A form of which no field is given has no bytes.
+            if is_required && kind != "application/x-www-form-urlencoded" {
                 objections.push("no body is sent, and one must be given".to_owned());
             }
             return;
@@ -323,12 +357,9 @@ impl Spec {
     }
 
     fn validate(&self, schema: &Json, value: &Json, what: &str) -> Vec<String> {
-        // References lead into the description, so the schema stands in it.
-        let mut whole = self.root.as_object().cloned().unwrap_or_default();
-        whole.insert("x-flow-checked".to_owned(), schema.clone());
-        whole.insert("$ref".to_owned(), Json::from("#/x-flow-checked"));
         let options = jsonschema::options().with_draft(self.draft).should_ignore_unknown_formats(true);
-        let validator: Validator = match options.build(&Json::Object(whole)) {
+        let whole = self.with_what_it_names(schema);
+        let validator: Validator = match options.build(&whole) {
             Ok(validator) => validator,
             Err(error) => return vec![format!("the description's schema can't be used: {error}")],
         };
@@ -344,6 +375,30 @@ impl Spec {
         validator.iter_errors(value).take(5).map(told).collect()
     }
 
+    /// A schema with what its references lead to, each at its place in the description: a large description costs no more than
+    /// what is used of it.
+    fn with_what_it_names(&self, schema: &Json) -> Json {
+        let mut whole = json!({ "x-flow-checked": schema, "$ref": "#/x-flow-checked" });
+        let (mut open, mut seen) = (Vec::new(), BTreeSet::new());
+        references(schema, &mut open);
+        while let Some(reference) = open.pop() {
+            if !seen.insert(reference) {
+                continue;
+            }
+            // One that is written in another way, with `%20` in it for example, is left to the validator.
+            let place = reference.strip_prefix('#').unwrap_or(reference);
+            let Some(named) = self.root.pointer(place) else {
+                let mut all = self.root.clone();
+                all["x-flow-checked"] = whole["x-flow-checked"].take();
+                all["$ref"] = whole["$ref"].take();
+                return all;
+            };
+            put(&mut whole, place, named);
+            references(named, &mut open);
+        }
+        whole
+    }
+
     /// The value itself, or what its `$ref` leads to.
     fn follow<'a>(&'a self, mut value: &'a Json) -> Option<&'a Json> {
         for _ in 0..32 {
@@ -353,6 +408,33 @@ impl Spec {
             }
         }
         None
+    }
+}
+
+/// The references in a schema.
+fn references<'a>(value: &'a Json, found: &mut Vec<&'a str>) {
+    match value {
+        Json::Object(fields) => {
+            found.extend(fields.get("$ref").and_then(Json::as_str));
+            fields.values().for_each(|value| references(value, found));
+        }
+        Json::Array(items) => items.iter().for_each(|item| references(item, found)),
+        _ => {}
+    }
+}
+
+/// Puts a value at the place that a pointer names (RFC 6901). What lies within something that is there already is there, too.
+fn put(root: &mut Json, place: &str, value: &Json) {
+    let mut at = root;
+    for part in place.split('/').skip(1) {
+        let part = part.replace("~1", "/").replace("~0", "~");
+        at = match at {
+            Json::Object(fields) => fields.entry(part).or_insert_with(|| json!({})),
+            _ => return,
+        };
+    }
+    if at.as_object().is_some_and(|fields| fields.keys().all(|name| value.get(name).is_some())) {
+        *at = value.clone();
     }
 }
 
@@ -420,6 +502,40 @@ fn nested(body: &Json) -> Json {
     root
 }
 
+/// Takes away what bounds values, also lists of so many words that a connector takes them for text. A property that is called
+/// like one of these words has a schema, and stays.
+fn unbounded(value: &mut Json) {
+    /// Most words of an enum that an import writes out.
+    const MOST: usize = 60;
+    const WORDS: [&str; 13] = [
+        "pattern",
+        "format",
+        "minLength",
+        "maxLength",
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "multipleOf",
+        "minItems",
+        "maxItems",
+        "minProperties",
+        "maxProperties",
+    ];
+    match value {
+        Json::Object(fields) => {
+            fields.retain(|name, value| match value {
+                Json::Object(_) => true,
+                Json::Array(words) => name != "enum" || words.len() <= MOST,
+                _ => !WORDS.contains(&name.as_str()),
+            });
+            fields.values_mut().for_each(unbounded);
+        }
+        Json::Array(items) => items.iter_mut().for_each(unbounded),
+        _ => {}
+    }
+}
+
 /// Puts `nullable: true` into the terms of JSON schema.
 fn nullable(value: &mut Json) {
     match value {
@@ -444,8 +560,6 @@ fn nullable(value: &mut Json) {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-
-    use serde_json::json;
 
     use super::*;
 

@@ -139,7 +139,10 @@ pub(super) fn api(document: &Document) -> Result<Api<'_>, Failure> {
         (None, Some(_)) => true,
         (None, None) => return Err(Failure::NotOpenApi),
     };
-    let Some(paths) = root.get("paths").and_then(Value::as_object) else { return Err(Failure::NotOpenApi) };
+    let Some(paths) = root.get("paths").and_then(Value::as_object) else {
+        let is_of_webhooks = root.get("webhooks").is_some_and(Value::is_object);
+        return Err(if is_of_webhooks { Failure::OnlyWebhooks } else { Failure::NotOpenApi });
+    };
     let reader = Reader { document, is_two };
     let info = root.get("info").unwrap_or(&Value::Null);
     let mut lost = Vec::new();
@@ -430,7 +433,13 @@ fn base(url: &str, server: &Value) -> Base {
 /// The media type that a declaration can use best.
 fn choose(content: &serde_json::Map<String, Value>) -> Option<(Media<'_>, &Value)> {
     let key = chosen_key(content)?;
-    Some((media(key), content.get(key)?))
+    // Of several kinds of bytes, the file says which it is.
+    let is_raw = |key: &&String| matches!(media(key), Media::Raw(_));
+    let media = match media(key) {
+        Media::Raw(_) if content.keys().filter(is_raw).count() > 1 => Media::Raw("*/*"),
+        media => media,
+    };
+    Some((media, content.get(key)?))
 }
 
 fn chosen_key(content: &serde_json::Map<String, Value>) -> Option<&String> {

@@ -390,7 +390,7 @@ impl<'a> Writer<'a, '_> {
             Media::Raw(media) => {
                 let name = self.add("content", "body", Ty::Plain("File"), body.doc.clone());
                 call.parts.push(("raw", Part::Value(name)));
-                if !media.contains('*') && media != "application/octet-stream" {
+                if !media.contains('*') {
                     call.parts.push(("content_type", Part::Value(word::quoted(media))));
                 }
                 return Ok(());

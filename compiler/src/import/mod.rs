@@ -94,6 +94,8 @@ pub enum Failure {
     NotDiscovery,
     /// The pattern matches no operation; these are some that there are.
     NothingMatches(Vec<String>),
+    /// A description of webhooks alone: it says what is sent, and not how that is verified.
+    OnlyWebhooks,
     /// There is no operation that a declaration can carry.
     Empty,
 }
@@ -109,6 +111,7 @@ impl fmt::Display for Failure {
             Self::NothingMatches(names) => {
                 write!(f, "no operation matches; there are for example {}", names.join(", "))
             }
+            Self::OnlyWebhooks => f.write_str("the description has webhooks and no operations"),
             Self::Empty => f.write_str("the description has no operation that a connector can have"),
         }
     }

@@ -233,6 +233,11 @@ pub(super) fn words_of(idiom: &Idiom) -> Words {
             "is written in another way",
             "write `\"\"\"` where it begins and where it ends",
         ),
+        Idiom::RawLines => words(
+            "a raw text of several lines stands between `r\"\"\"` and `\"\"\"`",
+            "stands between single quotes",
+            "write `r\"\"\"` where it begins and `\"\"\"` where it ends",
+        ),
         Idiom::MarkupComment => words("comments don't begin with `<!--`", "begins no comment", "write `//`"),
         Idiom::AttributeOfField(meant) => words(
             "an attribute stands after the type",

@@ -453,7 +453,7 @@ fn text(problem: &Problem) -> Words {
     if problem.kind == ProblemKind::Quotes {
         return words("texts stand in double quotes", "is in quotes of another kind", "write `\"…\"`");
     }
-    if problem.found.starts_with("\"\"\"") {
+    if problem.found.trim_start_matches('r').starts_with("\"\"\"") {
         return words("this text has no end", "begins here", "write `\"\"\"` where it ends");
     }
     let help = if problem.found.contains('{') {

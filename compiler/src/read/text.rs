@@ -1,6 +1,6 @@
-//! Text literals: escapes, insertions, and the indent of `"""`.
+//! Text literals: escapes, insertions, and the indent of `"""` and `r"""`.
 //!
-//! A text in `"""` loses the line break after the opening quotes, the line break and the space before the closing
+//! A text in `"""` or `r"""` loses the line break after the opening quotes, the line break and the space before the closing
 //! quotes, and the indent that all its lines and the closing quotes have in common. Its line breaks are `\n`, whatever
 //! the file has.
 
@@ -54,8 +54,11 @@ impl Reader<'_> {
         let pieces = match form.kind() {
             Kind::RawText => {
                 let text = self.text_of(form);
-                let content = text.strip_prefix("r\"").and_then(|text| text.strip_suffix('"')).unwrap_or_default();
-                vec![Piece::Escape(content.to_owned())]
+                let between = |open, close| text.strip_prefix(open).and_then(|text: &str| text.strip_suffix(close));
+                match between("r\"\"\"", "\"\"\"") {
+                    Some(lines) => without_indent(vec![Piece::Source(lines.replace("\r\n", "\n"))]),
+                    None => vec![Piece::Escape(between("r\"", "\"").unwrap_or_default().to_owned())],
+                }
             }
             Kind::MultiText => without_indent(self.pieces(form)),
             _ => self.pieces(form),

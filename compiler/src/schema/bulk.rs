@@ -1,17 +1,22 @@
 //! How does an operation take many inputs in one request?
 //!
 //! In: `bulk: batch(inputs, most: 100, each: body.results, value: .data, error: .error?.message)`. Out: which parameter is
-//! split, into how many, and where each input's outcome is.
+//! split, into how many, and where each input's outcome is: in the same order, or as `of:` and `key:` tell.
 
 use flow_model::{
     diagnostic::{Code, Diagnostic},
     expr::{Ambient, Expr},
-    schema::{Bulk, Call, Operation},
+    schema::{Bulk, Call, Operation, OutcomeOf},
     span::Span,
-    ty::{Type, TypeDef, Types},
+    ty::{Field, Type, TypeDef, Types},
 };
+use indexmap::IndexMap;
 
-use super::{Context, errors, limit, section::form, template::over_answer};
+use super::{
+    Context, errors, limit,
+    section::form,
+    template::{Template, over_answer, wire_field},
+};
 use crate::ast::{self, Arg, ExprKind};
 
 const HELP: &str = "write `bulk: batch(inputs, most: 100, each: body.results, error: .error)`";
@@ -30,7 +35,7 @@ pub(super) fn bulk(
         return None;
     };
     let named = |name: &str| rest.iter().find(|arg| arg.name.as_ref().is_some_and(|found| found.text == name));
-    let known = ["most", "each", "value", "error"];
+    let known = ["most", "each", "value", "error", "of", "key", "unlisted"];
     if let Some(stranger) =
         rest.iter().find(|arg| !known.iter().any(|name| named(name).is_some_and(|it| std::ptr::eq(it, *arg))))
     {
@@ -72,9 +77,48 @@ pub(super) fn bulk(
         let item = [(Ambient::Item, Type::Json)];
         arg.map(|arg| over_answer(context, &arg.value, None, &item, problems))
     };
-    let (value, error) = (of_item(named("value")), of_item(named("error")));
+    let (value, error, outcome) = (of_item(named("value")), of_item(named("error")), of_item(named("of")));
+    let input = named("key").map(|key| key_of_input(context, field, &key.value, problems));
+    let unlisted_is_ok = named("unlisted").map(|arg| match &arg.value.kind {
+        ExprKind::Name(name) if name == "ok" => {}
+        _ => problems.push(wrong(
+            "`unlisted` has one form",
+            arg.value.span,
+            "not known",
+            "write `unlisted: ok`, where the answer lists what has failed alone",
+        )),
+    });
+    if let (None, Some(arg)) = (named("of"), named("key").or(named("unlisted"))) {
+        let help = "say with `of:` what of an outcome tells its input: `of: .id, key: .id`; without, outcomes are in the order of \
+                    the inputs";
+        problems.push(wrong(
+            "`batch` lacks the argument `of`",
+            arg.value.span,
+            "an outcome does not say whose it is",
+            help,
+        ));
+    }
+    let of = outcome.map(|outcome| OutcomeOf { outcome, input, unlisted_is_ok: unlisted_is_ok.is_some() });
     let param = u32::try_from(index).ok()?;
-    Some(Bulk { param, most, each, value, error })
+    Some(Bulk { param, most, each, of, value, error })
+}
+
+/// What an input is known by.
+fn key_of_input(
+    context: &Context<'_, '_>,
+    inputs: &Field,
+    written: &ast::Expr,
+    problems: &mut Vec<Diagnostic>,
+) -> Expr {
+    let item = match wire_field(&context.names.types, inputs).non_null() {
+        Type::List(item) => (**item).clone(),
+        _ => Type::Unknown,
+    };
+    let mut template = Template::over(context, &IndexMap::new(), "the key of an input is a part of it: write `.id`");
+    template.sees(Ambient::Item, item);
+    let key = template.expr(written, None);
+    template.finish(problems);
+    key.expr
 }
 
 fn wrong(message: &str, span: Span, label: &str, help: &str) -> Diagnostic {

@@ -4,7 +4,7 @@
 
 use flow_model::{
     diagnostic::{Code, Diagnostic},
-    expr::Ambient,
+    expr::{Ambient, Expr},
     schema::{Challenge, DigestEncoding, Hash, Signing, Webhooks, webhook_params},
     span::Span,
     ty::Type,
@@ -15,13 +15,18 @@ use flow_model::{
 use super::{
     Context, Section, Template,
     reference::operation_call,
+    request::header_names,
     section::{word, wrong_value},
     template::{over_answer, typed_over_answer},
     verification::{ENCODINGS, HASHES, verify_call},
 };
-use crate::{ast, names::literal};
+use crate::{
+    ast::{self, ExprKind, PropertyValue, RecordEntry},
+    names::literal,
+};
 
-const PROPERTIES: [&str; 9] = ["method", "when", "verify", "token", "secret", "sign", "hash", "encoding", "answer"];
+const PROPERTIES: [&str; 10] =
+    ["method", "when", "verify", "token", "secret", "sign", "hash", "encoding", "answer", "headers"];
 
 const SETTING_UP: [&str; 9] = ["register", "list", "renew", "every", "expires", "remove", "id", "url", "secret"];
 
@@ -54,6 +59,7 @@ pub(super) fn challenge(
         sees.push((Ambient::Signature, Type::String));
     }
     let answer = read("answer", None, &sees);
+    let headers = section.get("headers").map(|written| headers(context, written, &sees, problems)).unwrap_or_default();
     let verify = section
         .expr("verify", problems)
         .and_then(|verify| verify_call(context.names, context.definitions, verify, Some(context.connector), problems));
@@ -77,7 +83,7 @@ pub(super) fn challenge(
         }
         _ => {}
     }
-    if answer.is_none() && sign.is_some() {
+    if answer.is_none() && headers.is_empty() && sign.is_some() {
         let help = "add `answer: { … signature … }`";
         problems.push(wrong(format!("{what} signs a text and answers nothing"), place("sign"), "goes nowhere", help));
     }
@@ -86,7 +92,40 @@ pub(super) fn challenge(
         hash: hash.unwrap_or(Hash::Sha256),
         encoding: encoding.unwrap_or(DigestEncoding::Hex),
     });
-    Some(Challenge { doc: written.doc.clone(), method: method?.to_owned(), when, verify, token, secret, sign, answer })
+    let (doc, method) = (written.doc.clone(), method?.to_owned());
+    Some(Challenge { doc, method, when, verify, token, secret, sign, answer, headers })
+}
+
+/// `{ "X-Hook-Secret": headers["x-hook-secret"] }`
+fn headers(
+    context: &Context<'_, '_>,
+    property: &ast::Property,
+    sees: &[(Ambient, Type)],
+    problems: &mut Vec<Diagnostic>,
+) -> Vec<(String, Expr)> {
+    header_names(property, problems);
+    let help = "write `headers: { \"X-Hook-Secret\": headers[\"x-hook-secret\"] }`";
+    let entries = match &property.value {
+        PropertyValue::Expr(ast::Expr { kind: ExprKind::Record(entries), .. }) => entries.as_slice(),
+        PropertyValue::Expr(ast::Expr { kind: ExprKind::Missing, .. }) => &[],
+        _ => {
+            problems.push(wrong_value("headers", property.span, "not names with values", help));
+            &[]
+        }
+    };
+    let mut read = Vec::new();
+    for entry in entries {
+        match entry {
+            RecordEntry::Field { name, value } => {
+                let wanted = Type::String.optional();
+                read.push((name.text.clone(), over_answer(context, value, Some(&wanted), sees, problems)));
+            }
+            RecordEntry::Spread(rest) => {
+                problems.push(wrong_value("headers", rest.span, "has names that nobody knows here", help));
+            }
+        }
+    }
+    read
 }
 
 /// Reads `webhooks { register: …, list: …, renew: …, every: …, expires: …, remove: …, id: …, url: …, secret: … }`.

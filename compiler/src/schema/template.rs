@@ -196,7 +196,7 @@ pub(super) fn typed_over_answer(
 }
 
 /// The type of a field's value in the form that it has in JSON.
-fn wire_field(types: &Types, field: &Field) -> Type {
+pub(super) fn wire_field(types: &Types, field: &Field) -> Type {
     match field.format {
         Some(Format::UnixSeconds | Format::UnixMillis) if field.ty.is_nullable() => Type::Int.optional(),
         Some(Format::UnixSeconds | Format::UnixMillis) => Type::Int,

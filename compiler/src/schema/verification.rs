@@ -129,7 +129,10 @@ fn verification(
             wrong_value("signed", property.span, "nothing is signed with a token", help)
         }));
     } else {
-        problems.extend(proves_nothing(&what, &section, &signed, has_timestamp, written.name.span));
+        // What stands in a body that is signed is signed with it.
+        let in_body = matches!(timestamp, Some(Place::Field(_))) && signs_body(&signed);
+        let time = Time { is_there: has_timestamp, is_signed: in_body || signed.contains(&SignedPart::Timestamp) };
+        problems.extend(proves_nothing(&what, &section, &signed, time, written.name.span));
     }
     if method == Some(Proof::Digest) && !signed.contains(&SignedPart::Secret) {
         let span = section.get("signed").map_or(written.name.span, |property| property.span);
@@ -178,24 +181,31 @@ pub(super) fn key(written: &ast::Expr, problems: &mut Vec<Diagnostic>) -> Option
     })
 }
 
+/// What a scheme says of the time of a delivery.
+#[derive(Clone, Copy)]
+struct Time {
+    is_there: bool,
+    is_signed: bool,
+}
+
 /// What a scheme lacks to prove who sent a webhook, and when.
 fn proves_nothing(
     what: &str,
     section: &Section<'_>,
     signed: &[SignedPart],
-    has_timestamp: bool,
+    time: Time,
     name: Span,
 ) -> Option<Diagnostic> {
     let place = |property: &str| section.get(property).map_or(name, |property| property.span);
-    let signs_time = signed.contains(&SignedPart::Timestamp);
     let (message, span, label, help) = if !signs_body(signed) {
         let message = format!("{what} does not sign the body");
         (message, place("signed"), "anyone could send another body with it", "put `{body}` into `signed`")
-    } else if signs_time && !has_timestamp {
+    } else if time.is_signed && !time.is_there {
         let help = "write `signature: pairs(timestamp: \"t\", signature: \"v1\")`, or `timestamp: header(\"…\")`";
         (format!("{what} signs a timestamp that is nowhere"), place("signed"), "which timestamp?", help)
-    } else if section.get("tolerance").is_some() && !signs_time {
-        let help = "put `{timestamp}` into `signed` as the vendor does, or leave `tolerance` out";
+    } else if section.get("tolerance").is_some() && !time.is_signed {
+        let help = "put `{timestamp}` into `signed` as the vendor does, name the field of the body that has the time with \
+                    `timestamp: field(\"…\")`, or leave `tolerance` out";
         (
             format!("{what} limits a time that is not signed"),
             place("tolerance"),
@@ -210,8 +220,7 @@ fn proves_nothing(
 
 /// Says whether another body would have another signature.
 fn signs_body(signed: &[SignedPart]) -> bool {
-    let of_body = [SignedPart::Body, SignedPart::BodySha256, SignedPart::BodyCrc32, SignedPart::Form];
-    signed.iter().any(|part| of_body.contains(part))
+    signed.iter().any(SignedPart::is_of_body)
 }
 
 /// `pairs(timestamp: "t", signature: "v1")`, `prefix("sha256=")`

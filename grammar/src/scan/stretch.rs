@@ -101,19 +101,28 @@ impl Scanner<'_> {
 
     /// A text between marks of `before` and `after` bytes. It is read as a text without content.
     fn stretch(&mut self, before: usize, length: usize, after: usize) {
+        self.stretch_as(Idiom::Heredoc, "\"\"\"", before, length, after);
+    }
+
+    /// A raw text of several lines between `r"` and `"`.
+    pub(super) fn raw_stretch(&mut self, length: usize) {
+        self.stretch_as(Idiom::RawLines, "r\"\"\"", 2, length, 1);
+    }
+
+    fn stretch_as(&mut self, idiom: Idiom, opener: &str, before: usize, length: usize, after: usize) {
         let (start, total) = (self.at as u32, before + length + after);
         let end = start + total as u32;
         let whole = self.rest().get(..total).unwrap_or_default();
         let fix = match whole.contains("\"\"\"") {
             true => Vec::new(),
             false => vec![
-                Edit { start, end: start + before as u32, text: "\"\"\"".to_owned() },
+                Edit { start, end: start + before as u32, text: opener.to_owned() },
                 Edit { start: end - after as u32, end, text: "\"\"\"".to_owned() },
             ],
         };
         let lines = whole.matches('\n').count() as u32;
         let shown = start + whole.find('\n').unwrap_or(total) as u32;
-        self.report_with_fix(start, shown, ProblemKind::Habit(Habit::Idiom(Idiom::Heredoc)), fix);
+        self.report_with_fix(start, shown, ProblemKind::Habit(Habit::Idiom(idiom)), fix);
         self.replace(start, end, "\"\"");
         self.push(TokenKind::Text, total);
         self.line += lines;

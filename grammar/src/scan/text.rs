@@ -27,18 +27,38 @@ impl Scanner<'_> {
 
     pub(super) fn raw_text(&mut self) {
         let rest = self.rest();
+        if let Some(content) = rest.strip_prefix("r\"\"\"") {
+            self.raw_lines(content.find("\"\"\""));
+            return;
+        }
         let line = rest.find('\n').unwrap_or(rest.len());
         match rest.get(2..line).and_then(|content| content.find('"')) {
             Some(length) => {
                 self.directions(self.at, self.at + length + 3);
                 self.push(TokenKind::Text, length + 3);
             }
+            None if let Some(length) = raw_end_on_another_line(rest) => self.raw_stretch(length),
             None => {
                 self.open(TokenKind::TextOpen, 2);
                 self.modes.push(Mode::Line(self.scan.tokens.len().saturating_sub(1)));
                 self.unclosed_text();
             }
         }
+    }
+
+    /// A raw text in `r"""`, with the length of what stands in it.
+    fn raw_lines(&mut self, length: Option<usize>) {
+        let Some(length) = length else {
+            self.open(TokenKind::TextOpen, 4);
+            self.modes.push(Mode::Multi(self.scan.tokens.len().saturating_sub(1)));
+            self.unclosed_text();
+            return;
+        };
+        let total = length + 7;
+        self.directions(self.at, self.at + total);
+        let lines = self.rest().get(..total).unwrap_or_default().matches('\n').count() as u32;
+        self.push(TokenKind::Text, total);
+        self.line += lines;
     }
 
     /// Inside of a text on one line.
@@ -333,4 +353,13 @@ impl Scanner<'_> {
 
 fn is_inside_brackets(open: &[&str]) -> bool {
     open.iter().any(|closer| *closer != "}")
+}
+
+/// Where a raw text without an end on its line ends: at the next quotes, when nothing but closing brackets stands before them
+/// on their line, as where a query ends.
+fn raw_end_on_another_line(rest: &str) -> Option<usize> {
+    let content = rest.get(2..)?;
+    let end = content.find('"')?;
+    let last = content.get(..end)?.rsplit('\n').next()?;
+    last.chars().all(|letter| letter.is_whitespace() || "})]".contains(letter)).then_some(end)
 }

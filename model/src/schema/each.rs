@@ -68,6 +68,7 @@ impl Operation {
         if let Some(bulk) = &self.bulk {
             visit(&bulk.each);
             bulk.value.iter().chain(&bulk.error).for_each(&mut *visit);
+            bulk.of.iter().flat_map(|of| [&of.outcome].into_iter().chain(&of.input)).for_each(&mut *visit);
         }
         if let Some(KeySource::Lookup(call)) = &self.key {
             call.each_expr(visit);
@@ -167,8 +168,9 @@ impl Verification {
 impl Challenge {
     /// Goes over its expressions.
     pub fn each_expr<'e>(&'e self, visit: Visit<'_, 'e>) {
-        let Self { doc: _, method: _, when, verify, token, secret, sign, answer } = self;
+        let Self { doc: _, method: _, when, verify, token, secret, sign, answer, headers } = self;
         when.iter().chain(token).chain(secret).chain(answer).for_each(&mut *visit);
+        headers.iter().for_each(|(_, value)| visit(value));
         sign.iter().for_each(|sign| visit(&sign.text));
         verify.iter().for_each(|call| call.each_expr(visit));
     }

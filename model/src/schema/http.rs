@@ -129,14 +129,29 @@ pub struct Bulk {
     pub param: u32,
     /// How many inputs one request takes.
     pub most: u32,
-    /// The outcomes in the answer, one for each input in the same order: over `body`, `status`, `headers`.
+    /// The outcomes in the answer: over `body`, `status`, `headers`.
     pub each: Expr,
+    /// Which input an outcome belongs to; one for each input in the same order when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<OutcomeOf>,
     /// What of an outcome is its result: over [`Ambient::Item`](crate::expr::Ambient::Item); the outcome itself when
     /// absent.
     pub value: Option<Expr>,
     /// What of an outcome is the error that it is, null when it is none: over
     /// [`Ambient::Item`](crate::expr::Ambient::Item).
     pub error: Option<Expr>,
+}
+
+/// How an outcome says which input it belongs to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OutcomeOf {
+    /// What of an outcome it says it by, a value or a list of them: over [`Ambient::Item`](crate::expr::Ambient::Item).
+    pub outcome: Expr,
+    /// What of an input that is: over [`Ambient::Item`](crate::expr::Ambient::Item); its number in the request, from 0, when
+    /// absent.
+    pub input: Option<Expr>,
+    /// Whether an input without an outcome has gone well.
+    pub unlisted_is_ok: bool,
 }
 
 /// How webhooks are set up at the system: `webhooks { register: …, list: …, renew: …, remove: … }`. The calls see the URL in slot
@@ -192,6 +207,9 @@ pub struct Challenge {
     /// What is answered, over the same and [`Ambient::Signature`](crate::expr::Ambient::Signature): text as it is,
     /// anything else as JSON; nothing when absent.
     pub answer: Option<Expr>,
+    /// Headers of the answer by name, over the same; what is null is left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, Expr)>,
 }
 
 /// A text that is signed for the answer to a handshake.

@@ -4,6 +4,8 @@
 //! counts against the limits of the connection: as many as these let through together are counted when the call is
 //! admitted, and the others wait for their turn while it is under way, within its time.
 
+mod outcome;
+
 use std::sync::Arc;
 
 use flow_model::{
@@ -81,30 +83,32 @@ impl Connectors {
             let key = if inputs.len() > most { format!("{}-{number}", invocation.key) } else { invocation.key.clone() };
             let sent = Invocation { args: args(invocation, bulk, part), key, ..invocation.clone() };
             let ended = self.http(&sent, found_part, &part_request, config.clone(), vault).await;
-            let items = match ended.attempt.outcome {
-                Ok(Value::List(items)) if items.len() == part.len() => items,
-                Ok(other) => {
-                    let got = match other {
-                        Value::List(items) => format!("{} outcomes", items.len()),
-                        other => other.kind().to_owned(),
-                    };
-                    let message = format!(
-                        "the answer of `{}` does not fit: it has {got} for {} inputs",
-                        found.connector.name,
-                        part.len()
-                    );
-                    let attempt = answered(Err(Failure::new(ErrorKind::Mismatch, message)));
-                    return Ended { attempt, ..ended };
-                }
+            let listed = match ended.attempt.outcome {
+                Ok(listed) => listed,
                 Err(failure) => {
                     return Ended { attempt: Attempt { outcome: Err(failure), ..ended.attempt }, ..ended };
                 }
             };
+            let of = |expr: &Expr, item: &Value| self.of_item(invocation, found, expr, item);
+            let items = match outcome::of_inputs(part, listed, bulk.of.as_ref(), &of) {
+                Ok(items) => items,
+                Err(why) => {
+                    let message = format!("the answer of `{}` does not fit: {why}", found.connector.name);
+                    let attempt = answered(Err(Failure::new(ErrorKind::Mismatch, message)));
+                    return Ended { attempt, ..ended };
+                }
+            };
             turns.told(ended.pause);
             for (input, item) in part.iter().zip(items) {
-                let of = |expr: &Option<Expr>| expr.as_ref().map(|expr| self.of_item(invocation, found, expr, &item));
-                match of(&bulk.error) {
-                    Some(Ok(Value::Null)) | None => ok.push(of(&bulk.value).and_then(Result::ok).unwrap_or(item)),
+                let Some(item) = item else {
+                    ok.push(input.clone());
+                    continue;
+                };
+                match bulk.error.as_ref().map(|error| of(error, &item)) {
+                    Some(Ok(Value::Null)) | None => {
+                        let value = bulk.value.as_ref().and_then(|value| of(value, &item).ok());
+                        ok.push(value.unwrap_or(item));
+                    }
                     Some(error) => {
                         failed.push(Value::record([("item", input.clone()), ("error", error.unwrap_or(Value::Null))]))
                     }

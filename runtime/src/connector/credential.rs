@@ -57,10 +57,13 @@ impl Connectors {
         config: IndexMap<String, Value>,
         vault: &Vault<'_>,
     ) -> Ended {
-        match self.given_out(&invocation.plan, found.connector, &config, vault) {
-            Ok(true) => {}
+        let lent = match self.given_out(invocation, found, &config, vault) {
+            Ok(true) => self.lent.as_ref(),
             Ok(false) => return self.sent(invocation, found, request, config, vault, None).await,
             Err(failure) => return never(failure).into(),
+        };
+        if lent.is_some() {
+            return self.sent(invocation, found, request, config, vault, lent).await;
         }
         let holder = match self.holder(found.connector, &invocation.connection, &config, vault) {
             Ok(holder) => holder,
@@ -114,7 +117,7 @@ impl Connectors {
     pub(super) async fn parked(&self, invocation: &Invocation, found: Found<'_>) -> Option<Parked> {
         let vault = Vault::new(&*self.secrets);
         let config = self.config(&invocation.plan, &invocation.connection, found.connection, found.connector).ok()?;
-        if !self.given_out(&invocation.plan, found.connector, &config, &vault).ok()? {
+        if !self.given_out(invocation, found, &config, &vault).ok()? {
             return None;
         }
         let holder = self.holder(found.connector, &invocation.connection, &config, &vault).ok()?;
@@ -125,18 +128,19 @@ impl Connectors {
         }
     }
 
-    /// Whether the credential of a connection is given out by a server.
+    /// Whether the credential of a call is given out by a server.
     pub(super) fn given_out(
         &self,
-        plan: &Plan,
-        connector: &Connector,
+        invocation: &Invocation,
+        found: Found<'_>,
         config: &IndexMap<String, Value>,
         vault: &Vault<'_>,
     ) -> Result<bool, Failure> {
-        let Some(http) = &connector.http else { return Ok(false) };
+        let Some(http) = &found.connector.http else { return Ok(false) };
         match &http.auth {
+            auth if auth.logs_in_with(&invocation.operation) => Ok(false),
             auth @ Auth::First(_) if auth.is_given_out() => {
-                let scope = self.scope(plan, connector, &[], config, vault)?;
+                let scope = self.scope(&invocation.plan, found.connector, &[], config, vault)?;
                 request::chosen(&scope, auth).map(Auth::is_given_out)
             }
             auth => Ok(auth.is_given_out()),

@@ -8,7 +8,7 @@ use flow_model::{
     expr::Ambient,
     failure::{ErrorKind, Failure},
     plan::{Breaker, Connection, Plan},
-    schema::{Call, Connector, ErrorCondition, Operation, Request},
+    schema::{Auth, Call, Connector, ErrorCondition, Operation, Request},
     ty::Type,
     units::Millis,
     value::Value,
@@ -60,6 +60,8 @@ pub struct Connectors {
     blobs: Arc<dyn Blobs>,
     pub(super) clients: Arc<Clients>,
     pub(super) accounts: Accounts,
+    /// What calls over HTTP carry that would ask for a token.
+    pub(super) lent: Option<Token>,
     guard: Guard,
     longest: Longest,
     pub(super) gates: Gates,
@@ -76,7 +78,8 @@ impl Connectors {
         let clients = Arc::new(Clients::new(longest, guard.clone()));
         let (accounts, gates) = (Accounts::new(Arc::new(NoTokens)), Gates::default());
         let (blobs, seal, clock) = (Arc::new(Memory::new()), Seal::drawn(), Arc::new(SystemClock));
-        Self { library, env, secrets, native, blobs, clients, accounts, guard, longest, gates, seal, clock }
+        let lent = None;
+        Self { library, env, secrets, native, blobs, clients, accounts, lent, guard, longest, gates, seal, clock }
     }
 
     /// The same performer, which may connect to where the guard lets it. Without one, that is the public internet.
@@ -109,6 +112,12 @@ impl Connectors {
     #[must_use]
     pub fn with_tokens(self, tokens: Arc<dyn Tokens>) -> Self {
         Self { accounts: Accounts::new(tokens), ..self }
+    }
+
+    /// The same performer, whose calls over HTTP carry this token where they would ask a server for one.
+    #[must_use]
+    pub fn with_token(self, text: SecretText) -> Self {
+        Self { lent: Some(Token { text, base: None, is_ours: true }), ..self }
     }
 
     /// The same performer with another clock, by which the dates that servers send are waited for.
@@ -402,7 +411,8 @@ impl Connectors {
         let name = &found.connector.name;
         let http = found.connector.http.as_ref().ok_or_else(|| invalid(format!("`{name}` has no section `http`")))?;
         let scope = self.scope(&invocation.plan, found.connector, &invocation.args, config, vault)?;
-        let proof = Proof { auth: &http.auth, token, now: self.clock.now() };
+        let auth = if http.auth.logs_in_with(&invocation.operation) { &Auth::None } else { &http.auth };
+        let proof = Proof { auth, token, now: self.clock.now() };
         let turn = found.operation.page.as_ref().zip(invocation.page.as_ref());
         request::prepare(&scope, http, found.operation, request, turn, &invocation.key, proof)
     }
@@ -454,7 +464,7 @@ impl Connectors {
             Ok(args) => found.operation.params.keys().cloned().zip(args).collect::<IndexMap<_, _>>(),
             Err(failure) => return never(failure),
         };
-        let holder = match self.given_out(&invocation.plan, found.connector, &config, vault) {
+        let holder = match self.given_out(invocation, found, &config, vault) {
             Ok(true) => self.holder(found.connector, &invocation.connection, &config, vault).map(Some),
             Ok(false) => Ok(None),
             Err(failure) => Err(failure),

@@ -298,7 +298,11 @@ fn body(scope: &Scope<'_>, request: &Request) -> Result<Content, Failure> {
             }
             Content::Multipart(pieces)
         }
-        Body::Xml(template) => Content::Xml(scope.body(template)?),
+        Body::Xml(template) => match scope.body(template)? {
+            // The root was left out.
+            Value::Record(fields) if fields.is_empty() => Content::None,
+            value => Content::Xml(value),
+        },
         Body::GraphQl { query, variables } => {
             let mut fields = IndexMap::from([("query".to_owned(), Value::text(query.as_str()))]);
             if let Some(variables) = variables {

@@ -10,7 +10,7 @@ use flow_model::{
     units::Instant,
     value::Value,
 };
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -108,7 +108,17 @@ fn one(
         },
         _ => None,
     };
-    let Some(answer) = &challenge.answer else { return Ok(Some(empty_response(StatusCode::OK))) };
+    let headed = |mut response: Response| {
+        for (name, value) in &challenge.headers {
+            if let Ok(Value::String(text)) = eval(signature.as_deref(), value)
+                && let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(&text))
+            {
+                response.headers_mut().insert(name, value);
+            }
+        }
+        response
+    };
+    let Some(answer) = &challenge.answer else { return Ok(Some(headed(empty_response(StatusCode::OK)))) };
     match eval(signature.as_deref(), answer) {
         Ok(Value::String(text)) => {
             let mut response = Response::new(Body::from(text.to_string()));
@@ -116,9 +126,9 @@ fn one(
             let headers = response.headers_mut();
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
             headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-            Ok(Some(response))
+            Ok(Some(headed(response)))
         }
         Ok(Value::Null) | Err(_) => Ok(None),
-        Ok(other) => Ok(Some(json_response(StatusCode::OK, &other.to_json()))),
+        Ok(other) => Ok(Some(headed(json_response(StatusCode::OK, &other.to_json())))),
     }
 }

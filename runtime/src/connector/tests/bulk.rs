@@ -51,7 +51,7 @@ fn world(base: &str, limits: Vec<Limit>) -> World {
     world.http().limits = limits;
     world.declare(Operation {
         key: Some(KeySource::Header("Idempotency-Key".into())),
-        bulk: Some(Bulk { param: 0, most: 2, each, value, error }),
+        bulk: Some(Bulk { param: 0, most: 2, each, of: None, value, error }),
         ..operation(fields([("inputs", list(Type::Int))]), result, Effect::Create, call)
     });
     world

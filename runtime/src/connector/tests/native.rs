@@ -1,5 +1,7 @@
 //! Native operations: what they are given, and what becomes of what they return.
 
+use std::sync::{Arc, Mutex};
+
 use async_trait::async_trait;
 use flow_model::{
     expr::Expr,
@@ -10,10 +12,12 @@ use flow_model::{
     units::Millis,
     value::Value,
 };
+use serde_json::json;
 
 use super::{
+    accounts::{self, Kept, by_code, login, process},
     limits::{NOW, seconds},
-    world::{CANARY, World, fields, operation},
+    world::{CANARY, Server, World, fields, operation},
 };
 use crate::{
     connector::{
@@ -158,4 +162,62 @@ async fn a_system_that_refuses_a_native_call_for_their_number_is_left_alone_by_a
     assert_eq!(next(), Some((seconds(30), "`sales` asks to wait".to_owned())));
     clock.set(seconds(30));
     assert_eq!(next(), None);
+}
+
+/// Code that shows its token to a system which takes some tokens alone. Another process stores a token of its own after the
+/// first was refused.
+struct Shows {
+    taken: &'static [&'static str],
+    refused: fn(Failure) -> NativeFailure,
+    kept: Arc<Kept>,
+    shown: Arc<Mutex<Vec<String>>>,
+}
+
+#[async_trait]
+impl NativeOperation for Shows {
+    async fn call(&self, call: NativeCall<'_>) -> Result<Value, NativeFailure> {
+        let token = call.token().unwrap().reveal().to_owned();
+        if token == "mine" {
+            self.kept.put(&json!({ "access": "theirs", "refresh": "refresh-0" }));
+        }
+        self.shown.lock().unwrap().push(token.clone());
+        if self.taken.contains(&token.as_str()) {
+            return Ok(Value::Null);
+        }
+        Err((self.refused)(Failure::new(ErrorKind::Unauthorized, "it has ended")))
+    }
+}
+
+#[tokio::test]
+async fn case_21_code_whose_token_is_refused_is_called_with_that_of_another_process_and_then_with_a_new_one() {
+    let answered: fn(Failure) -> NativeFailure = NativeFailure::from;
+    for (taken, refused, shown, renewals) in [
+        (["theirs"].as_slice(), answered, vec!["mine", "theirs"], 0),
+        (&["access-1"], answered, vec!["mine", "theirs", "access-1"], 1),
+        // It lets nobody in.
+        (&[], answered, vec!["mine", "theirs", "access-1"], 1),
+        // What may have been done is not done again.
+        (&["theirs"], NativeFailure::perhaps, vec!["mine"], 0),
+    ] {
+        let (api, login) = (Server::json("{}").await, login().await);
+        let mut world = accounts::world(&api, &login.url, by_code());
+        let op = operation(fields([]), Type::Null, Effect::Create, Call::Native);
+        world.declare(Operation { fails: Some(vec![ErrorKind::Unauthorized]), ..op });
+        let kept = Kept::with(json!({ "access": "mine", "refresh": "refresh-0" }));
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let code = Shows { taken, refused, kept: Arc::clone(&kept), shown: Arc::clone(&seen) };
+        world.native = NativeTable::new().with("crm", "op", code);
+        let attempt = process(&world, &kept).perform(world.invocation(vec![])).await;
+        assert_eq!(*seen.lock().unwrap(), shown);
+        assert_eq!(login.seen().len(), renewals);
+        assert_eq!(
+            attempt.outcome.is_ok(),
+            taken.contains(&seen.lock().unwrap().last().unwrap().as_str()),
+            "{attempt:?}"
+        );
+        if let Err(failure) = attempt.outcome {
+            assert_eq!(failure.kind, ErrorKind::Unauthorized);
+        }
+        assert!(api.seen().is_empty());
+    }
 }

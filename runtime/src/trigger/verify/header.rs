@@ -1,8 +1,14 @@
 //! What does a request present as its proof?
 
-use http::HeaderMap;
+use flow_model::{
+    boundary::{Limits, parse},
+    schema::SignedPart,
+};
+use http::{HeaderMap, header::CONTENT_TYPE};
+use serde_json::Value as Json;
 
 use super::{Delivery, Grammar, Refusal, Scheme, Spot};
+use crate::trigger::event::MOST_VALUES;
 
 /// What a request presents as its proof.
 pub(super) struct Presented {
@@ -25,11 +31,24 @@ pub(super) fn read(scheme: &Scheme, delivery: &Delivery<'_>) -> Result<Presented
             Presented { signatures: parts.map(str::to_owned).collect(), timestamp: None }
         }
     };
-    if let Some(spot) = &scheme.timestamp {
+    if let Some(spot) = scheme.timestamp.as_ref().filter(|_| !stands_in_what_is_signed(scheme)) {
         presented.timestamp = at(spot, delivery)?;
     }
     presented.signatures.retain(|text| !text.is_empty());
     if presented.signatures.is_empty() { Err(Refusal::NoSignature) } else { Ok(presented) }
+}
+
+/// Whether the time stands in the body, which is signed as a whole: it is read when that has matched.
+fn stands_in_what_is_signed(scheme: &Scheme) -> bool {
+    matches!(scheme.timestamp, Some(Spot::Field(_))) && !scheme.signed.contains(&SignedPart::Timestamp)
+}
+
+/// The time that a request says, once it has matched.
+pub(super) fn time(scheme: &Scheme, delivery: &Delivery<'_>, presented: &Presented) -> Result<Option<String>, Refusal> {
+    match &scheme.timestamp {
+        Some(spot) if stands_in_what_is_signed(scheme) => at(spot, delivery),
+        _ => Ok(presented.timestamp.clone()),
+    }
 }
 
 /// What is in a place of a request that may be there once; none when it is absent or empty.
@@ -48,8 +67,27 @@ fn at(spot: &Spot, delivery: &Delivery<'_>) -> Result<Option<String>, Refusal> {
             let query = delivery.url.split_once('?').map_or("", |(_, query)| query);
             one(name, &mut owned(query.as_bytes()).into_iter())
         }
+        Spot::Field(name) if is_json(delivery.headers) => member(name, delivery.body),
         Spot::Field(name) => one(name, &mut owned(delivery.body).into_iter()),
     }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || essence.ends_with("+json")
+}
+
+/// A text or a number in a body of JSON, whose names stand apart by dots. A body in which a name stands twice is none: two
+/// readers could see different things in it.
+fn member(name: &str, body: &[u8]) -> Result<Option<String>, Refusal> {
+    let json = parse(body, Limits { values: MOST_VALUES }).map_err(|_| Refusal::Malformed)?;
+    let found = name.split('.').try_fold(&json, |value, name| value.get(name));
+    Ok(match found {
+        Some(Json::String(text)) => Some(text.clone()).filter(|text| !text.is_empty()),
+        Some(Json::Number(number)) => Some(number.to_string()),
+        _ => None,
+    })
 }
 
 /// The value of a header that may be there once; none when it is absent or empty. A value that is no visible ASCII is

@@ -75,7 +75,7 @@ pub fn verify(scheme: &Scheme, delivery: &Delivery<'_>, roots: &Roots, now: Inst
     if !bool::from(matches) {
         return Err(distrusted.unwrap_or(Refusal::NoMatch));
     }
-    in_time(scheme, &presented, now)
+    in_time(scheme, delivery, &presented, now)
 }
 
 /// What a request presents, and the proofs among it that can be ones.
@@ -97,9 +97,9 @@ fn usable(scheme: &Scheme) -> Result<impl Iterator<Item = &SecretText>, Refusal>
     if usable.peek().is_none() { Err(Refusal::NoSecret) } else { Ok(usable) }
 }
 
-fn in_time(scheme: &Scheme, presented: &Presented, now: Instant) -> Result<(), Refusal> {
+fn in_time(scheme: &Scheme, delivery: &Delivery<'_>, presented: &Presented, now: Instant) -> Result<(), Refusal> {
     match scheme.tolerance {
-        Some(tolerance) => within(presented.timestamp.as_deref(), tolerance, now),
+        Some(tolerance) => within(header::time(scheme, delivery, presented)?.as_deref(), tolerance, now),
         None => Ok(()),
     }
 }
@@ -157,7 +157,7 @@ impl<'a> Proving<'a> {
             pieces.iter().for_each(|piece| running.update(piece));
             matches |= proof::equal(&running.finish(), &candidates);
         }
-        if bool::from(matches) { in_time(scheme, &presented, now) } else { Err(Refusal::NoMatch) }
+        if bool::from(matches) { in_time(scheme, &delivery, &presented, now) } else { Err(Refusal::NoMatch) }
     }
 }
 

@@ -50,7 +50,7 @@ pub enum Spot {
     Header(String),
     /// A query parameter.
     Query(String),
-    /// A field of a form.
+    /// A field of a form or of JSON.
     Field(String),
 }
 

@@ -1,0 +1,261 @@
+//! What would each operation send? Calls with arguments that are made up after their types, so that requests can be held
+//! against a vendor's description without a recorded pair.
+//!
+//! In: a connector. Out: for each operation that makes one request of its own, what it sends with all arguments, and with those
+//! alone that must be given. Each value is as small as its type allows; what may be anything (`Json`) is left out where
+//! that is allowed. The answer to each is an empty object, and nothing is said of what becomes of it.
+
+use std::sync::{Arc, Mutex};
+
+use axum::body::Bytes;
+use flow_compiler::{
+    Catalog,
+    reference::{OperationReference, Parameter, Reference},
+};
+use flow_model::{
+    boundary::Decoder,
+    file::File,
+    plan::Plan,
+    schema::Call,
+    ty::{Bounds, Field, Format, Type, TypeDef, Types},
+    value::Value,
+};
+use flow_runtime::{
+    blob::{Blobs, Memory, keep},
+    connector::Performer as _,
+};
+use serde_json::{Map, Value as Json, json};
+
+use super::{
+    Answer, Sent,
+    replay::{self, CONNECTION, compiled, evaluated, literal, types_of_plan},
+};
+
+/// What stands for a file.
+const CONTENT: &[u8] = b"made up";
+
+/// How deep records are filled: what may be left out within is.
+const DEEP: usize = 4;
+
+/// A call with arguments that were made up.
+pub(crate) struct MadeUp {
+    /// The operation.
+    pub(crate) operation: String,
+    /// Whether all arguments were given, and not only those that must be.
+    pub(crate) is_whole: bool,
+    /// What it has sent, with the media type; why nothing was.
+    pub(crate) sent: Result<(Sent, Option<String>), String>,
+}
+
+/// Calls each operation; what is carried out by code or calls others has no request of its own.
+///
+/// # Errors
+/// The connection has a setting for which nothing can be made up.
+pub(crate) async fn calls(connector: &Reference, catalog: &Catalog) -> Result<Vec<MadeUp>, String> {
+    let mut wanted: Vec<(&OperationReference, bool)> = Vec::new();
+    for operation in connector.operations.iter().filter(|operation| !operation.native) {
+        if operation.parameters.iter().any(|parameter| !parameter.required) {
+            wanted.push((operation, true));
+        }
+        wanted.push((operation, operation.parameters.iter().all(|parameter| parameter.required)));
+    }
+    // A flow has no parameters that are secrets.
+    wanted
+        .retain(|(operation, is_whole)| !given(operation, *is_whole).any(|parameter| parameter.ty.contains("Secret<")));
+    let arrived = Arc::new(Mutex::new(Vec::new()));
+    let answer = Answer { status: 200, headers: [].into(), body: json!({}) };
+    let address = replay::serve(&answer, Arc::clone(&arrived)).await.map_err(|error| error.to_string())?;
+    let plans = compiled(&program(&wanted, connector, &address)?, catalog)?;
+    let blobs = Memory::new();
+    let blob = keep(&blobs, Bytes::from_static(CONTENT)).await.map_err(|error| error.to_string())?;
+    let file = Value::File(Arc::new(File::new(blob.sha256, blob.size, "made-up.txt", "text/plain")));
+    let connectors = replay::connectors(Arc::new(blobs) as Arc<dyn Blobs>);
+    let mut made = Vec::new();
+    for (number, (operation, is_whole)) in wanted.into_iter().enumerate() {
+        let Some(plan) = plans.get(&flow(number)) else { continue };
+        let mut called = plan.connectors.values().filter_map(|connector| connector.operations.get(&operation.name));
+        if !called.any(|called| matches!(called.call, Call::Http(_))) {
+            continue;
+        }
+        let plan = Arc::new(plan.clone());
+        let sent = match invocation(&plan, operation, &file) {
+            Ok(invocation) => {
+                let outcome = connectors.perform(invocation).await.outcome;
+                let first = arrived.lock().ok().and_then(|mut arrived| arrived.drain(..).next());
+                match first {
+                    Some(first) => replay::sent(&first).map(|sent| (sent, first.media_type())),
+                    None => Err(format!(
+                        "nothing was sent: {}",
+                        outcome.map_or_else(|failure| failure.message, |_| String::new())
+                    )),
+                }
+            }
+            Err(why) => Err(why),
+        };
+        made.push(MadeUp { operation: operation.name.clone(), is_whole, sent });
+    }
+    Ok(made)
+}
+
+fn flow(number: usize) -> String {
+    format!("call_{number}")
+}
+
+fn given(operation: &OperationReference, is_whole: bool) -> impl Iterator<Item = &Parameter> {
+    operation.parameters.iter().filter(move |parameter| is_whole || parameter.required)
+}
+
+/// A flow for each call, which has the arguments as its parameters.
+fn program(wanted: &[(&OperationReference, bool)], connector: &Reference, address: &str) -> Result<String, String> {
+    let needed = connector.settings.iter().filter(|setting| setting.required && !setting.ty.starts_with("Secret<"));
+    let made = needed.map(|setting| (setting.name.clone(), setting_of(&setting.ty)));
+    let mut settings = replay::settings(&made.collect::<Map<_, _>>(), connector)?;
+    settings.push(format!("base_url: {}", literal(&Json::from(address))));
+    let mut text =
+        format!("use {0}\n\nconnection {CONNECTION} = {0} {{ {1} }} @pii\n", connector.name, settings.join(", "));
+    for (number, (operation, is_whole)) in wanted.iter().enumerate() {
+        let declared: Vec<String> =
+            given(operation, *is_whole).map(|one| format!("{}: {}", one.name, one.ty)).collect();
+        let named: Vec<&str> = given(operation, *is_whole).map(|one| one.name.as_str()).collect();
+        let free = operation.signature.strip_prefix(operation.name.as_str()).and_then(|rest| rest.strip_prefix('<'));
+        let free = free.and_then(|rest| rest.split_once('>')).map(|(names, _)| names.split(',').count());
+        let types = free.map(|count| format!("<{}>", vec!["Json"; count].join(", "))).unwrap_or_default();
+        let call = format!("{CONNECTION}.{}{types}({})", operation.name, named.join(", "));
+        let statements = replay::statements(operation, &call);
+        text.push_str(&format!("\nflow {}({}) {{\n{statements}}}\n", flow(number), declared.join(", ")));
+    }
+    Ok(text)
+}
+
+fn setting_of(ty: &str) -> Json {
+    match ty {
+        "Int" => json!(1),
+        "Bool" => json!(true),
+        "Email" => json!("jenny@example.com"),
+        "Url" => json!("https://example.com"),
+        _ => json!(ty.strip_prefix('"').and_then(|rest| rest.split('"').next()).unwrap_or("made-up")),
+    }
+}
+
+/// The call of a flow with arguments that are made up.
+fn invocation(
+    plan: &Arc<Plan>,
+    operation: &OperationReference,
+    file: &Value,
+) -> Result<flow_runtime::connector::Invocation, String> {
+    let types = types_of_plan(plan);
+    let maker = Maker { types: &types, file };
+    let mut given = Vec::new();
+    for (name, field) in &plan.params {
+        given.push(maker.value(field).map_err(|why| format!("nothing was sent: no `{name}` can be made up: {why}"))?);
+    }
+    let (args, result) = evaluated(plan, &types, given)?;
+    Ok(replay::invocation_of(plan, operation, args, result))
+}
+
+/// Makes values of types.
+struct Maker<'a> {
+    types: &'a Types,
+    file: &'a Value,
+}
+
+impl Maker<'_> {
+    fn value(&self, field: &Field) -> Result<Value, String> {
+        // Bytes that lie elsewhere have no form in JSON.
+        match field.ty.non_null() {
+            Type::File => Ok(self.file.clone()),
+            Type::List(item) if **item == Type::File => Ok(Value::List(vec![self.file.clone()])),
+            Type::Map(item) if **item == Type::File => Ok(Value::record([("made_up", self.file.clone())])),
+            _ => {
+                let json = self.json(&field.ty, field, 0);
+                let value = Decoder::new(self.types).json(&json, &field.ty).map_err(|mismatch| mismatch.to_string())?;
+                Ok(without_nulls(value))
+            }
+        }
+    }
+
+    /// The fields of a record; deep within, those alone that must be there.
+    fn record(&self, fields: &indexmap::IndexMap<String, Field>, depth: usize) -> Map<String, Json> {
+        let wanted =
+            fields.iter().filter(|(_, field)| depth < DEEP || !(field.ty.is_nullable() || field.default.is_some()));
+        let made = wanted.map(|(name, field)| {
+            let name = field.json_name.as_ref().unwrap_or(name);
+            (name.clone(), self.json(&field.ty, field, depth + 1))
+        });
+        made.filter(|(_, value)| !value.is_null()).collect()
+    }
+
+    fn json(&self, ty: &Type, field: &Field, depth: usize) -> Json {
+        match field.format {
+            Some(Format::UnixSeconds) => return json!(1_768_478_400),
+            Some(Format::UnixMillis) => return json!(1_768_478_400_000_i64),
+            None => {}
+        }
+        match ty {
+            Type::Bool => json!(true),
+            Type::Int | Type::Size => json!(least(&field.bounds)),
+            Type::Decimal => json!(least(&field.bounds)),
+            Type::String | Type::Text(_) => json!(self.text(&field.bounds)),
+            Type::Bytes => json!("bWFkZSB1cA=="),
+            Type::Timestamp => json!("2026-01-15T12:00:00Z"),
+            Type::Date => json!("2026-01-15"),
+            Type::Duration => json!("90s"),
+            Type::Email => json!("jenny@example.com"),
+            Type::Url => json!("https://example.com/made-up"),
+            Type::Uuid => json!("f81d4fae-7dec-41d0-8765-00a0c91e6bf6"),
+            Type::OneOf(texts) => json!(texts.first()),
+            Type::List(item) => json!([self.json(item, &Field::of((**item).clone()), depth + 1)]),
+            Type::Map(item) => json!({ "made_up": self.json(item, &Field::of((**item).clone()), depth + 1) }),
+            // What may be anything is rarely what is meant.
+            Type::Optional(inner) if **inner == Type::Json || depth > DEEP => Json::Null,
+            Type::Optional(inner) => self.json(inner, field, depth),
+            Type::Json => json!({}),
+            Type::Record(fields) => Json::Object(self.record(fields, depth)),
+            Type::Named(name) => match self.types.get(name) {
+                Some(TypeDef::Record(fields)) => Json::Object(self.record(fields, depth)),
+                Some(TypeDef::Enum(texts)) => json!(texts.first()),
+                Some(TypeDef::Union { on, cases }) => {
+                    let Some((kind, case)) = cases.first() else { return Json::Null };
+                    let mut made = self.json(case, &Field::of(case.clone()), depth);
+                    if let Json::Object(fields) = &mut made {
+                        fields.insert(on.clone(), json!(kind));
+                    }
+                    made
+                }
+                Some(TypeDef::Error(_)) | None => Json::Null,
+            },
+            _ => Json::Null,
+        }
+    }
+
+    fn text(&self, bounds: &Bounds) -> String {
+        let (least, most) = (length(bounds.min.as_ref()), length(bounds.max.as_ref()));
+        "made-up".chars().cycle().take(least.unwrap_or(7).max(7).min(most.unwrap_or(usize::MAX))).collect()
+    }
+}
+
+/// A value as one writes it: what is left out is no null.
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Record(fields) => {
+            let there = fields.into_iter().filter(|(_, value)| *value != Value::Null);
+            Value::Record(there.map(|(name, value)| (name, without_nulls(value))).collect())
+        }
+        Value::List(items) => Value::List(items.into_iter().map(without_nulls).collect()),
+        other => other,
+    }
+}
+
+fn length(bound: Option<impl ToString>) -> Option<usize> {
+    whole(bound).and_then(|bound| usize::try_from(bound).ok())
+}
+
+fn whole(bound: Option<impl ToString>) -> Option<i64> {
+    bound.and_then(|bound| bound.to_string().split('.').next()?.parse().ok())
+}
+
+/// The smallest number above zero within the bounds.
+fn least(bounds: &Bounds) -> i64 {
+    let (least, most) = (whole(bounds.min.as_ref()), whole(bounds.max.as_ref()));
+    least.unwrap_or(1).max(1).min(most.unwrap_or(i64::MAX))
+}
