@@ -125,11 +125,11 @@ impl Failure {
         Self { kind, message: message.into(), fields: IndexMap::new() }
     }
 
-    /// What a program ends with by `fail`: its words are those that it gives as `message` or `reason`, if it does and they
-    /// are not personal. Words get to where fields do not: into what is told of a run and into other failures.
+    /// What a program ends with by `fail`: its words are those that it gives as `reason`, if it does and they are not personal.
+    /// Words get to where fields do not: into what is told of a run and into other failures.
     pub fn said(kind: ErrorKind, fields: IndexMap<String, Value>, personal: &Mask) -> Self {
-        let shown = |name: &&str| !personal.whole && personal.fields.get(*name).is_none_or(Mask::is_empty);
-        let words = WORDS.iter().filter(|name| shown(name)).find_map(|name| fields.get(*name)?.as_str());
+        let is_shown = !personal.whole && personal.fields.get(REASON).is_none_or(Mask::is_empty);
+        let words = fields.get(REASON).and_then(Value::as_str).filter(|_| is_shown);
         let message = words.map_or_else(|| wordless(&kind), str::to_owned);
         Self { kind, message, fields }
     }
@@ -137,9 +137,8 @@ impl Failure {
     /// The same with the fields as people may see them, and without words that were taken from a field that is hidden.
     #[must_use]
     pub fn hiding(self, mask: &Mask) -> Self {
-        let words = |fields: &IndexMap<String, Value>| {
-            WORDS.iter().any(|name| fields.get(*name).and_then(Value::as_str) == Some(&self.message))
-        };
+        let words =
+            |fields: &IndexMap<String, Value>| fields.get(REASON).and_then(Value::as_str) == Some(&self.message);
         let was_said = words(&self.fields);
         let fields = match mask.apply(Value::Record(self.fields)) {
             Value::Record(fields) => fields,
@@ -179,8 +178,8 @@ impl Failure {
     }
 }
 
-/// The fields of a declared error that are its words, the first that is there.
-const WORDS: [&str; 2] = ["message", "reason"];
+/// The field of a declared error that is its words. None has a field `message`: that is what these are read as.
+const REASON: &str = "reason";
 
 /// What is said of an error that a program gives no words.
 fn wordless(kind: &ErrorKind) -> String {

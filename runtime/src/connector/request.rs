@@ -88,7 +88,9 @@ pub(super) fn prepare(
         let path = if request.given_path { scope.given_path(&request.path)? } else { scope.path(&request.path)? };
         url.set_path(&format!("{}{path}", start.path().trim_end_matches('/')));
     }
-    let is_ours = reach.is_ours(&url);
+    let servers = reach.servers();
+    // Whether the credential goes along.
+    let is_ours = servers.contains(&url.origin());
     let proof = Proof { auth: chosen(scope, proof.auth)?, ..proof };
 
     let mut query = Vec::new();
@@ -153,7 +155,7 @@ pub(super) fn prepare(
     if is_ours {
         sign(scope, proof, (&method, &mut url), &mut headers, &body)?;
     }
-    Ok(Prepared { method, url, headers, body, hosts: reach.hosts(), servers: reach.servers() })
+    Ok(Prepared { method, url, headers, body, hosts: reach.hosts(), servers })
 }
 
 /// What paths are put after: what the connection sets, the system for trials, or what is declared, at the host of the account
@@ -221,11 +223,6 @@ impl<'a> Reach<'a> {
             Some(root) => Ok(root.clone()),
             None => base_url(origin),
         }
-    }
-
-    /// Whether the credential goes along.
-    fn is_ours(&self, url: &Url) -> bool {
-        self.servers().contains(&url.origin())
     }
 
     /// The servers of the system.

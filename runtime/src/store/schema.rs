@@ -13,7 +13,7 @@ const VERSION: u32 = 11;
 pub(super) const FILE: &str = "journal.sqlite";
 
 /// How many pages the log has before they are taken into the database, 16 MiB: a page that is written again and again is taken
-/// over once, and the disk is synced for that less often than with SQLite's 1000. A start reads as much at most.
+/// over once, and the disk is synced for that less often than with SQLite's 1000. A start after a crash reads it.
 const LOG_PAGES: u32 = 4096;
 
 const TABLES: &str = "

@@ -317,8 +317,7 @@ impl Texts<'_> {
                 .prepare_cached("insert or ignore into refs (sha256, run) values (?, ?)")?
                 .execute(params![digest.to_string(), run])?;
         }
-        let held = beside.map_or(text, Cow::Owned);
-        Ok(held)
+        Ok(beside.map_or(text, Cow::Owned))
     }
 
     fn keep_any(&self, run: &str, value: Option<&impl Serialize>) -> Result<Option<Cow<'static, str>>, Error> {
