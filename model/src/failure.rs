@@ -178,7 +178,7 @@ impl Failure {
     }
 }
 
-/// The field of a declared error that is its words. None has a field `message`: that is what these are read as.
+/// The field of a declared error that is its words. A field `message` can't be declared: by that name programs read these words.
 const REASON: &str = "reason";
 
 /// What is said of an error that a program gives no words.
