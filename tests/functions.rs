@@ -81,7 +81,7 @@ fn page(functions: &[StandardFunction]) -> String {
          `String` that is a\nregular expression (the crate `regex`: linear time), `Zone` one that names a time zone \
          (`Europe/Berlin`), `TimeFormat`, `DayFormat`,\n`DayPattern` and `TimePattern` ones with directives of `strftime` and \
          `strptime`, `TimeOfDay` is `09:00`, `Currency` a code of ISO 4217,\n`Character` one character, `Separator` a \
-         text that is not empty, `CellSeparator` what separates values in CSV. `Count` is an `Int` from 0, `Positive` one from 1, `Places`\none from 0 to 28.\n",
+         text that is not empty, `CellSeparator` what separates values in CSV. `Count` is an `Int` from 0, `Positive` one from 1, `Places`\none from 0 to 28. Where `@whole` stands after\na type, records have null there for each field that they lack.\n",
     );
     let mut area = String::new();
     for function in functions {

@@ -81,6 +81,9 @@ pub enum Expr {
     /// The JSON form of a value of that type, with its JSON names and formats; the compiler puts it where a value
     /// leaves for a connector.
     Wire(Box<Expr>, Type),
+    /// The same, whole: what a field may be that is absent, null, stands there. The compiler puts it where a parameter is
+    /// declared `@whole`.
+    Whole(Box<Expr>, Type),
     /// A value without its personal parts; the compiler puts it where people see the value.
     Masked(Box<Expr>, Mask),
 }
@@ -292,6 +295,7 @@ impl Expr {
             | Self::Lambda(_, of)
             | Self::Convert(of, _)
             | Self::Wire(of, _)
+            | Self::Whole(of, _)
             | Self::Masked(of, _) => of.each_mut(change),
             Self::Index(left, right) | Self::Binary(_, left, right) | Self::Let { value: left, then: right, .. } => {
                 left.each_mut(change);

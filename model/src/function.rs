@@ -61,6 +61,8 @@ pub struct Signature {
     pub optional: Vec<String>,
     /// What a literal must be like that is given to a parameter.
     pub literals: IndexMap<String, Literal>,
+    /// Parameters that are given records whole: `@whole`.
+    pub whole: Vec<String>,
     /// The result.
     pub result: Type,
 }
@@ -80,7 +82,7 @@ impl Signature {
     /// Reads `List.map(self: List<T>, f: (T) -> U) -> List<U>`, `Money.minor(amount: Int, currency: String) -> Money`,
     /// `List.length: Int` (a property of `List<T>`; of any `T` for a generic type), `String.split(self: String, by:
     /// String, limit?: Int) -> List<String>`. The names of [`Literal`]s stand for `String` or `Int`, and `"a" | "b"` for a
-    /// text that is one of these. Single upper-case letters are type variables; some stand for certain types only, see
+    /// text that is one of these. `@whole` stands after a type as in declarations of connectors. Single upper-case letters are type variables; some stand for certain types only, see
     /// [`admits`].
     ///
     /// # Errors
@@ -98,11 +100,12 @@ impl Signature {
                 other => named(other, text)?,
             };
             let params = IndexMap::from([("self".to_owned(), receiver)]);
-            let (optional, literals) = (Vec::new(), IndexMap::new());
-            return parser.end(Self { name, form: Form::Property, params, optional, literals, result });
+            let (optional, literals, whole) = (Vec::new(), IndexMap::new(), Vec::new());
+            return parser.end(Self { name, form: Form::Property, params, optional, literals, whole, result });
         }
         parser.expect("(")?;
-        let (mut params, mut optional, mut literals) = (IndexMap::new(), Vec::new(), IndexMap::new());
+        let (mut params, mut optional) = (IndexMap::new(), Vec::new());
+        let (mut literals, mut whole) = (IndexMap::new(), Vec::new());
         while !parser.take(")") {
             if !params.is_empty() {
                 parser.expect(",")?;
@@ -119,12 +122,15 @@ impl Signature {
                 }
                 None => parser.ty()?,
             };
+            if parser.take("@whole") {
+                whole.push(param.clone());
+            }
             params.insert(param, ty);
         }
         parser.expect("->")?;
         let result = parser.ty()?;
         let form = if params.contains_key("self") { Form::Method } else { Form::Static };
-        parser.end(Self { name, form, params, optional, literals, result })
+        parser.end(Self { name, form, params, optional, literals, whole, result })
     }
 }
 

@@ -113,6 +113,15 @@ impl Type {
         }
     }
 
+    /// Says whether it is `Json`, or a list or map of that.
+    pub fn is_json(&self) -> bool {
+        match self.non_null() {
+            Self::Json => true,
+            Self::List(of) | Self::Map(of) => of.is_json(),
+            _ => false,
+        }
+    }
+
     /// Says whether null is among the values.
     pub fn is_nullable(&self) -> bool {
         matches!(self, Self::Optional(_) | Self::Null | Self::Unknown)
@@ -209,7 +218,7 @@ pub struct Field {
     /// Its name in JSON, where that differs: `from "createdAt"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub json_name: Option<String>,
-    /// What it is when absent. Absent nullable fields without a default are null.
+    /// What it is when absent. An absent nullable field without a default stays absent, and is read as null.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<Box<Expr>>,
     /// How the value is written in JSON, where that is not its type's usual form.
@@ -221,12 +230,15 @@ pub struct Field {
     /// Personal data: `@pii`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub pii: bool,
+    /// Records are given whole to a parameter, with null where a field is absent: `@whole`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub whole: bool,
 }
 
 impl Field {
     /// A field that has nothing but a type.
     pub fn of(ty: Type) -> Self {
-        Self { ty, json_name: None, default: None, format: None, bounds: Bounds::default(), pii: false }
+        Self { ty, json_name: None, default: None, format: None, bounds: Bounds::default(), pii: false, whole: false }
     }
 }
 

@@ -176,12 +176,14 @@ impl Value {
         }
     }
 
-    /// Says whether two values are equal as `==` sees it: `1 == 1.0`, records whatever the order of their fields.
+    /// Says whether two values are equal as `==` sees it: `1 == 1.0`, records whatever the order of their fields. A field
+    /// that is absent is null.
     pub fn equals(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::List(a), Self::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.equals(b)),
             (Self::Record(a), Self::Record(b)) => {
-                a.len() == b.len() && a.iter().all(|(name, value)| b.get(name).is_some_and(|other| value.equals(other)))
+                a.iter().all(|(name, value)| b.get(name).unwrap_or(&Self::Null).equals(value))
+                    && b.iter().all(|(name, value)| *value == Self::Null || a.contains_key(name))
             }
             (Self::Null, Self::Null) => true,
             (Self::Bytes(a), Self::Bytes(b)) => a == b,
@@ -360,7 +362,11 @@ mod tests {
         assert_eq!(Value::Int(2).order(&Value::Decimal("1.5".parse().unwrap())), Some(Ordering::Greater));
         let ab = Value::record([("a", Value::Int(1)), ("b", Value::Null)]);
         let ba = Value::record([("b", Value::Null), ("a", Value::Decimal(Decimal::ONE))]);
-        assert!(ab.equals(&ba) && !ab.equals(&Value::record([("a", Value::Int(1))])));
+        assert!(ab.equals(&ba));
+        // What is absent is null.
+        let (a, ac) =
+            (Value::record([("a", Value::Int(1))]), Value::record([("a", Value::Int(1)), ("c", Value::Int(2))]));
+        assert!(ab.equals(&a) && a.equals(&ab) && !a.equals(&ac) && !ac.equals(&ab));
         assert_eq!(Value::Int(1).order(&Value::text("1")), None);
     }
 

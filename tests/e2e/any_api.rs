@@ -27,6 +27,8 @@ struct Shop {
     /// Keys that orders were made with.
     keys: BTreeMap<String, String>,
     asked: Vec<String>,
+    /// What orders were changed to.
+    changes: Vec<Json>,
     documents: BTreeMap<String, (String, Vec<u8>)>,
     /// Where the list says that its last page is.
     next: String,
@@ -91,9 +93,12 @@ async fn order(State(shop): State<Shared>, method: Method, uri: Uri, Path(id): P
     if method == Method::DELETE {
         return if shop.orders.remove(&id).is_some() { lost() } else { failed(StatusCode::NOT_FOUND, "no such order") };
     }
-    let Some(order) = shop.orders.get_mut(&id) else { return failed(StatusCode::NOT_FOUND, "no such order") };
+    let Shop { orders, changes, .. } = &mut *shop;
+    let Some(order) = orders.get_mut(&id) else { return failed(StatusCode::NOT_FOUND, "no such order") };
     if method == Method::PATCH {
-        order["note"] = serde_json::from_slice::<Json>(&body).unwrap()["note"].clone();
+        let change: Json = serde_json::from_slice(&body).unwrap();
+        order["note"] = change["note"].clone();
+        changes.push(change);
     }
     if tries == 1 {
         return failed(StatusCode::SERVICE_UNAVAILABLE, "not now");
@@ -149,7 +154,7 @@ async fn reads_are_tried_again_and_no_value_leaves_its_place_in_the_path() {
     let id = "a/ü?x=1#%2e%2e";
     shop.lock().unwrap().orders.insert(id.to_owned(), json!({ "id": id, "total": 5.5, "more": 1 }));
     let told = run(&folder, &url, "read", json!({ "id": id })).await.says(0, &[]).json();
-    assert_eq!(told, json!({ "id": id, "total": 5.5, "note": null }));
+    assert_eq!(told, json!({ "id": id, "total": 5.5 }));
     assert_eq!(shop.lock().unwrap().asked, vec!["GET /v2/orders/a%2F%C3%BC%3Fx%3D1%23%252e%252e"; 2]);
     run(&folder, &url, "read", json!({ "id": "7" })).await.says(3, &["NotFound", "no such order"]);
     assert_eq!(run(&folder, &url, "look", json!({ "id": "7" })).await.says(0, &[]).json(), json!("none"));
@@ -201,6 +206,22 @@ async fn changes_that_may_be_repeated_are() {
     assert_eq!(run(&folder, &url, "change", json!({ "id": "c" })).await.says(0, &[]).json(), json!("7"));
     let calls = ["PATCH", "PATCH", "HEAD", "HEAD", "DELETE", "DELETE", "DELETE"];
     assert_eq!(shop.lock().unwrap().asked, calls.map(|method| format!("{method} /v2/orders/c")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_absent_is_not_sent_as_null_and_has_its_column_in_a_table() {
+    let (shop, url) = start().await;
+    let folder = TempDir::new().unwrap();
+    shop.lock().unwrap().orders.insert("d".to_owned(), json!({ "id": "d", "total": 7 }));
+    let told = run(&folder, &url, "pass_on", json!({ "id": "d" })).await.says(0, &[]).json();
+    let nested = "first,at\r\n\"[{\"\"id\"\":\"\"d\"\",\"\"total\"\":7,\"\"note\"\":null}]\",here\r\n";
+    let expected = json!({ "table": "id,total,note\r\nd,7,\r\n", "nested": nested, "found": true, "note": "none" });
+    assert_eq!(told, expected);
+    let order = json!({ "id": "d", "total": 7 });
+    // The first change was tried twice.
+    let expected =
+        [order.clone(), order.clone(), json!({ "id": "d", "total": 6.25 }), json!({ "order": order, "kept": [order] })];
+    assert_eq!(shop.lock().unwrap().changes, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]

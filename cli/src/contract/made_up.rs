@@ -3,9 +3,12 @@
 //!
 //! In: a connector. Out: for each operation that makes one request of its own, what it sends with all arguments, and with those
 //! alone that must be given. Each value is as small as its type allows; what may be anything (`Json`) is left out where
-//! that is allowed. The answer to each is an empty object, and nothing is said of what becomes of it.
+//! that is allowed, and tried in several forms elsewhere. The answer to each is an empty object, and nothing is said of what becomes of it.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    cell::Cell,
+    sync::{Arc, Mutex},
+};
 
 use axum::body::Bytes;
 use flow_compiler::{
@@ -43,9 +46,12 @@ pub(crate) struct MadeUp {
     pub(crate) operation: String,
     /// Whether all arguments were given, and not only those that must be.
     pub(crate) is_whole: bool,
-    /// What it has sent, with the media type; why nothing was.
-    pub(crate) sent: Result<(Sent, Option<String>), String>,
+    /// What it has sent, with the media type; why nothing was. Where a value may be any JSON, once with each that was tried.
+    pub(crate) sent: Vec<Result<(Sent, Option<String>), String>>,
 }
+
+/// What stands for any JSON, where something must: most take an object, some a text or a number.
+const ANYTHING: [fn() -> Json; 3] = [|| json!({}), || json!("made-up"), || json!(1)];
 
 /// Calls each operation; what is carried out by code or calls others has no request of its own.
 ///
@@ -78,20 +84,29 @@ pub(crate) async fn calls(connector: &Reference, catalog: &Catalog) -> Result<Ve
             continue;
         }
         let plan = Arc::new(plan.clone());
-        let sent = match invocation(&plan, operation, &file) {
-            Ok(invocation) => {
-                let outcome = connectors.perform(invocation).await.outcome;
-                let first = arrived.lock().ok().and_then(|mut arrived| arrived.drain(..).next());
-                match first {
-                    Some(first) => replay::sent(&first).map(|sent| (sent, first.media_type())),
-                    None => Err(format!(
-                        "nothing was sent: {}",
-                        outcome.map_or_else(|failure| failure.message, |_| String::new())
-                    )),
+        let mut sent = Vec::new();
+        for anything in ANYTHING {
+            let maker =
+                Maker { types: &types_of_plan(&plan), file: &file, anything: anything(), is_free: Cell::new(false) };
+            let one = match invocation(&plan, operation, &maker) {
+                Ok(invocation) => {
+                    let outcome = connectors.perform(invocation).await.outcome;
+                    let first = arrived.lock().ok().and_then(|mut arrived| arrived.drain(..).next());
+                    match first {
+                        Some(first) => replay::sent(&first).map(|sent| (sent, first.media_type())),
+                        None => Err(format!(
+                            "nothing was sent: {}",
+                            outcome.map_or_else(|failure| failure.message, |_| String::new())
+                        )),
+                    }
                 }
+                Err(why) => Err(why),
+            };
+            sent.push(one);
+            if !maker.is_free.get() {
+                break;
             }
-            Err(why) => Err(why),
-        };
+        }
         made.push(MadeUp { operation: operation.name.clone(), is_whole, sent });
     }
     Ok(made)
@@ -141,15 +156,13 @@ fn setting_of(ty: &str) -> Json {
 fn invocation(
     plan: &Arc<Plan>,
     operation: &OperationReference,
-    file: &Value,
+    maker: &Maker<'_>,
 ) -> Result<flow_runtime::connector::Invocation, String> {
-    let types = types_of_plan(plan);
-    let maker = Maker { types: &types, file };
     let mut given = Vec::new();
     for (name, field) in &plan.params {
         given.push(maker.value(field).map_err(|why| format!("nothing was sent: no `{name}` can be made up: {why}"))?);
     }
-    let (args, result) = evaluated(plan, &types, given)?;
+    let (args, result) = evaluated(plan, maker.types, given)?;
     Ok(replay::invocation_of(plan, operation, args, result))
 }
 
@@ -157,6 +170,9 @@ fn invocation(
 struct Maker<'a> {
     types: &'a Types,
     file: &'a Value,
+    anything: Json,
+    /// Whether something could have been anything.
+    is_free: Cell<bool>,
 }
 
 impl Maker<'_> {
@@ -168,8 +184,7 @@ impl Maker<'_> {
             Type::Map(item) if **item == Type::File => Ok(Value::record([("made_up", self.file.clone())])),
             _ => {
                 let json = self.json(&field.ty, field, 0);
-                let value = Decoder::new(self.types).json(&json, &field.ty).map_err(|mismatch| mismatch.to_string())?;
-                Ok(without_nulls(value))
+                Decoder::new(self.types).json(&json, &field.ty).map_err(|mismatch| mismatch.to_string())
             }
         }
     }
@@ -209,7 +224,10 @@ impl Maker<'_> {
             // What may be anything is rarely what is meant.
             Type::Optional(inner) if **inner == Type::Json || depth > DEEP => Json::Null,
             Type::Optional(inner) => self.json(inner, field, depth),
-            Type::Json => json!({}),
+            Type::Json => {
+                self.is_free.set(true);
+                self.anything.clone()
+            }
             Type::Record(fields) => Json::Object(self.record(fields, depth)),
             Type::Named(name) => match self.types.get(name) {
                 Some(TypeDef::Record(fields)) => Json::Object(self.record(fields, depth)),
@@ -231,18 +249,6 @@ impl Maker<'_> {
     fn text(&self, bounds: &Bounds) -> String {
         let (least, most) = (length(bounds.min.as_ref()), length(bounds.max.as_ref()));
         "made-up".chars().cycle().take(least.unwrap_or(7).max(7).min(most.unwrap_or(usize::MAX))).collect()
-    }
-}
-
-/// A value as one writes it: what is left out is no null.
-fn without_nulls(value: Value) -> Value {
-    match value {
-        Value::Record(fields) => {
-            let there = fields.into_iter().filter(|(_, value)| *value != Value::Null);
-            Value::Record(there.map(|(name, value)| (name, without_nulls(value))).collect())
-        }
-        Value::List(items) => Value::List(items.into_iter().map(without_nulls).collect()),
-        other => other,
     }
 }
 

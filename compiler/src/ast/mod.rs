@@ -103,7 +103,7 @@ pub(crate) struct Field {
     pub default: Option<Expr>,
     /// `min 1`, `max 10`, `pattern "…"`
     pub bounds: Vec<(Ident, Expr)>,
-    /// `@pii`, `@unix`, `@unix_ms`, by name without the `@`.
+    /// `@pii`, `@unix`, `@unix_ms`, `@whole`, by name without the `@`.
     pub attributes: Vec<Ident>,
 }
 

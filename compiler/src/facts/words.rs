@@ -69,7 +69,7 @@ pub(crate) fn words(expr: &Expr, slots: &BTreeMap<Slot, String>) -> String {
             }
         }
         Expr::Convert(of, ty) => format!("{} as {ty}", text(of)),
-        Expr::Wire(of, _) | Expr::Masked(of, _) => text(of),
+        Expr::Wire(of, _) | Expr::Whole(of, _) | Expr::Masked(of, _) => text(of),
     }
 }
 

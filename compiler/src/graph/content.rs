@@ -449,7 +449,7 @@ impl<'a> Needs<'a> {
                 self.function(name);
                 args.iter().for_each(|arg| self.expr(arg));
             }
-            Expr::Convert(value, ty) | Expr::Wire(value, ty) => {
+            Expr::Convert(value, ty) | Expr::Wire(value, ty) | Expr::Whole(value, ty) => {
                 self.expr(value);
                 self.ty(ty);
             }

@@ -78,7 +78,7 @@ fn default(
 ) -> Option<(Span, Expr)> {
     let written = field.default.as_ref()?;
     // What is wrong with the type was reported where the field is declared.
-    let declared = names.field(field, within, &mut Vec::new());
+    let declared = names.field("parameter", field, within, &mut Vec::new());
     let mut elaborator = Elaborator::new(names, definitions);
     elaborator.unbound = Some("a default stands for itself: write a literal, or name a constant");
     if let Some(connector) = within {

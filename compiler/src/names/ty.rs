@@ -103,7 +103,7 @@ impl Names<'_> {
         let mut fields = IndexMap::new();
         let mut spans: IndexMap<&str, Span> = IndexMap::new();
         for field in written {
-            let read = self.field(field, within, problems);
+            let read = self.field(what, field, within, problems);
             match spans.get(field.name.text.as_str()) {
                 Some(first) => problems.push(super::duplicate(what, &field.name, *first)),
                 None => {
@@ -118,7 +118,14 @@ impl Names<'_> {
 
     /// One field. Its default is known once [`Names::defaults`] is; until then a null stands for it, so that it is clear
     /// that there is one.
-    pub(crate) fn field(&self, written: &ast::Field, within: Option<&str>, problems: &mut Vec<Diagnostic>) -> Field {
+    /// `what` it is: a field or a parameter.
+    pub(crate) fn field(
+        &self,
+        what: &str,
+        written: &ast::Field,
+        within: Option<&str>,
+        problems: &mut Vec<Diagnostic>,
+    ) -> Field {
         let ty = self.ty(&written.ty, within, problems);
         let default = written
             .default
@@ -127,7 +134,7 @@ impl Names<'_> {
         let mut field =
             Field { json_name: written.json_name.as_ref().map(|name| name.text.clone()), default, ..Field::of(ty) };
         for attribute in &written.attributes {
-            self::attribute(&mut field, attribute, problems);
+            self::attribute(what, &mut field, attribute, problems);
         }
         field.bounds = bounds(&written.bounds, &field.ty, problems);
         field
@@ -375,19 +382,35 @@ fn alternatives(texts: &[ast::Ident], problems: &mut Vec<Diagnostic>) -> Vec<Str
     first.into_keys().map(str::to_owned).collect()
 }
 
-fn attribute(field: &mut Field, attribute: &ast::Ident, problems: &mut Vec<Diagnostic>) {
+fn attribute(what: &str, field: &mut Field, attribute: &ast::Ident, problems: &mut Vec<Diagnostic>) {
     let format = match attribute.text.as_str() {
         "pii" => {
             field.pii = true;
             return;
         }
+        "whole" if what == "parameter" && (field.ty.is_json() || field.ty == Type::Unknown) => {
+            field.whole = true;
+            return;
+        }
+        "whole" => {
+            problems.push(
+                Diagnostic::new(
+                    Code::E0211,
+                    format!("`@whole` is for parameters of type `Json`, and this is a {what} of type `{}`", field.ty),
+                    attribute.span,
+                    "not here",
+                )
+                .help("leave it out: what has a type of its own is given as it is"),
+            );
+            return;
+        }
         "unix" => Format::UnixSeconds,
         "unix_ms" => Format::UnixMillis,
         _ => {
-            let problem = unknown(Code::E0211, "attribute", attribute, ["pii", "unix", "unix_ms"]);
+            let problem = unknown(Code::E0211, "attribute", attribute, ["pii", "unix", "unix_ms", "whole"]);
             problems.push(match problem.help {
                 Some(_) => problem,
-                None => problem.help("the attributes are `@pii`, `@unix` and `@unix_ms`"),
+                None => problem.help("the attributes are `@pii`, `@unix`, `@unix_ms` and `@whole`"),
             });
             return;
         }

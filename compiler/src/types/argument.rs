@@ -31,18 +31,20 @@ pub(crate) struct Parameter {
     pub span: Option<Span>,
     /// What its values are limited to.
     pub bounds: Bounds,
+    /// Whether records are given whole: `@whole`.
+    pub whole: bool,
 }
 
 impl Parameter {
     /// A parameter of the language itself.
     pub(crate) fn new(ty: Type, required: bool) -> Self {
-        Self { ty, required, span: None, bounds: Bounds::default() }
+        Self { ty, required, span: None, bounds: Bounds::default(), whole: false }
     }
 
     /// The parameter that a field declares, at a place.
     pub(crate) fn of(field: &Field, span: Option<Span>) -> Self {
         let required = field.default.is_none() && !field.ty.is_nullable();
-        Self { ty: field.ty.clone(), required, span, bounds: field.bounds.clone() }
+        Self { ty: field.ty.clone(), required, span, bounds: field.bounds.clone(), whole: field.whole }
     }
 }
 
@@ -158,7 +160,9 @@ impl Elaborator<'_> {
     /// Checks an argument against its parameter.
     pub(crate) fn argument(&mut self, name: &str, param: &Parameter, arg: &Arg) -> Expr {
         let because = param.span.map(|span| Because { span, text: format!("`{name}` is declared `{}`", param.ty) });
+        let around = std::mem::replace(&mut self.whole, param.whole);
         let typed = self.check(&arg.value, Want { ty: Some(&param.ty), because: because.as_ref() });
+        self.whole = around;
         self.within_bounds(name, &param.bounds, &typed, arg.value.span, param.span);
         typed.expr
     }

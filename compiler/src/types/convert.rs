@@ -47,7 +47,7 @@ impl Elaborator<'_> {
             // What fits anyway: an `as` only says so.
             let from = from.clone();
             return match (nullable, fit) {
-                (false, fit) => Typed::new(fit::apply(fit, typed.expr, &from), to),
+                (false, fit) => Typed::new(self.put(fit, typed.expr, &from, &to), to),
                 (true, fit::Fit::Same) => Typed::new(typed.expr, to.optional()),
                 (true, _) => Typed::new(Expr::Convert(Box::new(typed.expr), to.clone()), to.optional()),
             };

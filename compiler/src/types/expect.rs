@@ -83,7 +83,7 @@ impl Elaborator<'_> {
         let Some(wanted) = want.ty else { return typed };
         match fit::fit(&self.names.types, &typed.ty, wanted) {
             Some(fit) => {
-                let expr = fit::apply(fit, typed.expr, &typed.ty);
+                let expr = self.put(fit, typed.expr, &typed.ty, wanted);
                 // What is narrower than wanted stays known as that: a text of two, a record with more fields.
                 let ty = if fit == fit::Fit::Same { typed.ty } else { converted(wanted, &typed.ty) };
                 Typed { expr, ty, origin: typed.origin }

@@ -70,29 +70,37 @@ pub(crate) fn apply(fit: Fit, expr: Expr, from: &Type) -> Expr {
 
 /// Says whether the JSON form of values of a type has names or formats of its own.
 pub(crate) fn has_wire_form(types: &Types, ty: &Type) -> bool {
-    fn field(types: &Types, field: &Field, seen: &mut Vec<String>) -> bool {
-        field.json_name.is_some() || field.format.is_some() || within(types, &field.ty, seen)
-    }
-    fn within(types: &Types, ty: &Type, seen: &mut Vec<String>) -> bool {
+    has_field(types, ty, &|field| field.json_name.is_some() || field.format.is_some())
+}
+
+/// Says whether values of a type, or what is in them, may lack a field.
+pub(crate) fn may_lack_fields(types: &Types, ty: &Type) -> bool {
+    has_field(types, ty, &|field| field.ty.is_nullable())
+}
+
+/// Says whether a type has such a field, or a type of its parts.
+fn has_field(types: &Types, ty: &Type, is_it: &dyn Fn(&Field) -> bool) -> bool {
+    fn within(types: &Types, ty: &Type, is_it: &dyn Fn(&Field) -> bool, seen: &mut Vec<String>) -> bool {
+        let any = |fields: &IndexMap<String, Field>, seen: &mut Vec<String>| {
+            fields.values().any(|field| is_it(field) || within(types, &field.ty, is_it, seen))
+        };
         match ty {
             Type::List(inner) | Type::Map(inner) | Type::Stream(inner) | Type::Optional(inner) => {
-                within(types, inner, seen)
+                within(types, inner, is_it, seen)
             }
-            Type::Record(fields) => fields.values().any(|one| field(types, one, seen)),
+            Type::Record(fields) => any(fields, seen),
             Type::Named(name) if !seen.contains(name) => {
                 seen.push(name.clone());
                 match types.get(name) {
-                    Some(TypeDef::Record(fields) | TypeDef::Error(fields)) => {
-                        fields.values().any(|one| field(types, one, seen))
-                    }
-                    Some(TypeDef::Union { cases, .. }) => cases.values().any(|case| within(types, case, seen)),
+                    Some(TypeDef::Record(fields) | TypeDef::Error(fields)) => any(fields, seen),
+                    Some(TypeDef::Union { cases, .. }) => cases.values().any(|case| within(types, case, is_it, seen)),
                     Some(TypeDef::Enum(_)) | None => false,
                 }
             }
             _ => false,
         }
     }
-    within(types, ty, &mut Vec::new())
+    within(types, ty, is_it, &mut Vec::new())
 }
 
 /// Says whether a value of the type can hold a secret.

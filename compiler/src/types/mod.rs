@@ -116,6 +116,8 @@ pub(crate) struct Elaborator<'a> {
     home: Home,
     /// Whether `now()`, `uuid()` and `random()` have a meaning: in the body of a flow, where each is recorded.
     pub(crate) observes: bool,
+    /// Whether what becomes JSON is whole: in an argument of a parameter that is declared `@whole`.
+    whole: bool,
     /// Which fields record literals must have.
     pub(crate) records: Records,
     /// Where `fixture("…")` finds files, in tests.
@@ -143,6 +145,7 @@ impl<'a> Elaborator<'a> {
             uses: Vec::new(),
             home: Home::Elsewhere,
             observes: false,
+            whole: false,
             records: Records::Whole,
             fixtures: None,
             unbound: None,

@@ -11,7 +11,13 @@ use flow_model::{
     value::Value,
 };
 
-use super::{Elaborator, Typed, Want, call::decision, expect, fit, narrow};
+use super::{
+    Elaborator, Typed, Want,
+    call::decision,
+    expect,
+    fit::{self, Fit},
+    narrow,
+};
 use crate::ast::{self, ExprKind};
 
 /// What mends `a or b` where another value for null is meant.
@@ -255,8 +261,18 @@ impl Elaborator<'_> {
     /// Converts a value to the type that it has in common with others.
     pub(crate) fn lift(&self, expr: Expr, from: &Type, to: &Type) -> Expr {
         match fit::fit(&self.names.types, from, to) {
-            Some(fit) => fit::apply(fit, expr, from),
+            Some(fit) => self.put(fit, expr, from, to),
             None => expr,
+        }
+    }
+
+    /// Puts in what a fit needs. What becomes JSON in a parameter that is declared `@whole` is whole.
+    pub(super) fn put(&self, fit: Fit, expr: Expr, from: &Type, to: &Type) -> Expr {
+        match fit {
+            Fit::Same | Fit::Json if self.whole && to.is_json() && fit::may_lack_fields(&self.names.types, from) => {
+                Expr::Whole(Box::new(expr), from.clone())
+            }
+            fit => fit::apply(fit, expr, from),
         }
     }
 

@@ -184,7 +184,7 @@ impl Elaborator<'_> {
         }
         let mut spread = spreads.iter();
         let as_json = |part| {
-            let apply = |value, ty: &Type| Some(fit::apply(fit::fit(types, ty, &Type::Json)?, value, ty));
+            let apply = |value, ty: &Type| Some(self.put(fit::fit(types, ty, &Type::Json)?, value, ty, &Type::Json));
             Some(match part {
                 RecordPart::Field(name, value) => {
                     let ty = fields.get(&name).map_or(Type::Unknown, |field| field.ty.clone());

@@ -154,7 +154,9 @@ impl Elaborator<'_> {
             };
             let hint = result_of(declared).map(|result| replace(result, &hints)).filter(|ty| !has_variable(ty, &bound));
             let hint = Want { ty: hint.as_ref(), because: want.because };
+            let around = std::mem::replace(&mut self.whole, signature.whole.contains(param));
             let value = self.generic_argument(declared, &arg.value, &mut bound, &callee, param, hint);
+            self.whole = around;
             if let Some(kind) = signature.literals.get(*param) {
                 self.check_literal(*kind, &value, arg.value.span);
             }

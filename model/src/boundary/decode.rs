@@ -190,17 +190,18 @@ impl<'a> Decoder<'a> {
         }
         fields
             .iter()
-            .map(|(name, field)| {
+            .filter_map(|(name, field)| {
                 let json_name = field.json_name.as_deref().unwrap_or(name);
                 match self.field(raw.get(json_name), field) {
-                    Ok(value) => Ok((name.clone(), value)),
-                    Err(mismatch) => Err(mismatch.below(json_name)),
+                    Ok(value) => value.map(|value| Ok((name.clone(), value))),
+                    Err(mismatch) => Some(Err(mismatch.below(json_name))),
                 }
             })
             .collect()
     }
 
-    fn field(&self, raw: Option<Raw<'_>>, field: &Field) -> Result<Value, Mismatch> {
+    /// The value of a field; none where it is absent and may be.
+    fn field(&self, raw: Option<Raw<'_>>, field: &Field) -> Result<Option<Value>, Mismatch> {
         let Some(raw) = raw else { return self.absent(field) };
         let value = match field.format {
             Some(format) => self.formatted(raw, &field.ty, format),
@@ -210,18 +211,20 @@ impl<'a> Decoder<'a> {
             Ok(()) => Ok(value),
             Err(mismatch) => Err(mismatch),
         });
-        checked.map_err(|mismatch| if field.pii { masked(mismatch) } else { mismatch })
+        checked.map(Some).map_err(|mismatch| if field.pii { masked(mismatch) } else { mismatch })
     }
 
-    fn absent(&self, field: &Field) -> Result<Value, Mismatch> {
+    fn absent(&self, field: &Field) -> Result<Option<Value>, Mismatch> {
         match (&field.default, self.defaults) {
             (Some(default), Some(defaults)) => {
-                defaults(default).map_err(|failure| Mismatch::here("a value", format!("no default: {failure}")))
+                let given = defaults(default);
+                given.map(Some).map_err(|failure| Mismatch::here("a value", format!("no default: {failure}")))
             }
             (Some(default), None) => {
-                constant::value(default).ok_or_else(|| Mismatch::here("a value", "a default that is not constant"))
+                let given = constant::value(default);
+                given.map(Some).ok_or_else(|| Mismatch::here("a value", "a default that is not constant"))
             }
-            (None, _) if field.ty.is_nullable() => Ok(Value::Null),
+            (None, _) if field.ty.is_nullable() => Ok(None),
             (None, _) => Err(Mismatch::here(spoken(&field.ty), "nothing")),
         }
     }

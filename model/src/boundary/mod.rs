@@ -23,7 +23,7 @@ use serde_json::Value as Json;
 pub use self::{
     bounds::within,
     decode::Decoder,
-    encode::{encode, wire, wire_field},
+    encode::{encode, whole, wire, wire_field},
     number::exact as exact_number,
     parse::{JsonError, Limits, parse},
     text::{is_email, is_url, is_uuid},

@@ -160,7 +160,7 @@ pub(super) fn base_url(text: &str) -> Result<Url, Failure> {
 pub(super) fn is_parameter(expr: &Expr) -> bool {
     match expr {
         Expr::Slot(_) => true,
-        Expr::Wire(inner, _) => is_parameter(inner),
+        Expr::Wire(inner, _) | Expr::Whole(inner, _) => is_parameter(inner),
         _ => false,
     }
 }

@@ -94,6 +94,7 @@ fn each_below(expr: &Expr, visit: &mut dyn FnMut(&Expr)) {
         | Expr::Lambda(_, of)
         | Expr::Convert(of, _)
         | Expr::Wire(of, _)
+        | Expr::Whole(of, _)
         | Expr::Masked(of, _) => {
             visit(of);
         }

@@ -148,6 +148,7 @@ impl<'e, 'a> Walk<'e, 'a> {
             Expr::Convert(of, ty) => self.convert(of, ty, slots),
             Expr::Masked(of, mask) => self.eval(of, slots).map(|value| mask.apply(value)),
             Expr::Wire(of, ty) => self.eval(of, slots).map(|value| boundary::wire(&value, ty, self.evaluator.types)),
+            Expr::Whole(of, ty) => self.eval(of, slots).map(|value| boundary::whole(&value, ty, self.evaluator.types)),
         }
     }
 

@@ -28,8 +28,8 @@ pub(super) const FUNCTIONS: &[StandardFunction] = &[
         },
     ),
     entry(
-        r#"Csv.text(rows: List<Json>, separator?: CellSeparator, columns?: List<String>, formulas?: "escape" | "keep") -> String"#,
-        "Records as a table in CSV: a line for each, and the names of the columns in the first one. The columns are the fields of the first record, or `columns`, in that order; a field that is no column is refused. A text that a spreadsheet would take for a formula (it begins with `=`, `+`, `-` or `@`) gets a `'` before it, unless `formulas` is `keep`.",
+        r#"Csv.text(rows: List<Json> @whole, separator?: CellSeparator, columns?: List<String>, formulas?: "escape" | "keep") -> String"#,
+        "Records as a table in CSV: a line for each, and the names of the columns in the first one. The columns are the fields of the first record, with all that its type has, or `columns`, in that order; a field that is no column is refused. A text that a spreadsheet would take for a formula (it begins with `=`, `+`, `-` or `@`) gets a `'` before it, unless `formulas` is `keep`.",
         &[
             r#"Csv.text([{ sku: "A-1", left: 3 }, { sku: "B,2", left: null }]) == "sku,left\r\nA-1,3\r\n\"B,2\",\r\n""#,
             r#"Csv.text([{ note: "=1+1" }]) == "note\r\n'=1+1\r\n""#,

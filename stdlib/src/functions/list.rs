@@ -226,8 +226,8 @@ pub(super) fn identity(value: &Value) -> String {
             format!("[{}]", items.iter().map(|item| format!("{:?},", identity(item))).collect::<String>())
         }
         Value::Record(fields) => {
-            let mut fields: Vec<_> =
-                fields.iter().map(|(name, value)| format!("{name:?}{:?},", identity(value))).collect();
+            let there = fields.iter().filter(|(_, value)| **value != Value::Null);
+            let mut fields: Vec<_> = there.map(|(name, value)| format!("{name:?}{:?},", identity(value))).collect();
             fields.sort();
             format!("{{{}}}", fields.concat())
         }

@@ -299,6 +299,7 @@ impl Walk<'_, '_> {
             }
             // Marks are by the names that the program uses, so the value is masked before it takes its names in JSON.
             Expr::Wire(inner, ty) => Expr::Wire(Box::new(self.masked(inner)), ty.clone()),
+            Expr::Whole(inner, ty) => Expr::Whole(Box::new(self.masked(inner)), ty.clone()),
             _ => Expr::Masked(Box::new(expr.clone()), shape.mask()),
         }
     }

@@ -74,7 +74,7 @@ impl<'a> Judge<'a> {
             Expr::Member { of, name, .. } => self.value(of, slots).field(name),
             Expr::Index(of, _) => self.value(of, slots).item(),
             Expr::Unary(UnaryOp::Not, _) => Shape::default(),
-            Expr::Unary(UnaryOp::Negate, of) | Expr::Wire(of, _) => self.value(of, slots),
+            Expr::Unary(UnaryOp::Negate, of) | Expr::Wire(of, _) | Expr::Whole(of, _) => self.value(of, slots),
             Expr::Binary(op, left, right) => self.operation(*op, left, right, slots),
             Expr::If(_, then, otherwise) => self.value(then, slots).join(self.value(otherwise, slots)),
             Expr::Match { subject, arms } => {
