@@ -52,10 +52,11 @@ fn made_up(place: &Place, found: &Reference, spec: &Spec) -> Result<Exit, Troubl
     let (mut refused, mut operations) = (0, BTreeSet::new());
     for call in &calls {
         operations.insert(call.operation.as_str());
-        let wrong = match &call.sent {
+        let told = call.sent.iter().map(|sent| match sent {
             Ok((sent, media_type)) => spec.objections(base_path(found), sent, media_type.as_deref()),
             Err(why) => vec![why.clone()],
-        };
+        });
+        let wrong = told.min_by_key(Vec::len).unwrap_or_default();
         if wrong.is_empty() {
             continue;
         }

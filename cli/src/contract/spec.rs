@@ -39,6 +39,8 @@ impl Spec {
         if !is_new {
             nullable(&mut root);
         }
+        asked(&mut root);
+        opened(&mut root);
         let mut bases: Vec<String> = Vec::new();
         // Paths and operations can have servers of their own.
         let items = || root.get("paths").and_then(Json::as_object).into_iter().flat_map(Map::values);
@@ -64,9 +66,14 @@ impl Spec {
 
     /// What of a request the description does not allow. `base` is the path of the connector's base URL.
     pub(crate) fn objections(&self, base: &str, sent: &Sent, media_type: Option<&str>) -> Vec<String> {
-        let Some((template, item)) = self.path(base, sent) else {
-            return vec![format!("the description has no path `{base}{}`", sent.path)];
-        };
+        // Where paths differ in what stands after a `#` or `?` alone, the request is meant for one of them.
+        let told =
+            self.paths(base, sent).into_iter().map(|(template, item)| self.told(template, item, sent, media_type));
+        let fewest = told.min_by_key(Vec::len);
+        fewest.unwrap_or_else(|| vec![format!("the description has no path `{base}{}`", sent.path)])
+    }
+
+    fn told(&self, template: &str, item: &Json, sent: &Sent, media_type: Option<&str>) -> Vec<String> {
         let Some(operation) = item.get(sent.method.to_ascii_lowercase()) else {
             return vec![format!("the description has no `{} {template}`", sent.method)];
         };
@@ -83,12 +90,12 @@ impl Spec {
         objections
     }
 
-    /// The path of the description that a request goes to: one that has its method goes before, then one with fewer variable
-    /// parts, then one that says more.
-    fn path(&self, base: &str, sent: &Sent) -> Option<(&str, &Json)> {
+    /// The paths of the description that a request may go to: those that have its method go before, then those with fewer
+    /// variable parts, then those that say more.
+    fn paths(&self, base: &str, sent: &Sent) -> Vec<(&str, &Json)> {
         let (path, method) = (sent.path.as_str(), sent.method.to_ascii_lowercase());
         let whole = format!("{}{path}", base.trim_end_matches('/'));
-        let paths = self.root.get("paths")?.as_object()?;
+        let Some(paths) = self.root.get("paths").and_then(Json::as_object) else { return Vec::new() };
         for prefix in &self.bases {
             for rest in [whole.strip_prefix(prefix.as_str()), Some(path)].into_iter().flatten() {
                 let fits = |template: &&String| {
@@ -106,17 +113,20 @@ impl Spec {
                     let item = paths.get(template).and_then(|item| self.follow(item));
                     item.is_some_and(|item| item.get(&method).is_some())
                 };
-                let found = paths.keys().filter(fits).min_by_key(|template| {
-                    let fixed =
-                        template.split('{').map(|part| part.split_once('}').map_or(part, |(_, fixed)| fixed).len());
-                    (!has_method(template), template.matches('{').count(), std::cmp::Reverse(fixed.sum::<usize>()))
-                });
-                if let Some((template, item)) = found.and_then(|template| paths.get_key_value(template)) {
-                    return Some((template, self.follow(item)?));
+                let rank = |template: &str| {
+                    let path = template.split(['?', '#']).next().unwrap_or_default();
+                    let fixed = path.split('{').map(|part| part.split_once('}').map_or(part, |(_, fixed)| fixed).len());
+                    (!has_method(template), path.matches('{').count(), std::cmp::Reverse(fixed.sum::<usize>()))
+                };
+                if let Some(best) = paths.keys().filter(fits).map(|template| rank(template)).min() {
+                    let meant = paths.keys().filter(fits).filter(|template| rank(template) == best);
+                    let items =
+                        meant.filter_map(|template| Some((template.as_str(), self.follow(paths.get(template)?)?)));
+                    return items.collect();
                 }
             }
         }
-        None
+        Vec::new()
     }
 
     fn query(&self, template: &str, parameters: &[&Json], sent: &Sent, objections: &mut Vec<String>) {
@@ -162,7 +172,9 @@ impl Spec {
     fn headers(&self, parameters: &[&Json], sent: &Sent, objections: &mut Vec<String>) {
         for parameter in parameters.iter().filter(|parameter| is_in(parameter, "header")) {
             let name = name(parameter).to_ascii_lowercase();
-            if USUAL.contains(&name.as_str()) {
+            // Slack's description calls so what goes as `Authorization`.
+            let is_credential = name == "token" && sent.headers.contains_key("authorization");
+            if USUAL.contains(&name.as_str()) || is_credential {
                 continue;
             }
             match sent.headers.get(&name) {
@@ -536,6 +548,70 @@ fn unbounded(value: &mut Json) {
     }
 }
 
+/// What only answers have need not be in a request, whatever is required (OpenAPI 3.0.3, section 4.7.24), and numbers of 64 bits
+/// that answers have in quotes are taken without (the JSON of Protocol Buffers, which Google's descriptions are made from).
+fn asked(value: &mut Json) {
+    match value {
+        Json::Object(fields) => {
+            fields.values_mut().for_each(asked);
+            let is_long = matches!(fields.get("format").and_then(Json::as_str), Some("int64" | "uint64"));
+            if let Some(ty @ Json::String(_)) = fields.get_mut("type").filter(|ty| is_long && **ty == "string") {
+                *ty = json!(["string", "integer"]);
+            }
+            let told = fields.get("properties").and_then(Json::as_object).into_iter().flatten();
+            let told: Vec<String> = told
+                .filter(|(_, property)| property.get("readOnly") == Some(&Json::Bool(true)))
+                .map(|(name, _)| name.clone())
+                .collect();
+            if let Some(Json::Array(required)) = fields.get_mut("required") {
+                required.retain(|name| !told.iter().any(|told| name == told));
+                // An empty list is none in older drafts.
+                if required.is_empty() {
+                    fields.remove("required");
+                }
+            }
+        }
+        Json::Array(items) => items.iter_mut().for_each(asked),
+        _ => {}
+    }
+}
+
+/// Opens schemas that are parts of a whole: closed as some descriptions have them, one part allows nothing of the others. What
+/// no part knows is found by [`Spec::unknown`].
+fn opened(root: &mut Json) {
+    fn parts(value: &mut Json, named: &mut BTreeSet<String>) {
+        match value {
+            Json::Object(fields) => {
+                fields.values_mut().for_each(|value| parts(value, named));
+                let Some(Json::Array(all)) = fields.get_mut("allOf") else { return };
+                for part in all {
+                    open(part);
+                    named.extend(part.get("$ref").and_then(Json::as_str).map(str::to_owned));
+                }
+                if fields.get("additionalProperties") == Some(&Json::Bool(false)) {
+                    fields.remove("additionalProperties");
+                }
+            }
+            Json::Array(items) => items.iter_mut().for_each(|value| parts(value, named)),
+            _ => {}
+        }
+    }
+    fn open(part: &mut Json) {
+        if let Json::Object(fields) = part
+            && fields.get("additionalProperties") == Some(&Json::Bool(false))
+        {
+            fields.remove("additionalProperties");
+        }
+    }
+    let mut named = BTreeSet::new();
+    parts(root, &mut named);
+    for name in named {
+        if let Some(part) = name.strip_prefix('#').and_then(|place| root.pointer_mut(place)) {
+            open(part);
+        }
+    }
+}
+
 /// Puts `nullable: true` into the terms of JSON schema.
 fn nullable(value: &mut Json) {
     match value {
@@ -627,5 +703,38 @@ mod tests {
             objections(&sent("POST", "/orders", Some(json!("<a/>"))), "application/xml"),
             "the body is `application/xml`, and the description takes `application/json`, `application/x-www-form-urlencoded`"
         );
+    }
+
+    #[test]
+    fn what_a_description_contradicts_itself_in_is_read_as_it_is_meant() {
+        let object = |properties: Json, required: Json| json!({ "type": "object", "additionalProperties": false, "properties": properties, "required": required });
+        let body = |schema: Json| json!({ "requestBody": { "content": { "application/json": { "schema": schema } } } });
+        let spec = Spec::of(json!({
+            "openapi": "3.0.3",
+            "paths": {
+                "/parts/{id}#acl": { "put": { "parameters": [{ "name": "acl", "in": "query", "required": true }] } },
+                "/parts/{id}#tags": { "put": { "parameters": [{ "name": "tags", "in": "query", "required": true }] } },
+                "/whole": { "post": body(json!({ "allOf": [
+                    { "$ref": "#/components/schemas/Part" },
+                    object(json!({ "b": { "type": "string", "format": "int64" } }), json!(["b"])),
+                ] })) },
+                "/calls": { "get": { "parameters": [{ "name": "token", "in": "header", "required": true }] } },
+            },
+            "components": { "schemas": { "Part": object(
+                json!({ "a": { "type": "string" }, "id": { "type": "string", "readOnly": true } }),
+                json!(["a", "id"]),
+            ) } },
+        }))
+        .unwrap();
+        let told = |sent: &Sent| spec.objections("", sent, Some("application/json")).join("\n");
+        let query = |name: &str| BTreeMap::from([(name.to_owned(), json!(""))]);
+        assert_eq!(told(&Sent { query: query("tags"), ..sent("PUT", "/parts/7", None) }), "");
+        assert_ne!(told(&Sent { query: query("cors"), ..sent("PUT", "/parts/7", None) }), "");
+        assert_eq!(told(&sent("POST", "/whole", Some(json!({ "a": "x", "b": 7 })))), "");
+        let unknown = told(&sent("POST", "/whole", Some(json!({ "a": "x", "b": "7", "c": 1 }))));
+        assert_eq!(unknown, "the description knows no field `c` of the body");
+        assert_eq!(told(&sent("GET", "/calls", None)), "the header `token`, which must be given, is not sent");
+        let headers = BTreeMap::from([("authorization".to_owned(), "Bearer x".to_owned())]);
+        assert_eq!(told(&Sent { headers, ..sent("GET", "/calls", None) }), "");
     }
 }

@@ -109,8 +109,8 @@ pub(super) enum Media<'a> {
 /// The body of a request.
 pub(super) struct Body<'a> {
     pub(super) media: Media<'a>,
-    /// It is a merge patch, in JSON.
-    pub(super) merges: bool,
+    /// Its media type, where that is not the usual one of what it is written in.
+    pub(super) content_type: Option<String>,
     /// The schema of the whole; of a form of OpenAPI 2.0 there are fields instead.
     pub(super) schema: Option<&'a Value>,
     pub(super) fields: Vec<Param<'a>>,
@@ -300,7 +300,7 @@ impl<'a> Reader<'a> {
         }
         Some(Body {
             media,
-            merges: chosen_key(content).is_some_and(|key| is_merge_patch(key)),
+            content_type: chosen_key(content).and_then(|key| unusual(key)),
             schema: schema.get("schema"),
             fields: Vec::new(),
             required: flag(body, "required"),
@@ -314,10 +314,12 @@ impl<'a> Reader<'a> {
         let consumes: Vec<_> = consumes.into_iter().flatten().filter_map(Value::as_str).collect();
         let medias: Vec<_> = consumes.iter().copied().map(media).collect();
         if let Some(body) = body {
-            let preferred = medias.iter().copied().find(|media| *media == Media::Json);
+            let is_json = |written: &&&str| media(written) == Media::Json;
+            let merges = consumes.iter().find(|written| is_merge_patch(written));
+            let chosen = merges.or_else(|| consumes.iter().find(is_json)).or_else(|| consumes.first());
             return Some(Body {
-                media: preferred.or_else(|| medias.first().copied()).unwrap_or(Media::Json),
-                merges: consumes.iter().any(|written| is_merge_patch(written)),
+                media: chosen.map_or(Media::Json, |written| media(written)),
+                content_type: chosen.and_then(|written| unusual(written)),
                 schema: body.get("schema"),
                 fields: Vec::new(),
                 required: flag(body, "required"),
@@ -329,7 +331,7 @@ impl<'a> Reader<'a> {
         let multipart = has_file || (!medias.contains(&Media::Form) && medias.contains(&Media::Multipart));
         (!fields.is_empty()).then_some(Body {
             media: if multipart { Media::Multipart } else { Media::Form },
-            merges: false,
+            content_type: None,
             schema: None,
             fields,
             required: true,
@@ -456,6 +458,16 @@ fn chosen_key(content: &serde_json::Map<String, Value>) -> Option<&String> {
 
 fn is_merge_patch(written: &str) -> bool {
     essence(written) == MERGE_PATCH
+}
+
+/// The media type of a body in JSON or XML, where it is another than most systems take.
+fn unusual(written: &str) -> Option<String> {
+    let usual: &[&str] = match media(written) {
+        Media::Json => &["application/json", "*/*", ""],
+        Media::Xml => &["application/xml"],
+        Media::Form | Media::Multipart | Media::Text | Media::Raw(_) => return None,
+    };
+    Some(essence(written)).filter(|essence| !usual.contains(&essence.as_str()))
 }
 
 /// A media type without its parameters.

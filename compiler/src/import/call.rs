@@ -103,6 +103,19 @@ pub(super) struct Call {
     pub(super) lost: Vec<String>,
 }
 
+impl Call {
+    /// Has Flow fill in what names a request. A call that may be repeated anyway needs it where the system asks for it alone, and
+    /// is then one that may be repeated for that.
+    fn keyed(&mut self, is_needed: bool, key: impl FnOnce() -> String) {
+        if is_needed && self.effect != Effect::Create {
+            (self.effect, self.guess) = (Effect::Create, None);
+        }
+        if self.effect == Effect::Create && self.key.is_none() {
+            self.key = Some(key());
+        }
+    }
+}
+
 /// A part of a request.
 pub(super) enum Part {
     /// Names with values.
@@ -161,8 +174,9 @@ pub(super) fn call<'a>(
         None => {}
     }
     let mut headers = Vec::new();
-    if call.parts.iter().any(|(part, _)| *part == "body") && operation.body.as_ref().is_some_and(|body| body.merges) {
-        entry(&mut headers, "Content-Type", word::quoted(MERGE_PATCH));
+    let content_type = operation.body.as_ref().and_then(|body| body.content_type.as_ref());
+    if let Some(content_type) = content_type.filter(|_| call.parts.iter().any(|(part, _)| is_content(part))) {
+        entry(&mut headers, "Content-Type", word::quoted(content_type));
     }
     for param in &operation.params {
         match param.place {
@@ -179,9 +193,7 @@ pub(super) fn call<'a>(
                     || (lower == "token" && matches!(auth, Auth::Bearer | Auth::OAuth(_)))
                     || auth::is_key(document, "header", param.name);
                 if KEYS.contains(&lower.as_str()) {
-                    if effect == Effect::Create {
-                        call.key = Some(format!("header({})", word::quoted(param.name)));
-                    }
+                    call.keyed(param.required, || format!("header({})", word::quoted(param.name)));
                 } else if !is_own {
                     writer.header(&mut headers, param)?;
                 }
@@ -215,7 +227,9 @@ fn effect(operation: &Operation<'_>, name: &str) -> (Effect, Option<Guess>) {
     match operation.method {
         "get" | "head" => (Effect::Read, None),
         "put" | "delete" => (Effect::Idempotent, None),
-        "patch" if operation.body.as_ref().is_some_and(|body| body.merges) => (Effect::Idempotent, None),
+        "patch" if operation.body.as_ref().is_some_and(|body| body.content_type.as_deref() == Some(MERGE_PATCH)) => {
+            (Effect::Idempotent, None)
+        }
         "patch" => (Effect::Create, Some(Guess::Patches)),
         "post" if reads(operation, name) => (Effect::Read, Some(Guess::Reads)),
         _ => (Effect::Create, None),
@@ -318,6 +332,13 @@ impl<'a> Writer<'a, '_> {
     fn query(&mut self, entries: &mut Vec<(String, String)>, param: &Param<'a>) -> Result<(), String> {
         let ty = self.types.ty(param.schema, param.name);
         let ty = ty.non_null();
+        if *ty == Ty::Plain("Json") && param.style == Style::Brackets {
+            // A value or a record of several, as Stripe's ranges: `created=7`, `created[gte]=7`.
+            let ty = if param.required { ty.clone() } else { ty.clone().optional() };
+            let name = self.add(param.name, "query", ty, param.doc.clone());
+            entry(entries, param.name, name);
+            return Ok(());
+        }
         let given = |ty: Ty| if param.required { ty } else { ty.optional() };
         if let Some(single) = single(ty) {
             let name = self.add(param.name, "query", given(single), param.doc.clone());
@@ -416,10 +437,9 @@ impl<'a> Writer<'a, '_> {
         if matches!(body.media, Media::Json | Media::Form) {
             let keyed = fields.iter().position(|field| field.json == "idempotency_key");
             if let Some(at) = keyed {
-                fields.remove(at);
-                if call.effect == Effect::Create && call.key.is_none() {
-                    call.key = Some("field(\"idempotency_key\")".to_owned());
-                }
+                let field = fields.remove(at);
+                let is_needed = !matches!(field.ty, Ty::Optional(_));
+                call.keyed(is_needed, || "field(\"idempotency_key\")".to_owned());
             }
             if fields.is_empty() && keyed.is_some() {
                 call.parts.push((part_of(body.media), Part::Value("{}".to_owned())));
@@ -538,6 +558,11 @@ fn is_part(ty: &Ty) -> bool {
         Ty::Optional(inner) => is_part(inner),
         Ty::Map(_) | Ty::Record(_) | Ty::Named(_) => false,
     }
+}
+
+/// Whether a part of a request is a body in JSON or XML.
+fn is_content(part: &str) -> bool {
+    matches!(part, "body" | "xml")
 }
 
 fn part_of(media: Media<'_>) -> &'static str {

@@ -107,7 +107,7 @@ impl Shapes<'_> {
             if let (Some(into), Some(true)) = (into, self.at(result, path).map(is_token)) {
                 let next = path.replace('.', "?.");
                 let form = format!("cursor(next: body.{next}, into: query.{into}, items: {items})");
-                return Some((Pages { item, form }, Some((*into).to_owned())));
+                return Some((Pages { item, form }, self.given_by_pages(into)));
             }
         }
         let has_more = fields.iter().any(|field| field.json == "has_more" && *field.ty.non_null() == Ty::Plain("Bool"));
@@ -117,7 +117,7 @@ impl Shapes<'_> {
             let form = format!(
                 "cursor(next: {next}, into: query.starting_after, items: {items}, last: body.has_more != true)"
             );
-            return Some((Pages { item, form }, Some("starting_after".to_owned())));
+            return Some((Pages { item, form }, self.given_by_pages("starting_after")));
         }
         if self.call.links {
             return Some((Pages { item, form: format!("link(items: {items})") }, None));
@@ -147,6 +147,11 @@ impl Shapes<'_> {
         let into = ["page"].iter().find(numbered)?;
         let form = format!("page(into: query.{into}, items: {items})");
         Some((Pages { item, form }, Some((*into).to_owned())))
+    }
+
+    /// The entry of the query that says which page is meant. One that the first page needs as well is for the caller to give.
+    fn given_by_pages(&self, entry: &str) -> Option<String> {
+        self.param(entry).filter(|ty| matches!(ty, Ty::Optional(_))).map(|_| entry.to_owned())
     }
 
     fn has_param(&self, name: &str) -> bool {

@@ -100,6 +100,8 @@ pub(super) struct Types<'a> {
 #[derive(Default)]
 pub(super) struct Object<'a> {
     pub(super) properties: IndexMap<&'a str, &'a Value>,
+    /// Those that choices beside them have, each with what the choices say of it.
+    chosen: IndexMap<&'a str, Vec<&'a Value>>,
     pub(super) required: BTreeSet<&'a str>,
     rest: Option<&'a Value>,
     /// Is an object, also where it has no properties.
@@ -230,7 +232,7 @@ impl<'a> Types<'a> {
     /// `allOf` with one part that says what it is, as it is written to add a description to a reference.
     fn only_part(&mut self, schema: &'a Value, hint: &str, depth: usize) -> Option<Ty> {
         let parts = schema.get("allOf")?.as_array()?;
-        if schema.get("properties").is_some() {
+        if schema.get("properties").is_some() || !alternatives(schema).is_empty() {
             return None;
         }
         let told = |part: &&Value| {
@@ -244,8 +246,9 @@ impl<'a> Types<'a> {
 
     fn record(&mut self, schema: &'a Value, hint: &str, depth: usize) -> Ty {
         let object = self.object(schema);
-        if !object.properties.is_empty() {
-            let is_small = object.properties.len() <= INLINE
+        if !object.properties.is_empty() || !object.chosen.is_empty() {
+            let is_small = object.chosen.is_empty()
+                && object.properties.len() <= INLINE
                 && object.properties.values().all(|property| {
                     reference(property).is_some()
                         || matches!(kind(property), Some("string" | "integer" | "number" | "boolean"))
@@ -371,10 +374,6 @@ impl<'a> Types<'a> {
             self.lose("enums of more than 60 words are `String`");
             return Ty::Plain("String");
         }
-        if words.iter().any(|word| word.is_empty()) {
-            // An empty text is no word of an alternative that a program would name.
-            return Ty::Plain("String");
-        }
         Ty::OneOf(words)
     }
 
@@ -387,7 +386,35 @@ impl<'a> Types<'a> {
             let read_only = flag(property, "readOnly");
             Field { json: (*json).to_owned(), ty, doc: self.doc(property), read_only }
         });
-        properties.collect()
+        let mut fields: Vec<Field> = properties.collect();
+        for (json, told) in object.chosen.iter().filter(|(json, _)| !object.properties.contains_key(*json)) {
+            let types: Vec<Ty> =
+                told.iter().map(|told| self.at_depth(told, &format!("{name}_{json}"), depth + 1)).collect();
+            let ty = types.into_iter().reduce(|all, ty| self.either(all, ty)).unwrap_or(Ty::Plain("Json"));
+            let ty = if object.required.contains(json) { ty } else { ty.optional() };
+            let first = told.first();
+            let doc = first.map(|told| self.doc(told)).unwrap_or_default();
+            let read_only = first.is_some_and(|told| flag(told, "readOnly"));
+            fields.push(Field { json: (*json).to_owned(), ty, doc, read_only });
+        }
+        fields
+    }
+
+    /// The type of what is one of two.
+    fn either(&mut self, one: Ty, other: Ty) -> Ty {
+        match (one, other) {
+            (one, other) if one == other => one,
+            (Ty::Optional(one), other) | (other, Ty::Optional(one)) => {
+                self.either(*one, other.non_null().clone()).optional()
+            }
+            (Ty::OneOf(mut words), Ty::OneOf(more)) => {
+                let more: Vec<_> = more.into_iter().filter(|word| !words.contains(word)).collect();
+                words.extend(more);
+                self.one_of(words)
+            }
+            (Ty::Plain("String"), Ty::OneOf(_)) | (Ty::OneOf(_), Ty::Plain("String")) => Ty::Plain("String"),
+            _ => self.lose("values of one of several forms, without a field that tells which, are `Json`"),
+        }
     }
 
     /// What an object is made of, with all its parts.
@@ -415,6 +442,15 @@ impl<'a> Types<'a> {
             Some(rest) => Some(rest),
         };
         object.is_object |= kind(schema) == Some("object");
+        // What is one of several says more about what there is besides.
+        if depth > 0 || is_whole(schema) {
+            for choice in alternatives(schema) {
+                let mut one = Object::default();
+                self.gather(choice, &mut one, depth + 1);
+                let told = one.properties.into_iter().map(|(name, property)| (name, vec![property])).chain(one.chosen);
+                told.for_each(|(name, told)| object.chosen.entry(name).or_default().extend(told));
+            }
+        }
     }
 
     /// Fields of each choice of a body, none of them required.
@@ -433,9 +469,11 @@ impl<'a> Types<'a> {
             }
             for mut field in self.fields(choice, name, 0) {
                 field.ty = field.ty.optional();
-                let known = merged.entry(field.json.clone()).or_insert_with(|| field.clone());
-                if known.ty != field.ty {
-                    known.ty = Ty::Plain("Json").optional();
+                match merged.get_mut(&field.json) {
+                    Some(known) => known.ty = self.either(known.ty.clone(), field.ty),
+                    None => {
+                        merged.insert(field.json.clone(), field);
+                    }
                 }
             }
         }
@@ -543,8 +581,19 @@ fn words(schema: &Value) -> Option<Vec<String>> {
     (!words.is_empty()).then_some(words)
 }
 
-/// The schemas of which a value has one.
+/// Whether a schema says what an object has, whatever else it says.
+fn is_whole(schema: &Value) -> bool {
+    schema.get("properties").is_some()
+        || schema.get("allOf").and_then(Value::as_array).is_some_and(|all| !all.is_empty())
+}
+
+/// The schemas of which a value has one, where they alone say what it is.
 fn choices(schema: &Value) -> Vec<&Value> {
+    if is_whole(schema) { Vec::new() } else { alternatives(schema) }
+}
+
+/// The schemas of which a value has one.
+fn alternatives(schema: &Value) -> Vec<&Value> {
     let listed = ["oneOf", "anyOf"].iter().find_map(|key| schema.get(key)?.as_array());
     let is_null = |choice: &&Value| kind(choice) == Some("null");
     // `anyOf: [{ required: ["a"] }, { required: ["b"] }]` says what must be there, not what it is.
@@ -553,9 +602,6 @@ fn choices(schema: &Value) -> Vec<&Value> {
             choice.keys().any(|key| !matches!(key.as_str(), "required" | "not" | "title" | "description"))
         })
     };
-    if schema.get("properties").is_some() {
-        return Vec::new();
-    }
     // Stripe writes "or the empty text, which unsets it" so.
     let unsets = |choice: &&Value| {
         choice.get("enum").and_then(Value::as_array).is_some_and(|words| words.iter().all(|word| word == ""))
