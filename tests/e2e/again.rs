@@ -27,8 +27,11 @@ flow order(id: String) {
   return label
 }
 
+event parcel.left { id: String, weight: Decimal? }
+
 flow leave(id: String) {
   dead_letter backlog { id }
+  emit parcel.left { id }
   return id
 }
 
@@ -139,12 +142,15 @@ fn a_failed_run_is_retried_from_its_step_and_replayed_from_another() {
 }
 
 #[test]
-fn an_export_has_the_plan_the_journal_and_the_dead_letters_of_a_run() {
+fn an_export_has_the_plan_the_journal_the_events_and_the_dead_letters_of_a_run() {
     let shop = Shop::new();
     let id = shop.start("leave", "A-2", 0);
     let exported = shop.flowc(&["runs", "export", &id]).says(0, &[]).json();
     assert_eq!((&exported["version"], &exported["plan"]["flow"]), (&json!(1), &json!("leave")));
     assert_eq!(exported["run"]["dead_letters"][0]["value"], json!({ "id": "A-2" }));
+    let event = &exported["events"][0];
+    assert_eq!((&event["event"], &event["value"]), (&json!("parcel.left"), &json!({ "id": "A-2" })), "{exported:#}");
+    assert!(event["at"].as_str().unwrap().ends_with('Z'), "{event}");
     let said = exported["journal"].as_array().unwrap();
     assert!(said.len() >= 3 && said[0]["said"].to_string().contains("A-2"), "{exported:#}");
 }
