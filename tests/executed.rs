@@ -124,6 +124,7 @@ async fn call(plan: &Arc<Plan>, blobs: &Memory, operation: &str, args: Vec<Value
         result: None,
         page: None,
         args,
+        nulls: Vec::new(),
         key: "key-1".to_owned(),
         timeout: Millis(20_000),
         traceparent: None,

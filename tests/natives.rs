@@ -169,6 +169,7 @@ async fn documents_and_pictures_are_read_when_their_turn_has_come() {
                 result: None,
                 page: None,
                 args: [vec![file.clone()], others.clone()].concat(),
+                nulls: Vec::new(),
                 key: String::new(),
                 timeout: Millis(20_000),
                 traceparent: None,

@@ -187,6 +187,7 @@ impl World {
             result: None,
             page: None,
             args: vec![Value::text(text)],
+            nulls: Vec::new(),
             key: text.to_owned(),
             timeout: Millis(20_000),
             traceparent: None,

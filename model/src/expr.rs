@@ -269,6 +269,11 @@ pub enum Descend {
 }
 
 impl Expr {
+    /// `null` as an argument that is written, told from one that was left out: the JSON form of null.
+    pub fn written_null() -> Self {
+        Self::Wire(Box::new(Self::Literal(Value::Null)), Type::Null)
+    }
+
     /// Goes over an expression and its parts, outermost first, and lets each be changed.
     pub fn each_mut(&mut self, change: &mut dyn FnMut(&mut Self) -> Descend) {
         if change(self) == Descend::No {

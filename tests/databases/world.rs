@@ -125,6 +125,7 @@ impl World {
             result: step.result,
             page,
             args,
+            nulls: Vec::new(),
             key: key.to_owned(),
             timeout: self.timeout,
             traceparent: None,

@@ -115,6 +115,7 @@ async fn call(process: &Connectors, plan: &Arc<Plan>, operation: &str, args: Vec
         result: None,
         page: None,
         args,
+        nulls: Vec::new(),
         key: "key-1".to_owned(),
         timeout: Millis(20_000),
         traceparent: None,

@@ -225,6 +225,18 @@ async fn what_was_absent_is_not_sent_as_null_and_has_its_column_in_a_table() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_null_that_is_written_is_sent_and_others_are_left_out() {
+    let (shop, url) = start().await;
+    let folder = TempDir::new().unwrap();
+    shop.lock().unwrap().orders.insert("e".to_owned(), json!({ "id": "e", "total": 7 }));
+    run(&folder, &url, "clear", json!({ "id": "e" })).await.says(0, &[]);
+    let nothing = json!({ "more": {} });
+    let cleared = json!({ "note": null, "more": { "note": null } });
+    let expected = [nothing.clone(), nothing, cleared, json!({ "total": 7, "more": {} })];
+    assert_eq!(shop.lock().unwrap().changes, expected, "the first is tried twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn files_come_and_go() {
     let (shop, url) = start().await;
     let folder = TempDir::new().unwrap();

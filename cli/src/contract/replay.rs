@@ -213,7 +213,10 @@ fn invocation(
         None => None,
     };
     let invocation = invocation_of(&Arc::new(plan), operation, args, result);
-    Ok(Invocation { page: page.or(invocation.page), ..invocation })
+    let parameters = operation.parameters.iter().enumerate();
+    let nulls = parameters.filter(|(_, parameter)| pair.with.get(&parameter.name) == Some(&Json::Null));
+    let nulls = nulls.map(|(index, _)| index).collect();
+    Ok(Invocation { page: page.or(invocation.page), nulls, ..invocation })
 }
 
 /// The call of an operation with these arguments.
@@ -230,6 +233,7 @@ pub(super) fn invocation_of(
         result,
         page: is_stream(operation).then_some(Value::Null),
         args,
+        nulls: Vec::new(),
         key: "recorded-key".to_owned(),
         timeout: TIMEOUT,
         traceparent: None,

@@ -308,6 +308,10 @@ impl<'a> Lowering<'a> {
                     continue;
                 };
                 let value = match arg {
+                    Some(arg) if is_http && is_null(&arg.value) => {
+                        self.el.argument(param, what, arg);
+                        Expr::written_null()
+                    }
                     Some(arg) => self.el.argument(param, what, arg),
                     None => argument_left_out(field),
                 };
@@ -322,7 +326,11 @@ impl<'a> Lowering<'a> {
                     self.sent.push(sent);
                 }
                 places.push(arg.map(|arg| arg.span));
-                values.push(if is_http { wire(&self.el.names.types, param, field, value) } else { value });
+                values.push(if is_http && value != Expr::written_null() {
+                    wire(&self.el.names.types, param, field, value)
+                } else {
+                    value
+                });
             }
         }
         if let (Some(key), Some(arg)) =
@@ -656,6 +664,11 @@ impl<'a> Lowering<'a> {
             self.el.bind_new(name, Type::Unknown, Kind::Step);
         }
     }
+}
+
+/// Says whether `null` is written.
+fn is_null(written: &ast::Expr) -> bool {
+    matches!(written.kind, ExprKind::Literal(Value::Null))
 }
 
 /// The JSON form of an argument, where its names or format differ.

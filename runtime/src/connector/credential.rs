@@ -367,6 +367,7 @@ impl Connectors {
             result: None::<Type>,
             page: None,
             args,
+            nulls: Vec::new(),
             key: String::new(),
             timeout: TEST,
             traceparent: None,

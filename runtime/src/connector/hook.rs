@@ -227,6 +227,7 @@ impl Connectors {
             result: None,
             page,
             args,
+            nulls: Vec::new(),
             key: key.to_owned(),
             timeout: TIMEOUT,
             traceparent: None,

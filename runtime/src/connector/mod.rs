@@ -74,6 +74,8 @@ pub struct Invocation {
     pub page: Option<Value>,
     /// A value for each parameter, in declared order.
     pub args: Vec<Value>,
+    /// The parameters, by number, for which `null` is written: in JSON it is sent.
+    pub nulls: Vec<usize>,
     /// The idempotency key: the same for all attempts of the step.
     pub key: String,
     /// How long the attempt may take.

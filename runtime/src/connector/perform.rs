@@ -411,6 +411,7 @@ impl Connectors {
         let name = &found.connector.name;
         let http = found.connector.http.as_ref().ok_or_else(|| invalid(format!("`{name}` has no section `http`")))?;
         let scope = self.scope(&invocation.plan, found.connector, &invocation.args, config, vault)?;
+        let scope = Scope { nulls: invocation.nulls.clone(), ..scope };
         let auth = if http.auth.logs_in_with(&invocation.operation) { &Auth::None } else { &http.auth };
         let proof = Proof { auth, token, now: self.clock.now() };
         let turn = found.operation.page.as_ref().zip(invocation.page.as_ref());
@@ -434,6 +435,7 @@ impl Connectors {
             vault,
             config: vault.reveal(Value::Record(config.clone()))?,
             args: Frame::of(revealed),
+            nulls: Vec::new(),
         })
     }
 

@@ -28,7 +28,7 @@ use super::{
     page::Turn,
     payload::Payload,
     sign::{oauth1, own, sigv4},
-    template::{Scope, base_url, is_parameter},
+    template::{Scope, base_url, parameter},
     xml,
 };
 use crate::egress::is_named;
@@ -271,7 +271,7 @@ fn body(scope: &Scope<'_>, request: &Request) -> Result<Content, Failure> {
     Ok(match &request.body {
         Body::None => Content::None,
         Body::Json(template) => match scope.body(template)? {
-            Value::Null if is_parameter(template) => Content::None,
+            Value::Null if parameter(template).is_some() => Content::None,
             value => Content::Json(value),
         },
         Body::Form(template) => match scope.body(template)? {

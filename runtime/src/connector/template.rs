@@ -31,6 +31,8 @@ pub(super) struct Scope<'a> {
     pub(super) config: Value,
     /// The arguments, secrets put in.
     pub(super) args: Frame,
+    /// The parameters for which `null` is written.
+    pub(super) nulls: Vec<usize>,
 }
 
 impl Scope<'_> {
@@ -123,7 +125,8 @@ impl Scope<'_> {
     }
 
     /// The value of a body's template. Of a record written there, fields that are a bare parameter are left out when the
-    /// argument is null: absent optionals are not sent, nulls that the template computes or spells out are.
+    /// argument is null: absent optionals are not sent, nulls that the template computes or spells out are, and those that
+    /// the call spells out.
     pub(super) fn body(&self, expr: &Expr) -> Result<Value, Failure> {
         let Expr::Record(parts) = expr else { return self.value(expr) };
         let mut record = IndexMap::new();
@@ -131,7 +134,8 @@ impl Scope<'_> {
             match part {
                 RecordPart::Field(name, field) => {
                     let value = self.body(field)?;
-                    if !(value == Value::Null && is_parameter(field)) {
+                    let is_left_out = || parameter(field).is_some_and(|slot| !self.nulls.contains(&slot));
+                    if value != Value::Null || !is_left_out() {
                         record.insert(name.clone(), value);
                     }
                 }
@@ -157,11 +161,12 @@ pub(super) fn base_url(text: &str) -> Result<Url, Failure> {
     Ok(url)
 }
 
-pub(super) fn is_parameter(expr: &Expr) -> bool {
+/// The parameter that an expression is, by its number.
+pub(super) fn parameter(expr: &Expr) -> Option<usize> {
     match expr {
-        Expr::Slot(_) => true,
-        Expr::Wire(inner, _) | Expr::Whole(inner, _) => is_parameter(inner),
-        _ => false,
+        Expr::Slot(slot) => usize::try_from(slot.0).ok(),
+        Expr::Wire(inner, _) | Expr::Whole(inner, _) => parameter(inner),
+        _ => None,
     }
 }
 

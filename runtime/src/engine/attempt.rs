@@ -339,6 +339,7 @@ fn invocation(plan: Arc<Plan>, call: &Call) -> Invocation {
         result: call.result.clone(),
         page: call.page.clone(),
         args: call.args.clone(),
+        nulls: call.nulls.clone(),
         key: call.key.clone(),
         timeout: call.timeout,
         traceparent: None,

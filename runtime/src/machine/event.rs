@@ -475,6 +475,8 @@ pub struct Call {
     pub page: Option<Value>,
     /// A value for each parameter.
     pub args: Vec<Value>,
+    /// The parameters for which `null` is written, by number.
+    pub nulls: Vec<usize>,
     /// The idempotency key, the same for all attempts.
     pub key: String,
     /// How long the attempt may take.

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use flow_model::{
+    expr::Expr,
     failure::{ErrorKind, Failure},
     plan::{DEFAULT_TIMEOUT, NodeKind, Retry, Step},
     schema::{Effect, Operation},
@@ -25,6 +26,12 @@ use crate::{
     connector::{LONGEST_WAIT, Reached, Terms},
     eval::{Evaluator, Frame},
 };
+
+/// The parameters for which `null` is written.
+fn written_nulls(step: &Step) -> Vec<usize> {
+    let null = Expr::written_null();
+    step.args.iter().enumerate().filter(|(_, arg)| **arg == null).map(|(index, _)| index).collect()
+}
 
 /// A step under way.
 #[derive(Debug, Serialize, Deserialize)]
@@ -223,6 +230,7 @@ impl Machine {
                 Stage::Call => call.args.clone(),
                 Stage::Look(_, args) => args.clone(),
             },
+            nulls: step.filter(|_| call.stage == Stage::Call).map(written_nulls).unwrap_or_default(),
             terms: step.map(|step| Terms::from(&step.policy)).unwrap_or_default(),
             key: call.key.clone(),
             timeout: step.and_then(|step| step.policy.timeout).unwrap_or(DEFAULT_TIMEOUT),

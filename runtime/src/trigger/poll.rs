@@ -343,6 +343,7 @@ impl Task {
                 result: None,
                 page: page.clone(),
                 args: args.clone(),
+                nulls: Vec::new(),
                 key: String::new(),
                 timeout: TIMEOUT,
                 traceparent: None,

@@ -240,6 +240,7 @@ impl World {
             result: None,
             page: None,
             args,
+            nulls: Vec::new(),
             key: "key-1".into(),
             timeout: self.timeout,
             traceparent: None,

@@ -491,6 +491,7 @@ async fn a_step_reaches_the_server_with_the_settings_of_its_connection() {
                 result: None,
                 page: None,
                 args,
+                nulls: Vec::new(),
                 key,
                 timeout,
                 traceparent: None,
