@@ -3,7 +3,8 @@
 //!
 //! In: a connector. Out: for each operation that makes one request of its own, what it sends with all arguments, and with those
 //! alone that must be given. Each value is as small as its type allows; what may be anything (`Json`) is left out where
-//! that is allowed, and tried in several forms elsewhere. The answer to each is an empty object, and nothing is said of what becomes of it.
+//! that is allowed, and tried in several forms elsewhere. The answer to each is an empty object, and nothing is said of
+//! what becomes of it.
 
 use std::{
     cell::Cell,

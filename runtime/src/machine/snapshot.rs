@@ -13,7 +13,7 @@ use crate::eval::Library;
 
 /// What tells snapshots apart that don't read alike, or from which machines go on in another way: the version of the
 /// program and a number. The number is raised with each change of what the machine has of a run, or of what it makes of it.
-pub const FORM: &str = concat!(env!("CARGO_PKG_VERSION"), "-4");
+pub const FORM: &str = concat!(env!("CARGO_PKG_VERSION"), "-5");
 
 impl Machine {
     /// The run as it stands, as JSON; none once it is over.
