@@ -35,7 +35,7 @@ fn invoice(template: &str) -> Json {
     json!({
         "template": template,
         "invoice": {
-            "number": 7, "customer": "Ada *Söhne* #x", "due": "2026-02-01", "rate": "0.10", "note": null,
+            "number": 7, "customer": "Ada *Söhne* #x", "due": "2026-02-01", "rate": "0.10",
             "lines": [{ "text": "Lamp", "price": { "amount": "1200.00", "currency": "EUR" } }],
         },
     })
