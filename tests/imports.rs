@@ -150,8 +150,8 @@ fn descriptions_of_vendors_become_connectors_that_check() {
 /// How many of the objections to what a connector sends are shown.
 const SHOWN: usize = 6;
 
-/// What imported operations send with made-up arguments, held against the description that they are from. What is objected to is
-/// what descriptions say against themselves: the snapshot shows it.
+/// What imported operations send with made-up arguments, held against the description that they are from, and what they make of
+/// the answers that it has as examples. What is objected to is what descriptions say against themselves: the snapshot shows it.
 #[test]
 fn imported_operations_send_what_their_descriptions_take() {
     let (folder, found) = descriptions();

@@ -301,7 +301,8 @@ pub(crate) struct ConnectorsList {
 /// vendor's own description. A recorded delivery is verified and read as by `flowc serve`; compared are its events, or the refusal.
 ///
 /// With `--made-up`, what each operation sends is held against the description without any pair: it is called with arguments that are
-/// made up, once with all of them and once with those alone that must be given.
+/// made up, once with all of them and once with those alone that must be given. Where the description has an example of the answer,
+/// it has to read as the declared result.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -47,7 +47,8 @@ fn base_path(found: &Reference) -> &str {
 
 /// Holds what operations send with made-up arguments against a description.
 fn made_up(place: &Place, found: &Reference, spec: &Spec) -> Result<Exit, Trouble> {
-    let calls = host::block_on(async { Ok(contract::made_up::calls(found, place.catalog()).await) })?;
+    let example = |sent: &contract::Sent| spec.example(base_path(found), sent);
+    let calls = host::block_on(async { Ok(contract::made_up::calls(found, place.catalog(), &example).await) })?;
     let calls = calls.map_err(|why| Trouble::new(Exit::Program, format!("`{}` can't be called: {why}", found.name)))?;
     let (mut refused, mut operations) = (0, BTreeSet::new());
     for call in &calls {
@@ -56,7 +57,11 @@ fn made_up(place: &Place, found: &Reference, spec: &Spec) -> Result<Exit, Troubl
             Ok((sent, media_type)) => spec.objections(base_path(found), sent, media_type.as_deref()),
             Err(why) => vec![why.clone()],
         });
-        let wrong = told.min_by_key(Vec::len).unwrap_or_default();
+        let mut wrong = told.min_by_key(Vec::len).unwrap_or_default();
+        let unread = call.unread.iter();
+        wrong.extend(
+            unread.map(|why| format!("the answer that the description has as an example does not read: {why}")),
+        );
         if wrong.is_empty() {
             continue;
         }

@@ -18,6 +18,7 @@ use flow_compiler::{
 };
 use flow_model::{
     boundary::Decoder,
+    failure::ErrorKind,
     file::File,
     plan::Plan,
     schema::Call,
@@ -49,16 +50,23 @@ pub(crate) struct MadeUp {
     pub(crate) is_whole: bool,
     /// What it has sent, with the media type; why nothing was. Where a value may be any JSON, once with each that was tried.
     pub(crate) sent: Vec<Result<(Sent, Option<String>), String>>,
+    /// Why the answer that was at hand does not fit the type of the result.
+    pub(crate) unread: Option<String>,
 }
 
 /// What stands for any JSON, where something must: most take an object, some a text or a number.
 const ANYTHING: [fn() -> Json; 3] = [|| json!({}), || json!("made-up"), || json!(1)];
 
-/// Calls each operation; what is carried out by code or calls others has no request of its own.
+/// Calls each operation; what is carried out by code or calls others has no request of its own. `answers` may have an answer to
+/// a request, which is then given to one like it.
 ///
 /// # Errors
 /// The connection has a setting for which nothing can be made up.
-pub(crate) async fn calls(connector: &Reference, catalog: &Catalog) -> Result<Vec<MadeUp>, String> {
+pub(crate) async fn calls(
+    connector: &Reference,
+    catalog: &Catalog,
+    answers: &dyn Fn(&Sent) -> Option<Answer>,
+) -> Result<Vec<MadeUp>, String> {
     let mut wanted: Vec<(&OperationReference, bool)> = Vec::new();
     for operation in connector.operations.iter().filter(|operation| !operation.native) {
         if operation.parameters.iter().any(|parameter| !parameter.required) {
@@ -70,8 +78,11 @@ pub(crate) async fn calls(connector: &Reference, catalog: &Catalog) -> Result<Ve
     wanted
         .retain(|(operation, is_whole)| !given(operation, *is_whole).any(|parameter| parameter.ty.contains("Secret<")));
     let arrived = Arc::new(Mutex::new(Vec::new()));
-    let answer = Answer { status: 200, headers: [].into(), body: json!({}) };
-    let address = replay::serve(&answer, Arc::clone(&arrived)).await.map_err(|error| error.to_string())?;
+    let nothing = Answer { status: 200, headers: [].into(), body: json!({}) };
+    let answer = Arc::new(Mutex::new(nothing.clone()));
+    let put = |new: &Answer| answer.lock().map(|mut answer| answer.clone_from(new)).unwrap_or_default();
+    let served = replay::serve(Arc::clone(&answer), Arc::clone(&arrived)).await;
+    let address = served.map_err(|error| error.to_string())?;
     let plans = compiled(&program(&wanted, connector, &address)?, catalog)?;
     let blobs = Memory::new();
     let blob = keep(&blobs, Bytes::from_static(CONTENT)).await.map_err(|error| error.to_string())?;
@@ -108,7 +119,18 @@ pub(crate) async fn calls(connector: &Reference, catalog: &Catalog) -> Result<Ve
                 break;
             }
         }
-        made.push(MadeUp { operation: operation.name.clone(), is_whole, sent });
+        let at_hand = sent.first().and_then(|sent| answers(&sent.as_ref().ok()?.0));
+        let mut unread = None;
+        if let Some(at_hand) = at_hand {
+            put(&at_hand);
+            let types = types_of_plan(&plan);
+            let maker = Maker { types: &types, file: &file, anything: json!({}), is_free: Cell::new(false) };
+            let outcome = connectors.perform(invocation(&plan, operation, &maker)?).await.outcome;
+            unread = outcome.err().filter(|failure| failure.kind == ErrorKind::Mismatch).map(|failure| failure.message);
+            arrived.lock().map(|mut arrived| arrived.clear()).unwrap_or_default();
+            put(&nothing);
+        }
+        made.push(MadeUp { operation: operation.name.clone(), is_whole, sent, unread });
     }
     Ok(made)
 }

@@ -6,7 +6,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use axum::{
@@ -111,7 +111,8 @@ pub(crate) async fn replay(pair: &Pair, connector: &Reference, catalog: &Catalog
         return Replayed::not(message);
     }
     let arrived = Arc::new(Mutex::new(Vec::new()));
-    let address = match serve(&pair.answer, Arc::clone(&arrived)).await {
+    let answer = Arc::new(Mutex::new(pair.answer.clone()));
+    let address = match serve(answer, Arc::clone(&arrived)).await {
         Ok(address) => address,
         Err(error) => return Replayed::not(format!("no port of this machine can be listened on: {error}")),
     };
@@ -157,11 +158,10 @@ pub(super) fn connectors(blobs: Arc<dyn Blobs>) -> Connectors {
         .with_blobs(blobs)
 }
 
-/// Gives this answer to all requests, on a port of its own, for as long as the runtime lives.
-pub(super) async fn serve(answer: &Answer, arrived: Arc<Mutex<Vec<Arrived>>>) -> std::io::Result<String> {
+/// Gives the answer that is there to each request, on a port of its own, for as long as the runtime lives.
+pub(super) async fn serve(answer: Arc<Mutex<Answer>>, arrived: Arc<Mutex<Vec<Arrived>>>) -> std::io::Result<String> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let address = format!("http://{}", listener.local_addr()?);
-    let answer = answer.clone();
     let handler = move |State(arrived): State<Arc<Mutex<Vec<Arrived>>>>,
                         method: Method,
                         uri: Uri,
@@ -170,6 +170,7 @@ pub(super) async fn serve(answer: &Answer, arrived: Arc<Mutex<Vec<Arrived>>>) ->
         if let Ok(mut arrived) = arrived.lock() {
             arrived.push(Arrived { method, uri, headers, body });
         }
+        let answer = answer.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut headers = HeaderMap::new();
         for (name, value) in &answer.headers {
             if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {

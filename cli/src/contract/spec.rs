@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use jsonschema::{Draft, Validator};
 use serde_json::{Map, Value as Json, json};
 
-use super::Sent;
+use super::{Answer, Sent};
 
 /// Headers that requests have whatever a description says.
 const USUAL: [&str; 4] = ["accept", "content-type", "authorization", "user-agent"];
@@ -71,6 +71,32 @@ impl Spec {
             self.paths(base, sent).into_iter().map(|(template, item)| self.told(template, item, sent, media_type));
         let fewest = told.min_by_key(Vec::len);
         fewest.unwrap_or_else(|| vec![format!("the description has no path `{base}{}`", sent.path)])
+    }
+
+    /// The answer to a request that the description has as an example, where that is as it says itself.
+    pub(crate) fn example(&self, base: &str, sent: &Sent) -> Option<Answer> {
+        let (_, item) = self.paths(base, sent).into_iter().next()?;
+        let responses = item.get(sent.method.to_ascii_lowercase())?.get("responses")?.as_object()?;
+        let (status, response) = responses.iter().find(|(status, _)| status.starts_with('2'))?;
+        let response = self.follow(response)?;
+        let is_json = |kind: &&String| kind.contains("json");
+        let content = response.get("content").and_then(Json::as_object);
+        let content = content.and_then(|content| content.get(content.keys().find(is_json)?));
+        let first = |examples: &Json| Some(self.follow(examples.as_object()?.values().next()?)?.get("value")?.clone());
+        let old = |examples: &Json| {
+            let examples = examples.as_object()?;
+            Some(examples.get(examples.keys().find(is_json)?)?.clone())
+        };
+        let schema = content.and_then(|content| content.get("schema")).or_else(|| response.get("schema"))?;
+        let body = content
+            .and_then(|content| content.get("example").cloned().or_else(|| first(content.get("examples")?)))
+            .or_else(|| old(response.get("examples")?))
+            .or_else(|| self.follow(schema)?.get("example").cloned())?;
+        // Some write JSON as a text.
+        let written = body.as_str().and_then(|text| serde_json::from_str(text).ok());
+        let body = written.filter(|json: &Json| json.is_object() || json.is_array()).unwrap_or(body);
+        let is_good = self.validate(schema, &body, "").is_empty();
+        is_good.then(|| Answer { status: status.parse().unwrap_or(200), headers: [].into(), body })
     }
 
     fn told(&self, template: &str, item: &Json, sent: &Sent, media_type: Option<&str>) -> Vec<String> {
@@ -736,5 +762,29 @@ mod tests {
         assert_eq!(told(&sent("GET", "/calls", None)), "the header `token`, which must be given, is not sent");
         let headers = BTreeMap::from([("authorization".to_owned(), "Bearer x".to_owned())]);
         assert_eq!(told(&Sent { headers, ..sent("GET", "/calls", None) }), "");
+    }
+
+    #[test]
+    fn an_example_of_an_answer_counts_where_it_is_as_the_description_says() {
+        let answers = |content: Json| json!({ "get": { "responses": { "404": {}, "201": content } } });
+        let json = |told: Json| json!({ "content": { "application/json": told } });
+        let schema = json!({ "type": "object", "required": ["id"], "properties": { "id": { "type": "integer" } } });
+        let mut named = schema.clone();
+        named["example"] = json!({ "id": 4 });
+        let spec = Spec::of(json!({ "openapi": "3.0.3", "paths": {
+            "/one": answers(json(json!({ "schema": schema, "example": { "id": 1 } }))),
+            "/several": answers(json(json!({ "schema": schema, "examples": { "a": { "value": { "id": 2 } } } }))),
+            "/text": answers(json(json!({ "schema": schema, "example": "{ \"id\": 3 }" }))),
+            "/of_the_schema": answers(json(json!({ "schema": named }))),
+            "/of_two": answers(json!({ "schema": schema, "examples": { "application/json": { "id": 5 } } })),
+            "/wrong": answers(json(json!({ "schema": schema, "example": { "id": "1" } }))),
+            "/none": answers(json(json!({ "schema": schema }))),
+        } }))
+        .unwrap();
+        let found = |path: &str| spec.example("", &sent("GET", path, None)).map(|answer| (answer.status, answer.body));
+        for (path, id) in [("/one", 1), ("/several", 2), ("/text", 3), ("/of_the_schema", 4), ("/of_two", 5)] {
+            assert_eq!(found(path), Some((201, json!({ "id": id }))), "{path}");
+        }
+        assert_eq!((found("/wrong"), found("/none")), (None, None));
     }
 }

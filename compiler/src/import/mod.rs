@@ -184,6 +184,16 @@ fn import(document: &Document, options: Options<'_>) -> Result<Imported, Failure
     }
     types.finish();
     calls.iter_mut().for_each(|call| page::recognise(call, &types.declared));
+    for call in &mut calls {
+        call.params.iter_mut().for_each(|param| param.ty.loosen(false));
+        let answers = call.result.iter_mut().chain(call.pages.iter_mut().map(|pages| &mut pages.item));
+        answers.for_each(|ty| ty.loosen(true));
+    }
+    for declared in types.declared.values_mut() {
+        if let ty::Declared::Record { fields, .. } = declared {
+            fields.iter_mut().for_each(|field| field.ty.loosen(true));
+        }
+    }
     report.operations = calls.len();
     (failures.message, failures.code) =
         failure::places(document, wanted.iter().flat_map(|(operation, _)| &operation.failures));

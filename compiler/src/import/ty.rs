@@ -53,6 +53,17 @@ impl Ty {
         }
     }
 
+    /// Takes back what is said of the form of addresses in records: answers hold what people have typed, also nothing, and one that
+    /// is no address would keep a program from all else that the record holds.
+    pub(super) fn loosen(&mut self, is_in_record: bool) {
+        match self {
+            Self::Plain(name @ ("Email" | "Url")) if is_in_record => *name = "String",
+            Self::Optional(inner) | Self::List(inner) | Self::Map(inner) => inner.loosen(is_in_record),
+            Self::Record(fields) => fields.iter_mut().for_each(|field| field.ty.loosen(true)),
+            Self::Plain(_) | Self::Unix(_) | Self::OneOf(_) | Self::Named(_) => {}
+        }
+    }
+
     /// The type without the `?` around it.
     pub(super) fn non_null(&self) -> &Self {
         match self {
@@ -556,7 +567,7 @@ pub(super) fn kind(schema: &Value) -> Option<&str> {
             }
         }
         _ if schema.get("properties").is_some() => Some("object"),
-        _ if schema.get("items").is_some() => Some("array"),
+        _ if schema.get("items").is_some_and(Value::is_object) => Some("array"),
         _ => None,
     }
 }
@@ -594,7 +605,9 @@ fn choices(schema: &Value) -> Vec<&Value> {
 
 /// The schemas of which a value has one.
 fn alternatives(schema: &Value) -> Vec<&Value> {
-    let listed = ["oneOf", "anyOf"].iter().find_map(|key| schema.get(key)?.as_array());
+    // Slack writes `items: [a, b]` for what is one of them.
+    let items = || schema.get("items").filter(|_| schema.get("type").is_none())?.as_array();
+    let listed = ["oneOf", "anyOf"].iter().find_map(|key| schema.get(key)?.as_array()).or_else(items);
     let is_null = |choice: &&Value| kind(choice) == Some("null");
     // `anyOf: [{ required: ["a"] }, { required: ["b"] }]` says what must be there, not what it is.
     let says = |choice: &&Value| {
