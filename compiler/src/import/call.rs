@@ -264,7 +264,7 @@ impl<'a> Writer<'a, '_> {
     /// Whether a body has anything in it.
     fn says(&self, body: &Body<'a>) -> bool {
         let schema = body.schema.and_then(|schema| self.document.follow(schema));
-        !body.fields.is_empty() || schema.is_some_and(|schema| !self.types.object(schema).properties.is_empty())
+        !body.fields.is_empty() || schema.is_some_and(|schema| self.types.object(schema).has_fields())
     }
 
     /// A parameter of the operation; the name by which the request refers to it.
@@ -358,7 +358,7 @@ impl<'a> Writer<'a, '_> {
             return Ok(());
         }
         let fields = match self.document.follow(param.schema) {
-            Some(schema) if !self.types.object(schema).properties.is_empty() && param.style != Style::Unknown => {
+            Some(schema) if self.types.object(schema).has_fields() && param.style != Style::Unknown => {
                 self.types.fields(schema, param.name, 0)
             }
             _ => Vec::new(),

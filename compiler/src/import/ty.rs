@@ -119,6 +119,12 @@ pub(super) struct Object<'a> {
     is_object: bool,
 }
 
+impl Object<'_> {
+    pub(super) fn has_fields(&self) -> bool {
+        !self.properties.is_empty() || !self.chosen.is_empty()
+    }
+}
+
 impl<'a> Types<'a> {
     pub(super) fn new(document: &'a Document) -> Self {
         let built_in = names::built_in_types().chain(ErrorKind::BUILT_IN.iter().map(|kind| kind.name().to_owned()));
@@ -195,7 +201,7 @@ impl<'a> Types<'a> {
         if !choices.is_empty() {
             return self.tags(schema).is_some();
         }
-        !self.object(schema).properties.is_empty()
+        self.object(schema).has_fields()
     }
 
     fn claim(&mut self, wanted: &str) -> String {
@@ -257,7 +263,7 @@ impl<'a> Types<'a> {
 
     fn record(&mut self, schema: &'a Value, hint: &str, depth: usize) -> Ty {
         let object = self.object(schema);
-        if !object.properties.is_empty() || !object.chosen.is_empty() {
+        if object.has_fields() {
             let is_small = object.chosen.is_empty()
                 && object.properties.len() <= INLINE
                 && object.properties.values().all(|property| {
@@ -321,7 +327,7 @@ impl<'a> Types<'a> {
         if schema.get("x-expansionResources").is_some() && kinds.contains(&Some("string")) {
             return Ty::Plain("String");
         }
-        let all_records = resolved.iter().all(|choice| !self.object(choice).properties.is_empty());
+        let all_records = resolved.iter().all(|choice| self.object(choice).has_fields());
         if all_records && resolved.len() == choices.len() {
             self.lose("values of one of several records have the fields of all of them, none required");
             let name = self.claim(&word::pascal(hint));
@@ -358,7 +364,7 @@ impl<'a> Types<'a> {
             if reference(target).is_some() || !self::choices(target).is_empty() || is_nullable(target) {
                 return None;
             }
-            if self.object(target).properties.is_empty() {
+            if !self.object(target).has_fields() {
                 return None;
             }
             let mapped: Vec<String> = mapping
@@ -469,13 +475,13 @@ impl<'a> Types<'a> {
         let schema = self.document.follow(schema)?;
         let choices = choices(schema);
         if choices.is_empty() {
-            let is_object = !self.object(schema).properties.is_empty();
+            let is_object = self.object(schema).has_fields();
             return is_object.then(|| self.fields(schema, name, 0));
         }
         let mut merged: IndexMap<String, Field> = IndexMap::new();
         for choice in choices {
             let choice = self.document.follow(choice)?;
-            if self.object(choice).properties.is_empty() {
+            if !self.object(choice).has_fields() {
                 return None;
             }
             for mut field in self.fields(choice, name, 0) {
