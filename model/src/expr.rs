@@ -274,6 +274,11 @@ impl Expr {
         Self::Wire(Box::new(Self::Literal(Value::Null)), Type::Null)
     }
 
+    /// Says whether it is [`Self::written_null`].
+    pub fn is_written_null(&self) -> bool {
+        matches!(self, Self::Wire(of, Type::Null) if matches!(**of, Self::Literal(Value::Null)))
+    }
+
     /// Goes over an expression and its parts, outermost first, and lets each be changed.
     pub fn each_mut(&mut self, change: &mut dyn FnMut(&mut Self) -> Descend) {
         if change(self) == Descend::No {

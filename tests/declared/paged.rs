@@ -66,6 +66,11 @@ fn each_form_leads_from_page_to_page() {
     let (found, seen) =
         listed(&format!("{get}, page: cursor(next: body.next, into: query.after, items: body.items)"), cursor);
     assert_eq!((found, seen), (ids(&[1, 2, 3]), vec!["/l?size=4".to_owned(), "/l?size=4&after=x".to_owned()]));
+    // The first page can be named by the call, and the others take its place.
+    let named = "request: GET \"/l\" { query: { after: size } }";
+    let (found, seen) =
+        listed(&format!("{named}, page: cursor(next: body.next, into: query.after, items: body.items)"), cursor);
+    assert_eq!((found, seen), (ids(&[1, 2, 3]), vec!["/l?after=4".to_owned(), "/l?after=x".to_owned()]));
     let posts = "request: POST \"/l\" { body: { size } }";
     let (found, seen) =
         listed(&format!("{posts}, page: cursor(next: body.next, into: body.paging.after, items: body.items)"), cursor);

@@ -88,3 +88,23 @@ fn what_operations_send_is_held_against_a_description_without_a_pair() {
     assert!(told.stdout.contains("the description has no path `"), "{}", told.stdout);
     run(folder.path(), &["connectors", "test", "shop", "--made-up"]).says(2, &["--spec"]);
 }
+
+#[test]
+fn an_answer_that_a_description_has_as_an_example_has_to_read() {
+    let folder = TempDir::new().unwrap();
+    let spec = root().join("tests/cases/import/forms.yaml");
+    let spec = spec.to_str().unwrap();
+    fs::write(folder.path().join("flow.toml"), "name = \"x\"\n").unwrap();
+    run(folder.path(), &["import", "openapi", spec, "--only", "contacts.*"]).says(0, &[]);
+    let test = ["connectors", "test", "forms", "--spec", spec, "--made-up"];
+    run(folder.path(), &test).says(0, &["1 request of 1 operation as the description has them"]);
+    // No address has to be one.
+    let path = folder.path().join("connectors/forms.flow");
+    let right = fs::read_to_string(&path).unwrap();
+    let wrong = right.replacen("    email: String?\n", "    email: Email?\n", 1);
+    assert_ne!(wrong, right);
+    fs::write(&path, wrong).unwrap();
+    let told = run(folder.path(), &test).says(1, &["1 of 1 request of 1 operation not as the description has them"]);
+    let expected = "does not read: the answer of `forms` does not fit: `email` should be an e-mail address";
+    assert!(told.stdout.contains(expected), "{}", told.stdout);
+}

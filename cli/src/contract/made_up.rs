@@ -3,12 +3,12 @@
 //!
 //! In: a connector. Out: for each operation that makes one request of its own, what it sends with all arguments, and with those
 //! alone that must be given. Each value is as small as its type allows; what may be anything (`Json`) is left out where
-//! that is allowed, and tried in several forms elsewhere. The answer to each is an empty object, and nothing is said of
-//! what becomes of it.
+//! that is allowed, and tried in several forms elsewhere. Where an answer is at hand, out comes also whether it fits the type
+//! of the result.
 
 use std::{
     cell::Cell,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use axum::body::Bytes;
@@ -18,7 +18,7 @@ use flow_compiler::{
 };
 use flow_model::{
     boundary::Decoder,
-    failure::ErrorKind,
+    failure::{ErrorKind, Failure},
     file::File,
     plan::Plan,
     schema::Call,
@@ -27,13 +27,13 @@ use flow_model::{
 };
 use flow_runtime::{
     blob::{Blobs, Memory, keep},
-    connector::Performer as _,
+    connector::{Connectors, Invocation, Performer as _},
 };
 use serde_json::{Map, Value as Json, json};
 
 use super::{
     Answer, Sent,
-    replay::{self, CONNECTION, compiled, evaluated, literal, types_of_plan},
+    replay::{self, Arrived, CONNECTION, compiled, evaluated, literal, types_of_plan},
 };
 
 /// What stands for a file.
@@ -77,10 +77,7 @@ pub(crate) async fn calls(
     // A flow has no parameters that are secrets.
     wanted
         .retain(|(operation, is_whole)| !given(operation, *is_whole).any(|parameter| parameter.ty.contains("Secret<")));
-    let arrived = Arc::new(Mutex::new(Vec::new()));
-    let nothing = Answer { status: 200, headers: [].into(), body: json!({}) };
-    let answer = Arc::new(Mutex::new(nothing.clone()));
-    let put = |new: &Answer| answer.lock().map(|mut answer| answer.clone_from(new)).unwrap_or_default();
+    let (arrived, answer) = (Arc::default(), Arc::new(Mutex::new(nothing())));
     let served = replay::serve(Arc::clone(&answer), Arc::clone(&arrived)).await;
     let address = served.map_err(|error| error.to_string())?;
     let plans = compiled(&program(&wanted, connector, &address)?, catalog)?;
@@ -88,6 +85,7 @@ pub(crate) async fn calls(
     let blob = keep(&blobs, Bytes::from_static(CONTENT)).await.map_err(|error| error.to_string())?;
     let file = Value::File(Arc::new(File::new(blob.sha256, blob.size, "made-up.txt", "text/plain")));
     let connectors = replay::connectors(Arc::new(blobs) as Arc<dyn Blobs>);
+    let system = System { connectors, arrived, answer };
     let mut made = Vec::new();
     for (number, (operation, is_whole)) in wanted.into_iter().enumerate() {
         let Some(plan) = plans.get(&flow(number)) else { continue };
@@ -96,43 +94,57 @@ pub(crate) async fn calls(
             continue;
         }
         let plan = Arc::new(plan.clone());
+        let types = types_of_plan(&plan);
+        let maker = |anything| Maker { types: &types, file: &file, anything, is_free: Cell::new(false) };
         let mut sent = Vec::new();
         for anything in ANYTHING {
-            let maker =
-                Maker { types: &types_of_plan(&plan), file: &file, anything: anything(), is_free: Cell::new(false) };
-            let one = match invocation(&plan, operation, &maker) {
-                Ok(invocation) => {
-                    let outcome = connectors.perform(invocation).await.outcome;
-                    let first = arrived.lock().ok().and_then(|mut arrived| arrived.drain(..).next());
-                    match first {
-                        Some(first) => replay::sent(&first).map(|sent| (sent, first.media_type())),
-                        None => Err(format!(
-                            "nothing was sent: {}",
-                            outcome.map_or_else(|failure| failure.message, |_| String::new())
-                        )),
-                    }
-                }
+            let maker = maker(anything());
+            sent.push(match invocation(&plan, operation, &maker) {
+                Ok(invocation) => system.called(invocation, nothing()).await.0,
                 Err(why) => Err(why),
-            };
-            sent.push(one);
+            });
             if !maker.is_free.get() {
                 break;
             }
         }
-        let at_hand = sent.first().and_then(|sent| answers(&sent.as_ref().ok()?.0));
         let mut unread = None;
-        if let Some(at_hand) = at_hand {
-            put(&at_hand);
-            let types = types_of_plan(&plan);
-            let maker = Maker { types: &types, file: &file, anything: json!({}), is_free: Cell::new(false) };
-            let outcome = connectors.perform(invocation(&plan, operation, &maker)?).await.outcome;
-            unread = outcome.err().filter(|failure| failure.kind == ErrorKind::Mismatch).map(|failure| failure.message);
-            arrived.lock().map(|mut arrived| arrived.clear()).unwrap_or_default();
-            put(&nothing);
+        if let Some(answer) = sent.first().and_then(|sent| answers(&sent.as_ref().ok()?.0)) {
+            let failure = system.called(invocation(&plan, operation, &maker(json!({})))?, answer).await.1;
+            unread = failure.filter(|failure| failure.kind == ErrorKind::Mismatch).map(|failure| failure.message);
         }
         made.push(MadeUp { operation: operation.name.clone(), is_whole, sent, unread });
     }
     Ok(made)
+}
+
+fn nothing() -> Answer {
+    Answer { status: 200, headers: [].into(), body: json!({}) }
+}
+
+/// What stands for the system that is called.
+struct System {
+    connectors: Connectors,
+    arrived: Arc<Mutex<Vec<Arrived>>>,
+    answer: Arc<Mutex<Answer>>,
+}
+
+impl System {
+    /// What a call sends, with the media type, and what it fails with when this is the answer.
+    async fn called(
+        &self,
+        invocation: Invocation,
+        answer: Answer,
+    ) -> (Result<(Sent, Option<String>), String>, Option<Failure>) {
+        *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = answer;
+        let failure = self.connectors.perform(invocation).await.outcome.err();
+        let first = self.arrived.lock().unwrap_or_else(PoisonError::into_inner).drain(..).next();
+        let sent = match (first, &failure) {
+            (Some(first), _) => replay::sent(&first).map(|sent| (sent, first.media_type())),
+            (None, Some(failure)) => Err(format!("nothing was sent: {}", failure.message)),
+            (None, None) => Err("nothing was sent".to_owned()),
+        };
+        (sent, failure)
+    }
 }
 
 fn flow(number: usize) -> String {
@@ -176,11 +188,7 @@ fn setting_of(ty: &str) -> Json {
 }
 
 /// The call of a flow with arguments that are made up.
-fn invocation(
-    plan: &Arc<Plan>,
-    operation: &OperationReference,
-    maker: &Maker<'_>,
-) -> Result<flow_runtime::connector::Invocation, String> {
+fn invocation(plan: &Arc<Plan>, operation: &OperationReference, maker: &Maker<'_>) -> Result<Invocation, String> {
     let mut given = Vec::new();
     for (name, field) in &plan.params {
         given.push(maker.value(field).map_err(|why| format!("nothing was sent: no `{name}` can be made up: {why}"))?);

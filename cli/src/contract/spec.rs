@@ -560,16 +560,23 @@ fn unbounded(value: &mut Json) {
         "minProperties",
         "maxProperties",
     ];
+    each_object(value, &mut |fields| {
+        fields.retain(|name, value| match value {
+            Json::Object(_) => true,
+            Json::Array(words) => name != "enum" || words.len() <= MOST,
+            _ => !WORDS.contains(&name.as_str()),
+        });
+    });
+}
+
+/// Goes over all objects, innermost first, and lets each be changed.
+fn each_object(value: &mut Json, change: &mut dyn FnMut(&mut Map<String, Json>)) {
     match value {
         Json::Object(fields) => {
-            fields.retain(|name, value| match value {
-                Json::Object(_) => true,
-                Json::Array(words) => name != "enum" || words.len() <= MOST,
-                _ => !WORDS.contains(&name.as_str()),
-            });
-            fields.values_mut().for_each(unbounded);
+            fields.values_mut().for_each(|value| each_object(value, change));
+            change(fields);
         }
-        Json::Array(items) => items.iter_mut().for_each(unbounded),
+        Json::Array(items) => items.iter_mut().for_each(|item| each_object(item, change)),
         _ => {}
     }
 }
@@ -577,62 +584,42 @@ fn unbounded(value: &mut Json) {
 /// What only answers have need not be in a request, whatever is required (OpenAPI 3.0.3, section 4.7.24), and numbers of 64 bits
 /// that answers have in quotes are taken without (the JSON of Protocol Buffers, which Google's descriptions are made from).
 fn asked(value: &mut Json) {
-    match value {
-        Json::Object(fields) => {
-            fields.values_mut().for_each(asked);
-            let is_long = matches!(fields.get("format").and_then(Json::as_str), Some("int64" | "uint64"));
-            if let Some(ty @ Json::String(_)) = fields.get_mut("type").filter(|ty| is_long && **ty == "string") {
-                *ty = json!(["string", "integer"]);
-            }
-            let told = fields.get("properties").and_then(Json::as_object).into_iter().flatten();
-            let told: Vec<String> = told
-                .filter(|(_, property)| property.get("readOnly") == Some(&Json::Bool(true)))
-                .map(|(name, _)| name.clone())
-                .collect();
-            if let Some(Json::Array(required)) = fields.get_mut("required") {
-                required.retain(|name| !told.iter().any(|told| name == told));
-                // An empty list is none in older drafts.
-                if required.is_empty() {
-                    fields.remove("required");
-                }
-            }
+    each_object(value, &mut |fields| {
+        let is_long = matches!(fields.get("format").and_then(Json::as_str), Some("int64" | "uint64"));
+        if let Some(ty) = fields.get_mut("type").filter(|ty| is_long && **ty == "string") {
+            *ty = json!(["string", "integer"]);
         }
-        Json::Array(items) => items.iter_mut().for_each(asked),
-        _ => {}
-    }
+        let told = fields.get("properties").and_then(Json::as_object).into_iter().flatten();
+        let told = told.filter(|(_, property)| property.get("readOnly") == Some(&Json::Bool(true)));
+        let told: Vec<String> = told.map(|(name, _)| name.clone()).collect();
+        let Some(Json::Array(required)) = fields.get_mut("required") else { return };
+        required.retain(|name| !told.iter().any(|told| name == told));
+        // An empty list is none in older drafts.
+        if required.is_empty() {
+            fields.remove("required");
+        }
+    });
 }
 
 /// Opens schemas that are parts of a whole: closed as some descriptions have them, one part allows nothing of the others. What
 /// no part knows is found by [`Spec::unknown`].
 fn opened(root: &mut Json) {
-    fn parts(value: &mut Json, named: &mut BTreeSet<String>) {
-        match value {
-            Json::Object(fields) => {
-                fields.values_mut().for_each(|value| parts(value, named));
-                let Some(Json::Array(all)) = fields.get_mut("allOf") else { return };
-                for part in all {
-                    open(part);
-                    named.extend(part.get("$ref").and_then(Json::as_str).map(str::to_owned));
-                }
-                if fields.get("additionalProperties") == Some(&Json::Bool(false)) {
-                    fields.remove("additionalProperties");
-                }
-            }
-            Json::Array(items) => items.iter_mut().for_each(|value| parts(value, named)),
-            _ => {}
-        }
-    }
-    fn open(part: &mut Json) {
-        if let Json::Object(fields) = part
-            && fields.get("additionalProperties") == Some(&Json::Bool(false))
-        {
-            fields.remove("additionalProperties");
+    fn open(schema: &mut Map<String, Json>) {
+        if schema.get("additionalProperties") == Some(&Json::Bool(false)) {
+            schema.remove("additionalProperties");
         }
     }
     let mut named = BTreeSet::new();
-    parts(root, &mut named);
+    each_object(root, &mut |fields| {
+        let Some(Json::Array(parts)) = fields.get_mut("allOf") else { return };
+        for part in parts.iter_mut().filter_map(Json::as_object_mut) {
+            open(part);
+            named.extend(part.get("$ref").and_then(Json::as_str).map(str::to_owned));
+        }
+        open(fields);
+    });
     for name in named {
-        if let Some(part) = name.strip_prefix('#').and_then(|place| root.pointer_mut(place)) {
+        if let Some(Json::Object(part)) = name.strip_prefix('#').and_then(|place| root.pointer_mut(place)) {
             open(part);
         }
     }
@@ -640,23 +627,19 @@ fn opened(root: &mut Json) {
 
 /// Puts `nullable: true` into the terms of JSON schema.
 fn nullable(value: &mut Json) {
-    match value {
-        Json::Object(fields) => {
-            fields.values_mut().for_each(nullable);
-            if fields.get("nullable") == Some(&Json::Bool(true)) {
-                if let Some(ty @ Json::String(_)) = fields.get_mut("type") {
-                    *ty = Json::Array(vec![ty.take(), Json::from("null")]);
-                }
-                if let Some(Json::Array(values)) = fields.get_mut("enum")
-                    && !values.contains(&Json::Null)
-                {
-                    values.push(Json::Null);
-                }
-            }
+    each_object(value, &mut |fields| {
+        if fields.get("nullable") != Some(&Json::Bool(true)) {
+            return;
         }
-        Json::Array(items) => items.iter_mut().for_each(nullable),
-        _ => {}
-    }
+        if let Some(ty @ Json::String(_)) = fields.get_mut("type") {
+            *ty = Json::Array(vec![ty.take(), Json::from("null")]);
+        }
+        if let Some(Json::Array(values)) = fields.get_mut("enum")
+            && !values.contains(&Json::Null)
+        {
+            values.push(Json::Null);
+        }
+    });
 }
 
 #[cfg(test)]

@@ -326,11 +326,7 @@ impl<'a> Lowering<'a> {
                     self.sent.push(sent);
                 }
                 places.push(arg.map(|arg| arg.span));
-                values.push(if is_http && value != Expr::written_null() {
-                    wire(&self.el.names.types, param, field, value)
-                } else {
-                    value
-                });
+                values.push(if is_http { wire(&self.el.names.types, param, field, value) } else { value });
             }
         }
         if let (Some(key), Some(arg)) =
@@ -673,7 +669,7 @@ fn is_null(written: &ast::Expr) -> bool {
 
 /// The JSON form of an argument, where its names or format differ.
 pub(crate) fn wire(types: &Types, param: &str, field: &Field, value: Expr) -> Expr {
-    if matches!(value, Expr::Literal(Value::Null)) {
+    if matches!(value, Expr::Literal(Value::Null)) || value.is_written_null() {
         return value;
     }
     if field.format.is_some() {

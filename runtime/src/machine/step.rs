@@ -8,7 +8,6 @@
 use std::sync::Arc;
 
 use flow_model::{
-    expr::Expr,
     failure::{ErrorKind, Failure},
     plan::{DEFAULT_TIMEOUT, NodeKind, Retry, Step},
     schema::{Effect, Operation},
@@ -29,8 +28,7 @@ use crate::{
 
 /// The parameters for which `null` is written.
 fn written_nulls(step: &Step) -> Vec<usize> {
-    let null = Expr::written_null();
-    step.args.iter().enumerate().filter(|(_, arg)| **arg == null).map(|(index, _)| index).collect()
+    step.args.iter().enumerate().filter(|(_, arg)| arg.is_written_null()).map(|(index, _)| index).collect()
 }
 
 /// A step under way.
