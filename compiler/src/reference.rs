@@ -65,6 +65,9 @@ pub struct Parameter {
     /// Its default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default: Option<String>,
+    /// Whether records are given to it with null where a field is absent: `@whole`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub whole: bool,
 }
 
 /// An operation.
@@ -228,6 +231,7 @@ fn parameters(fields: &IndexMap<String, Field>) -> Vec<Parameter> {
         ty: field.ty.to_string(),
         required: field.default.is_none() && !field.ty.is_nullable(),
         default: field.default.as_deref().map(text),
+        whole: field.whole,
     };
     fields.iter().map(parameter).collect()
 }
@@ -361,8 +365,11 @@ impl Reference {
 impl OperationReference {
     /// What is to be known besides its signature, a sentence each.
     pub fn notes(&self) -> Vec<String> {
+        let whole = self.parameters.iter().filter(|one| one.whole).map(|one| one.name.clone()).collect::<Vec<_>>();
         let notes = [
             Some(format!("`effect: {}`: {}.", self.effect, self.repeating)),
+            (!whole.is_empty())
+                .then(|| format!("`@whole`: records in {} come with null where a field is absent.", quoted(&whole))),
             self.undo.as_ref().map(|undo| format!("`undo default` takes it back with `{undo}`.")),
             (!self.errors.is_empty())
                 .then(|| format!("Fails with {}, besides the usual errors.", quoted(&self.errors))),
