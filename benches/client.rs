@@ -75,7 +75,7 @@ fn together(server: &Server, path: &str, length: Duration, due: &(dyn Fn() -> Op
     std::thread::scope(|scope| {
         for _ in 0..CONNECTIONS {
             scope.spawn(|| {
-                let mut connection = Connection::open(server);
+                let mut connection = Connection::open(server.host());
                 let mut mine = Vec::new();
                 while let Some(due) = due() {
                     connection.post(path, &fresh());
@@ -95,12 +95,11 @@ fn together(server: &Server, path: &str, length: Duration, due: &(dyn Fn() -> Op
 pub struct Connection(BufReader<TcpStream>);
 
 impl Connection {
-    /// Connects.
+    /// Connects to `127.0.0.1:41234`.
     ///
     /// # Panics
     /// The server does not listen.
-    pub fn open(server: &Server) -> Self {
-        let address = server.address.trim_start_matches("http://");
+    pub fn open(address: &str) -> Self {
         let stream = TcpStream::connect(address).expect("the server listens");
         stream.set_nodelay(true).expect("this is a TCP connection");
         Self(BufReader::new(stream))

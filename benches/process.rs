@@ -68,12 +68,17 @@ impl Server {
         Self { child, address }
     }
 
+    /// `127.0.0.1:41234`
+    pub fn host(&self) -> &str {
+        self.address.trim_start_matches("http://")
+    }
+
     /// How long one request takes.
     ///
     /// # Panics
     /// It is not answered with 200.
     pub fn once(&self, path: &str, number: usize) -> Duration {
-        let mut connection = Connection::open(self);
+        let mut connection = Connection::open(self.host());
         let start = Instant::now();
         connection.post(path, &format!("once-{path}-{number}-{}", std::process::id()));
         start.elapsed()

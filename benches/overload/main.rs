@@ -141,7 +141,7 @@ fn send(server: &Server, path: &str, rate: f64, length: Duration, connections: u
     std::thread::scope(|scope| {
         for _ in 0..connections {
             scope.spawn(|| {
-                let mut connection = Connection::open(server);
+                let mut connection = Connection::open(server.host());
                 let mut mine: BTreeMap<u16, Vec<f64>> = BTreeMap::new();
                 loop {
                     let due = Duration::from_secs_f64(count.fetch_add(1, Ordering::Relaxed) as f64 / rate);
@@ -165,7 +165,7 @@ fn send(server: &Server, path: &str, rate: f64, length: Duration, connections: u
 
 /// How many runs of the flow have completed, as the server counts.
 fn done(server: &Server) -> u64 {
-    let metrics = Connection::open(server).get("/metrics");
+    let metrics = Connection::open(server.host()).get("/metrics");
     let name = "flow_runs_ended_total{flow=\"work\",outcome=\"completed\"} ";
     metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok()).unwrap_or(0)
 }

@@ -84,7 +84,7 @@ impl Sqlite {
     }
 
     /// A batch with those of its texts on disk that are large. Done beside the writer, which all wait for.
-    async fn with_large_texts(&self, batch: Batch) -> Result<(Batch, Held), Error> {
+    async fn with_large_texts(&self, batch: Box<Batch>) -> Result<(Box<Batch>, Held), Error> {
         let large = self.large.clone();
         if !batch.has_large_texts() {
             return Ok((batch, Held::default()));
@@ -139,8 +139,9 @@ impl Store for Sqlite {
     }
 
     async fn commit(&self, batch: Batch) -> Result<Committed, Error> {
-        let (batch, held) = self.with_large_texts(batch).await?;
-        self.writer.submit(|reply| Job::Batch { batch: Box::new(batch), held, reply }).await
+        // Behind a pointer, since what is held while something is waited for is copied with the task.
+        let (batch, held) = self.with_large_texts(Box::new(batch)).await?;
+        self.writer.submit(|reply| Job::Batch { batch, held, reply }).await
     }
 
     async fn rows_from(&self, run: &RunId, seq: u64) -> Result<Vec<Row>, Error> {
